@@ -1,0 +1,53 @@
+"""The door of the catalog: what sql/ may ask of it.
+
+Every method takes the session's own cursor on the embedded database, so that what a transaction
+has created or dropped is visible to itself at once and to others after COMMIT.
+`catalog.catalog.EmbeddedCatalog` implements it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import duckdb
+
+from catalog.records import Database, Table
+
+
+class Catalog(Protocol):
+    """Names and definitions of databases, tables and views."""
+
+    def databases(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[Database]:
+        """All databases, by name (without information_schema and pg_catalog)."""
+
+    def database(self, cursor: duckdb.DuckDBPyConnection, name: str) -> Database | None:
+        """The database of that exact name."""
+
+    def tables(
+        self, cursor: duckdb.DuckDBPyConnection, database: str | None = None
+    ) -> Sequence[Table]:
+        """All tables and views of one or of all databases, by (database, name)."""
+
+    def table(self, cursor: duckdb.DuckDBPyConnection, database: str, name: str) -> Table | None:
+        """The table or view of that exact name."""
+
+    def create_database(
+        self, cursor: duckdb.DuckDBPyConnection, name: str, options: dict[str, str]
+    ) -> Database:
+        """Raises: DbError DUPLICATE_DATABASE."""
+
+    def drop_database(self, cursor: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Requires: it holds no tables. Raises: DbError UNDEFINED_DATABASE."""
+
+    def next_table_id(self, cursor: duckdb.DuckDBPyConnection) -> int:
+        """A table id never given before (gaps are allowed)."""
+
+    def put_table(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> None:
+        """Creates the table's record, or replaces the one with its id (rename, alter).
+
+        Raises: DbError DUPLICATE_TABLE if another table has the name, UNDEFINED_DATABASE.
+        """
+
+    def remove_table(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> None:
+        """Forgets the table's record."""

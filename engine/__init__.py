@@ -1,0 +1,1 @@
+"""Where rows live: regions, write-ahead log, memtables, Parquet files."""

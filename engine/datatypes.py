@@ -1,0 +1,206 @@
+"""Our data types and the Arrow types that carry them.
+
+Used by every floor: a table column, a result column and a parameter all have a `DataType`. SQL
+spellings live in sql/types.py, wire spellings with each wire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import pyarrow as pa
+
+from engine.errors import DbError, ErrorKind
+
+
+class TypeId(Enum):
+    """The family of a type; the value is its native name (as DESC and HTTP `data_type` show it)."""
+
+    NULL = "Null"
+    BOOLEAN = "Boolean"
+    INT8 = "Int8"
+    INT16 = "Int16"
+    INT32 = "Int32"
+    INT64 = "Int64"
+    UINT8 = "UInt8"
+    UINT16 = "UInt16"
+    UINT32 = "UInt32"
+    UINT64 = "UInt64"
+    FLOAT32 = "Float32"
+    FLOAT64 = "Float64"
+    DECIMAL = "Decimal"
+    STRING = "String"
+    BINARY = "Binary"
+    JSON = "Json"
+    UUID = "Uuid"
+    DATE = "Date"
+    TIME = "Time"
+    TIMESTAMP_SECOND = "TimestampSecond"
+    TIMESTAMP_MILLISECOND = "TimestampMillisecond"
+    TIMESTAMP_MICROSECOND = "TimestampMicrosecond"
+    TIMESTAMP_NANOSECOND = "TimestampNanosecond"
+    TIMESTAMP_TZ = "TimestampTz"
+    INTERVAL = "IntervalMonthDayNano"
+    LIST = "List"
+    STRUCT = "Struct"
+    MAP = "Map"
+
+
+@dataclass(frozen=True, slots=True)
+class DataType:
+    """One column type.
+
+    `precision` and `scale` are set for DECIMAL; `element` for LIST; `arrow_nested` for STRUCT and
+    MAP, whose inner layout only Arrow describes.
+    """
+
+    id: TypeId
+    precision: int = 0
+    scale: int = 0
+    element: DataType | None = None
+    arrow_nested: pa.DataType | None = None
+
+    @property
+    def name(self) -> str:
+        """The native name, e.g. `Int64` or `Decimal(10, 2)`."""
+        if self.id is TypeId.DECIMAL:
+            return f"Decimal({self.precision}, {self.scale})"
+        if self.id is TypeId.LIST and self.element is not None:
+            return f"List<{self.element.name}>"
+        return str(self.id.value)
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """The Arrow type that carries values of this type."""
+        if self.id is TypeId.DECIMAL:
+            return pa.decimal128(self.precision, self.scale)
+        if self.id is TypeId.LIST:
+            assert self.element is not None
+            return pa.list_(self.element.arrow)
+        if self.id in (TypeId.STRUCT, TypeId.MAP):
+            return self.arrow_nested
+        return _ARROW[self.id]
+
+    @property
+    def is_timestamp(self) -> bool:
+        """True for the four naive UTC timestamps (not for TIMESTAMP_TZ)."""
+        return self.id in TIMESTAMP_UNITS
+
+    @property
+    def is_integer(self) -> bool:
+        """True for all signed and unsigned integers."""
+        return self.id in _INTEGERS
+
+    @property
+    def is_numeric(self) -> bool:
+        """True for integers, floats and decimals."""
+        return self.is_integer or self.id in (TypeId.FLOAT32, TypeId.FLOAT64, TypeId.DECIMAL)
+
+    @property
+    def unit(self) -> str:
+        """The Arrow unit (`s`, `ms`, `us`, `ns`) of a naive timestamp. Requires: is_timestamp."""
+        return TIMESTAMP_UNITS[self.id]
+
+
+TIMESTAMP_UNITS = {
+    TypeId.TIMESTAMP_SECOND: "s",
+    TypeId.TIMESTAMP_MILLISECOND: "ms",
+    TypeId.TIMESTAMP_MICROSECOND: "us",
+    TypeId.TIMESTAMP_NANOSECOND: "ns",
+}
+UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+_INTEGERS = frozenset(
+    {
+        TypeId.INT8,
+        TypeId.INT16,
+        TypeId.INT32,
+        TypeId.INT64,
+        TypeId.UINT8,
+        TypeId.UINT16,
+        TypeId.UINT32,
+        TypeId.UINT64,
+    }
+)
+
+_ARROW = {
+    TypeId.NULL: pa.null(),
+    TypeId.BOOLEAN: pa.bool_(),
+    TypeId.INT8: pa.int8(),
+    TypeId.INT16: pa.int16(),
+    TypeId.INT32: pa.int32(),
+    TypeId.INT64: pa.int64(),
+    TypeId.UINT8: pa.uint8(),
+    TypeId.UINT16: pa.uint16(),
+    TypeId.UINT32: pa.uint32(),
+    TypeId.UINT64: pa.uint64(),
+    TypeId.FLOAT32: pa.float32(),
+    TypeId.FLOAT64: pa.float64(),
+    TypeId.STRING: pa.string(),
+    TypeId.BINARY: pa.binary(),
+    TypeId.JSON: pa.string(),
+    TypeId.UUID: pa.string(),
+    TypeId.DATE: pa.date32(),
+    TypeId.TIME: pa.time64("us"),
+    TypeId.TIMESTAMP_SECOND: pa.timestamp("s"),
+    TypeId.TIMESTAMP_MILLISECOND: pa.timestamp("ms"),
+    TypeId.TIMESTAMP_MICROSECOND: pa.timestamp("us"),
+    TypeId.TIMESTAMP_NANOSECOND: pa.timestamp("ns"),
+    TypeId.TIMESTAMP_TZ: pa.timestamp("us", "UTC"),
+    TypeId.INTERVAL: pa.month_day_nano_interval(),
+}
+
+NULL = DataType(TypeId.NULL)
+BOOLEAN = DataType(TypeId.BOOLEAN)
+INT8 = DataType(TypeId.INT8)
+INT16 = DataType(TypeId.INT16)
+INT32 = DataType(TypeId.INT32)
+INT64 = DataType(TypeId.INT64)
+UINT8 = DataType(TypeId.UINT8)
+UINT16 = DataType(TypeId.UINT16)
+UINT32 = DataType(TypeId.UINT32)
+UINT64 = DataType(TypeId.UINT64)
+FLOAT32 = DataType(TypeId.FLOAT32)
+FLOAT64 = DataType(TypeId.FLOAT64)
+STRING = DataType(TypeId.STRING)
+BINARY = DataType(TypeId.BINARY)
+JSON = DataType(TypeId.JSON)
+UUID = DataType(TypeId.UUID)
+DATE = DataType(TypeId.DATE)
+TIME = DataType(TypeId.TIME)
+TIMESTAMP_SECOND = DataType(TypeId.TIMESTAMP_SECOND)
+TIMESTAMP_MILLISECOND = DataType(TypeId.TIMESTAMP_MILLISECOND)
+TIMESTAMP_MICROSECOND = DataType(TypeId.TIMESTAMP_MICROSECOND)
+TIMESTAMP_NANOSECOND = DataType(TypeId.TIMESTAMP_NANOSECOND)
+TIMESTAMP_TZ = DataType(TypeId.TIMESTAMP_TZ)
+INTERVAL = DataType(TypeId.INTERVAL)
+
+
+def decimal(precision: int, scale: int) -> DataType:
+    """A DECIMAL type.
+
+    Raises: DbError INVALID_ARGUMENT outside 1..38 digits or when scale > precision.
+    """
+    if not 1 <= precision <= 38 or not 0 <= scale <= precision:
+        raise DbError(
+            ErrorKind.INVALID_ARGUMENT,
+            f"DECIMAL({precision}, {scale}) is out of range",
+            hint="precision is 1 to 38 and scale 0 to precision",
+        )
+    return DataType(TypeId.DECIMAL, precision, scale)
+
+
+def list_of(element: DataType) -> DataType:
+    """A LIST type."""
+    return DataType(TypeId.LIST, element=element)
+
+
+def from_name(name: str) -> DataType:
+    """The inverse of `DataType.name` for every type a table column may have."""
+    if name.startswith("Decimal("):
+        precision, scale = name[len("Decimal(") : -1].split(",")
+        return decimal(int(precision), int(scale))
+    if name.startswith("List<"):
+        return list_of(from_name(name[len("List<") : -1]))
+    return DataType(TypeId(name))

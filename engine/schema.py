@@ -1,0 +1,90 @@
+"""What the rows of a region look like: columns, their roles and the options of the region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+import pyarrow as pa
+
+from engine.datatypes import DataType
+
+
+class Semantic(Enum):
+    """The role of a column in a time-series table."""
+
+    TAG = "TAG"
+    FIELD = "FIELD"
+    TIMESTAMP = "TIMESTAMP"
+
+
+class MergeMode(Enum):
+    """What happens to an older row with the same (tags, time index)."""
+
+    LAST_ROW = "last_row"
+    LAST_NON_NULL = "last_non_null"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionColumn:
+    """One column as the engine knows it: no default, no comment."""
+
+    name: str
+    type: DataType
+    semantic: Semantic
+    nullable: bool = True
+
+
+@dataclass(frozen=True)
+class RegionSchema:
+    """The columns of a region, in table order.
+
+    I1. Exactly one column is the TIMESTAMP (the time index) and it is not nullable.
+    I2. Column names are unique.
+    I3. `primary_key` names exactly the TAG columns; rows are sorted by them in that order, then by
+        the time index.
+    """
+
+    columns: tuple[RegionColumn, ...]
+    primary_key: tuple[str, ...] = ()
+    version: int = 0
+
+    def __post_init__(self) -> None:
+        names = {column.name for column in self.columns}
+        assert len(names) == len(self.columns), "I2"
+        times = [c for c in self.columns if c.semantic is Semantic.TIMESTAMP]
+        assert len(times) == 1, "I1"
+        assert times[0].type.is_timestamp, "I1"
+        tags = {c.name for c in self.columns if c.semantic is Semantic.TAG}
+        assert set(self.primary_key) == tags, "I3"
+
+    @cached_property
+    def sort_key(self) -> tuple[str, ...]:
+        """Primary key columns, then the time index: the order of rows and, in upsert mode, identity."""
+        return (*self.primary_key, self.time_index)
+
+    @cached_property
+    def time_index(self) -> str:
+        """Name of the time index column."""
+        return next(c.name for c in self.columns if c.semantic is Semantic.TIMESTAMP)
+
+    @cached_property
+    def time_type(self) -> DataType:
+        """Type of the time index column."""
+        return next(c.type for c in self.columns if c.semantic is Semantic.TIMESTAMP)
+
+    @cached_property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema of whole rows."""
+        return pa.schema([pa.field(c.name, c.type.arrow, c.nullable) for c in self.columns])
+
+
+@dataclass(frozen=True, slots=True)
+class RegionOptions:
+    """How a region treats its rows. Times are in the unit their names end in."""
+
+    append_mode: bool = False
+    merge_mode: MergeMode = MergeMode.LAST_ROW
+    ttl_ms: int | None = None  # None: keep for ever
+    extra: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""How clients speak: PostgreSQL, MySQL and HTTP."""

@@ -1,0 +1,1 @@
+"""The MySQL wire, protocol version 10."""

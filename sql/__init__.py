@@ -1,0 +1,1 @@
+"""What a statement means: dialects, planning, execution."""

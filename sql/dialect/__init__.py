@@ -1,0 +1,1 @@
+"""How each wire spells SQL: sqlglot dialects and our own AST nodes."""

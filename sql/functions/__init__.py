@@ -1,0 +1,1 @@
+"""Functions DuckDB lacks or spells otherwise: one registry."""

@@ -1,0 +1,1 @@
+"""From a tree of names to a DuckDB statement and its scans."""

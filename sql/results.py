@@ -1,0 +1,161 @@
+"""What a statement gives back: plain objects that every wire knows how to send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import pyarrow as pa
+
+from engine.datatypes import DataType
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """One column of a result; table_id and ordinal are 0 when it is not a plain table column."""
+
+    name: str
+    type: DataType
+    nullable: bool = True
+    table_id: int = 0
+    ordinal: int = 0  # 1-based position in that table
+    table: str = ""
+    database: str = ""
+    primary_key: bool = False
+
+
+class Rows:
+    """A stream of rows.
+
+    Every batch's arrays have exactly the Arrow types of `columns`. Batches are made as they are
+    pulled (from a worker thread, never from the event loop); `close` may be called at any time, any
+    number of times, and frees what the statement holds. Requires: whoever takes a `Rows` closes it.
+    """
+
+    def __init__(
+        self,
+        columns: tuple[ResultColumn, ...],
+        batches: Iterator[pa.RecordBatch],
+        *,
+        tag: str = "SELECT",
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self.columns = columns
+        self.tag = tag  # PostgreSQL's command tag without the row count: SELECT, SHOW, FETCH, …
+        self._batches = batches
+        self._on_close = on_close
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self._batches
+
+    def close(self) -> None:
+        """Frees the statement's resources; later pulls end at once."""
+        self._batches = iter(())
+        if self._on_close is not None:
+            on_close, self._on_close = self._on_close, None
+            on_close()
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A statement without rows. `tag` is PostgreSQL's command tag without the count.
+
+    `rows` is None for statements that count nothing (`CREATE TABLE`, `SET`, `BEGIN`).
+    """
+
+    tag: str
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """The text held no statement (only comments, spaces or a semicolon)."""
+
+
+class CopyFormat(Enum):
+    """The layout of COPY data."""
+
+    TEXT = "text"
+    CSV = "csv"
+    BINARY = "binary"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """Options of COPY … FROM STDIN / TO STDOUT, defaults as PostgreSQL's for the format."""
+
+    format: CopyFormat = CopyFormat.TEXT
+    delimiter: str = "\t"
+    null: str = "\\N"
+    header: bool = False
+    match_header: bool = False
+    quote: str = '"'
+    escape: str = '"'
+    force_quote: frozenset[str] = frozenset()  # CSV output: columns always quoted; {"*"}: all
+    force_not_null: frozenset[str] = frozenset()
+    force_null: frozenset[str] = frozenset()
+
+
+class CopySink(Protocol):
+    """Takes COPY data in pieces of any size. Nothing is visible until `finish` returns."""
+
+    columns: tuple[ResultColumn, ...]
+    options: CopyOptions
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next bytes. Raises: DbError BAD_COPY_DATA, INVALID_TEXT, … (then abort)."""
+
+    def finish(self) -> int:
+        """Writes all rows durably (or into the open transaction); returns their number."""
+
+    def abort(self) -> None:
+        """Forgets everything; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyIn:
+    """The client shall now send data to `sink`."""
+
+    sink: CopySink
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOut:
+    """The rows shall be sent as COPY data."""
+
+    rows: Rows
+    options: CopyOptions
+
+
+Result = Rows | Affected | Empty | CopyIn | CopyOut
+
+
+class Severity(Enum):
+    """How loud a notice is."""
+
+    NOTICE = "NOTICE"
+    WARNING = "WARNING"
+    INFO = "INFO"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the client should know that is no error."""
+
+    message: str
+    severity: Severity = Severity.NOTICE
+    sqlstate: str = "00000"
+    errno: int = 1105
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a prepared statement takes and gives; `columns` is None when it returns no rows."""
+
+    parameters: tuple[DataType, ...]
+    columns: tuple[ResultColumn, ...] | None
+    tag: str = ""
+    extras: dict[str, str] = field(default_factory=dict)

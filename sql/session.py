@@ -1,0 +1,134 @@
+"""One client's conversation: who it is, where it is, its settings and its open transaction.
+
+The wires see only this object. Its methods block (call them from worker threads), except `cancel`,
+which any thread may call at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from engine.datatypes import DataType
+from sql.results import Description, Notice, Result
+
+
+class Wire(Enum):
+    """Which way of speaking a session has: it decides dialect, catalogs and names of types."""
+
+    POSTGRES = "postgres"
+    MYSQL = "mysql"
+    HTTP = "http"
+
+
+class TransactionStatus(Enum):
+    """The state PostgreSQL reports in ReadyForQuery."""
+
+    IDLE = "I"
+    ACTIVE = "T"
+    FAILED = "E"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientInfo:
+    """Who is at the other end."""
+
+    user: str
+    database: str
+    address: str  # host:port, or a path for a local socket
+    application: str = ""
+
+
+class Statement(Protocol):
+    """One parsed statement. Opaque to the wires but for these attributes."""
+
+    @property
+    def text(self) -> str:
+        """The statement's own text, without its semicolon."""
+
+    @property
+    def parameter_count(self) -> int:
+        """How many placeholders it has (`$3` alone counts three; `?` counts one each)."""
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there is nothing to run (only comments or spaces)."""
+
+
+class SessionApi(Protocol):
+    """What a wire may ask of a session."""
+
+    id: int  # positive, unique in this server's life, fits 31 bits
+    wire: Wire
+    client: ClientInfo
+
+    @property
+    def database(self) -> str:
+        """The current database (PostgreSQL: first of search_path; MySQL: USE)."""
+
+    @property
+    def timezone(self) -> str:
+        """The session time zone, an IANA name or `+HH:MM`. Timestamps are shown in it."""
+
+    @property
+    def transaction_status(self) -> TransactionStatus:
+        """Where the session stands; changes only inside `execute`."""
+
+    @property
+    def autocommit(self) -> bool:
+        """MySQL's autocommit flag."""
+
+    def parse(self, text: str) -> list[Statement]:
+        """Splits and parses a request; no statement gives one empty one. Raises: DbError SYNTAX."""
+
+    def describe(
+        self, statement: Statement, parameter_types: Sequence[DataType | None] = ()
+    ) -> Description:
+        """Infers parameter types (None: unknown) and result columns without running anything."""
+
+    def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Result:
+        """Runs one statement.
+
+        Parameters are Python values: None, bool, int, float, Decimal, str, bytes, date, time,
+        datetime (naive = session time zone; aware allowed), timedelta, UUID or a list of these.
+        Raises: DbError; outside a transaction nothing was changed then.
+        """
+
+    def show(self, name: str) -> str:
+        """A setting's value as text, e.g. `server_version`. Raises: DbError UNDEFINED_OBJECT."""
+
+    def set(self, name: str, value: str) -> None:
+        """Sets a setting as SET would (startup parameters, X-Greptime-Timezone)."""
+
+    def use(self, database: str) -> None:
+        """Changes the current database. Raises: DbError UNDEFINED_DATABASE."""
+
+    def cancel(self) -> None:
+        """Ends the running statement, if any, with CANCELLED. Any thread."""
+
+    def reset(self) -> None:
+        """Back to the state after login: rolls back, forgets settings, cursors, temp tables."""
+
+    def close(self) -> None:
+        """Rolls back and frees everything."""
+
+    def take_notices(self) -> list[Notice]:
+        """Notices since the last call."""
+
+    def take_reports(self) -> dict[str, str]:
+        """Reported settings (PostgreSQL's ParameterStatus names) changed since the last call."""
+
+
+class DatabaseApi(Protocol):
+    """What a server may ask of the database as a whole."""
+
+    def connect(self, wire: Wire, client: ClientInfo) -> SessionApi:
+        """Opens a session. Raises: DbError UNDEFINED_DATABASE when its database does not exist."""
+
+    def sessions(self) -> list[SessionApi]:
+        """Live sessions, oldest first."""
+
+    def close(self) -> None:
+        """Cancels what runs, flushes the log, closes every store."""

@@ -1,0 +1,1 @@
+"""One module per statement family: run(tree, session) -> Result."""
