@@ -61,7 +61,7 @@ class RegionSchema:
 
     @cached_property
     def sort_key(self) -> tuple[str, ...]:
-        """Primary key columns, then the time index: the order of rows and, in upsert mode, identity."""
+        """Primary key, then time index: the order of rows and, in upsert mode, their identity."""
         return (*self.primary_key, self.time_index)
 
     @cached_property
