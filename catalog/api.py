@@ -51,3 +51,16 @@ class Catalog(Protocol):
 
     def remove_table(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> None:
         """Forgets the table's record."""
+
+    @property
+    def version(self) -> int:
+        """Grows with every committed change: the key of cached plans."""
+
+    def changed_by(self, cursor: duckdb.DuckDBPyConnection) -> bool:
+        """True if the cursor's open transaction has changed the catalog."""
+
+    def commit(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Shows the transaction's changes to all. Requires: DuckDB's COMMIT has returned."""
+
+    def rollback(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Forgets the transaction's changes."""

@@ -1,0 +1,243 @@
+"""The catalog over the embedded store: committed state in memory, changes in DuckDB transactions.
+
+Lookups never touch DuckDB: the committed definitions are held here, and what an open transaction
+has changed lies in its overlay until `commit` or `rollback`.
+
+I1. A record is in DuckDB's transaction before it is in the overlay, and durable before it is in
+    the committed state.
+I2. A name changed by an open transaction is locked: other transactions that want to change it wait.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import duckdb
+
+from catalog.records import Database, Table, table_from_json, table_to_json
+from catalog.store import SYSTEM_SCHEMA
+from engine.errors import DbError, ErrorKind
+
+LOCK_WAIT_SECONDS = 10.0  # PostgreSQL's deadlock_timeout is 1 s; DDL of dbt may hold names longer
+
+RESERVED_DATABASES = frozenset({"information_schema", "pg_catalog", SYSTEM_SCHEMA})
+
+_Name = tuple[str, str]
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass
+class _Overlay:
+    """What one open transaction sees differently. None: removed."""
+
+    databases: dict[str, Database | None] = field(default_factory=dict)
+    tables: dict[_Name, Table | None] = field(default_factory=dict)
+    locks: set[_Name] = field(default_factory=set)
+
+
+class EmbeddedCatalog:
+    """Implements `catalog.api.Catalog`. Every method may be called from any thread."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        # Guarded by _lock (a condition: released names wake waiters).
+        self._lock = threading.Condition()
+        self._databases: dict[str, Database] = {}
+        self._tables: dict[_Name, Table] = {}
+        self._names: dict[int, _Name] = {}  # of committed tables
+        self._overlays: dict[int, _Overlay] = {}
+        self._owners: dict[_Name, int] = {}
+        self._version = 0
+        self._load(cursor)
+
+    def _load(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        rows = cursor.execute(f"SELECT id, name, options FROM {SYSTEM_SCHEMA}.databases").fetchall()
+        for database_id, name, options in rows:
+            self._databases[name] = Database(database_id, name, json.loads(options))
+        rows = cursor.execute(
+            f"SELECT id, database, name, definition FROM {SYSTEM_SCHEMA}.tables"
+        ).fetchall()
+        for table_id, database, name, definition in rows:
+            self._tables[database, name] = table_from_json(table_id, database, name, definition)
+            self._names[table_id] = (database, name)
+
+    @property
+    def version(self) -> int:
+        """Grows with every committed change: the key of cached plans."""
+        return self._version
+
+    def changed_by(self, cursor: duckdb.DuckDBPyConnection) -> bool:
+        """True if the cursor's open transaction has changed the catalog."""
+        return id(cursor) in self._overlays
+
+    # Reading.
+
+    def databases(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[Database]:
+        """See `Catalog.databases`."""
+        with self._lock:
+            merged: dict[str, Database | None] = dict(self._databases)
+            if (overlay := self._overlays.get(id(cursor))) is not None:
+                merged.update(overlay.databases)
+        return sorted((d for d in merged.values() if d is not None), key=lambda d: d.name)
+
+    def database(self, cursor: duckdb.DuckDBPyConnection, name: str) -> Database | None:
+        """See `Catalog.database`."""
+        overlay = self._overlays.get(id(cursor))
+        if overlay is not None and name in overlay.databases:
+            return overlay.databases[name]
+        return self._databases.get(name)
+
+    def tables(
+        self, cursor: duckdb.DuckDBPyConnection, database: str | None = None
+    ) -> Sequence[Table]:
+        """See `Catalog.tables`."""
+        with self._lock:
+            merged: dict[_Name, Table | None] = dict(self._tables)
+            if (overlay := self._overlays.get(id(cursor))) is not None:
+                merged.update(overlay.tables)
+        found = [t for t in merged.values() if t is not None and database in (None, t.database)]
+        return sorted(found, key=lambda t: (t.database, t.name))
+
+    def table(self, cursor: duckdb.DuckDBPyConnection, database: str, name: str) -> Table | None:
+        """See `Catalog.table`."""
+        overlay = self._overlays.get(id(cursor))
+        if overlay is not None and (database, name) in overlay.tables:
+            return overlay.tables[database, name]
+        return self._tables.get((database, name))
+
+    # Changing. Requires: the cursor has an open transaction.
+
+    def create_database(
+        self, cursor: duckdb.DuckDBPyConnection, name: str, options: dict[str, str]
+    ) -> Database:
+        """See `Catalog.create_database`."""
+        overlay = self._lock_name(cursor, (name, ""))
+        if name in RESERVED_DATABASES or self.database(cursor, name) is not None:
+            raise DbError(ErrorKind.DUPLICATE_DATABASE, f'database "{name}" already exists')
+        database = Database(self._next_id(cursor), name, dict(options))
+        cursor.execute(f"CREATE SCHEMA {_identifier(name)}")
+        cursor.execute(
+            f"INSERT INTO {SYSTEM_SCHEMA}.databases VALUES (?, ?, ?)",
+            [database.id, name, json.dumps(database.options)],
+        )
+        overlay.databases[name] = database
+        return database
+
+    def drop_database(self, cursor: duckdb.DuckDBPyConnection, name: str) -> None:
+        """See `Catalog.drop_database`."""
+        overlay = self._lock_name(cursor, (name, ""))
+        if self.database(cursor, name) is None:
+            raise DbError(ErrorKind.UNDEFINED_SCHEMA, f'database "{name}" does not exist')
+        assert not self.tables(cursor, name), "callers drop the tables first"
+        cursor.execute(f"DROP SCHEMA {_identifier(name)}")
+        cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.databases WHERE name = ?", [name])
+        overlay.databases[name] = None
+
+    def next_table_id(self, cursor: duckdb.DuckDBPyConnection) -> int:
+        """See `Catalog.next_table_id`."""
+        return self._next_id(cursor)
+
+    def put_table(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> None:
+        """See `Catalog.put_table`."""
+        overlay = self._lock_name(cursor, (table.database, table.name))
+        if self.database(cursor, table.database) is None:
+            raise DbError(ErrorKind.UNDEFINED_SCHEMA, f'database "{table.database}" does not exist')
+        there = self.table(cursor, table.database, table.name)
+        if there is not None and there.id != table.id:
+            raise DbError(
+                ErrorKind.DUPLICATE_TABLE, f'table "{table.database}.{table.name}" already exists'
+            )
+        self._forget(cursor, overlay, table.id)
+        cursor.execute(
+            f"INSERT INTO {SYSTEM_SCHEMA}.tables VALUES (?, ?, ?, ?)",
+            [table.id, table.database, table.name, table_to_json(table)],
+        )
+        overlay.tables[table.database, table.name] = table
+
+    def remove_table(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> None:
+        """See `Catalog.remove_table`."""
+        overlay = self._lock_name(cursor, (table.database, table.name))
+        self._forget(cursor, overlay, table.id)
+
+    def _forget(self, cursor: duckdb.DuckDBPyConnection, overlay: _Overlay, table_id: int) -> None:
+        old = self._name_of(overlay, table_id)
+        if old is not None:
+            self._lock_name(cursor, old)
+            cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.tables WHERE id = ?", [table_id])
+            overlay.tables[old] = None
+
+    def _name_of(self, overlay: _Overlay, table_id: int) -> _Name | None:
+        for name, table in overlay.tables.items():
+            if table is not None and table.id == table_id:
+                return name
+        name_then = self._names.get(table_id)
+        return None if name_then in overlay.tables else name_then
+
+    def _next_id(self, cursor: duckdb.DuckDBPyConnection) -> int:
+        row = cursor.execute(f"SELECT nextval('{SYSTEM_SCHEMA}.object_ids')").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    # Ending a transaction.
+
+    def commit(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Shows the transaction's changes to all. Requires: DuckDB's COMMIT has returned (I1)."""
+        with self._lock:
+            overlay = self._overlays.pop(id(cursor), None)
+            if overlay is None:
+                return
+            for name, database in overlay.databases.items():
+                _put(self._databases, name, database)
+            for key, table in overlay.tables.items():
+                if (old := self._tables.get(key)) is not None:
+                    self._names.pop(old.id, None)
+                _put(self._tables, key, table)
+            for key, table in overlay.tables.items():
+                if table is not None:
+                    self._names[table.id] = key
+            self._version += 1
+            self._release(overlay)
+
+    def rollback(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Forgets the transaction's changes."""
+        with self._lock:
+            overlay = self._overlays.pop(id(cursor), None)
+            if overlay is not None:
+                self._release(overlay)
+
+    def _lock_name(self, cursor: duckdb.DuckDBPyConnection, name: _Name) -> _Overlay:
+        owner = id(cursor)
+        deadline = time.monotonic() + LOCK_WAIT_SECONDS
+        with self._lock:
+            while self._owners.get(name, owner) != owner:
+                if not self._lock.wait(deadline - time.monotonic()):
+                    raise DbError(
+                        ErrorKind.SERIALIZATION_FAILURE,
+                        f'another transaction is changing "{".".join(filter(None, name))}"',
+                        hint="try again when it has ended",
+                    )
+            overlay = self._overlays.setdefault(owner, _Overlay())
+            self._owners[name] = owner
+            overlay.locks.add(name)
+            return overlay
+
+    def _release(self, overlay: _Overlay) -> None:
+        for name in overlay.locks:
+            del self._owners[name]
+        self._lock.notify_all()
+
+
+def _put(into: dict[_K, _V], key: _K, value: _V | None) -> None:
+    if value is None:
+        into.pop(key, None)
+    else:
+        into[key] = value
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
