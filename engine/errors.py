@@ -8,7 +8,7 @@ MySQL's server error reference (errno and its own SQLSTATE).
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Codes(NamedTuple):
@@ -100,11 +100,11 @@ class ErrorKind(Enum):
     INTERNAL = Codes(1003, "Internal", 500, "XX000", 1815, "HY000")
 
     # Two kinds may share all codes and still be told apart by code that handles them.
-    def __new__(cls, codes: Codes) -> ErrorKind:
+    def __new__(cls, *codes: Any) -> ErrorKind:
         """Gives every member its own value, so equal codes never make aliases."""
         member = object.__new__(cls)
         member._value_ = len(cls.__members__)
-        member.codes = codes
+        member.codes = Codes(*codes)  # Enum spreads a tuple value over the arguments
         return member
 
     codes: Codes
