@@ -1,0 +1,50 @@
+# The front door for people and machines. `make serve` on a fresh machine needs python3 (3.11 or
+# newer) and network access to a package index; everything else it brings itself.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+PYTEST_ARGS ?=
+
+.PHONY: help setup serve test check demo bench clean
+
+help:
+	@echo 'make setup   create $(VENV) and install Gnomon with its test and development tools'
+	@echo 'make serve   run the server on its default ports, data in ./gnomon-data'
+	@echo 'make check   format, lint, types, house rules and fast tests'
+	@echo 'make test    every test, with real clients'
+	@echo 'make demo    a guided tour against a server of its own'
+	@echo 'make bench   benchmarks; prints figures'
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	.ci/environment $(PYTHON) $(VENV)
+	$(BIN)/gnomon warm
+	touch $@
+
+serve: setup
+	$(BIN)/gnomon serve --data gnomon-data
+
+# psql and the mysql client are part of what we promise to work with, so the tests use them.
+test: setup
+	-.ci/need psql postgresql-client
+	-.ci/need mariadb mariadb-client
+	$(BIN)/gnomon warm
+	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_ARGS)
+
+demo: setup
+	$(BIN)/python -m examples.demo
+
+bench: setup
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache
