@@ -1,0 +1,42 @@
+"""The one way encoders compile loops: Numba, cached on disk, without the GIL, with bounds checked.
+
+Bounds stay checked because a wrong offset must become an error, never a wild read or write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+from numba import types as nt
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Signature parts. Read-only arrays also accept writable ones; Arrow's buffers are read-only.
+READ_BYTES = nt.Array(nt.uint8, 1, "C", readonly=True)
+READ_MATRIX = nt.Array(nt.uint8, 2, "A", readonly=True)
+READ_INT32 = nt.Array(nt.int32, 1, "C", readonly=True)
+READ_INT64 = nt.Array(nt.int64, 1, "C", readonly=True)
+READ_UINT64 = nt.Array(nt.uint64, 1, "C", readonly=True)
+READ_MASK = nt.Array(nt.boolean, 1, "C", readonly=True)
+WRITE_BYTES = nt.uint8[::1]
+WRITE_MATRIX = nt.uint8[:, ::1]
+WRITE_INT32 = nt.int32[::1]
+WRITE_INT64 = nt.int64[::1]
+INT = nt.int64
+BOOL = nt.boolean
+VOID = nt.void
+
+
+def kernel(signature: object) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Compiles a function for exactly one signature, when its module is first imported."""
+    compiled = numba.njit(signature, cache=True, nogil=True, boundscheck=True)
+    return cast(Callable[[Callable[P, T]], Callable[P, T]], compiled)
+
+
+def kernel_unchecked(signature: object) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """As `kernel`, for an inner function that checks its whole range once before its loop."""
+    compiled = numba.njit(signature, cache=True, nogil=True, boundscheck=False)
+    return cast(Callable[[Callable[P, T]], Callable[P, T]], compiled)
