@@ -1,0 +1,248 @@
+"""The database as the wires see it: every session counted, limited, timed and logged.
+
+app.py puts an `ObservedDatabase` between the wires and sql/, so no wire needs to know of metrics,
+of the slow-statement record or of the shared limit on connections. It changes no answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+
+import pyarrow as pa
+
+from engine.datatypes import DataType
+from engine.errors import DbError, ErrorKind
+from server.metrics import Metrics
+from sql.results import CopyOut, Description, Notice, Result, Rows
+from sql.session import (
+    ClientInfo,
+    DatabaseApi,
+    SessionApi,
+    Statement,
+    TransactionStatus,
+    Wire,
+)
+
+logger = logging.getLogger(__name__)
+
+SLOW_TEXT_CHARACTERS_MAX = 2_000  # a bulk INSERT must not fill the log
+
+
+class ObservedDatabase:
+    """A `DatabaseApi` that counts and limits sessions."""
+
+    def __init__(
+        self, inner: DatabaseApi, metrics: Metrics, *, connections_max: int, slow_ms: int
+    ) -> None:
+        assert connections_max > 0
+        # Constant after construction.
+        self._inner = inner
+        self._metrics = metrics
+        self._connections_max = connections_max
+        self._slow_ms = slow_ms
+        self._lock = threading.Lock()
+        # Guarded by _lock.
+        self._open = 0
+
+    def connect(self, wire: Wire, client: ClientInfo) -> SessionApi:
+        """Opens a session. Raises: DbError TOO_MANY_CONNECTIONS, and what the database raises."""
+        self._admit(wire)
+        try:
+            session = self._inner.connect(wire, client)
+        except BaseException:
+            self._leave(wire)
+            raise
+        return ObservedSession(session, self._metrics, self._slow_ms, lambda: self._leave(wire))
+
+    def sessions(self) -> list[SessionApi]:
+        """Live sessions, oldest first."""
+        return self._inner.sessions()
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._inner.close()
+
+    def _admit(self, wire: Wire) -> None:
+        with self._lock:
+            if self._open >= self._connections_max:
+                self._metrics.connections_refused.labels(wire.value).inc()
+                raise DbError(
+                    ErrorKind.TOO_MANY_CONNECTIONS,
+                    f"too many connections: the limit is {self._connections_max}",
+                    hint="close idle connections or raise max_connections",
+                )
+            self._open += 1
+        self._metrics.connections.labels(wire.value).inc()
+        self._metrics.connections_opened.labels(wire.value).inc()
+
+    def _leave(self, wire: Wire) -> None:
+        with self._lock:
+            self._open -= 1
+        self._metrics.connections.labels(wire.value).dec()
+
+
+class ObservedSession:
+    """A `SessionApi` that times its statements. A statement lasts until its last row is taken."""
+
+    def __init__(
+        self, inner: SessionApi, metrics: Metrics, slow_ms: int, on_close: Callable[[], None]
+    ) -> None:
+        self.id = inner.id
+        self.wire = inner.wire
+        self.client = inner.client
+        self._inner = inner
+        self._metrics = metrics
+        self._slow_ms = slow_ms
+        self._on_close: Callable[[], None] | None = on_close
+        self._seconds = metrics.statement_seconds.labels(inner.wire.value)
+        self._ok = metrics.statements.labels(inner.wire.value, "ok")
+        self._rows = metrics.rows.labels(inner.wire.value)
+
+    @property
+    def database(self) -> str:
+        """The current database."""
+        return self._inner.database
+
+    @property
+    def timezone(self) -> str:
+        """The session time zone."""
+        return self._inner.timezone
+
+    @property
+    def transaction_status(self) -> TransactionStatus:
+        """Where the session stands."""
+        return self._inner.transaction_status
+
+    @property
+    def autocommit(self) -> bool:
+        """MySQL's autocommit flag."""
+        return self._inner.autocommit
+
+    def parse(self, text: str) -> list[Statement]:
+        """Splits and parses a request; a refused text counts as a failed statement."""
+        started = perf_counter()
+        try:
+            return self._inner.parse(text)
+        except DbError as error:
+            self._ended(text, started, 0, error)
+            raise
+
+    def describe(
+        self, statement: Statement, parameter_types: Sequence[DataType | None] = ()
+    ) -> Description:
+        """Infers parameter types and result columns."""
+        return self._inner.describe(statement, parameter_types)
+
+    def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Result:
+        """Runs one statement."""
+        started = perf_counter()
+        try:
+            result = self._inner.execute(statement, parameters)
+        except DbError as error:
+            self._ended(statement.text, started, 0, error)
+            raise
+        if isinstance(result, Rows):
+            return self._observed(result, statement.text, started)
+        if isinstance(result, CopyOut):
+            rows = self._observed(result.rows, statement.text, started)
+            return CopyOut(rows, result.options)
+        self._ended(statement.text, started, 0, None)
+        return result
+
+    def _observed(self, rows: Rows, text: str, started: float) -> Rows:
+        """The same rows; the statement ends when they do."""
+        stream = _Stream(rows, lambda count, error: self._ended(text, started, count, error))
+        return Rows(rows.columns, iter(stream), tag=rows.tag, on_close=stream.close)
+
+    def _ended(self, text: str, started: float, rows: int, error: DbError | None) -> None:
+        seconds = perf_counter() - started
+        self._seconds.observe(seconds)
+        if rows:
+            self._rows.inc(rows)
+        if error is None:
+            self._ok.inc()
+        else:
+            self._metrics.statements.labels(self.wire.value, error.kind.name.lower()).inc()
+        if self._slow_ms and seconds * 1_000 >= self._slow_ms:
+            logger.warning(
+                "slow statement",
+                extra={
+                    "seconds": round(seconds, 3),
+                    "rows": rows,
+                    "outcome": "ok" if error is None else error.kind.name.lower(),
+                    "wire": self.wire.value,
+                    "session": self.id,
+                    "user": self.client.user,
+                    "database": self.database,
+                    "statement": text[:SLOW_TEXT_CHARACTERS_MAX],
+                },
+            )
+
+    def show(self, name: str) -> str:
+        """A setting's value as text."""
+        return self._inner.show(name)
+
+    def set(self, name: str, value: str) -> None:
+        """Sets a setting as SET would."""
+        self._inner.set(name, value)
+
+    def use(self, database: str) -> None:
+        """Changes the current database."""
+        self._inner.use(database)
+
+    def cancel(self) -> None:
+        """Ends the running statement, if any."""
+        self._inner.cancel()
+
+    def reset(self) -> None:
+        """Back to the state after login."""
+        self._inner.reset()
+
+    def close(self) -> None:
+        """Rolls back and frees everything; its place is free again."""
+        on_close, self._on_close = self._on_close, None
+        try:
+            self._inner.close()
+        finally:
+            if on_close is not None:
+                on_close()
+
+    def take_notices(self) -> list[Notice]:
+        """Notices since the last call."""
+        return self._inner.take_notices()
+
+    def take_reports(self) -> dict[str, str]:
+        """Reported settings changed since the last call."""
+        return self._inner.take_reports()
+
+
+class _Stream:
+    """Counts the rows of a result and tells once when it has ended, by whichever way."""
+
+    def __init__(self, rows: Rows, ended: Callable[[int, DbError | None], None]) -> None:
+        self._rows = rows
+        self._ended: Callable[[int, DbError | None], None] | None = ended
+        self._count = 0
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self._rows:
+                self._count += batch.num_rows
+                yield batch
+        except DbError as error:
+            self._end(error)
+            raise
+        self._end(None)
+
+    def close(self) -> None:
+        """The client has all it wanted."""
+        self._rows.close()
+        self._end(None)
+
+    def _end(self, error: DbError | None) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(self._count, error)
