@@ -1,0 +1,1 @@
+"""Measurements against PostgreSQL and MariaDB on the same machine in the same run."""

@@ -1,0 +1,1 @@
+"""Cases of SQL and their answers as reviewed text, run over every wire (see runner.py)."""
