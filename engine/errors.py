@@ -30,6 +30,7 @@ class ErrorKind(Enum):
 
     # The request is wrong: fix it.
     SYNTAX = Codes(2000, "InvalidSyntax", 400, "42601", 1064, "42000")
+    EMPTY_STATEMENT = Codes(2000, "InvalidSyntax", 400, "42601", 1065, "42000")
     UNSUPPORTED = Codes(1001, "Unsupported", 400, "0A000", 1235, "42000")
     INVALID_ARGUMENT = Codes(1004, "InvalidArguments", 400, "22023", 1210, "HY000")
     PLAN = Codes(3000, "PlanQuery", 400, "42000", 1105, "HY000")
@@ -84,6 +85,7 @@ class ErrorKind(Enum):
     PROTOCOL = Codes(1004, "InvalidArguments", 400, "08P01", 1835, "HY000")
     UNKNOWN_COMMAND = Codes(1001, "Unsupported", 400, "08P01", 1047, "08S01")
     LIMIT_EXCEEDED = Codes(1004, "InvalidArguments", 413, "54000", 1153, "08S01")
+    TOO_MANY_STATEMENTS = Codes(1004, "InvalidArguments", 400, "53400", 1461, "42000")
     TOO_MANY_CONNECTIONS = Codes(6000, "RuntimeResourcesExhausted", 503, "53300", 1040, "08004")
     # The server cannot now: wait, then try again.
     OUT_OF_MEMORY = Codes(6000, "RuntimeResourcesExhausted", 503, "53200", 1041, "HY000")

@@ -47,11 +47,15 @@ class ObservedDatabase:
         # Guarded by _lock.
         self._open = 0
 
-    def connect(self, wire: Wire, client: ClientInfo) -> SessionApi:
+    def reserve_id(self) -> int:
+        """A session id never given before."""
+        return self._inner.reserve_id()
+
+    def connect(self, wire: Wire, client: ClientInfo, session_id: int | None = None) -> SessionApi:
         """Opens a session. Raises: DbError TOO_MANY_CONNECTIONS, and what the database raises."""
         self._admit(wire)
         try:
-            session = self._inner.connect(wire, client)
+            session = self._inner.connect(wire, client, session_id)
         except BaseException:
             self._leave(wire)
             raise

@@ -124,8 +124,15 @@ class SessionApi(Protocol):
 class DatabaseApi(Protocol):
     """What a server may ask of the database as a whole."""
 
-    def connect(self, wire: Wire, client: ClientInfo) -> SessionApi:
-        """Opens a session. Raises: DbError UNDEFINED_DATABASE when its database does not exist."""
+    def reserve_id(self) -> int:
+        """A session id never given before (MySQL greets with it before anybody has logged in)."""
+
+    def connect(self, wire: Wire, client: ClientInfo, session_id: int | None = None) -> SessionApi:
+        """Opens a session, with a reserved id or a fresh one.
+
+        A reserved id may be used again once its session is closed (MySQL's change of user).
+        Raises: DbError UNDEFINED_DATABASE when its database does not exist.
+        """
 
     def sessions(self) -> list[SessionApi]:
         """Live sessions, oldest first."""
