@@ -1,0 +1,85 @@
+"""What several system tables say alike: the catalog's name, sizes of tables, the search path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catalog.records import Table, TableKind
+from engine.errors import DbError
+from sql.session import SessionApi, Wire
+from sql.system.table import SystemContext
+
+CATALOG = "greptime"
+SYSTEM_DATABASES = ("information_schema", "pg_catalog")
+SERVER_VERSION = "15.0"  # what pg_settings says if the session cannot tell
+ENGINE_NAME = "gnomon"
+
+
+def catalog_name(session: SessionApi) -> str:
+    """The catalog every database is in, as the session's client knows it.
+
+    PostgreSQL's clients compare it with current_database(), which is the name they asked for when
+    they connected; all others see the fixed name.
+    """
+    if session.wire is Wire.POSTGRES:
+        return session.client.database or session.database
+    return CATALOG
+
+
+def search_path(session: SessionApi) -> tuple[str, ...]:
+    """The schemas where unqualified names are looked up, without pg_catalog (always first)."""
+    try:
+        text = session.show("search_path")
+    except DbError:  # a session of a wire without that setting
+        return (session.database,)
+    names = [name.strip().strip('"') for name in text.split(",")]
+    path = [session.client.user if name == "$user" else name for name in names if name]
+    if session.database not in path:
+        path.insert(0, session.database)
+    return tuple(dict.fromkeys(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much a table holds."""
+
+    rows: int
+    bytes: int
+
+
+def size_of(context: SystemContext, table: Table) -> Size | None:
+    """Rows and bytes of a time-series table; None when the store does not know."""
+    if table.kind is not TableKind.TIME_SERIES:
+        return None
+    rows = size = 0
+    for region in table.region_ids:
+        try:
+            found = context.statistics(region)
+        except DbError:  # created in a transaction that is still open, or just dropped
+            return None
+        rows += found.rows + found.memtable_rows
+        size += found.file_bytes + found.memtable_bytes
+    return Size(rows, size)
+
+
+def table_type(table: Table) -> str:
+    """The table's type in information_schema and SHOW FULL TABLES."""
+    if table.kind is TableKind.VIEW:
+        return "VIEW"
+    return "LOCAL TEMPORARY" if table.temporary else "BASE TABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a session is doing; its `activity` attribute, where it has one."""
+
+    query: str = ""
+    started_ms: int = 0  # when the statement began, in Unix time
+    state: str = "idle"  # PostgreSQL's words: active, idle, idle in transaction, …
+    connected_ms: int = 0
+
+
+def activity_of(session: SessionApi) -> Activity:
+    """The session's activity; idle if it does not keep one."""
+    found = getattr(session, "activity", None)
+    return found if isinstance(found, Activity) else Activity()

@@ -1,0 +1,207 @@
+"""information_schema.columns: every column, its type told in the words of the asking wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from catalog.records import Column, Table, TableKind
+from engine.datatypes import TypeId
+from engine.schema import Semantic
+from sql.session import Wire
+from sql.system.arrow import fill
+from sql.system.facts import catalog_name
+from sql.system.information_schema.records import system_tables
+from sql.system.information_schema.shapes import SHAPES
+from sql.system.pg_catalog.oids import nullable
+from sql.system.pg_catalog.relations import shown_type
+from sql.system.pg_catalog.types import BPCHAR, VARCHAR, typed_column
+from sql.system.table import SystemContext
+from sql.types import sql_name
+
+_STRING_MAX = 2_147_483_647
+# Decimal digits that a value can have, as MySQL counts them.
+_DIGITS = {
+    TypeId.BOOLEAN: 3,
+    TypeId.INT8: 3,
+    TypeId.UINT8: 3,
+    TypeId.INT16: 5,
+    TypeId.UINT16: 5,
+    TypeId.INT32: 10,
+    TypeId.UINT32: 10,
+    TypeId.INT64: 19,
+    TypeId.UINT64: 20,
+    TypeId.FLOAT32: 12,
+    TypeId.FLOAT64: 22,
+}
+# Binary digits, as PostgreSQL counts them.
+_BITS = {"int2": 16, "int4": 32, "int8": 64, "float4": 24, "float8": 53}
+_SECOND_DIGITS = {
+    TypeId.TIMESTAMP_SECOND: 0,
+    TypeId.TIMESTAMP_MILLISECOND: 3,
+    TypeId.TIMESTAMP_MICROSECOND: 6,
+    TypeId.TIMESTAMP_NANOSECOND: 9,
+    TypeId.TIMESTAMP_TZ: 6,
+    TypeId.TIME: 6,
+}
+_TEXTS = frozenset({TypeId.STRING, TypeId.JSON, TypeId.UUID})
+
+Located = tuple[Table, int, Column]  # the column and its 1-based position in the table
+
+
+def columns(context: SystemContext) -> pa.Table:
+    """The columns of all tables, views and system tables."""
+    wire, catalog = context.session.wire, catalog_name(context.session)
+    return pa.concat_tables([_system(wire, catalog), _rows(context.tables, wire, catalog)])
+
+
+@lru_cache(maxsize=32)
+def _system(wire: Wire, catalog: str) -> pa.Table:
+    return _rows(system_tables(wire), wire, catalog)
+
+
+def _rows(tables: Sequence[Table], wire: Wire, catalog: str) -> pa.Table:
+    found = [(t, at, column) for t in tables for at, column in enumerate(t.columns, 1)]
+    values = _common(found, wire, catalog) | _NAMED_TYPES[wire](found)
+    return fill(SHAPES["columns"], len(found), values)
+
+
+def _common(found: Sequence[Located], wire: Wire, catalog: str) -> dict[str, Any]:
+    texts = [column.type.id in _TEXTS for _, _, column in found]
+    return {
+        "table_catalog": catalog,
+        "table_schema": [table.database for table, _, _ in found],
+        "table_name": [table.name for table, _, _ in found],
+        "column_name": [column.name for _, _, column in found],
+        "ordinal_position": [ordinal for _, ordinal, _ in found],
+        "character_set_name": ["utf8" if text else None for text in texts],
+        "collation_name": ["utf8_bin" if text else None for text in texts],
+        "column_key": [column_key(table, column) for table, _, column in found],
+        "extra": "",
+        "privileges": "select,insert",
+        "generation_expression": "",
+        "greptime_data_type": [column.type.name for _, _, column in found],
+        "semantic_type": [semantic_type(column) for _, _, column in found],
+        "column_default": [default_text(column, wire) for _, _, column in found],
+        "is_nullable": ["YES" if nullable(column, t) else "NO" for t, _, column in found],
+        "column_comment": [column.comment for _, _, column in found],
+    }
+
+
+def column_key(table: Table, column: Column) -> str:
+    """`PRI`, `TIME INDEX` or nothing."""
+    if column.name in table.primary_key:
+        return "PRI"
+    return "TIME INDEX" if column.semantic is Semantic.TIMESTAMP else ""
+
+
+def semantic_type(column: Column) -> str:
+    """TAG, FIELD or TIMESTAMP; relational columns are fields."""
+    return (column.semantic or Semantic.FIELD).value
+
+
+def default_text(column: Column, wire: Wire) -> str | None:
+    """The column's default: SQL text, on MySQL the bare value of a string literal."""
+    default = column.default
+    if wire is Wire.MYSQL and default is not None and default[:1] == "'" == default[-1:]:
+        return default[1:-1].replace("''", "'")
+    return default
+
+
+# --- HTTP and MySQL -------------------------------------------------------------------------------
+
+
+def _native(found: Sequence[Located]) -> dict[str, Any]:
+    names = [sql_name(column.type, Wire.HTTP).lower() for _, _, column in found]
+    return _sizes(found) | {"data_type": names, "column_type": names}
+
+
+def _mysql(found: Sequence[Located]) -> dict[str, Any]:
+    names = [mysql_type(column) for _, _, column in found]
+    bare = [re.split(r"[( ]", name, maxsplit=1)[0] for name in names]
+    return _sizes(found) | {"data_type": bare, "column_type": names}
+
+
+def mysql_type(column: Column) -> str:
+    """The type as MySQL's SHOW COLUMNS spells it, with the length it was declared with."""
+    declared = column.declared.strip().lower()
+    if column.type.id is TypeId.STRING and re.fullmatch(r"(var)?char\(\d+\)", declared):
+        return declared
+    return sql_name(column.type, Wire.MYSQL)
+
+
+def _sizes(found: Sequence[Located]) -> dict[str, Any]:
+    types = [column.type for _, _, column in found]
+    lengths = [_STRING_MAX if t.id in (*_TEXTS, TypeId.BINARY) else None for t in types]
+    decimals = [t if t.id is TypeId.DECIMAL else None for t in types]
+    scales = [0 if t.is_integer else None for t in types]
+    return {
+        "character_maximum_length": lengths,
+        "character_octet_length": lengths,
+        "numeric_precision": [
+            decimal.precision if decimal else _DIGITS.get(t.id)
+            for t, decimal in zip(types, decimals, strict=True)
+        ],
+        "numeric_scale": [
+            decimal.scale if decimal else scale
+            for scale, decimal in zip(scales, decimals, strict=True)
+        ],
+        "datetime_precision": [_SECOND_DIGITS.get(t.id) for t in types],
+    }
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+
+def _postgres(found: Sequence[Located]) -> dict[str, Any]:
+    typed = [typed_column(column) for _, _, column in found]
+    names = [t.type.name for t in typed]
+    lengths = [
+        t.modifier - 4 if t.type.oid in (VARCHAR, BPCHAR) and t.modifier > 0 else None
+        for t in typed
+    ]
+    catalogs = [column.type for _, _, column in found]
+    return {
+        "data_type": ["ARRAY" if t.type.category == "A" else t.type.spelled for t in typed],
+        "column_type": [shown_type(column) for _, _, column in found],
+        "character_set_name": None,
+        "collation_name": None,
+        "character_maximum_length": lengths,
+        "character_octet_length": [
+            1_073_741_824 if length is None and t.type.category == "S" else length and 4 * length
+            for length, t in zip(lengths, typed, strict=True)
+        ],
+        "numeric_precision": [
+            t.precision or _BITS.get(name) for t, name in zip(catalogs, names, strict=True)
+        ],
+        "numeric_precision_radix": [
+            2 if name in _BITS else 10 if name == "numeric" else None for name in names
+        ],
+        "numeric_scale": [
+            t.scale if t.precision else 0 if name in ("int2", "int4", "int8") else None
+            for t, name in zip(catalogs, names, strict=True)
+        ],
+        "datetime_precision": [
+            0 if name == "date" else _SECOND_DIGITS.get(t.id)
+            for t, name in zip(catalogs, names, strict=True)
+        ],
+        "udt_schema": "pg_catalog",
+        "udt_name": names,
+        "dtd_identifier": [str(ordinal) for _, ordinal, _ in found],
+        "is_self_referencing": "NO",
+        "is_identity": "NO",
+        "identity_cycle": "NO",
+        "is_generated": "NEVER",
+        "is_updatable": ["NO" if t.kind is TableKind.VIEW else "YES" for t, _, _ in found],
+    }
+
+
+_NAMED_TYPES: dict[Wire, Callable[[Sequence[Located]], dict[str, Any]]] = {
+    Wire.HTTP: _native,
+    Wire.MYSQL: _mysql,
+    Wire.POSTGRES: _postgres,
+}

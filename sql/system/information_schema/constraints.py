@@ -1,0 +1,176 @@
+"""information_schema.table_constraints, key_column_usage and statistics (indexes).
+
+On MySQL and HTTP the constraints are called PRIMARY (the tags) and TIME INDEX; PostgreSQL's clients
+see what pg_constraint says: one primary key over the whole row identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from catalog.records import Column, Table
+from sql.session import Wire
+from sql.system.arrow import fill
+from sql.system.facts import catalog_name
+from sql.system.information_schema.shapes import SHAPES
+from sql.system.pg_catalog.oids import nullable
+from sql.system.pg_catalog.relations import identity_columns
+from sql.system.table import SystemContext
+
+PRIMARY = "PRIMARY"
+TIME_INDEX = "TIME INDEX"
+_INDEX_TYPES = {
+    "INVERTED": "greptime-inverted-index-v1",
+    "SKIPPING": "greptime-bloom-filter-v1",
+    "FULLTEXT": "greptime-fulltext-index-bloom",
+}
+PRIMARY_KEY_TYPE = "greptime-primary-key-v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One column of a key or index of a table."""
+
+    table: Table
+    name: str  # of the key
+    column: Column
+    position: int  # 1-based, within the key
+    index_type: str = ""
+
+
+def keys(tables: Sequence[Table], wire: Wire) -> list[Key]:
+    """The columns of all primary keys and time indexes."""
+    return [key for table in tables for key in _keys(table, wire)]
+
+
+def _keys(table: Table, wire: Wire) -> list[Key]:
+    if wire is Wire.POSTGRES:
+        return _key(table, f"{table.name}_pkey", identity_columns(table), "")
+    time_index = () if table.time_index is None else (table.time_index,)
+    return [
+        *_key(table, TIME_INDEX, time_index, ""),
+        *_key(table, PRIMARY, table.primary_key, PRIMARY_KEY_TYPE),
+    ]
+
+
+def _key(table: Table, name: str, columns: Sequence[str], index_type: str) -> list[Key]:
+    named = ((at, table.column(column)) for at, column in enumerate(columns, 1))
+    return [Key(table, name, column, at, index_type) for at, column in named if column]
+
+
+def secondary(tables: Sequence[Table]) -> list[Key]:
+    """The columns that have an inverted, skipping or full-text index."""
+    return [
+        Key(table, f"{kind.upper()} INDEX", column, 1, _INDEX_TYPES.get(kind.upper(), ""))
+        for table in tables
+        for column in table.columns
+        for kind in column.indexes
+    ]
+
+
+def table_constraints(context: SystemContext) -> pa.Table:
+    """Primary keys and time indexes."""
+    catalog = catalog_name(context.session)
+    found = [key for key in keys(context.tables, context.session.wire) if key.position == 1]
+    return fill(
+        SHAPES["table_constraints"],
+        len(found),
+        {
+            "constraint_catalog": catalog,
+            "constraint_schema": [key.table.database for key in found],
+            "constraint_name": [key.name for key in found],
+            "table_schema": [key.table.database for key in found],
+            "table_name": [key.table.name for key in found],
+            "constraint_type": [
+                TIME_INDEX if key.name == TIME_INDEX else "PRIMARY KEY" for key in found
+            ],
+            "enforced": "YES",
+            "table_catalog": catalog,
+            "is_deferrable": "NO",
+            "initially_deferred": "NO",
+        },
+    )
+
+
+def key_column_usage(context: SystemContext) -> pa.Table:
+    """The columns of primary keys and time indexes; not on PostgreSQL: of other indexes too."""
+    wire, catalog = context.session.wire, catalog_name(context.session)
+    found = keys(context.tables, wire)
+    if wire is not Wire.POSTGRES:
+        found += secondary(context.tables)
+    return fill(
+        SHAPES["key_column_usage"],
+        len(found),
+        {
+            "constraint_catalog": catalog if wire is Wire.POSTGRES else "def",
+            "constraint_schema": [key.table.database for key in found],
+            "constraint_name": [key.name for key in found],
+            "table_catalog": catalog if wire is Wire.POSTGRES else "def",
+            "real_table_catalog": catalog,
+            "table_schema": [key.table.database for key in found],
+            "table_name": [key.table.name for key in found],
+            "column_name": [key.column.name for key in found],
+            "ordinal_position": [key.position for key in found],
+            "greptime_index_type": [key.index_type for key in found],
+        },
+    )
+
+
+def column_usage(context: SystemContext) -> pa.Table:
+    """PostgreSQL's constraint_column_usage: which columns a primary key names."""
+    catalog = catalog_name(context.session)
+    found = keys(context.tables, Wire.POSTGRES)
+    return fill(
+        SHAPES["constraint_column_usage"],
+        len(found),
+        {
+            "table_catalog": catalog,
+            "table_schema": [key.table.database for key in found],
+            "table_name": [key.table.name for key in found],
+            "column_name": [key.column.name for key in found],
+            "constraint_catalog": catalog,
+            "constraint_schema": [key.table.database for key in found],
+            "constraint_name": [key.name for key in found],
+        },
+    )
+
+
+def statistics(context: SystemContext) -> pa.Table:
+    """Every index, a row per column."""
+    found = keys(context.tables, context.session.wire) + secondary(context.tables)
+    return fill(
+        SHAPES["statistics"],
+        len(found),
+        {
+            "table_catalog": catalog_name(context.session),
+            "table_schema": [key.table.database for key in found],
+            "table_name": [key.table.name for key in found],
+            "non_unique": [int(not is_unique(key)) for key in found],
+            "index_schema": [key.table.database for key in found],
+            "index_name": [key.name for key in found],
+            "seq_in_index": [key.position for key in found],
+            "column_name": [key.column.name for key in found],
+            "collation": "A",
+            "nullable": ["YES" if nullable(key.column, key.table) else "" for key in found],
+            "index_type": "BTREE",
+            "comment": "",
+            "index_comment": "",
+            "is_visible": "YES",
+            "greptime_index_type": [key.index_type for key in found],
+        },
+    )
+
+
+def is_unique(key: Key) -> bool:
+    """True if two rows cannot have equal values in the key's columns.
+
+    The tags alone are not unique: only with the time index do they tell rows apart.
+    """
+    identity = identity_columns(key.table)
+    mine = key.table.primary_key if key.name == PRIMARY else ()
+    if key.name == TIME_INDEX and key.table.time_index is not None:
+        mine = (key.table.time_index,)
+    return bool(identity) and (mine == identity or key.name == f"{key.table.name}_pkey")

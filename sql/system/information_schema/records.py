@@ -1,0 +1,33 @@
+"""The system tables themselves as catalog records, so that lists of tables can include them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from catalog.records import Column, Table, TableKind
+from sql.session import Wire
+from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
+from sql.system.pg_catalog import oids
+from sql.system.pg_catalog.relations import system_relations
+from sql.system.pg_catalog.shapes import SHAPES as PG_CATALOG
+from sql.types import from_arrow
+
+
+@cache
+def system_tables(wire: Wire) -> tuple[Table, ...]:
+    """The system tables a wire's clients can see, as views without a definition.
+
+    pg_catalog is PostgreSQL's alone.
+    """
+    return tuple(
+        _record(oid, name, in_catalog)
+        for oid, name, namespace, _, _ in system_relations()
+        if not (in_catalog := namespace == oids.PG_CATALOG) or wire is Wire.POSTGRES
+    )
+
+
+def _record(oid: int, name: str, in_catalog: bool) -> Table:
+    schema = PG_CATALOG[name].schema if in_catalog else INFORMATION_SCHEMA[name]
+    columns = tuple(Column(field.name, from_arrow(field.type)) for field in schema)
+    database = "pg_catalog" if in_catalog else "information_schema"
+    return Table(oid, database, name, TableKind.VIEW, columns, engine="system")

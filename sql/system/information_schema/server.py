@@ -1,0 +1,196 @@
+"""information_schema tables about the server itself: engines, character sets, sessions, regions."""
+
+from __future__ import annotations
+
+import time
+
+import pyarrow as pa
+
+from engine.errors import DbError
+from sql.session import SessionApi
+from sql.settings import PRODUCT_VERSION
+from sql.system.arrow import fill, from_rows
+from sql.system.facts import activity_of, catalog_name
+from sql.system.information_schema.shapes import SHAPES
+from sql.system.pg_catalog.oids import OWNER_NAME
+from sql.system.table import SystemContext
+
+_CHARACTER_SETS = (("utf8", "utf8_bin", "UTF-8 Unicode", 4),)
+_COLLATIONS = (("utf8_bin", "utf8", 1, "Yes", "Yes", 1),)
+_ENGINES = (
+    ("mito", "DEFAULT", "Storage engine for time-series data", "YES", "NO", "YES"),
+    ("metric", "YES", "Many small metric tables over one physical table", "YES", "NO", "YES"),
+    ("duckdb", "YES", "Ordinary tables without a time index", "YES", "NO", "YES"),
+)
+_REGION_NUMBER = 0xFFFF_FFFF  # a region id is table id << 32 | number
+
+
+def character_sets(context: SystemContext) -> pa.Table:
+    """UTF-8, the only one."""
+    return _padded("character_sets", _CHARACTER_SETS)
+
+
+def collations(context: SystemContext) -> pa.Table:
+    """Binary comparison, the only one."""
+    return _padded("collations", _COLLATIONS)
+
+
+def collation_applicability(context: SystemContext) -> pa.Table:
+    """The collation's character set."""
+    return _padded("collation_character_set_applicability", (("utf8_bin", "utf8"),))
+
+
+def engines(context: SystemContext) -> pa.Table:
+    """Where tables can live."""
+    return _padded("engines", _ENGINES)
+
+
+def build_info(context: SystemContext) -> pa.Table:
+    """The product's version; commits are known to its packager only."""
+    return _padded("build_info", (("", "", "", "true", PRODUCT_VERSION),))
+
+
+def _padded(name: str, rows: tuple[tuple[object, ...], ...]) -> pa.Table:
+    """Rows of the leading columns; the others are NULL."""
+    schema = SHAPES[name]
+    return from_rows(schema, [(*row, *[None] * (len(schema) - len(row))) for row in rows])
+
+
+def process_list(context: SystemContext) -> pa.Table:
+    """Sessions and what they run."""
+    sessions = [(session, activity_of(session)) for session in context.sessions]
+    now = _now_ms()
+    return fill(
+        SHAPES["process_list"],
+        len(sessions),
+        {
+            "id": [process_id(session) for session, _ in sessions],
+            "catalog": catalog_name(context.session),
+            "schemas": [session.database for session, _ in sessions],
+            "query": [activity.query for _, activity in sessions],
+            "client": [client_of(session) for session, _ in sessions],
+            "frontend": "",
+            "start_timestamp": [activity.started_ms or None for _, activity in sessions],
+            "elapsed_time": [elapsed_ms(activity.started_ms, now) for _, activity in sessions],
+        },
+    )
+
+
+def process_id(session: SessionApi) -> str:
+    """The id that KILL takes."""
+    return f"{session.client.address}/{session.id}"
+
+
+def client_of(session: SessionApi) -> str:
+    """How the client came: `mysql[user@host:port]`."""
+    return f"{session.wire.value}[{session.client.user}@{session.client.address}]"
+
+
+def elapsed_ms(started_ms: int, now_ms: int) -> int:
+    """Milliseconds since a start; 0 if there was none."""
+    return max(0, now_ms - started_ms) if started_ms else 0
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def mysql_process_list(context: SystemContext) -> pa.Table:
+    """MySQL's PROCESSLIST."""
+    sessions = [(session, activity_of(session)) for session in context.sessions]
+    now = _now_ms()
+    return fill(
+        SHAPES["processlist"],
+        len(sessions),
+        {
+            "id": [session.id for session, _ in sessions],
+            "user": [session.client.user for session, _ in sessions],
+            "host": [session.client.address for session, _ in sessions],
+            "db": [session.database for session, _ in sessions],
+            "command": ["Query" if a.state == "active" else "Sleep" for _, a in sessions],
+            "time": [elapsed_ms(a.started_ms, now) // 1000 for _, a in sessions],
+            "state": [activity.state for _, activity in sessions],
+            "info": [activity.query or None for _, activity in sessions],
+        },
+    )
+
+
+def region_statistics(context: SystemContext) -> pa.Table:
+    """Sizes of every region that is here."""
+    found = []
+    for table in context.tables:
+        for region in table.region_ids:
+            try:
+                found.append((table, context.statistics(region)))
+            except DbError:  # made by a transaction that is still open
+                continue
+    return fill(
+        SHAPES["region_statistics"],
+        len(found),
+        {
+            "region_id": [region.region_id for _, region in found],
+            "table_id": [table.id for table, _ in found],
+            "region_number": [region.region_id & _REGION_NUMBER for _, region in found],
+            "region_rows": [region.rows + region.memtable_rows for _, region in found],
+            "disk_size": [region.file_bytes for _, region in found],
+            "memtable_size": [region.memtable_bytes for _, region in found],
+            "manifest_size": 0,
+            "sst_size": [region.file_bytes for _, region in found],
+            "sst_num": [region.files for _, region in found],
+            "index_size": 0,
+            "engine": [table.engine for table, _ in found],
+            "region_role": "Leader",
+        },
+    )
+
+
+def region_peers(context: SystemContext) -> pa.Table:
+    """Where regions are: all on this server."""
+    found = [(table, region) for table in context.tables for region in table.region_ids]
+    return fill(
+        SHAPES["region_peers"],
+        len(found),
+        {
+            "table_catalog": catalog_name(context.session),
+            "table_schema": [table.database for table, _ in found],
+            "table_name": [table.name for table, _ in found],
+            "region_id": [region for _, region in found],
+            "peer_id": 0,
+            "peer_addr": "",
+            "is_leader": "Yes",
+            "status": "ALIVE",
+        },
+    )
+
+
+def enabled_roles(context: SystemContext) -> pa.Table:
+    """The roles of the session."""
+    return from_rows(SHAPES["enabled_roles"], [(context.session.client.user,)])
+
+
+def catalog_name_row(context: SystemContext) -> pa.Table:
+    """information_schema_catalog_name: one row."""
+    name = catalog_name(context.session)
+    return from_rows(SHAPES["information_schema_catalog_name"], [(name,)])
+
+
+_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+
+
+def table_grants(name: str, context: SystemContext) -> pa.Table:
+    """table_privileges and role_table_grants: the owner may do everything."""
+    found = [(table, right) for table in context.tables for right in _PRIVILEGES]
+    return fill(
+        SHAPES[name],
+        len(found),
+        {
+            "grantor": OWNER_NAME,
+            "grantee": OWNER_NAME,
+            "table_catalog": catalog_name(context.session),
+            "table_schema": [table.database for table, _ in found],
+            "table_name": [table.name for table, _ in found],
+            "privilege_type": [right for _, right in found],
+            "is_grantable": "YES",
+            "with_hierarchy": ["YES" if right == "SELECT" else "NO" for _, right in found],
+        },
+    )

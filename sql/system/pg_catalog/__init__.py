@@ -1,0 +1,1 @@
+"""pg_catalog: PostgreSQL's system catalogs, as far as clients read them."""

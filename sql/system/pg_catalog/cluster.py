@@ -1,0 +1,285 @@
+"""pg_catalog relations about the whole server: schemas, databases, roles, settings, sessions."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from engine.errors import DbError
+from sql.session import SessionApi, Wire
+from sql.settings import Settings
+from sql.system.arrow import fill
+from sql.system.facts import activity_of, catalog_name
+from sql.system.pg_catalog import oids
+from sql.system.pg_catalog.oids import namespace_oid, role_oid
+from sql.system.pg_catalog.shapes import SHAPES
+from sql.system.pg_catalog.types import C_COLLATION, DEFAULT_COLLATION
+from sql.system.table import SystemContext
+
+_UTF8 = 6  # PostgreSQL's number of the encoding
+
+
+def schema(name: str) -> pa.Schema:
+    """The columns of a pg_catalog relation."""
+    return SHAPES[name].schema
+
+
+def pg_namespace(context: SystemContext) -> pa.Table:
+    """Schemas: our databases and the system's own."""
+    found = [(oids.PG_CATALOG, "pg_catalog"), (oids.INFORMATION_SCHEMA, "information_schema")]
+    found += [(namespace_oid(database), database.name) for database in context.databases]
+    return fill(
+        schema("pg_namespace"),
+        len(found),
+        {
+            "oid": [oid for oid, _ in found],
+            "nspname": [name for _, name in found],
+            "nspowner": oids.OWNER,
+        },
+    )
+
+
+def pg_database(context: SystemContext) -> pa.Table:
+    """Every name a client can connect with, the one it did connect with included."""
+    found = {database.name: database.id for database in context.databases}
+    connected = catalog_name(context.session)
+    found.setdefault(connected, 1 + (zlib.crc32(connected.encode()) & 0x0FFF_FFFF))
+    return fill(
+        schema("pg_database"),
+        len(found),
+        {
+            "oid": list(found.values()),
+            "datname": list(found),
+            "datdba": oids.OWNER,
+            "encoding": _UTF8,
+            "datlocprovider": "c",
+            "datistemplate": False,
+            "datallowconn": True,
+            "datconnlimit": -1,
+            "datfrozenxid": 0,
+            "datminmxid": 0,
+            "dattablespace": oids.DEFAULT_TABLESPACE,
+            "datcollate": "C",
+            "datctype": "C",
+        },
+    )
+
+
+def role_names(context: SystemContext) -> list[str]:
+    """The owner of everything, and every user who is connected."""
+    users = {session.client.user for session in (context.session, *context.sessions)}
+    return [oids.OWNER_NAME, *sorted(users - {oids.OWNER_NAME, ""})]
+
+
+def _roles(context: SystemContext, name: str, columns: dict[str, str]) -> pa.Table:
+    """A relation over roles; `columns` maps its column names to those of pg_authid."""
+    names = role_names(context)
+    values: dict[str, object] = {
+        "oid": [role_oid(role) for role in names],
+        "rolname": names,
+        "rolsuper": True,
+        "rolinherit": True,
+        "rolcreaterole": True,
+        "rolcreatedb": True,
+        "rolcanlogin": True,
+        "rolreplication": False,
+        "rolbypassrls": True,
+        "rolconnlimit": -1,
+        "rolpassword": "********",
+    }
+    return fill(
+        schema(name), len(names), {column: values[origin] for column, origin in columns.items()}
+    )
+
+
+_AUTHID = (
+    *("oid", "rolname", "rolsuper", "rolinherit", "rolcreaterole", "rolcreatedb"),
+    *("rolcanlogin", "rolreplication", "rolbypassrls", "rolconnlimit"),
+)
+_USER = {
+    "usename": "rolname",
+    "usesysid": "oid",
+    "usecreatedb": "rolcreatedb",
+    "usesuper": "rolsuper",
+    "userepl": "rolreplication",
+    "usebypassrls": "rolbypassrls",
+    "passwd": "rolpassword",
+}
+
+
+def pg_authid(context: SystemContext) -> pa.Table:
+    """Roles."""
+    return _roles(context, "pg_authid", {name: name for name in _AUTHID})
+
+
+def pg_roles(context: SystemContext) -> pa.Table:
+    """Roles, for everyone to read."""
+    columns = {name: name for name in (*_AUTHID, "rolpassword")}
+    return _roles(context, "pg_roles", columns)
+
+
+def pg_user(context: SystemContext) -> pa.Table:
+    """Roles that can log in."""
+    return _roles(context, "pg_user", _USER)
+
+
+def pg_shadow(context: SystemContext) -> pa.Table:
+    """Like pg_user; passwords are never shown."""
+    return _roles(context, "pg_shadow", _USER)
+
+
+def pg_settings(context: SystemContext) -> pa.Table:
+    """Settings with the session's values."""
+    session = context.session
+    known = Settings(Wire.POSTGRES).all()
+    values = [_value(session, name, default) for name, default in known]
+    return fill(
+        schema("pg_settings"),
+        len(known),
+        {
+            "name": [name for name, _ in known],
+            "setting": values,
+            "category": "Client Connection Defaults",
+            "short_desc": "",
+            "context": "user",
+            "vartype": ["bool" if value in ("on", "off") else "string" for value in values],
+            "source": [
+                "default" if value == default else "session"
+                for value, (_, default) in zip(values, known, strict=True)
+            ],
+            "boot_val": [default for _, default in known],
+            "reset_val": [default for _, default in known],
+            "pending_restart": False,
+        },
+    )
+
+
+def _value(session: SessionApi, name: str, default: str) -> str:
+    try:
+        return session.show(name)
+    except DbError:  # a wire that does not know the setting
+        return default
+
+
+def pg_stat_activity(context: SystemContext) -> pa.Table:
+    """Sessions and what they run."""
+    sessions = [(session, activity_of(session)) for session in context.sessions]
+    places = [session.client.address.rpartition(":") for session, _ in sessions]
+    started = [_moment(activity.started_ms) for _, activity in sessions]
+    databases = {database.name: database.id for database in context.databases}
+    names = [session.client.database or session.database for session, _ in sessions]
+    return fill(
+        schema("pg_stat_activity"),
+        len(sessions),
+        {
+            "datid": [databases.get(name, 0) for name in names],
+            "datname": names,
+            "pid": [session.id for session, _ in sessions],
+            "usesysid": [role_oid(session.client.user) for session, _ in sessions],
+            "usename": [session.client.user for session, _ in sessions],
+            "application_name": [session.client.application for session, _ in sessions],
+            "client_addr": [host or None for host, _, _ in places],
+            "client_port": [int(port) if port.isdigit() else -1 for _, _, port in places],
+            "backend_start": [_moment(activity.connected_ms) for _, activity in sessions],
+            "xact_start": [
+                None if session.transaction_status.value == "I" else begun
+                for (session, _), begun in zip(sessions, started, strict=True)
+            ],
+            "query_start": started,
+            "state_change": started,
+            "state": [_state(session) for session, _ in sessions],
+            "query": [activity.query for _, activity in sessions],
+            "backend_type": "client backend",
+        },
+    )
+
+
+def _moment(milliseconds: int) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+
+
+def _state(session: SessionApi) -> str:
+    activity = activity_of(session)
+    if activity.state != "idle":
+        return activity.state
+    status = session.transaction_status.value
+    return {"T": "idle in transaction", "E": "idle in transaction (aborted)"}.get(status, "idle")
+
+
+def pg_am(context: SystemContext) -> pa.Table:
+    """Access methods: clients join indexes and tables with them."""
+    return fill(
+        schema("pg_am"),
+        2,
+        {
+            "oid": [oids.HEAP, oids.BTREE],
+            "amname": ["heap", "btree"],
+            "amhandler": 0,
+            "amtype": ["t", "i"],
+        },
+    )
+
+
+def pg_tablespace(context: SystemContext) -> pa.Table:
+    """The two tablespaces every PostgreSQL has."""
+    found = {oids.DEFAULT_TABLESPACE: "pg_default", oids.GLOBAL_TABLESPACE: "pg_global"}
+    return fill(
+        schema("pg_tablespace"),
+        len(found),
+        {"oid": list(found), "spcname": list(found.values()), "spcowner": oids.OWNER},
+    )
+
+
+def pg_collation(context: SystemContext) -> pa.Table:
+    """The default collation and C: both compare bytes."""
+    return fill(
+        schema("pg_collation"),
+        2,
+        {
+            "oid": [DEFAULT_COLLATION, C_COLLATION],
+            "collname": ["default", "C"],
+            "collnamespace": oids.PG_CATALOG,
+            "collowner": oids.OWNER,
+            "collprovider": ["d", "c"],
+            "collisdeterministic": True,
+            "collencoding": -1,
+            "collcollate": [None, "C"],
+            "collctype": [None, "C"],
+        },
+    )
+
+
+def pg_language(context: SystemContext) -> pa.Table:
+    """The language of pg_proc's functions."""
+    return fill(
+        schema("pg_language"),
+        1,
+        {
+            "oid": 12,
+            "lanname": "internal",
+            "lanowner": oids.OWNER,
+            "lanispl": False,
+            "lanpltrusted": False,
+            "lanplcallfoid": 0,
+            "laninline": 0,
+            "lanvalidator": 0,
+        },
+    )
+
+
+def pg_extension(context: SystemContext) -> pa.Table:
+    """plpgsql, which clients take every PostgreSQL to have."""
+    return fill(
+        schema("pg_extension"),
+        1,
+        {
+            "oid": 13_000,
+            "extname": "plpgsql",
+            "extowner": oids.OWNER,
+            "extnamespace": oids.PG_CATALOG,
+            "extrelocatable": False,
+            "extversion": "1.0",
+        },
+    )

@@ -1,0 +1,390 @@
+"""pg_class and what hangs on it: attributes, defaults, indexes, constraints, comments, views.
+
+Our databases are PostgreSQL's schemas. A time-series table shows its row identity (tags and time
+index) as its primary key, unless it is in append mode and has none, and the time index as an index
+of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import pyarrow as pa
+
+from catalog.records import Column, Table, TableKind
+from sql.system.arrow import fill
+from sql.system.facts import size_of
+from sql.system.information_schema.shapes import INFORMATION_SCHEMA_NAMES
+from sql.system.pg_catalog import oids
+from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid
+from sql.system.pg_catalog.shapes import SHAPES
+from sql.system.pg_catalog.types import Typed, format_type, typed_column
+from sql.system.table import SystemContext
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One index: its columns as 1-based positions in the table."""
+
+    oid: int
+    name: str
+    table: Table
+    columns: tuple[int, ...]
+    primary: bool
+
+    @property
+    def definition(self) -> str:
+        """The CREATE INDEX statement that PostgreSQL would print."""
+        unique = "UNIQUE " if self.primary else ""
+        on = f"{quote(self.table.database)}.{quote(self.table.name)}"
+        return f"CREATE {unique}INDEX {quote(self.name)} ON {on} USING btree ({self.column_list})"
+
+    @property
+    def column_list(self) -> str:
+        """The columns as in a definition."""
+        return ", ".join(quote(self.table.columns[at - 1].name) for at in self.columns)
+
+
+def quote(name: str) -> str:
+    """The identifier as PostgreSQL's quote_ident prints it."""
+    plain = name.isascii() and name == name.lower() and name.isidentifier()
+    return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+def indexes(tables: Iterable[Table]) -> list[Index]:
+    """The indexes of the tables."""
+    found = []
+    for table in tables:
+        identity = identity_columns(table)
+        if identity:
+            oid = dependent_oid(table, Slot.PRIMARY_INDEX)
+            found.append(Index(oid, f"{table.name}_pkey", table, _positions(table, identity), True))
+        if table.time_index is not None:
+            oid = dependent_oid(table, Slot.TIME_INDEX)
+            at = _positions(table, (table.time_index,))
+            found.append(Index(oid, f"{table.name}_time_index", table, at, False))
+    return found
+
+
+def identity_columns(table: Table) -> tuple[str, ...]:
+    """The columns that tell rows apart; empty if nothing does."""
+    if table.kind is TableKind.VIEW or table.append_mode:
+        return ()
+    time_index = table.time_index
+    return table.primary_key if time_index is None else (*table.primary_key, time_index)
+
+
+def _positions(table: Table, names: Sequence[str]) -> tuple[int, ...]:
+    where = {column.name: at for at, column in enumerate(table.columns, 1)}
+    return tuple(where[name] for name in names if name in where)
+
+
+# --- pg_class -------------------------------------------------------------------------------------
+
+_CLASS = SHAPES["pg_class"].schema
+_CLASS_DEFAULTS = {
+    "reltype": 0,
+    "reloftype": 0,
+    "relowner": oids.OWNER,
+    "reltablespace": 0,
+    "relpages": 0,
+    "relallvisible": 0,
+    "reltoastrelid": 0,
+    "relisshared": False,
+    "relchecks": 0,
+    "relhastriggers": False,
+    "relhassubclass": False,
+    "relrowsecurity": False,
+    "relforcerowsecurity": False,
+    "relispopulated": True,
+    "relispartition": False,
+    "relrewrite": 0,
+    "relfrozenxid": 0,
+    "relminmxid": 0,
+}
+
+
+def pg_class(context: SystemContext) -> pa.Table:
+    """Tables, views and indexes; then the system relations themselves."""
+    users = [_class_of_tables(context), _class_of_indexes(context)]
+    return pa.concat_tables([*users, _system_class()])
+
+
+def _namespaces(context: SystemContext) -> dict[str, int]:
+    return {database.name: namespace_oid(database) for database in context.databases}
+
+
+def _class_of_tables(context: SystemContext) -> pa.Table:
+    namespaces = _namespaces(context)
+    tables = context.tables
+    sizes = [size_of(context, table) for table in tables]
+    views = [table.kind is TableKind.VIEW for table in tables]
+    return fill(
+        _CLASS,
+        len(tables),
+        _CLASS_DEFAULTS
+        | {
+            "oid": [table.id for table in tables],
+            "relname": [table.name for table in tables],
+            "relnamespace": [namespaces.get(table.database, 0) for table in tables],
+            "relam": [0 if view else oids.HEAP for view in views],
+            "relfilenode": [0 if t.kind is TableKind.VIEW else t.id for t in tables],
+            "reltuples": [-1.0 if size is None else float(size.rows) for size in sizes],
+            "relhasindex": [bool(identity_columns(t) or t.time_index) for t in tables],
+            "relpersistence": ["t" if table.temporary else "p" for table in tables],
+            "relkind": ["v" if view else "r" for view in views],
+            "relnatts": [len(table.columns) for table in tables],
+            "relhasrules": views,
+            "relreplident": ["n" if view else "d" for view in views],
+        },
+    )
+
+
+def _class_of_indexes(context: SystemContext) -> pa.Table:
+    namespaces = _namespaces(context)
+    found = indexes(context.tables)
+    return fill(
+        _CLASS,
+        len(found),
+        _CLASS_DEFAULTS
+        | {
+            "oid": [index.oid for index in found],
+            "relname": [index.name for index in found],
+            "relnamespace": [namespaces.get(index.table.database, 0) for index in found],
+            "relam": oids.BTREE,
+            "relfilenode": [index.oid for index in found],
+            "reltuples": 0.0,
+            "relhasindex": False,
+            "relpersistence": ["t" if index.table.temporary else "p" for index in found],
+            "relkind": "i",
+            "relnatts": [len(index.columns) for index in found],
+            "relhasrules": False,
+            "relreplident": "n",
+        },
+    )
+
+
+@cache
+def system_relations() -> tuple[tuple[int, str, int, str, int], ...]:
+    """(OID, name, namespace, kind, number of columns) of every system relation."""
+    catalog = [
+        (shape.oid, name, oids.PG_CATALOG, shape.kind, len(shape.schema))
+        for name, shape in SHAPES.items()
+    ]
+    first = oids.INFORMATION_SCHEMA + 1
+    views = [
+        (first + at, name, oids.INFORMATION_SCHEMA, "v", 0)
+        for at, name in enumerate(sorted(INFORMATION_SCHEMA_NAMES))
+    ]
+    return (*catalog, *views)
+
+
+@cache
+def _system_class() -> pa.Table:
+    relations = system_relations()
+    return fill(
+        _CLASS,
+        len(relations),
+        _CLASS_DEFAULTS
+        | {
+            "oid": [relation[0] for relation in relations],
+            "relname": [relation[1] for relation in relations],
+            "relnamespace": [relation[2] for relation in relations],
+            "relkind": [relation[3] for relation in relations],
+            "relnatts": [relation[4] for relation in relations],
+            "relam": [oids.HEAP if relation[3] == "r" else 0 for relation in relations],
+            "relfilenode": 0,
+            "reltuples": -1.0,
+            "relhasindex": False,
+            "relpersistence": "p",
+            "relhasrules": [relation[3] == "v" for relation in relations],
+            "relreplident": "n",
+        },
+    )
+
+
+# --- pg_attribute, pg_attrdef ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Attribute:
+    """One column of a table, view or index."""
+
+    relation: int
+    ordinal: int
+    column: Column
+    typed: Typed
+    not_null: bool
+    has_default: bool
+
+
+def _attributes(tables: Sequence[Table]) -> list[_Attribute]:
+    found = [
+        _Attribute(
+            table.id,
+            ordinal,
+            column,
+            typed_column(column),
+            not oids.nullable(column, table),
+            column.default is not None,
+        )
+        for table in tables
+        for ordinal, column in enumerate(table.columns, 1)
+    ]
+    for index in indexes(tables):
+        columns = (index.table.columns[at - 1] for at in index.columns)
+        found += [
+            _Attribute(index.oid, ordinal, column, typed_column(column), False, False)
+            for ordinal, column in enumerate(columns, 1)
+        ]
+    return found
+
+
+def pg_attribute(context: SystemContext) -> pa.Table:
+    """The columns of all tables, views and indexes of users."""
+    found = _attributes(context.tables)
+    types = [attribute.typed.type for attribute in found]
+    return fill(
+        SHAPES["pg_attribute"].schema,
+        len(found),
+        {
+            "attrelid": [attribute.relation for attribute in found],
+            "attname": [attribute.column.name for attribute in found],
+            "atttypid": [t.oid for t in types],
+            "attstattarget": -1,
+            "attlen": [t.length for t in types],
+            "attnum": [attribute.ordinal for attribute in found],
+            "attndims": [1 if t.category == "A" else 0 for t in types],
+            "attcacheoff": -1,
+            "atttypmod": [attribute.typed.modifier for attribute in found],
+            "attbyval": [t.by_value for t in types],
+            "attalign": [t.align for t in types],
+            "attstorage": [t.storage for t in types],
+            "attcompression": "",
+            "attnotnull": [attribute.not_null for attribute in found],
+            "atthasdef": [attribute.has_default for attribute in found],
+            "atthasmissing": False,
+            "attidentity": "",
+            "attgenerated": "",
+            "attisdropped": False,
+            "attislocal": True,
+            "attinhcount": 0,
+            "attcollation": [t.collation for t in types],
+        },
+    )
+
+
+def pg_attrdef(context: SystemContext) -> pa.Table:
+    """Column defaults; `adbin` is their SQL text, which pg_get_expr returns."""
+    found = [
+        (oids.default_oid(table, ordinal), table.id, ordinal, column.default)
+        for table in context.tables
+        for ordinal, column in enumerate(table.columns, 1)
+        if column.default is not None
+    ]
+    return fill(
+        SHAPES["pg_attrdef"].schema,
+        len(found),
+        {
+            "oid": [row[0] for row in found],
+            "adrelid": [row[1] for row in found],
+            "adnum": [row[2] for row in found],
+            "adbin": [row[3] for row in found],
+        },
+    )
+
+
+# --- pg_index, pg_constraint ----------------------------------------------------------------------
+
+
+def pg_index(context: SystemContext) -> pa.Table:
+    """Primary keys and time indexes."""
+    found = indexes(context.tables)
+    primary = [index.primary for index in found]
+    return fill(
+        SHAPES["pg_index"].schema,
+        len(found),
+        {
+            "indexrelid": [index.oid for index in found],
+            "indrelid": [index.table.id for index in found],
+            "indnatts": [len(index.columns) for index in found],
+            "indnkeyatts": [len(index.columns) for index in found],
+            "indisunique": primary,
+            "indnullsnotdistinct": primary,
+            "indisprimary": primary,
+            "indisexclusion": False,
+            "indimmediate": True,
+            "indisclustered": False,
+            "indisvalid": True,
+            "indcheckxmin": False,
+            "indisready": True,
+            "indislive": True,
+            "indisreplident": False,
+            "indkey": [list(index.columns) for index in found],
+            "indcollation": [[0] * len(index.columns) for index in found],
+            "indclass": [[0] * len(index.columns) for index in found],
+            "indoption": [[0] * len(index.columns) for index in found],
+        },
+    )
+
+
+def pg_constraint(context: SystemContext) -> pa.Table:
+    """Primary key constraints."""
+    namespaces = _namespaces(context)
+    found = [index for index in indexes(context.tables) if index.primary]
+    return fill(
+        SHAPES["pg_constraint"].schema,
+        len(found),
+        {
+            "oid": [dependent_oid(i.table, Slot.PRIMARY_CONSTRAINT) for i in found],
+            "conname": [index.name for index in found],
+            "connamespace": [namespaces.get(index.table.database, 0) for index in found],
+            "contype": "p",
+            "condeferrable": False,
+            "condeferred": False,
+            "convalidated": True,
+            "conrelid": [index.table.id for index in found],
+            "contypid": 0,
+            "conindid": [index.oid for index in found],
+            "conparentid": 0,
+            "confrelid": 0,
+            "confupdtype": " ",
+            "confdeltype": " ",
+            "confmatchtype": " ",
+            "conislocal": True,
+            "coninhcount": 0,
+            "connoinherit": True,
+            "conkey": [list(index.columns) for index in found],
+        },
+    )
+
+
+# --- Comments -------------------------------------------------------------------------------------
+
+
+def pg_description(context: SystemContext) -> pa.Table:
+    """Comments on tables and columns."""
+    found = [(table.id, 0, table.comment) for table in context.tables if table.comment]
+    found += [
+        (table.id, ordinal, column.comment)
+        for table in context.tables
+        for ordinal, column in enumerate(table.columns, 1)
+        if column.comment
+    ]
+    return fill(
+        SHAPES["pg_description"].schema,
+        len(found),
+        {
+            "objoid": [row[0] for row in found],
+            "classoid": SHAPES["pg_class"].oid,
+            "objsubid": [row[1] for row in found],
+            "description": [row[2] for row in found],
+        },
+    )
+
+
+def shown_type(column: Column) -> str:
+    """The column's type as format_type() prints it."""
+    return format_type(typed_column(column))

@@ -1,0 +1,3 @@
+"""Macros."""
+
+FUNCTIONS: tuple[str, ...] = ()

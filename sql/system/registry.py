@@ -1,0 +1,110 @@
+"""Every system table by (database, name), and the macros that functions over them need.
+
+The planner looks names up here and registers the rows as Arrow tables for one statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pyarrow as pa
+
+from sql.system.arrow import fill
+from sql.system.information_schema import columns, constraints, server, tables
+from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
+from sql.system.pg_catalog import cluster, derived, lookups, relations, types
+from sql.system.pg_catalog.shapes import SHAPES as PG_CATALOG
+from sql.system.pg_functions import FUNCTIONS
+from sql.system.table import SystemContext, SystemTable, SystemTables
+
+__all__ = ["FUNCTIONS", "SYSTEM_TABLES"]
+
+_Maker = Callable[[SystemContext], pa.Table]
+
+_INFORMATION_SCHEMA: dict[str, _Maker] = {
+    "tables": tables.tables,
+    "schemata": tables.schemata,
+    "views": tables.views,
+    "partitions": tables.partitions,
+    "columns": columns.columns,
+    "table_constraints": constraints.table_constraints,
+    "key_column_usage": constraints.key_column_usage,
+    "constraint_column_usage": constraints.column_usage,
+    "statistics": constraints.statistics,
+    "engines": server.engines,
+    "character_sets": server.character_sets,
+    "collations": server.collations,
+    "collation_character_set_applicability": server.collation_applicability,
+    "build_info": server.build_info,
+    "process_list": server.process_list,
+    "processlist": server.mysql_process_list,
+    "region_statistics": server.region_statistics,
+    "region_peers": server.region_peers,
+    "enabled_roles": server.enabled_roles,
+    "information_schema_catalog_name": server.catalog_name_row,
+    "table_privileges": partial(server.table_grants, "table_privileges"),
+    "role_table_grants": partial(server.table_grants, "role_table_grants"),
+}
+_PG_CATALOG: dict[str, _Maker] = {
+    "pg_class": relations.pg_class,
+    "pg_attribute": relations.pg_attribute,
+    "pg_attrdef": relations.pg_attrdef,
+    "pg_index": relations.pg_index,
+    "pg_constraint": relations.pg_constraint,
+    "pg_description": relations.pg_description,
+    "pg_type": types.pg_type,
+    "pg_namespace": cluster.pg_namespace,
+    "pg_database": cluster.pg_database,
+    "pg_authid": cluster.pg_authid,
+    "pg_roles": cluster.pg_roles,
+    "pg_user": cluster.pg_user,
+    "pg_shadow": cluster.pg_shadow,
+    "pg_settings": cluster.pg_settings,
+    "pg_stat_activity": cluster.pg_stat_activity,
+    "pg_am": cluster.pg_am,
+    "pg_tablespace": cluster.pg_tablespace,
+    "pg_collation": cluster.pg_collation,
+    "pg_language": cluster.pg_language,
+    "pg_extension": cluster.pg_extension,
+    "pg_tables": derived.pg_tables,
+    "pg_views": derived.pg_views,
+    "pg_indexes": derived.pg_indexes,
+    "pg_rewrite": derived.pg_rewrite,
+    "pg_depend": derived.pg_depend,
+    "pg_proc": derived.pg_proc,
+    **{
+        name: partial(derived.user_tables, name)
+        for name in ("pg_stat_user_tables", "pg_stat_all_tables", "pg_statio_user_tables")
+    },
+    **{
+        name: partial(derived.user_indexes, name)
+        for name in ("pg_stat_user_indexes", "pg_stat_all_indexes", "pg_statio_user_indexes")
+    },
+}
+
+
+def _empty(schema: pa.Schema) -> _Maker:
+    return lambda _: fill(schema, 0, {})
+
+
+def _registry() -> dict[tuple[str, str], SystemTable]:
+    found = [
+        SystemTable(
+            "information_schema", name, schema, _INFORMATION_SCHEMA.get(name, _empty(schema))
+        )
+        for name, schema in INFORMATION_SCHEMA.items()
+    ]
+    found += [
+        SystemTable("pg_catalog", name, shape.schema, _PG_CATALOG.get(name, _empty(shape.schema)))
+        for name, shape in PG_CATALOG.items()
+    ]
+    helpers = (
+        (lookups.RELATIONS, lookups.RELATIONS_SCHEMA, lookups.relations),
+        (lookups.DEFINITIONS, lookups.DEFINITIONS_SCHEMA, lookups.definitions),
+    )
+    found += [SystemTable("pg_catalog", *helper) for helper in helpers]
+    return {(table.database, table.name): table for table in found}
+
+
+SYSTEM_TABLES: SystemTables = _registry()
