@@ -69,6 +69,7 @@ class Settings:
     statement_timeout_ms: int = 0
     shutdown_grace_ms: int = 10_000
     http_body_bytes_max: int = 64 << 20
+    http_origins: tuple[str, ...] = ()
     log_format: str = "text"
     log_level: str = "info"
     slow_statement_ms: int = 5_000
@@ -323,6 +324,14 @@ def _parse_path_or_none(text: str) -> Path | None:
     return Path(text) if text else None
 
 
+def _parse_origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
+            raise ValueError("expected origins such as https://grafana.example, or *")
+    return origins
+
+
 def _choice(*words: str) -> Kind:
     def parse(text: str) -> str:
         if text.lower() not in words:
@@ -411,6 +420,13 @@ OPTIONS: tuple[Option, ...] = (
         "how long running statements may go on when the server is told to stop",
     ),
     Option("http", "http_body_limit", "http_body_bytes_max", _BYTES, "largest request body"),
+    Option(
+        "http",
+        "http_origins",
+        "http_origins",
+        Kind(_parse_origins, lambda origins: _quote(",".join(origins)), "ORIGIN,…"),
+        "web origins whose pages may send requests, or *",
+    ),
     Option("log", "log_format", "log_format", _LOG_FORMAT, "layout of log lines"),
     Option("log", "log_level", "log_level", _LOG_LEVEL, "least severity that is logged"),
     Option(

@@ -1,0 +1,113 @@
+"""What a request asks for: its parameters, database, time zone and time limit.
+
+Called by the endpoints. Query parameters come before form fields of the same name. It never
+touches the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from engine.errors import DbError, ErrorKind
+from server.config import parse_duration_ms
+from server.http.context import context_of
+
+CATALOG = "greptime"
+DEFAULT_DATABASE = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRequest:
+    """One request to run SQL."""
+
+    sql: str
+    database: str
+    format: str = "greptimedb_v1"
+    epoch: str | None = None
+    compression: str | None = None
+    limit: int | None = None
+    timezone: str | None = None
+    timeout_ms: int = 0  # 0: no limit of its own
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body. Raises: DbError LIMIT_EXCEEDED beyond http_body_limit."""
+    context = context_of(request)
+    bytes_max = context.configuration.settings.http_body_bytes_max
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > bytes_max:
+        raise _too_large(bytes_max)
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > bytes_max:
+            raise _too_large(bytes_max)
+    context.metrics.http_bytes.labels("in").inc(len(body))
+    return bytes(body)
+
+
+def _too_large(bytes_max: int) -> DbError:
+    return DbError(
+        ErrorKind.LIMIT_EXCEEDED,
+        f"the request body is larger than {bytes_max} bytes",
+        hint="send smaller batches or raise http_body_limit",
+    )
+
+
+async def parameters(request: Request) -> dict[str, str]:
+    """Query parameters and form fields; a body of type application/sql is the field `sql`."""
+    found = dict(request.query_params)
+    if request.method == "GET":
+        return found
+    body = await read_body(request)
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if content_type == "application/sql":
+            return {"sql": body.decode()} | found
+        fields = parse_qsl(body.decode(), keep_blank_values=True, encoding="utf-8", errors="strict")
+    except UnicodeDecodeError:
+        raise DbError(ErrorKind.INVALID_ENCODING, "the request body is not UTF-8") from None
+    return dict(fields) | found
+
+
+async def sql_request(request: Request) -> SqlRequest:
+    """Raises: DbError INVALID_ARGUMENT, INVALID_ENCODING, LIMIT_EXCEEDED."""
+    given = await parameters(request)
+    if not given.get("sql"):
+        raise DbError(ErrorKind.INVALID_ARGUMENT, "the parameter sql is missing")
+    return SqlRequest(
+        sql=given["sql"],
+        database=database_name(request, given),
+        format=given.get("format") or "greptimedb_v1",
+        epoch=given.get("epoch") or None,
+        compression=given.get("compression") or None,
+        limit=_limit(given.get("limit")),
+        timezone=request.headers.get("x-greptime-timezone") or None,
+        timeout_ms=_timeout_ms(request.headers.get("x-greptime-timeout")),
+    )
+
+
+def database_name(request: Request, given: dict[str, str]) -> str:
+    """Of `db`, else of x-greptime-db-name; `catalog-schema` means the schema."""
+    name = given.get("db") or request.headers.get("x-greptime-db-name") or DEFAULT_DATABASE
+    return name.removeprefix(f"{CATALOG}-")
+
+
+def _limit(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise DbError(ErrorKind.INVALID_ARGUMENT, f"limit {text!r} is not a whole number")
+    return int(text)
+
+
+def _timeout_ms(text: str | None) -> int:
+    if not text:
+        return 0
+    try:
+        return parse_duration_ms(text)
+    except ValueError as error:
+        raise DbError(ErrorKind.INVALID_ARGUMENT, f"x-greptime-timeout {text!r}: {error}") from None
