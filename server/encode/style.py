@@ -1,0 +1,83 @@
+"""How values look as text: everything in which the wires differ.
+
+A style is a frozen value made once per session setting (time zone, bytea_output) and shared by all
+columns; text.py reads it. PostgreSQL's and MySQL's are here side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class BinaryText(Enum):
+    """How bytes become text."""
+
+    RAW = "raw"
+    HEX = "hex"  # \\xDEADBEEF, bytea_output = hex
+    ESCAPE = "escape"  # printable ASCII and \\ooo, bytea_output = escape
+
+
+class IntervalText(Enum):
+    """How intervals become text."""
+
+    POSTGRES = "postgres"  # 1 year 2 mons 3 days 04:05:06.789
+    ISO8601 = "iso_8601"  # P1Y2M3DT4H5M6.789S
+
+
+class NestedText(Enum):
+    """How lists become text; structs and maps are JSON everywhere."""
+
+    ARRAY = "array"  # {1,NULL,"a b"}
+    JSON = "json"  # [1,null,"a b"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextStyle:
+    """One way of writing values as text.
+
+    Floats are written with an exponent when theirs is below `exponent_low` or not below
+    `exponent_high` (`single_high` for 32-bit floats). `fraction_digits` caps the digits of a
+    second's fraction; `trim_fraction` drops trailing zeros, otherwise a type's own digits are
+    always written.
+    """
+
+    true: bytes = b"t"
+    false: bytes = b"f"
+    binary: BinaryText = BinaryText.HEX
+    exponent_low: int = -4
+    exponent_high: int = 15
+    single_high: int = 6
+    long_exponent: bool = True  # e+05 rather than e5
+    nan: bytes = b"NaN"
+    infinity: bytes = b"Infinity"
+    timezone: str = "UTC"  # IANA name or +HH:MM
+    zone_suffix: bool = True  # TIMESTAMP_TZ ends with its offset
+    fraction_digits: int = 6
+    trim_fraction: bool = True
+    era: bool = True  # years before 1 are written `0044 … BC`, otherwise with a minus sign
+    interval: IntervalText = IntervalText.POSTGRES
+    nested: NestedText = NestedText.ARRAY
+
+
+POSTGRES = TextStyle()
+"""PostgreSQL's text format with its default settings, in UTC."""
+
+MYSQL = TextStyle(
+    true=b"1",
+    false=b"0",
+    binary=BinaryText.RAW,
+    # my_gcvt writes plain digits while the point stays within DBL_DIG (15) digits.
+    exponent_low=-15,
+    exponent_high=15,
+    single_high=15,
+    long_exponent=False,
+    nan=b"nan",
+    infinity=b"inf",
+    zone_suffix=False,
+    trim_fraction=False,
+    era=False,
+    interval=IntervalText.ISO8601,
+    nested=NestedText.JSON,
+)
+"""MySQL's text format, in UTC."""
