@@ -82,6 +82,7 @@ class Kind(NamedTuple):
     parse: Callable[[str], Any]
     show: Callable[[Any], str]
     metavar: str
+    is_boolean: bool = False
 
 
 class Option(NamedTuple):
@@ -375,7 +376,7 @@ def _show_number(value: int | None) -> str:
 _ADDRESS = Kind(parse_address, _show_address, "HOST:PORT")
 _DURATION_KIND = Kind(parse_duration_ms, _show_duration, "DURATION")
 _BYTES = Kind(parse_bytes, _show_bytes, "SIZE")
-_BOOLEAN = Kind(_parse_boolean, _show_boolean, "true|false")
+_BOOLEAN = Kind(_parse_boolean, _show_boolean, "true|false", is_boolean=True)
 _COUNT = Kind(_parse_count, _show_number, "N")
 _COUNT_OR_NONE = Kind(_parse_count_or_none, _show_number, "N")
 _PATH = Kind(_parse_path, _quote, "PATH")

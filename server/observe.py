@@ -46,6 +46,37 @@ class ObservedDatabase:
         self._lock = threading.Lock()
         # Guarded by _lock.
         self._open = 0
+        self._running = 0
+        self._draining = False
+
+    @property
+    def running(self) -> int:
+        """Statements that have started and not ended."""
+        with self._lock:
+            return self._running
+
+    @property
+    def is_draining(self) -> bool:
+        """True once `drain` was called."""
+        with self._lock:
+            return self._draining
+
+    def drain(self) -> None:
+        """From now on refuses sessions, and statements outside an open transaction."""
+        with self._lock:
+            self._draining = True
+
+    def statement_starts(self, in_transaction: bool) -> None:
+        """Counts a statement in. Raises: DbError SHUTTING_DOWN while draining."""
+        with self._lock:
+            if self._draining and not in_transaction:
+                raise DbError(ErrorKind.SHUTTING_DOWN, "the server is shutting down")
+            self._running += 1
+
+    def statement_ends(self) -> None:
+        """Counts a statement out."""
+        with self._lock:
+            self._running -= 1
 
     def reserve_id(self) -> int:
         """A session id never given before."""
@@ -59,7 +90,9 @@ class ObservedDatabase:
         except BaseException:
             self._leave(wire)
             raise
-        return ObservedSession(session, self._metrics, self._slow_ms, lambda: self._leave(wire))
+        return ObservedSession(
+            session, self, self._metrics, self._slow_ms, lambda: self._leave(wire)
+        )
 
     def sessions(self) -> list[SessionApi]:
         """Live sessions, oldest first."""
@@ -71,6 +104,8 @@ class ObservedDatabase:
 
     def _admit(self, wire: Wire) -> None:
         with self._lock:
+            if self._draining:
+                raise DbError(ErrorKind.SHUTTING_DOWN, "the server is shutting down")
             if self._open >= self._connections_max:
                 self._metrics.connections_refused.labels(wire.value).inc()
                 raise DbError(
@@ -92,12 +127,18 @@ class ObservedSession:
     """A `SessionApi` that times its statements. A statement lasts until its last row is taken."""
 
     def __init__(
-        self, inner: SessionApi, metrics: Metrics, slow_ms: int, on_close: Callable[[], None]
+        self,
+        inner: SessionApi,
+        database: ObservedDatabase,
+        metrics: Metrics,
+        slow_ms: int,
+        on_close: Callable[[], None],
     ) -> None:
         self.id = inner.id
         self.wire = inner.wire
         self.client = inner.client
         self._inner = inner
+        self._observer = database
         self._metrics = metrics
         self._slow_ms = slow_ms
         self._on_close: Callable[[], None] | None = on_close
@@ -131,7 +172,7 @@ class ObservedSession:
         try:
             return self._inner.parse(text)
         except DbError as error:
-            self._ended(text, started, 0, error)
+            self._record(text, started, 0, error)
             raise
 
     def describe(
@@ -141,11 +182,13 @@ class ObservedSession:
         return self._inner.describe(statement, parameter_types)
 
     def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Result:
-        """Runs one statement."""
+        """Runs one statement. Raises: DbError SHUTTING_DOWN, and what the session raises."""
         started = perf_counter()
+        in_transaction = self._inner.transaction_status is not TransactionStatus.IDLE
+        self._observer.statement_starts(in_transaction)
         try:
             result = self._inner.execute(statement, parameters)
-        except DbError as error:
+        except BaseException as error:
             self._ended(statement.text, started, 0, error)
             raise
         if isinstance(result, Rows):
@@ -161,7 +204,15 @@ class ObservedSession:
         stream = _Stream(rows, lambda count, error: self._ended(text, started, count, error))
         return Rows(rows.columns, iter(stream), tag=rows.tag, on_close=stream.close)
 
-    def _ended(self, text: str, started: float, rows: int, error: DbError | None) -> None:
+    def _ended(self, text: str, started: float, rows: int, error: BaseException | None) -> None:
+        self._observer.statement_ends()
+        self._record(text, started, rows, error)
+
+    def _record(self, text: str, started: float, rows: int, error: BaseException | None) -> None:
+        outcome = "ok"
+        if error is not None:
+            kind = error.kind if isinstance(error, DbError) else ErrorKind.INTERNAL
+            outcome = kind.name.lower()
         seconds = perf_counter() - started
         self._seconds.observe(seconds)
         if rows:
@@ -169,14 +220,14 @@ class ObservedSession:
         if error is None:
             self._ok.inc()
         else:
-            self._metrics.statements.labels(self.wire.value, error.kind.name.lower()).inc()
+            self._metrics.statements.labels(self.wire.value, outcome).inc()
         if self._slow_ms and seconds * 1_000 >= self._slow_ms:
             logger.warning(
                 "slow statement",
                 extra={
                     "seconds": round(seconds, 3),
                     "rows": rows,
-                    "outcome": "ok" if error is None else error.kind.name.lower(),
+                    "outcome": outcome,
                     "wire": self.wire.value,
                     "session": self.id,
                     "user": self.client.user,
@@ -226,9 +277,9 @@ class ObservedSession:
 class _Stream:
     """Counts the rows of a result and tells once when it has ended, by whichever way."""
 
-    def __init__(self, rows: Rows, ended: Callable[[int, DbError | None], None]) -> None:
+    def __init__(self, rows: Rows, ended: Callable[[int, BaseException | None], None]) -> None:
         self._rows = rows
-        self._ended: Callable[[int, DbError | None], None] | None = ended
+        self._ended: Callable[[int, BaseException | None], None] | None = ended
         self._count = 0
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -236,8 +287,8 @@ class _Stream:
             for batch in self._rows:
                 self._count += batch.num_rows
                 yield batch
-        except DbError as error:
-            self._end(error)
+        except BaseException as error:
+            self._end(None if isinstance(error, GeneratorExit) else error)
             raise
         self._end(None)
 
@@ -246,7 +297,7 @@ class _Stream:
         self._rows.close()
         self._end(None)
 
-    def _end(self, error: DbError | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
         ended, self._ended = self._ended, None
         if ended is not None:
             ended(self._count, error)

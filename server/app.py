@@ -1,0 +1,301 @@
+"""The composition root: builds the server from its parts, runs it, takes it down in order.
+
+Called by commands.py. Start: database, workers, listeners, then one ready line. Stop: no new
+statements, running ones get their grace, then sessions, listeners, workers and database close, so
+that everything acknowledged is durable. It knows every wire; no wire knows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+import signal
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from engine.api import Regions
+from engine.errors import DbError
+from server.auth.api import OpenDoor, Users
+from server.auth.users import UsersFile
+from server.config import Address, ConfigError, Configuration, Settings
+from server.http.app import create_app
+from server.http.context import HttpContext
+from server.metrics import Metrics
+from server.observe import ObservedDatabase
+from server.warm import warm_all
+from server.work import Workers
+from sql.database import Database, DatabaseOptions
+from sql.settings import PRODUCT_VERSION
+
+logger = logging.getLogger(__name__)
+
+DRAIN_POLL_SECONDS = 0.02
+CLOSE_SECONDS_MAX = 5.0  # for listeners, after their statements were cancelled
+
+
+class Listener(Protocol):
+    """One wire's door."""
+
+    async def start(self, host: str, port: int) -> None:
+        """Listens. Raises: OSError."""
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, also when 0 was asked for."""
+
+    async def close(self) -> None:
+        """Stops listening and ends every connection."""
+
+
+class Server:
+    """One running server. Requires: made, started and stopped on one event loop."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        """Raises: ConfigError when the users file or the certificate cannot be used."""
+        # Constant after construction.
+        self._configuration = configuration
+        self._settings: Settings = configuration.settings
+        self._users = open_users(self._settings)
+        self._tls = tls_context(self._settings)
+        self._metrics = Metrics(PRODUCT_VERSION)
+        self._workers = Workers(self._settings.workers)
+        # What has been opened so far, in order.
+        self._database: ObservedDatabase | None = None
+        self._listeners: dict[str, Listener] = {}
+
+    async def start(self) -> dict[str, Address]:
+        """Opens everything; returns the real addresses by wire.
+
+        Raises: DbError if the data directory cannot be opened, OSError naming the listener that
+        cannot listen. What was opened stays open: call `stop`.
+        """
+        settings = self._settings
+        options = DatabaseOptions(
+            memory_limit=settings.memory_limit,
+            threads=settings.threads,
+            statement_timeout_ms=settings.statement_timeout_ms,
+        )
+        database = await asyncio.to_thread(Database.open, settings.data, options)
+        self._metrics.add_gauges(lambda: storage_gauges(database.regions))
+        self._database = ObservedDatabase(
+            database,
+            self._metrics,
+            connections_max=settings.max_connections,
+            slow_ms=settings.slow_statement_ms,
+        )
+        addresses: dict[str, Address] = {}
+        for wire, address in _addresses(settings):
+            listener = self._listener(wire, self._database)
+            try:
+                await listener.start(address.host, address.port)
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise OSError(f"cannot listen for {wire} on {address}: {reason}") from None
+            self._listeners[wire] = listener
+            addresses[wire] = Address(address.host, listener.port)
+        return addresses
+
+    def _listener(self, wire: str, database: ObservedDatabase) -> Listener:
+        if wire == "http":
+            context = HttpContext(
+                database,
+                self._workers,
+                self._users,
+                self._metrics,
+                self._configuration,
+                PRODUCT_VERSION,
+                is_ready=lambda: not database.is_draining,
+            )
+            return HttpListener(create_app(context))
+        raise AssertionError(wire)
+
+    async def stop(self, hurry: asyncio.Event | None = None) -> None:
+        """Takes everything down in order; `hurry` ends the grace of running statements."""
+        if self._database is not None:
+            self._database.drain()
+            await self._drained(self._database, hurry or asyncio.Event())
+            for session in self._database.sessions():
+                session.cancel()
+        closing = [asyncio.ensure_future(one.close()) for one in self._listeners.values()]
+        if closing:
+            _, late = await asyncio.wait(closing, timeout=CLOSE_SECONDS_MAX)
+            for task in late:
+                task.cancel()
+        await asyncio.to_thread(self._workers.close)
+        if self._database is not None:
+            await asyncio.to_thread(self._database.close)
+
+    async def _drained(self, database: ObservedDatabase, hurry: asyncio.Event) -> None:
+        """Returns when nothing runs any more, or the grace is over."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._settings.shutdown_grace_ms / 1_000
+        while database.running and loop.time() < end and not hurry.is_set():
+            await asyncio.sleep(DRAIN_POLL_SECONDS)
+        if database.running:
+            logger.warning("running statements are cancelled", extra={"count": database.running})
+
+
+class HttpListener:
+    """The HTTP application under uvicorn, in our event loop and with our signal handling."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._server = _Uvicorn(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws="none",
+                timeout_graceful_shutdown=int(CLOSE_SECONDS_MAX) - 1,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listens. Raises: OSError."""
+        family, _, _, _, where = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(where)
+        except OSError:
+            bound.close()
+            raise
+        self.port = bound.getsockname()[1]
+        self._task = asyncio.create_task(self._server.serve(sockets=[bound]))
+        while not self._server.started and not self._task.done():
+            await asyncio.sleep(0.005)
+        if self._task.done():
+            await self._task
+
+    async def close(self) -> None:
+        """Stops listening; requests that run get a little time."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are the whole server's business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+def _addresses(settings: Settings) -> list[tuple[str, Address]]:
+    """The wires that are on."""
+    wires = (("http", settings.http), ("mysql", settings.mysql), ("postgres", settings.postgres))
+    return [(wire, address) for wire, address in wires if address is not None]
+
+
+def open_users(settings: Settings) -> Users:
+    """The users file, or everybody. Raises: ConfigError."""
+    if settings.users is None:
+        return OpenDoor()
+    try:
+        return UsersFile(settings.users)
+    except OSError as error:
+        raise ConfigError(f"cannot read users file {settings.users}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """The certificate for MySQL and PostgreSQL. Raises: ConfigError."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"cannot use tls_certificate {settings.tls_certificate} with tls_key "
+            f"{settings.tls_key}: {error.strerror or error}"
+        ) from None
+    return context
+
+
+def storage_gauges(regions: Regions) -> Mapping[str, float]:
+    """Sizes of the stored data, for /metrics."""
+    names = ("rows", "files", "file_bytes", "memtable_rows", "memtable_bytes")
+    totals = dict.fromkeys(names, 0)
+    region_ids = regions.region_ids()
+    for region_id in region_ids:
+        try:
+            statistics = regions.statistics(region_id)
+        except DbError:
+            continue  # dropped since the ids were listed
+        for name in names:
+            totals[name] += getattr(statistics, name)
+    gauges: dict[str, float] = {f"gnomon_storage_{name}": total for name, total in totals.items()}
+    return gauges | {"gnomon_storage_regions": len(region_ids)}
+
+
+async def serve(configuration: Configuration) -> int:
+    """Runs a server until a signal ends it. Returns the process's exit code."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    server = Server(configuration)
+    try:
+        addresses = await server.start()
+    except (DbError, OSError) as error:
+        await server.stop()
+        sys.stderr.write(f"gnomon: {_explained(error)}\n")
+        return 1
+    _say_ready(configuration.settings, addresses)
+    if configuration.settings.warm:
+        threading.Thread(target=_warm, name="warm", daemon=True).start()
+    await stop.wait()
+    logger.info("stopping")
+    await server.stop(hurry)
+    logger.info("stopped")
+    return 0
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, DbError):
+        parts = [error.message, error.detail, error.hint]
+        return "; ".join(part for part in parts if part)
+    return str(error)
+
+
+def _say_ready(settings: Settings, addresses: Mapping[str, Address]) -> None:
+    """The one line that scripts wait for."""
+    facts: dict[str, Any] = {**addresses, "data": settings.data.resolve()}
+    facts["version"] = PRODUCT_VERSION
+    words = " ".join(f"{name}={value}" for name, value in facts.items())
+    sys.stdout.write(f"gnomon ready {words}\n")
+    sys.stdout.flush()
+
+
+def _warm() -> None:
+    seconds = warm_all()
+    logger.info("kernels are compiled", extra={"seconds": round(seconds, 3)})
+
+
+def allow_many_files() -> None:
+    """Raises the soft limit on open files to the hard one: every SST and connection is a file."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
