@@ -1,0 +1,132 @@
+"""Text to timestamps, dates and times of day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import pyarrow as pa
+
+from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
+from engine.errors import DbError, ErrorKind
+from sql.decode import zones
+from sql.decode.cells import Cells, array_of, from_strings
+from sql.decode.jit import Bytes, Int64s
+from sql.decode.number_kernels import RANGE
+from sql.decode.time_kernels import NAIVE, parse_dates, parse_times, parse_timestamps
+
+_SPECIAL_DAYS = {"today": 0, "tomorrow": 1, "yesterday": -1}
+
+
+def timestamps(cells: Cells, type_: DataType, timezone: str) -> Any:
+    """Timestamps of any unit; text without an offset is in the session's time zone."""
+    unit = type_.arrow.unit
+    return array_of(cells, type_.arrow, _instants(cells, unit, timezone))
+
+
+def dates(cells: Cells, type_: DataType, timezone: str) -> Any:
+    """Dates; a time of day behind one is dropped."""
+    out = np.empty(cells.count, np.int32)
+    status = np.empty(cells.count, np.uint8)
+    if parse_dates(*cells.slices, out, status):
+        for row in np.flatnonzero(status):
+            days = _special_date(cells.text(int(row)), timezone)
+            if days is None:
+                raise _bad(cells, int(row), status, "date")
+            out[row] = days
+    return array_of(cells, type_.arrow, out)
+
+
+def times(cells: Cells, type_: DataType, timezone: str) -> Any:
+    """Times of day; an offset behind one is dropped."""
+    out = np.empty(cells.count, np.int64)
+    status = np.empty(cells.count, np.uint8)
+    if parse_times(*cells.slices, out, status):
+        raise _bad(cells, int(np.flatnonzero(status)[0]), status, "time")
+    return array_of(cells, type_.arrow, out)
+
+
+def _instants(cells: Cells, unit: str, timezone: str) -> Int64s:
+    out = np.empty(cells.count, np.int64)
+    status = np.empty(cells.count, np.uint8)
+    together = parse_timestamps(*cells.slices, UNITS_PER_SECOND[unit], out, status)
+    if together & ~NAIVE:
+        for row in np.flatnonzero(status & ~np.uint8(NAIVE)):
+            value = _special_instant(cells.text(int(row)), unit, timezone)
+            if value is None:
+                raise _bad(cells, int(row), status, "timestamp")
+            out[row] = value
+            status[row] = 0
+    if together & NAIVE and not zones.is_utc(timezone):
+        naive = status == NAIVE
+        if naive.all():
+            return zones.to_utc(out, unit, timezone)
+        out[naive] = zones.to_utc(out[naive], unit, timezone)
+    return out
+
+
+def _bad(cells: Cells, row: int, status: Bytes, name: str) -> DbError:
+    if int(status[row]) & 3 == RANGE:
+        message = "date/time field value out of range: {}"
+        return cells.fail(row, ErrorKind.DATETIME_OVERFLOW, message)
+    message = f"invalid input syntax for type {name}: {{}}"
+    return cells.fail(row, ErrorKind.INVALID_DATETIME, message)
+
+
+def _special_instant(text: str, unit: str, timezone: str) -> int | None:
+    """A timestamp by name (`now`, `epoch`, `today`) or with a zone by name; None if neither."""
+    word = text.strip().lower()
+    if word == "epoch":
+        return 0
+    if word == "now":
+        micros = (datetime.now(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        return micros * UNITS_PER_SECOND[unit] // 1_000_000
+    day = _special_date(word, timezone)
+    if day is not None:
+        midnight = np.array([day * 86_400 * UNITS_PER_SECOND[unit]])
+        return int(zones.to_utc(midnight, unit, timezone)[0])
+    return _with_named_zone(text, unit)
+
+
+def _special_date(text: str, timezone: str) -> int | None:
+    """`today` and its neighbours as days since 1970; None for any other text."""
+    shift = _SPECIAL_DAYS.get(text.strip().lower())
+    if shift is None:
+        return None
+    offset = zones.to_utc(np.array([0]), "s", timezone)[0]  # of 1970, for fixed offsets
+    now = datetime.now(UTC)
+    try:
+        local = now.astimezone(ZoneInfo(timezone))
+    except (ZoneInfoNotFoundError, ValueError):
+        local = now - timedelta(seconds=int(offset))
+    return local.date().toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal() + shift
+
+
+def _with_named_zone(text: str, unit: str) -> int | None:
+    """`2024-01-01 00:00:00 Europe/Berlin` as an instant; None if it is not of that form."""
+    head, _, name = text.strip().rpartition(" ")
+    if not head or not name[:1].isalpha():
+        return None
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+    out, status = np.empty(1, np.int64), np.empty(1, np.uint8)
+    cells = from_strings(pa.array([head]), str)
+    together = parse_timestamps(*cells.slices, UNITS_PER_SECOND[unit], out, status)
+    if together != NAIVE:
+        return None
+    return int(zones.to_utc(out, unit, name)[0])
+
+
+CONVERTERS = {
+    TypeId.TIMESTAMP_SECOND: timestamps,
+    TypeId.TIMESTAMP_MILLISECOND: timestamps,
+    TypeId.TIMESTAMP_MICROSECOND: timestamps,
+    TypeId.TIMESTAMP_NANOSECOND: timestamps,
+    TypeId.TIMESTAMP_TZ: timestamps,
+    TypeId.DATE: dates,
+    TypeId.TIME: times,
+}
