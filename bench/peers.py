@@ -12,9 +12,7 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,9 +22,12 @@ from pathlib import Path
 import psycopg
 import pymysql
 
+from bench.launch import Gnomon, free_port
+
 START_SECONDS = 60
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 MARIADB_SERVER = Path("/usr/sbin/mariadbd")
+VERSION = "working tree"
 
 
 class MissingPeerError(Exception):
@@ -74,26 +75,18 @@ class Server:
         return f"postgresql://{self.user}@127.0.0.1:{self.postgres}/{self.database}"
 
 
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
-def gnomon(directory: Path | None = None) -> Iterator[Server]:
+def gnomon(directory: Path | None = None, extra: tuple[str, ...] = ()) -> Iterator[Server]:
     """Our server on a scratch directory (or a given one, which stays)."""
-    ports = [free_port() for _ in range(3)]
     with _directory(directory, None) as home:
-        command = [sys.executable, "-m", "server.main", "serve", "--data", str(home)]
-        for flag, port in zip(("--http", "--mysql", "--postgres"), ports, strict=True):
-            command += [flag, f"127.0.0.1:{port}"]
-        # By -m and from the tree, so that the code measured is the code one sees.
-        process = _launch(command, home.parent / f"{home.name}.log", Path(__file__).parents[1])
-        server = Server("gnomon", "", process.pid, ports[2], ports[1], ports[0])
-        with _running(process, lambda: _postgres_version(server), home.parent / f"{home.name}.log"):
-            yield Server("gnomon", "0.1", process.pid, ports[2], ports[1], ports[0])
+        process = Gnomon(home / "data", home / "log", extra)
+        process.start()
+        try:
+            yield Server(
+                "gnomon", VERSION, process.pid, process.postgres, process.mysql, process.http
+            )
+        finally:
+            process.stop()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""The guided tour: live metrics, public data, relational tables, restart and crash."""
