@@ -101,7 +101,7 @@ def _registry() -> dict[tuple[str, str], SystemTable]:
     ]
     helpers = (
         (lookups.RELATIONS, lookups.RELATIONS_SCHEMA, lookups.relations),
-        (lookups.DEFINITIONS, lookups.DEFINITIONS_SCHEMA, lookups.definitions),
+        (lookups.TEXTS, lookups.TEXTS_SCHEMA, lookups.texts),
     )
     found += [SystemTable("pg_catalog", *helper) for helper in helpers]
     return {(table.database, table.name): table for table in found}

@@ -1,0 +1,209 @@
+"""regclass, regtype and their kin: OIDs that look like names, as expressions DuckDB understands.
+
+Called by pg_rewrites.py and pg_functions.py. An object's OID is found by its name (and its name by
+its OID) in the helper relations of pg_catalog/lookups.py, when the statement runs; names of types
+are known here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sqlglot import exp
+
+from engine.errors import DbError, ErrorKind
+from sql.system.pg_catalog.lookups import RELATIONS, TEXTS, Kind
+from sql.system.pg_catalog.relations import quote
+from sql.system.pg_catalog.shapes import SHAPES
+from sql.system.pg_catalog.types import BY_NAME, IO_FUNCTIONS, TYPES
+
+REG_TYPES = frozenset(
+    {"regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole"}
+    | {"regoper", "regoperator", "regconfig", "regdictionary", "regcollation"}
+)
+_FUNCTIONS = ("regproc", "regprocedure")
+# Spellings that are neither a type's own name nor what format_type() prints.
+_TYPE_ALIASES = {
+    "int": "int4",
+    "decimal": "numeric",
+    "float": "float8",
+    "string": "text",
+    "dec": "numeric",
+    "char": "bpchar",
+    '"char"': "char",
+    "serial": "int4",
+    "bigserial": "int8",
+}
+TYPE_OIDS = {
+    **{t.spelled: t.oid for t in TYPES},
+    **{t.name: t.oid for t in TYPES},
+    **{alias: BY_NAME[name].oid for alias, name in _TYPE_ALIASES.items()},
+    **{f"{alias}[]": BY_NAME[name].array for alias, name in _TYPE_ALIASES.items()},
+    **{f"{t.name}[]": t.array for t in TYPES if t.array},
+}
+
+
+def text_of(kind: Kind, oid: exp.Expression, sub: exp.Expression | None = None) -> exp.Expression:
+    """A subquery: what is said of an object; NULL if nothing."""
+    return exp.Subquery(
+        this=exp.select("_text")
+        .from_(_helper(TEXTS))
+        .where(
+            exp.column("_kind").eq(exp.Literal.string(kind.value)),
+            exp.EQ(this=exp.column("_oid"), expression=_number(oid)),
+            exp.EQ(this=exp.column("_sub"), expression=sub or exp.Literal.number(0)),
+        )
+    )
+
+
+def relation(column: str, oid: exp.Expression) -> exp.Expression:
+    """A subquery: a column of the relations helper, for one OID."""
+    same = exp.EQ(this=exp.column("_oid"), expression=_number(oid))
+    return exp.Subquery(this=exp.select(column).from_(_helper(RELATIONS)).where(same))
+
+
+def _helper(name: str) -> exp.Table:
+    return exp.Table(
+        this=exp.to_identifier(name, quoted=True),
+        db=exp.to_identifier("pg_catalog", quoted=True),
+        alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True)),
+    )
+
+
+def _number(oid: exp.Expression) -> exp.Expression:
+    """An OID argument: literals may come as strings, parameters as anything."""
+    if oid.is_string or isinstance(oid, exp.Parameter | exp.Placeholder):
+        return exp.cast(oid.copy(), exp.DType.BIGINT)
+    return oid.copy()
+
+
+def is_text(node: exp.Expression) -> bool:
+    """True if an argument is a name, not a number: what decides regclass's direction."""
+    if isinstance(node, exp.Paren):
+        return is_text(node.this)
+    if node.is_string:
+        return not node.name.isdigit()
+    if isinstance(node, exp.Cast):
+        return node.to.this in exp.DataType.TEXT_TYPES
+    if isinstance(node, exp.Column):
+        return node.name.lower().endswith("name")
+    texts = (exp.DPipe, exp.Concat, exp.Parameter, exp.Placeholder, exp.Format, exp.Lower)
+    return isinstance(node, texts) or (
+        isinstance(node, exp.Anonymous) and node.name.lower() in ("quote_ident", "format")
+    )
+
+
+def to_oid(kind: str, value: exp.Expression, *, strict: bool = True) -> exp.Expression:
+    """`value::regclass` and the like as a number.
+
+    `strict`: a name that nothing has is an error (a cast), else NULL (the to_reg… functions).
+    Raises: DbError UNDEFINED_OBJECT for an unknown type.
+    """
+    if not is_text(value):
+        return _number(value)
+    if kind == "regtype":
+        return _type_oid(value, strict)
+    if kind == "regclass":
+        return _relation_oid(value, strict)
+    if kind in _FUNCTIONS:
+        return _named_oid(Kind.FUNCTION, value)
+    if kind in ("regnamespace", "regrole"):
+        return _named_oid(Kind.NAMESPACE if kind == "regnamespace" else Kind.ROLE, value)
+    return exp.Literal.number(0)
+
+
+def to_text(kind: str, value: exp.Expression) -> exp.Expression:
+    """`value::regclass` and the like as PostgreSQL prints it."""
+    oid = to_oid(kind, value)
+    if kind == "regtype":
+        return exp.Anonymous(this="_pg_format_type", expressions=[oid, exp.null()])
+    if kind == "regclass":
+        found = relation("_shown", oid)
+    elif kind in _FUNCTIONS:
+        found = text_of(Kind.FUNCTION, oid)
+    elif kind in ("regnamespace", "regrole"):
+        found = text_of(Kind.NAMESPACE if kind == "regnamespace" else Kind.ROLE, oid)
+    else:
+        return exp.Literal.string("-")
+    zero = exp.EQ(this=oid.copy(), expression=exp.Literal.number(0))
+    number = exp.case().when(zero, "'-'").else_(exp.cast(oid.copy(), "TEXT"))  # NULL stays NULL
+    return exp.Coalesce(this=found, expressions=[number])
+
+
+def _named_oid(kind: Kind, value: exp.Expression) -> exp.Expression:
+    if kind is Kind.FUNCTION and value.is_string:
+        name = value.name.split("(")[0].rpartition(".")[2]
+        return exp.Literal.number(IO_FUNCTIONS.get(name, 0))
+    query = exp.select("min(_oid)").from_(_helper(TEXTS))
+    same = exp.EQ(this=exp.column("_text"), expression=value.copy())
+    return exp.Subquery(
+        this=query.where(exp.column("_kind").eq(exp.Literal.string(kind.value)), same)
+    )
+
+
+# --- Types ----------------------------------------------------------------------------------------
+
+
+def _type_oid(value: exp.Expression, strict: bool) -> exp.Expression:
+    if not value.is_string:
+        return exp.Anonymous(this="_pg_to_regtype", expressions=[value.copy()])
+    oid = type_oid(value.name)
+    if oid is not None:
+        return exp.Literal.number(oid)
+    if strict:
+        raise DbError(ErrorKind.UNDEFINED_OBJECT, f'type "{value.name}" does not exist')
+    return exp.cast(exp.null(), exp.DType.BIGINT)
+
+
+def type_oid(name: str) -> int | None:
+    """The OID of the type of that name, in any of its spellings; lengths are ignored.
+
+    >>> type_oid("pg_catalog.int4[]"), type_oid("Character Varying(20)"), type_oid("nope")
+    (1007, 1043, None)
+    """
+    bare = " ".join(name.strip().lower().split()).removeprefix("pg_catalog.")
+    bare = re.sub(r"\s*\([\d\s,]*\)", "", bare)
+    return TYPE_OIDS.get(bare) or TYPE_OIDS.get(bare.replace('"', ""))
+
+
+# --- Relations ------------------------------------------------------------------------------------
+
+
+def _relation_oid(value: exp.Expression, strict: bool) -> exp.Expression:
+    if not value.is_string:
+        return _relation_of_text(value)
+    parts = identifier_parts(value.name)
+    if parts[-1] in SHAPES and parts[:-1] in ([], ["pg_catalog"]):
+        return exp.Literal.number(SHAPES[parts[-1]].oid)
+    shown = ".".join(quote(part) for part in parts[-2:])
+    query = exp.select("min(_oid)").from_(_helper(RELATIONS))
+    if len(parts) == 1:
+        query = query.where(exp.column("_visible"))
+    column = exp.column("_bare" if len(parts) == 1 else "_qualified")
+    found = exp.Subquery(this=query.where(column.eq(exp.Literal.string(shown))))
+    if not strict:
+        return found
+    message = exp.Literal.string(f'relation "{value.name}" does not exist')
+    error = exp.cast(exp.Anonymous(this="error", expressions=[message]), exp.DType.BIGINT)
+    return exp.Coalesce(this=found, expressions=[error])
+
+
+def _relation_of_text(value: exp.Expression) -> exp.Expression:
+    """The OID of a relation whose name is computed; a number as text is taken as the OID."""
+    text = exp.cast(value.copy(), "TEXT")
+    bare = exp.and_(exp.column("_visible"), exp.column("_bare").eq(text))
+    qualified = exp.column("_qualified").eq(text.copy())
+    number = exp.cast(exp.column("_oid"), "TEXT").eq(text.copy())
+    query = exp.select("min(_oid)").from_(_helper(RELATIONS))
+    return exp.Subquery(this=query.where(exp.or_(bare, qualified, number)))
+
+
+def identifier_parts(text: str) -> list[str]:
+    """A possibly qualified, possibly quoted name as its parts; unquoted ones in lower case.
+
+    >>> identifier_parts('public."Odd.One"'), identifier_parts("CPU")
+    (['public', 'Odd.One'], ['cpu'])
+    """
+    found = re.findall(r'"((?:[^"]|"")*)"|([^".\s]+)', text)
+    parts = [quoted.replace('""', '"') if quoted else bare.lower() for quoted, bare in found]
+    return parts or [text]

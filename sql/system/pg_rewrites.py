@@ -1,0 +1,327 @@
+"""What clients of PostgreSQL ask its catalogs, in words that DuckDB understands.
+
+`rewrite_pg` runs before table names are resolved: it takes off the schema of functions, operators
+and types, turns the reg* types and functions that look things up by OID into subqueries on system
+tables, and settles PostgreSQL's zero-based vectors and set-returning functions. Statements that
+use none of these are left as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlglot import exp
+
+from sql.system.pg_catalog.shapes import (
+    ARRAY_COLUMNS,
+    REGPROC_COLUMNS,
+    SHAPES,
+    ZERO_BASED_COLUMNS,
+)
+from sql.system.pg_functions import MAKERS, current_schemas
+from sql.system.pg_regtypes import REG_TYPES, to_oid, to_text
+
+_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
+
+
+def rewrite_pg(tree: exp.Expression) -> exp.Expression:
+    """Rewrites in place and returns the tree, or what replaces it.
+
+    Requires: output columns are named already, where their names matter. Raises: DbError
+    UNDEFINED_OBJECT for an unknown type.
+
+    >>> from sqlglot import parse_one
+    >>> query = "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_attribute AS a"
+    >>> rewrite_pg(parse_one(query, read="postgres")).sql("duckdb")
+    'SELECT _PG_FORMAT_TYPE(a.atttypid, a.atttypmod) FROM pg_attribute AS a'
+    """
+    rewriter = _Rewriter(tree)
+    for node in reversed(list(tree.walk(bfs=True))):
+        handle = _HANDLERS.get(type(node))
+        made = handle(rewriter, node) if handle is not None else node
+        if made is not node:
+            if node is tree:
+                tree = made
+            else:
+                node.replace(made)
+    return tree
+
+
+class _Rewriter:
+    """What the handlers know of the whole statement."""
+
+    def __init__(self, tree: exp.Expression) -> None:
+        self.shown = {id(node) for select in _outermost(tree) for node in select.expressions}
+        names = {t.alias_or_name: t.name.lower() for t in tree.find_all(exp.Table)}
+        self.catalogs = {alias: name for alias, name in names.items() if name in SHAPES}
+
+    # --- Names with a schema ----------------------------------------------------------------------
+
+    def dot(self, node: exp.Expression) -> exp.Expression:
+        """`pg_catalog.f(x)` is `f(x)`."""
+        schema, inner = node.this, node.expression
+        is_schema = isinstance(schema, exp.Identifier) and schema.name.lower() in _SCHEMAS
+        return inner if is_schema and isinstance(inner, exp.Expression) else node
+
+    def operator(self, node: exp.Expression) -> exp.Expression:
+        """`a OPERATOR(pg_catalog.~) b` is `a ~ b`."""
+        symbol = str(node.args["operator"]).rpartition(".")[2]
+        make = _OPERATORS.get(symbol)
+        return make(node.this, node.expression) if make is not None else node
+
+    def collate(self, node: exp.Expression) -> exp.Expression:
+        """Only one order of strings exists: by bytes."""
+        return node.this
+
+    # --- Casts ------------------------------------------------------------------------------------
+
+    def cast(self, node: exp.Expression) -> exp.Expression:
+        """Casts to and from the reg* types, and types with PostgreSQL's own names."""
+        name, depth = _type_name(node.args["to"])
+        if name in REG_TYPES and not depth:
+            return self._reg_cast(name, node)
+        if name in _PG_TYPES:
+            suffix = "[]" * depth
+            node.set("to", exp.DataType.build(_PG_TYPES[name] + suffix, dialect="duckdb"))
+        inner = node.this
+        if isinstance(inner, exp.Column) and self._is_regproc(inner) and _is_text_type(node):
+            return to_text("regproc", inner)
+        return node
+
+    def _reg_cast(self, kind: str, node: exp.Expression) -> exp.Expression:
+        value = node.this
+        if isinstance(node, exp.TryCast):
+            return to_oid(kind, value, strict=False)
+        if self._is_shown(node) or _wants_text(node):
+            return to_text(kind, value)
+        return to_oid(kind, value)
+
+    def _is_shown(self, node: exp.Expression) -> bool:
+        """True for an output column of the statement (or one under an alias or parentheses)."""
+        while isinstance(node.parent, exp.Alias | exp.Paren):
+            node = node.parent
+        return id(node) in self.shown
+
+    # --- Columns ----------------------------------------------------------------------------------
+
+    def _is_regproc(self, node: exp.Column) -> bool:
+        return bool(self.catalogs) and node.name.lower() in REGPROC_COLUMNS
+
+    def column(self, node: exp.Expression) -> exp.Expression:
+        """`tableoid`, and function OIDs in the output, which PostgreSQL shows as names."""
+        assert isinstance(node, exp.Column)
+        name = node.name.lower()
+        if name == "tableoid" and self.catalogs:
+            return self._table_oid(node)
+        if self._is_regproc(node) and self._is_shown(node):
+            shown = to_text("regproc", node)
+            bare = id(node) in self.shown
+            return exp.alias_(shown, node.name, quoted=True) if bare else shown
+        return node
+
+    def _table_oid(self, node: exp.Column) -> exp.Expression:
+        owner = node.table if node.table else next(iter(self.catalogs))
+        if owner not in self.catalogs:  # of a derived table that selects it
+            return node
+        number = exp.Literal.number(SHAPES[self.catalogs[owner]].oid)
+        bare = id(node) in self.shown or isinstance(node.parent, exp.Select)
+        return exp.alias_(number, node.name, quoted=True) if bare else number
+
+    def bracket(self, node: exp.Expression) -> exp.Expression:
+        """int2vector and oidvector count from 0, DuckDB's lists from 1."""
+        inner = node.this
+        if isinstance(inner, exp.Column) and self._is_zero_based(inner):
+            node.set("expressions", [_next(place) for place in node.expressions])
+        return node
+
+    def _is_zero_based(self, node: exp.Expression) -> bool:
+        column = isinstance(node, exp.Column) and node.name.lower() in ZERO_BASED_COLUMNS
+        return column and bool(self.catalogs)
+
+    def comparison(self, node: exp.Expression) -> exp.Expression:
+        """`polroles = '{0}'`: array literals are written otherwise here."""
+        for column, other in ((node.this, node.expression), (node.expression, node.this)):
+            if not isinstance(column, exp.Column) or column.name.lower() not in ARRAY_COLUMNS:
+                continue
+            if other.is_string and other.name.startswith("{") and self.catalogs:
+                items = [item for item in other.name.strip("{}").split(",") if item]
+                other.replace(exp.Array(expressions=[exp.Literal.string(item) for item in items]))
+        return node
+
+    # --- Functions --------------------------------------------------------------------------------
+
+    def call(self, node: exp.Expression) -> exp.Expression:
+        """Catalog functions by name."""
+        name = node.name.lower()
+        if name == "generate_subscripts":
+            return self._subscripts(node)
+        if name == "_pg_expandarray":
+            return exp.Unnest(expressions=[node]) if not _inside_unnest(node) else node
+        make = MAKERS.get(name)
+        if make is None or (name == "current_setting" and node.expressions[0].is_string):
+            return node
+        return make(node.expressions)
+
+    def _subscripts(self, node: exp.Expression) -> exp.Expression:
+        array = node.expressions[0]
+        first = 0 if self._is_zero_based(array) else 1
+        length = exp.Anonymous(this="len", expressions=[array.copy()])
+        end = length if first == 0 else exp.Add(this=length, expression=exp.Literal.number(1))
+        places = exp.Anonymous(this="range", expressions=[exp.Literal.number(first), end])
+        return exp.Unnest(expressions=[places])
+
+    def schemas(self, node: exp.Expression) -> exp.Expression:
+        """current_schemas(…)."""
+        return current_schemas([node.this] if node.this is not None else [])
+
+    def table(self, node: exp.Expression) -> exp.Expression:
+        """`FROM pg_catalog.unnest(a) x`: the alias names the column too."""
+        call = node.this
+        if not isinstance(call, exp.Func):
+            return node
+        node.set("db", None)
+        if isinstance(call, exp.Explode) and not isinstance(call, exp.Posexplode):
+            alias = node.args.get("alias")
+            if alias is not None and not alias.args.get("columns"):
+                alias.set("columns", [alias.this.copy()])
+            return exp.Unnest(expressions=[call.this], alias=alias)
+        return node
+
+
+def _outermost(tree: exp.Expression | None) -> Iterator[exp.Select]:
+    """The SELECTs whose columns the client sees."""
+    if isinstance(tree, exp.Select):
+        yield tree
+    elif isinstance(tree, exp.SetOperation):
+        yield from _outermost(tree.this)
+        yield from _outermost(tree.expression)
+    elif isinstance(tree, exp.Subquery):
+        yield from _outermost(tree.this)
+
+
+def _next(place: exp.Expression) -> exp.Expression:
+    """A subscript plus one (the parser has taken one off literal ones already)."""
+    return exp.Add(this=exp.paren(place.copy()), expression=exp.Literal.number(1))
+
+
+def _inside_unnest(node: exp.Expression) -> bool:
+    return isinstance(node.parent, exp.Unnest | exp.Explode | exp.Table | exp.Lateral)
+
+
+def _wants_text(node: exp.Expression) -> bool:
+    """True if what is around a reg* value makes it text."""
+    parent = node.parent
+    while isinstance(parent, exp.Paren):
+        parent = parent.parent
+    if isinstance(parent, exp.Cast):
+        return _is_text_type(parent)
+    if isinstance(parent, exp.Anonymous):
+        return parent.name.lower() in ("format", "quote_ident", "concat")
+    return isinstance(parent, exp.DPipe | exp.Concat | exp.Format | exp.RegexpLike | exp.Like)
+
+
+# --- Types ----------------------------------------------------------------------------------------
+
+_PG_TYPES = {
+    "name": "TEXT",
+    "text": "TEXT",
+    "varchar": "TEXT",
+    "bpchar": "TEXT",
+    "char": "TEXT",
+    "cstring": "TEXT",
+    "pg_node_tree": "TEXT",
+    "aclitem": "TEXT",
+    "oid": "BIGINT",
+    "xid": "BIGINT",
+    "regclass": "BIGINT",
+    "regtype": "BIGINT",
+    "regproc": "BIGINT",
+    "bool": "BOOLEAN",
+    "int2": "SMALLINT",
+    "int4": "INTEGER",
+    "int8": "BIGINT",
+    "float4": "REAL",
+    "float8": "DOUBLE",
+    "numeric": "DECIMAL(38, 10)",
+    "int2vector": "SMALLINT[]",
+    "oidvector": "BIGINT[]",
+    "timestamptz": "TIMESTAMPTZ",
+    "timestamp": "TIMESTAMP",
+    "date": "DATE",
+    "json": "JSON",
+    "jsonb": "JSON",
+}
+
+
+def _type_name(node: exp.Expression) -> tuple[str, int]:
+    """The name of a type that sqlglot does not know or knows as an OID's, and its dimensions."""
+    if isinstance(node, exp.ObjectIdentifier):
+        return str(node.this.value if hasattr(node.this, "value") else node.this).lower(), 0
+    if not isinstance(node, exp.DataType):
+        return "", 0
+    if node.this is exp.DType.ARRAY and node.expressions:
+        name, depth = _type_name(node.expressions[0])
+        return name, depth + 1
+    if node.this is exp.DType.NAME:
+        return "name", 0
+    kind = node.args.get("kind")
+    if node.this is not exp.DType.USERDEFINED or kind is None:
+        return "", 0
+    schema, _, name = (kind.sql() if isinstance(kind, exp.Expression) else str(kind)).rpartition(
+        "."
+    )
+    return ("" if schema not in ("", "pg_catalog") else name.strip('"').lower()), 0
+
+
+def _is_text_type(node: exp.Cast) -> bool:
+    name, depth = _type_name(node.to)
+    return not depth and (node.to.this in exp.DataType.TEXT_TYPES or _PG_TYPES.get(name) == "TEXT")
+
+
+# --- Operators ------------------------------------------------------------------------------------
+
+_Binary = Callable[[exp.Expression, exp.Expression], exp.Expression]
+
+
+def _binary(kind: type[exp.Binary]) -> _Binary:
+    return lambda left, right: kind(this=left, expression=right)
+
+
+def _negated(kind: type[exp.Binary]) -> _Binary:
+    return lambda left, right: exp.Not(this=kind(this=left, expression=right))
+
+
+_OPERATORS: dict[str, _Binary] = {
+    "~": _binary(exp.RegexpLike),
+    "~*": _binary(exp.RegexpILike),
+    "!~": _negated(exp.RegexpLike),
+    "!~*": _negated(exp.RegexpILike),
+    "~~": _binary(exp.Like),
+    "~~*": _binary(exp.ILike),
+    "!~~": _negated(exp.Like),
+    "!~~*": _negated(exp.ILike),
+    "=": _binary(exp.EQ),
+    "<>": _binary(exp.NEQ),
+    "<": _binary(exp.LT),
+    ">": _binary(exp.GT),
+    "<=": _binary(exp.LTE),
+    ">=": _binary(exp.GTE),
+    "+": _binary(exp.Add),
+    "-": _binary(exp.Sub),
+    "||": _binary(exp.DPipe),
+}
+
+_HANDLERS: dict[type[exp.Expression], Callable[[_Rewriter, exp.Expression], exp.Expression]] = {
+    exp.Dot: _Rewriter.dot,
+    exp.Operator: _Rewriter.operator,
+    exp.Collate: _Rewriter.collate,
+    exp.Cast: _Rewriter.cast,
+    exp.TryCast: _Rewriter.cast,
+    exp.Column: _Rewriter.column,
+    exp.Bracket: _Rewriter.bracket,
+    exp.EQ: _Rewriter.comparison,
+    exp.NEQ: _Rewriter.comparison,
+    exp.Anonymous: _Rewriter.call,
+    exp.CurrentSchemas: _Rewriter.schemas,
+    exp.Table: _Rewriter.table,
+}
