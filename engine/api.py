@@ -111,6 +111,26 @@ class Regions(Protocol):
         Raises: DbError REGION_NOT_FOUND, REGION_BUSY (retry), DISK_FULL, STORAGE_UNAVAILABLE.
         """
 
+    def prepare(self, transaction: str, writes: Sequence[Write]) -> None:
+        """Logs the writes durably without showing them: the first half of a two-store commit.
+
+        `transaction` is an id that is not in use (1 to 512 bytes of UTF-8).
+        Raises: as `write`; INVALID_ARGUMENT if the id is in use.
+        """
+
+    def commit_prepared(self, transaction: str) -> None:
+        """Makes prepared writes visible, durably.
+
+        Raises: DbError INVALID_ARGUMENT for an unknown id. After any other error the writes are
+        still prepared: try again.
+        """
+
+    def abort_prepared(self, transaction: str) -> None:
+        """Forgets prepared writes, durably. Raises: as `commit_prepared`."""
+
+    def prepared(self) -> frozenset[str]:
+        """Ids prepared and not yet decided; after a restart the caller must decide each."""
+
     def scan(self, region_id: int, request: ScanRequest) -> Snapshot:
         """Pins a snapshot. Raises: DbError REGION_NOT_FOUND, CORRUPTED."""
 

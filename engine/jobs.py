@@ -1,0 +1,93 @@
+"""The background thread that flushes regions when memory or the log grows.
+
+`LocalRegions` wakes it; it calls back for the work. Its failures are kept in the region's health
+and tried again after a pause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Condition, Thread
+
+from engine.errors import DbError
+from engine.region import Region
+
+
+class Flusher:
+    """Runs `flush` on whatever `choose` names, until that is nothing."""
+
+    def __init__(
+        self,
+        choose: Callable[[], Region | None],
+        flush: Callable[[Region], None],
+        retry_seconds: float,
+    ) -> None:
+        # Constant after construction.
+        self._choose = choose
+        self._flush = flush
+        self._retry_seconds = retry_seconds
+        self._thread = Thread(target=self._run, name="flusher", daemon=True)
+        # Guarded by _changed.
+        self._changed = Condition()
+        self._awake = False
+        self._closed = False
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tells it that there may be work."""
+        with self._changed:
+            self._awake = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Waits for a running flush to end, then ends the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self._wait_for_work():
+            while not self._closed and (region := self._choose()) is not None:
+                if not self._attempt(region):
+                    self._pause()
+
+    def _wait_for_work(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._awake or self._closed)
+            self._awake = False
+            return not self._closed
+
+    def _attempt(self, region: Region) -> bool:
+        try:
+            self._flush(region)
+        except DbError as error:
+            region.health = error
+            return False
+        return True
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, self._retry_seconds)
+
+
+def choose_flush(
+    regions: list[tuple[Region, int, int]],
+    *,
+    region_bytes: int,
+    total_bytes: int,
+    log_needs: int,
+) -> Region | None:
+    """The region to flush next, None if all is well. Pure.
+
+    `regions` gives each with its memtable bytes and the oldest log record it needs (0: none).
+    `log_needs` is the sequence up to which the log wants to be freed, 0 if it is small enough.
+    """
+    used = [entry for entry in regions if entry[2] > 0]
+    if not used:
+        return None
+    largest = max(used, key=lambda entry: entry[1])
+    if largest[1] > region_bytes or sum(entry[1] for entry in used) > total_bytes:
+        return largest[0]
+    oldest = min(used, key=lambda entry: entry[2])
+    return oldest[0] if oldest[2] < log_needs else None

@@ -1,0 +1,1 @@
+"""Rows in memory: what is written and not yet in a file."""

@@ -1,0 +1,157 @@
+"""A memtable: the rows of one region that no file holds yet.
+
+The region's write path appends under the region's lock; scans and flushes ask for a `View`. Small
+writes are merged in tiers, so that a million one-row writes cost like one large one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+
+from engine.api import Op
+from engine.memtable.view import Arrivals, Shape, View, fold
+
+# Sixteen equal parts become one of the next tier: a row is copied log16(n) times, and at most
+# 15 parts per tier wait, so that a view is made from a few dozen parts.
+_FAN_IN = 16
+_TIER_ROWS_MAX = 65_536  # parts of this size are merged by `fold`, not before
+_PART_OVERHEAD_BYTES = 200  # of each column of an Arrow batch: its objects, not its values
+
+
+class _Tiers:
+    """Batches of one kind; their order does not matter, since every row knows its arrival."""
+
+    def __init__(self) -> None:
+        self._tiers: dict[int, list[Arrivals]] = {}
+
+    def add(self, part: Arrivals) -> None:
+        """Takes a part, merging it with others of its tier when there are enough."""
+        while part.rows.num_rows < _TIER_ROWS_MAX:
+            tier = self._tiers.setdefault(part.rows.num_rows.bit_length() // 4, [])
+            tier.append(part)
+            if len(tier) < _FAN_IN:
+                return
+            part = _merged(tier)
+            tier.clear()
+        self._tiers.setdefault(-1, []).append(part)
+
+    def all(self) -> Arrivals | None:
+        """Everything as one part, in order of arrival where parts are."""
+        parts = sorted(self.parts(), key=lambda part: int(part.arrival[0]))
+        return _merged(parts) if parts else None
+
+    def parts(self) -> list[Arrivals]:
+        """The parts in no particular order."""
+        return [part for tier in self._tiers.values() for part in tier]
+
+
+def _merged(parts: list[Arrivals]) -> Arrivals:
+    if len(parts) == 1:
+        return parts[0]
+    rows = pa.concat_batches([part.rows for part in parts])
+    return Arrivals(rows, np.concatenate([part.arrival for part in parts]))
+
+
+class Memtable:
+    """Rows in memory.
+
+    I1. `view` shows every write that was appended before it was called, whole.
+    I2. After `freeze` nothing is appended.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        # Constant after construction.
+        self._shape = shape
+        # Held while a view is made, so that it is made once.
+        self._folding = Lock()
+        # Guarded by _lock.
+        self._lock = Lock()
+        self._view = View()
+        self._puts = _Tiers()
+        self._deletes = _Tiers()
+        self._arrived = 0
+        self._pending = False
+        self._frozen = False
+        self._bytes = 0
+        self._rows = 0
+        # The oldest log record these rows need, and the last sequence that is in here; 0 if empty.
+        self.log_sequence = 0
+        self.first_sequence = 0
+        self.last_sequence = 0
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the rows as they arrived, before deduplication."""
+        return self._bytes
+
+    @property
+    def rows(self) -> int:
+        """Rows and tombstones as they arrived, before deduplication."""
+        return self._rows
+
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing was ever appended."""
+        return self.last_sequence == 0
+
+    def append(
+        self, writes: Sequence[tuple[Op, pa.RecordBatch]], sequence: int, log_sequence: int
+    ) -> None:
+        """Takes the writes of one log record, visible together.
+
+        Requires: rising sequences; `log_sequence` is that of the record with the rows (of the
+        PREPARE, when `sequence` is that of a COMMIT).
+        """
+        with self._lock:
+            assert not self._frozen, "I2"
+            assert sequence > self.last_sequence
+            for op, rows in writes:
+                self._append_locked(op, rows)
+            self.first_sequence = self.first_sequence or sequence
+            self.log_sequence = min(self.log_sequence or log_sequence, log_sequence)
+            self.last_sequence = sequence
+
+    def freeze(self) -> None:
+        """Refuses further appends."""
+        with self._lock:
+            self._frozen = True
+
+    def view(self) -> View:
+        """The deduplicated rows. Only what arrived since the last view costs anything."""
+        with self._folding:
+            with self._lock:
+                if not self._pending:
+                    return self._view
+                puts, deletes = self._puts, self._deletes
+                self._puts, self._deletes = _Tiers(), _Tiers()
+                self._pending = False
+            # Nobody else replaces _view or takes what is pending: _folding is held.
+            try:
+                self._view = fold(self._view, puts.all(), deletes.all(), self._shape)
+            except BaseException:
+                self._give_back(puts, deletes)
+                raise
+            return self._view
+
+    def _give_back(self, puts: _Tiers, deletes: _Tiers) -> None:
+        """Makes rows pending again whose fold failed, e.g. for want of memory."""
+        with self._lock:
+            for pending, taken in ((self._puts, puts), (self._deletes, deletes)):
+                for part in taken.parts():
+                    pending.add(part)
+            self._pending = True
+
+    def _append_locked(self, op: Op, rows: pa.RecordBatch) -> None:
+        count = rows.num_rows
+        if count == 0:
+            return
+        arrival = np.arange(self._arrived, self._arrived + count)
+        (self._puts if op is Op.PUT else self._deletes).add(Arrivals(rows, arrival))
+        self._arrived += count
+        self._pending = True
+        self._rows += count
+        self._bytes += rows.nbytes + rows.num_columns * _PART_OVERHEAD_BYTES

@@ -1,0 +1,225 @@
+"""Deduplicated rows in memory, and how newer ones shadow older ones.
+
+A `View` is immutable: scans hold one while writers go on. `fold` puts a batch of new writes on top
+of a view, `stack` puts whole views on top of each other (frozen memtables, the active one, a
+transaction's own rows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from engine.api import TimeRange
+from engine.memtable.keys import Codes, KeySet
+from engine.schema import RegionOptions, RegionSchema
+
+SMALL_ROWS = 4096  # chunks below this are merged when there are many, so that views stay short
+_SMALL_CHUNKS_MAX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows and the range of their times (both ends included). Never empty."""
+
+    rows: pa.RecordBatch
+    first: int
+    last: int
+
+    def overlaps(self, first: int, last: int) -> bool:
+        """True if some row may be in [first, last]."""
+        return self.first <= last and first <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What deduplication must know of a region: constant while its schema is."""
+
+    schema: RegionSchema
+    append_mode: bool
+
+    @classmethod
+    def of(cls, schema: RegionSchema, options: RegionOptions) -> Shape:
+        """The shape of a region."""
+        return cls(schema, options.append_mode)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns that tell rows apart: the key, or all of them in append mode."""
+        if self.append_mode:
+            return tuple(column.name for column in self.schema.columns)
+        return self.schema.sort_key
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Live rows and tombstones.
+
+    I1. In upsert mode no two live rows share an identity.
+    I2. `deletes` name rows of older sources only; no live row of the view is meant.
+    """
+
+    puts: tuple[Chunk, ...] = ()
+    deletes: tuple[Chunk, ...] = ()
+
+    def keys(self, shape: Shape) -> tuple[Chunk, ...]:
+        """What shadows older rows: every identity in upsert mode, the deleted ones in append."""
+        return self.deletes if shape.append_mode else self.puts + self.deletes
+
+
+def times(rows: pa.RecordBatch, shape: Shape) -> Codes:
+    """The time index as int64 in its own unit."""
+    values: Codes = rows.column(shape.schema.time_index).view(pa.int64()).to_numpy()
+    return values
+
+
+def chunk(rows: pa.RecordBatch, shape: Shape) -> Chunk:
+    """Measures the range of times. Requires: at least one row."""
+    assert rows.num_rows
+    values = times(rows, shape)
+    return Chunk(rows, int(values.min()), int(values.max()))
+
+
+def within(part: Chunk, shape: Shape, first: int, last: int) -> pa.RecordBatch:
+    """The identity columns of the rows with a time in [first, last]."""
+    keys = part.rows.select(shape.identity)
+    if first <= part.first and part.last <= last:
+        return keys
+    values = times(part.rows, shape)
+    return keys.take(pa.array(np.flatnonzero((values >= first) & (values <= last))))
+
+
+def keys_within(
+    parts: Iterable[Chunk], shape: Shape, first: int, last: int
+) -> list[pa.RecordBatch]:
+    """The non-empty results of `within` over the parts that overlap."""
+    found = [within(p, shape, first, last) for p in parts if p.overlaps(first, last)]
+    return [keys for keys in found if keys.num_rows]
+
+
+def _span(parts: Sequence[Chunk]) -> tuple[int, int]:
+    return min(p.first for p in parts), max(p.last for p in parts)
+
+
+def subtract(parts: Sequence[Chunk], keys: Sequence[Chunk], shape: Shape) -> tuple[Chunk, ...]:
+    """The parts without the rows whose identity is among the keys; untouched parts are shared."""
+    if not parts or not keys:
+        return tuple(parts)
+    near = keys_within(keys, shape, *_span(parts))
+    if not near:
+        return tuple(parts)
+    key_set = KeySet(pa.Table.from_batches(near), shape.identity)
+    first, last = _span([chunk(batch, shape) for batch in near])
+    kept = (_without(part, key_set, shape, first, last) for part in parts)
+    return tuple(part for part in kept if part is not None)
+
+
+def _without(part: Chunk, keys: KeySet, shape: Shape, first: int, last: int) -> Chunk | None:
+    """The part less the rows in the set, whose times are all in [first, last]."""
+    if not part.overlaps(first, last):
+        return part
+    values = times(part.rows, shape)
+    near = np.flatnonzero((values >= first) & (values <= last))
+    candidates = part.rows.select(shape.identity).take(pa.array(near))
+    dead = near[keys.contains(candidates)]
+    if not len(dead):
+        return part
+    live = np.ones(part.rows.num_rows, np.bool_)
+    live[dead] = False
+    return chunk(part.rows.filter(pa.array(live)), shape) if live.any() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Rows of one kind with the number of each row's arrival."""
+
+    rows: pa.RecordBatch
+    arrival: Codes
+
+
+def fold(view: View, puts: Arrivals | None, deletes: Arrivals | None, shape: Shape) -> View:
+    """The view after new writes, which are all newer than it."""
+    rule = _append_only if shape.append_mode else _last_row
+    new_puts, new_deletes = rule(puts, deletes, shape)
+    new = View(_chunks(new_puts, shape), _chunks(new_deletes, shape))
+    older = subtract(view.puts, new.keys(shape), shape)
+    return View(
+        _tidied(older + new.puts, shape),
+        _tidied(view.deletes + new.deletes, shape),
+    )
+
+
+def stack(views: Sequence[View], shape: Shape) -> View:
+    """One view of several, oldest first."""
+    result = views[-1]
+    for older in reversed(views[:-1]):
+        puts = subtract(older.puts, result.keys(shape), shape)
+        result = View(puts + result.puts, older.deletes + result.deletes)
+    return result
+
+
+def overlapping(view: View, wanted: TimeRange) -> tuple[Chunk, ...]:
+    """The live chunks that may hold rows of a range."""
+    return tuple(
+        part
+        for part in view.puts
+        if (wanted.end is None or part.first < wanted.end)
+        and (wanted.start is None or part.last >= wanted.start)
+    )
+
+
+def _chunks(rows: pa.RecordBatch | None, shape: Shape) -> tuple[Chunk, ...]:
+    return (chunk(rows, shape),) if rows is not None and rows.num_rows else ()
+
+
+def _tidied(parts: tuple[Chunk, ...], shape: Shape) -> tuple[Chunk, ...]:
+    """Merges small chunks when there are many."""
+    small = [part for part in parts if part.rows.num_rows < SMALL_ROWS]
+    if len(small) <= _SMALL_CHUNKS_MAX:
+        return parts
+    large = tuple(part for part in parts if part.rows.num_rows >= SMALL_ROWS)
+    return (*large, chunk(pa.concat_batches([part.rows for part in small]), shape))
+
+
+Rows = tuple[pa.RecordBatch | None, pa.RecordBatch | None]
+
+
+def _last_row(puts: Arrivals | None, deletes: Arrivals | None, shape: Shape) -> Rows:
+    """Upsert: of each identity the latest write stays, be it a row or a tombstone."""
+    sources = [source for source in (puts, deletes) if source is not None]
+    keys = pa.Table.from_batches([source.rows.select(shape.identity) for source in sources])
+    arrival = np.concatenate([source.arrival for source in sources])
+    if np.all(arrival[1:] > arrival[:-1]):
+        winners = KeySet(keys, shape.identity).last_positions()
+    else:
+        order = np.argsort(arrival)
+        ordered = KeySet(keys.take(pa.array(order)), shape.identity)
+        winners = np.sort(order[ordered.last_positions()])
+    count = puts.rows.num_rows if puts is not None else 0
+    return (
+        _take(puts, winners[winners < count]),
+        _take(deletes, winners[winners >= count] - count),
+    )
+
+
+def _append_only(puts: Arrivals | None, deletes: Arrivals | None, shape: Shape) -> Rows:
+    """Append: all rows stay but those equal to one that was deleted later."""
+    if puts is None or deletes is None:
+        return (puts.rows if puts else None), (deletes.rows if deletes else None)
+    keys = pa.Table.from_batches([source.rows.select(shape.identity) for source in (puts, deletes)])
+    groups = KeySet(keys, shape.identity).groups()
+    count = puts.rows.num_rows
+    deleted_at = np.full(int(groups.max()) + 1, -1, np.int64)
+    np.maximum.at(deleted_at, groups[count:], deletes.arrival)
+    live = np.flatnonzero(puts.arrival > deleted_at[groups[:count]])
+    return _take(puts, live), deletes.rows
+
+
+def _take(source: Arrivals | None, positions: Codes) -> pa.RecordBatch | None:
+    """The rows at ascending positions, without a copy if that is all of them."""
+    if source is None or len(positions) == source.rows.num_rows:
+        return source.rows if source else None
+    return source.rows.take(pa.array(positions))

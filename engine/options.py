@@ -1,0 +1,45 @@
+"""Settings of the region engine: every bound stands here with its reason.
+
+The composition root fills `EngineOptions` from the configuration; the engine only reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Numbers an operator may turn. Units are in the names."""
+
+    # A segment is the unit of log removal. 64 MiB holds about 0.5 M rows of 20 columns, so a
+    # flushed region soon frees its part, and a restart reads few files.
+    wal_segment_bytes: int = 64 * MIB
+    # Above this the regions that hold back the oldest segments are flushed, however small they
+    # are: it bounds the disk used and the time to replay (about 10 s for 1 GiB).
+    wal_bytes_max: int = 1024 * MIB
+    # One flush of 128 MiB makes a file of about 1 M rows: large enough that files stay few and
+    # row groups are full, small enough that sorting it needs little memory.
+    memtable_region_bytes: int = 128 * MIB
+    # All regions together; above it the largest region is flushed. Writers stall at twice this.
+    memtable_total_bytes: int = 512 * MIB
+    # One write call. It keeps any text column in memory below Arrow's 2 GiB per array, together
+    # with what the stall limit admits.
+    write_bytes_max: int = 512 * MIB
+    # How long a writer waits for memory before it gets REGION_BUSY. Longer than one flush takes,
+    # shorter than common client timeouts (10 s).
+    stall_seconds: float = 5.0
+    # After a failed background flush, the pause before the next attempt.
+    flush_retry_seconds: float = 1.0
+    # Deletion vectors kept in memory between scans: 8 M positions.
+    deletion_cache_bytes: int = 64 * MIB
+    # Rows in a Parquet row group; DuckDB's own default is 122 880 and its unit of parallelism.
+    row_group_rows: int = 102_400
+    # Manifest actions between two checkpoints: opening a region reads at most this many.
+    manifest_checkpoint_actions: int = 32
+    # False leaves it to the operating system when the log reaches the disk: a power loss may
+    # then lose acknowledged writes (a crash of the process alone does not).
+    sync: bool = True

@@ -1,0 +1,178 @@
+"""A region: the one mutable object of the engine.
+
+Called by regions.py (open, close) and by write.py, flush.py and scan.py, which compose it.
+It never reads SQL, never waits for another region and never deletes a file itself (purge.py does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import pyarrow as pa
+
+from engine.api import Op, RegionStatistics
+from engine.errors import DbError, ErrorKind
+from engine.manifest.log import Manifest
+from engine.memtable.memtable import Memtable
+from engine.memtable.view import Shape
+from engine.purge import Purge
+from engine.version import Edit, Version
+
+
+@dataclass(frozen=True, slots=True)
+class RegionState:
+    """What a scan sees: files and memtables (oldest first) that belong together."""
+
+    version: Version
+    memtables: tuple[Memtable, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """How rows of the region are told apart."""
+        return Shape.of(self.version.schema, self.version.options)
+
+
+class Region:
+    """Owns the current Version and memtables and publishes the next ones.
+
+    I1. A Version never changes after it is published; readers hold it without a lock.
+    I2. An Edit is durable in the manifest before any reader can see its effect.
+    I3. The rows of a memtable are visible at every moment in exactly one place: as a memtable, or
+        in the file that its flush published.
+    """
+
+    def __init__(self, id_: int, manifest: Manifest, version: Version, purge: Purge) -> None:
+        # Constant after construction.
+        self.id = id_
+        self._purge = purge
+        # Held by whoever writes files and edits: flush, drop, compaction. Taken before _lock.
+        self.maintenance = Lock()
+        # Guarded by maintenance.
+        self._manifest = manifest
+        self._next_file_id = version.next_file_id
+        # Guarded by _lock.
+        self._lock = Lock()
+        self._version = version
+        self._memtable = Memtable(Shape.of(version.schema, version.options))
+        self._frozen: tuple[Memtable, ...] = ()
+        self._dropped = False
+        # The last failure of background work, None after a success.
+        self.health: DbError | None = None
+
+    @property
+    def version(self) -> Version:
+        """The current version."""
+        return self._version
+
+    def apply(
+        self, writes: Sequence[tuple[Op, pa.RecordBatch]], sequence: int, log_sequence: int
+    ) -> int:
+        """Makes the writes of a log record visible together; returns the bytes they take.
+
+        A region that was dropped since the write was accepted takes nothing.
+        """
+        with self._lock:
+            if self._dropped:
+                return 0
+            before = self._memtable.bytes
+            self._memtable.append(writes, sequence, log_sequence)
+            return self._memtable.bytes - before
+
+    def state(self) -> RegionState:
+        """What is there now. Raises: DbError REGION_NOT_FOUND after a drop."""
+        with self._lock:
+            return self._state_locked()
+
+    def pinned_state(self) -> tuple[RegionState, frozenset[str]]:
+        """As `state`, with its paths pinned; the caller unpins them."""
+        with self._lock:
+            state = self._state_locked()
+            paths = state.version.paths()
+            self._purge.pin(paths)
+            return state, paths
+
+    def unpin(self, paths: frozenset[str]) -> None:
+        """Gives the pins of `pinned_state` back."""
+        self._purge.unpin(paths)
+
+    def freeze(self) -> tuple[Memtable, ...]:
+        """Starts a new memtable if the active one has rows; returns the frozen ones, oldest first.
+
+        Requires: maintenance is held.
+        """
+        assert self.maintenance.locked()
+        with self._lock:
+            if not self._memtable.is_empty:
+                self._memtable.freeze()
+                self._frozen = (*self._frozen, self._memtable)
+                self._memtable = Memtable(Shape.of(self._version.schema, self._version.options))
+            return self._frozen
+
+    def take_file_id(self) -> int:
+        """A number that no file of this region has, even an unfinished one."""
+        assert self.maintenance.locked()
+        self._next_file_id += 1
+        return self._next_file_id - 1
+
+    def publish(self, edit: Edit, flushed: Memtable | None = None) -> None:
+        """Logs, applies and shows the edit; `flushed` leaves memory in the same moment.
+
+        Requires: maintenance is held. Raises: DbError if the log fails (nothing changed).
+        """
+        assert self.maintenance.locked()
+        before = self._version
+        after = before.apply(edit)
+        self._manifest.append(edit)  # I2: durable first
+        with self._lock:
+            self._version = after  # I1, I3
+            self._frozen = tuple(m for m in self._frozen if m is not flushed)
+        self._purge.doom(before.paths() - after.paths())
+        try:
+            self._manifest.checkpoint_if_due(after)
+        except DbError as error:
+            self.health = error  # the actions are all there: opening just reads more of them
+
+    def drop(self) -> tuple[frozenset[str], int]:
+        """Ends the region: it takes no more writes and scans. Its paths, and the bytes freed."""
+        assert self.maintenance.locked()
+        with self._lock:
+            self._dropped = True
+            freed = sum(m.bytes for m in (*self._frozen, self._memtable))
+            self._frozen = ()
+            self._memtable = Memtable(Shape.of(self._version.schema, self._version.options))
+            return self._version.paths(), freed
+
+    @property
+    def is_dropped(self) -> bool:
+        """True after `drop`."""
+        return self._dropped
+
+    def memtable_bytes(self) -> int:
+        """Memory of all memtables."""
+        with self._lock:
+            return sum(m.bytes for m in (*self._frozen, self._memtable))
+
+    def log_sequence(self) -> int:
+        """The oldest log record that memory still needs; 0 if none."""
+        with self._lock:
+            needed = [m.log_sequence for m in (*self._frozen, self._memtable) if not m.is_empty]
+            return min(needed, default=0)
+
+    def statistics(self) -> RegionStatistics:
+        """Current sizes."""
+        state = self.state()
+        return RegionStatistics(
+            self.id,
+            sum(file.live_rows for file in state.version.files),
+            len(state.version.files),
+            sum(file.bytes for file in state.version.files),
+            sum(m.rows for m in state.memtables),
+            sum(m.bytes for m in state.memtables),
+        )
+
+    def _state_locked(self) -> RegionState:
+        if self._dropped:
+            raise DbError(ErrorKind.REGION_NOT_FOUND, f"region {self.id} does not exist")
+        return RegionState(self._version, (*self._frozen, self._memtable))

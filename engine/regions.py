@@ -1,0 +1,332 @@
+"""The engine on this machine: regions by id over one log, one store and one flusher.
+
+The composition of everything in engine/; sql/ sees it as `engine.api.Regions`. How a write lives:
+checked (write.py), encoded and logged with others (wal/), applied to memtables, acknowledged, and
+some time later flushed to a file (flush.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Lock
+
+from engine.api import RegionStatistics, ScanRequest, Snapshot, Write
+from engine.budget import MemoryBudget
+from engine.clock import Clock
+from engine.errors import DbError, ErrorKind
+from engine.flush import FlushTools, flush
+from engine.jobs import Flusher, choose_flush
+from engine.lock import DirectoryLock
+from engine.manifest.log import Manifest
+from engine.memtable.view import Shape
+from engine.options import EngineOptions
+from engine.purge import Purge
+from engine.recovery import Replay, drop_marker, open_regions, remove_region_files
+from engine.region import Region
+from engine.scan import scan
+from engine.schema import RegionOptions, RegionSchema
+from engine.sst.vectors import VectorCache
+from engine.store.local import LocalStore, make_folder, translated
+from engine.store.store import ObjectStore
+from engine.version import Version
+from engine.wal.format import Kind
+from engine.wal.payload import (
+    TRANSACTION_ID_BYTES_MAX,
+    RegionRows,
+    encode_decision,
+    encode_prepare,
+    encode_writes,
+)
+from engine.wal.segments import LocalLogFolder, LogFolder
+from engine.wal.writer import Log
+from engine.write import checked
+
+
+class LocalRegions:
+    """Implements `engine.api.Regions` in one directory, which it owns while it is open.
+
+    I1. A write is in the log, synced, before any reader sees a row of it.
+    I2. The log keeps every record that some memtable or undecided transaction still needs.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        options: EngineOptions,
+        clock: Clock,
+        *,
+        store: ObjectStore | None = None,
+        log_folder: LogFolder | None = None,
+    ) -> None:
+        """Opens a directory, made if it is missing. `store` and `log_folder` are for tests.
+
+        Raises: DbError STORAGE_UNAVAILABLE (also: in use by another process), CORRUPTED.
+        """
+        # Constant after construction.
+        self._options = options
+        with translated(f"make the data directory {directory}"):
+            make_folder(directory)
+        self._directory_lock = DirectoryLock(directory)
+        try:
+            self._store = store or LocalStore(directory, sync=options.sync)
+            self._purge = Purge(self._store)
+            self._vectors = VectorCache(self._store, options.deletion_cache_bytes)
+            self._tools = FlushTools(self._store, self._vectors, clock, options)
+            self._budget = MemoryBudget(2 * options.memtable_total_bytes, options.stall_seconds)
+            # Guarded by _lock.
+            self._lock = Lock()
+            self._closed = False
+            self._regions: dict[int, Region] = {}
+            self._prepared: dict[str, tuple[int, list[RegionRows]]] = {}
+            self._log = self._recover(log_folder or LocalLogFolder(directory / "wal"))
+            self._flusher = Flusher(self._choose, self._flush, options.flush_retry_seconds)
+        except BaseException:
+            self._directory_lock.release()
+            raise
+        self._flusher.wake()
+
+    def create(self, region_id: int, schema: RegionSchema, options: RegionOptions) -> None:
+        """Makes an empty region, durably. Raises: DbError if it exists or the store fails."""
+        self._check_open()
+        if self._store.get(drop_marker(region_id)) is not None:
+            raise DbError(ErrorKind.REGION_BUSY, f"region {region_id} is still being removed")
+        # Records that are in the log already belong to a region of that id that is gone.
+        version = Version(schema, options, flushed_sequence=self._log.last_sequence)
+        distance = self._options.manifest_checkpoint_actions
+        manifest = Manifest.create(self._store, region_id, version, distance)
+        if manifest is None:
+            raise DbError(ErrorKind.INVALID_ARGUMENT, f"region {region_id} exists already")
+        with self._lock:
+            self._regions[region_id] = Region(region_id, manifest, version, self._purge)
+
+    def drop(self, region_id: int) -> None:
+        """Removes a region and its files, at the latest when the last snapshot of it closes."""
+        self._check_open()
+        with self._lock:
+            region = self._regions.get(region_id)
+        if region is None:
+            return
+        with region.maintenance:
+            self._store.put(drop_marker(region_id), b"")
+            paths, freed = region.drop()
+        with self._lock:
+            self._regions.pop(region_id, None)
+        self._budget.adjust(-freed)
+        if self._purge.pinned(paths):
+            self._purge.doom(paths)  # the rest goes when the directory is opened again
+        else:
+            remove_region_files(self._store, region_id)
+        self._trim_log()
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Applies all writes or none; they are durable and visible when this returns."""
+        rows = self._checked(writes)
+        if rows:
+            self._logged(
+                rows, lambda: (Kind.WRITE, encode_writes(rows)), lambda s: self._apply(rows, s, s)
+            )
+
+    def prepare(self, transaction: str, writes: Sequence[Write]) -> None:
+        """Logs the writes durably without showing them."""
+        if not 0 < len(transaction.encode()) <= TRANSACTION_ID_BYTES_MAX:
+            raise DbError(ErrorKind.INVALID_ARGUMENT, "a transaction id has 1 to 512 bytes")
+        rows = self._checked(writes)
+        with self._lock:
+            if transaction in self._prepared:
+                raise DbError(
+                    ErrorKind.INVALID_ARGUMENT, f"transaction {transaction} is prepared already"
+                )
+
+        def register(sequence: int) -> None:
+            with self._lock:
+                self._prepared[transaction] = sequence, rows
+
+        self._logged(rows, lambda: (Kind.PREPARE, encode_prepare(transaction, rows)), register)
+
+    def commit_prepared(self, transaction: str) -> None:
+        """Makes prepared writes visible, durably."""
+        self._decide(Kind.COMMIT, transaction)
+
+    def abort_prepared(self, transaction: str) -> None:
+        """Forgets prepared writes, durably."""
+        self._decide(Kind.ABORT, transaction)
+
+    def prepared(self) -> frozenset[str]:
+        """Ids prepared and not yet decided."""
+        with self._lock:
+            return frozenset(self._prepared)
+
+    def scan(self, region_id: int, request: ScanRequest) -> Snapshot:
+        """Pins a snapshot."""
+        region = self._region(region_id)
+        staged = [
+            (rows.op, rows.rows)
+            for write in request.staged
+            for rows in checked(write, _shape(region))
+        ]
+        return scan(region, request, staged, self._store, self._vectors)
+
+    def flush(self, region_id: int) -> None:
+        """Moves everything in memory to files; returns when durable."""
+        self._flush(self._region(region_id))
+
+    def statistics(self, region_id: int) -> RegionStatistics:
+        """Current sizes of a region."""
+        return self._region(region_id).statistics()
+
+    def region_ids(self) -> frozenset[int]:
+        """Every region that exists here."""
+        with self._lock:
+            return frozenset(self._regions)
+
+    def close(self) -> None:
+        """Ends background work and closes the log. A second call does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        try:
+            self._flusher.close()
+            self._log.close()
+        finally:
+            self._directory_lock.release()
+
+    def _recover(self, folder: LogFolder) -> Log:
+        """Opens the regions, replays the log into them and starts a new segment."""
+        for region in open_regions(self._store, self._purge, self._options):
+            self._regions[region.id] = region
+        replay = Replay(folder, self._reapply)
+        replay.run()
+        self._prepared = replay.prepared
+        flushed = [region.version.flushed_sequence for region in self._regions.values()]
+        return Log(
+            folder,
+            replay.reader.segments,
+            max([replay.reader.next_sequence, *(sequence + 1 for sequence in flushed)]),
+            segment_bytes=self._options.wal_segment_bytes,
+            sync=self._options.sync,
+        )
+
+    def _reapply(self, rows: list[RegionRows], sequence: int, log_sequence: int) -> None:
+        """Replay: gives regions what they have not flushed."""
+        known = {
+            region.id
+            for region in self._regions.values()
+            if region.version.flushed_sequence < sequence
+        }
+        self._apply([row for row in rows if row.region_id in known], sequence, log_sequence)
+
+    def _checked(self, writes: Sequence[Write]) -> list[RegionRows]:
+        """The writes' batches, valid for their regions. Raises: DbError."""
+        self._check_open()
+        rows = [
+            batch
+            for write in writes
+            for batch in checked(write, _shape(self._region(write.region_id)))
+        ]
+        size = sum(batch.rows.nbytes for batch in rows)
+        if size > self._options.write_bytes_max:
+            raise DbError(
+                ErrorKind.LIMIT_EXCEEDED,
+                f"one write of {size} bytes is above the limit of {self._options.write_bytes_max}",
+                hint="split it into smaller writes",
+            )
+        return rows
+
+    def _logged(
+        self,
+        rows: list[RegionRows],
+        encode: Callable[[], tuple[Kind, list[bytes]]],
+        apply: Callable[[int], None],
+    ) -> None:
+        """Logs a record with rows once there is memory for them."""
+        size = sum(batch.rows.nbytes for batch in rows)
+        self._budget.reserve(size)
+        try:
+            kind, payload = encode()
+            self._log.append(kind, payload, apply)
+        finally:
+            self._budget.adjust(-size)  # `_apply` has counted what the memtables took
+        if self._needs_flush(rows):
+            self._flusher.wake()
+
+    def _needs_flush(self, rows: list[RegionRows]) -> bool:
+        options = self._options
+        if self._budget.used > options.memtable_total_bytes:
+            return True
+        if self._log.size() > options.wal_bytes_max and self._log.oldest_kept_from():
+            return True
+        touched = (self._regions.get(batch.region_id) for batch in rows)
+        return any(r.memtable_bytes() > options.memtable_region_bytes for r in touched if r)
+
+    def _apply(self, rows: list[RegionRows], sequence: int, log_sequence: int) -> None:
+        """Shows the rows of one record, region by region."""
+        by_region: dict[int, list[RegionRows]] = {}
+        for batch in rows:
+            by_region.setdefault(batch.region_id, []).append(batch)
+        for region_id, batches in by_region.items():
+            region = self._regions.get(region_id)
+            if region is not None:
+                writes = [(batch.op, batch.rows) for batch in batches]
+                self._budget.adjust(region.apply(writes, sequence, log_sequence))
+
+    def _decide(self, kind: Kind, transaction: str) -> None:
+        self._check_open()
+        with self._lock:
+            if transaction not in self._prepared:
+                raise DbError(
+                    ErrorKind.INVALID_ARGUMENT, f"transaction {transaction} is not prepared"
+                )
+            prepare_sequence, rows = self._prepared[transaction]
+
+        def apply(sequence: int) -> None:
+            if transaction not in self.prepared():
+                return  # someone else's decision was logged before this one
+            # Memtables first: at every moment someone holds on to the PREPARE's segment (I2).
+            if kind is Kind.COMMIT:
+                self._apply(rows, sequence, prepare_sequence)
+            with self._lock:
+                self._prepared.pop(transaction, None)
+
+        self._log.append(kind, encode_decision(transaction, prepare_sequence), apply)
+
+    def _choose(self) -> Region | None:
+        with self._lock:
+            regions = list(self._regions.values())
+        small = self._log.size() <= self._options.wal_bytes_max
+        return choose_flush(
+            [(region, region.memtable_bytes(), region.log_sequence()) for region in regions],
+            region_bytes=self._options.memtable_region_bytes,
+            total_bytes=self._options.memtable_total_bytes,
+            log_needs=0 if small else self._log.oldest_kept_from(),
+        )
+
+    def _flush(self, region: Region) -> None:
+        self._budget.adjust(-flush(region, self._tools))
+        self._trim_log()
+
+    def _trim_log(self) -> None:
+        """Removes segments that nobody needs (I2)."""
+        # The order of these reads matters: rows only move from the log to `_prepared` to regions.
+        needed = self._log.applied_sequence + 1
+        with self._lock:
+            undecided = [sequence for sequence, _ in self._prepared.values()]
+            regions = list(self._regions.values())
+        unflushed = (region.log_sequence() for region in regions)
+        self._log.remove_before(min([needed, *undecided, *(s for s in unflushed if s)]))
+
+    def _region(self, region_id: int) -> Region:
+        self._check_open()
+        region = self._regions.get(region_id)
+        if region is None:
+            raise DbError(ErrorKind.REGION_NOT_FOUND, f"region {region_id} does not exist")
+        return region
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DbError(ErrorKind.SHUTTING_DOWN, "the region engine is closed")
+
+
+def _shape(region: Region) -> Shape:
+    return region.state().shape

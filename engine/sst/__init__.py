@@ -1,0 +1,1 @@
+"""Sorted files of a region: Parquet with a deletion vector beside it."""

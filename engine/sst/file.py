@@ -1,0 +1,76 @@
+"""What the engine remembers of a file without opening it.
+
+`FileMeta` is part of a Version and of the manifest; paths are relative to the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.api import TimeRange
+
+# Longer text bounds are not kept: they would bloat the manifest and prune hardly better.
+KEY_BOUND_CHARACTERS_MAX = 128
+KeyBound = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionVector:
+    """Where the positions of a file's dead rows are."""
+
+    path: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileMeta:
+    """One SST. Times are in the unit of the time index, both ends included.
+
+    `key_min` and `key_max` bound the first identity column's non-NULL values (text or integer);
+    None if unknown or if there are none. `first_sequence` to `last_sequence` are the log records
+    its rows come from: of two files with the same identity the higher range is the newer.
+    """
+
+    id: int
+    path: str
+    rows: int
+    bytes: int
+    time_min: int
+    time_max: int
+    first_sequence: int
+    last_sequence: int
+    created_ms: int
+    key_min: KeyBound | None = None
+    key_max: KeyBound | None = None
+    deletion: DeletionVector | None = None
+
+    @property
+    def live_rows(self) -> int:
+        """Rows that are not deleted."""
+        return self.rows - (self.deletion.count if self.deletion else 0)
+
+    def overlaps(self, wanted: TimeRange) -> bool:
+        """True if some row may be in the half-open range."""
+        return (wanted.end is None or self.time_min < wanted.end) and (
+            wanted.start is None or self.time_max >= wanted.start
+        )
+
+
+def region_folder(region_id: int) -> str:
+    """The folder of everything a region keeps."""
+    return f"regions/{region_id}"
+
+
+def sst_folder(region_id: int) -> str:
+    """The folder of a region's files."""
+    return f"{region_folder(region_id)}/sst"
+
+
+def sst_path(region_id: int, file_id: int) -> str:
+    """The path of an SST."""
+    return f"{sst_folder(region_id)}/{file_id:010}.parquet"
+
+
+def deletion_path(region_id: int, file_id: int, by_file_id: int) -> str:
+    """The path of the deletion vector of a file, written by the flush that made another file."""
+    return f"{sst_folder(region_id)}/{file_id:010}.{by_file_id:010}.dv"

@@ -1,0 +1,71 @@
+"""Finds the rows of a file whose identity is in a set of keys: the reading half of merge on flush.
+
+Called by `engine.flush`. It reads one row group's identity columns at a time and skips those whose
+statistics exclude every key.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.errors import DbError, ErrorKind
+from engine.memtable.keys import KeySet
+from engine.sst.deletion import Positions
+
+
+def positions(path: str, keys: KeySet, identity: tuple[str, ...]) -> Positions:
+    """Row positions in the file, ascending.
+
+    Raises: DbError CORRUPTED if the file cannot be read as Parquet, STORAGE_UNAVAILABLE if it is
+    not there.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return _search(file, keys, identity)
+    except FileNotFoundError as error:
+        raise DbError(ErrorKind.STORAGE_UNAVAILABLE, f"the file {path} is missing") from error
+    except (OSError, pa.ArrowException) as error:
+        raise DbError(ErrorKind.CORRUPTED, f"the file {path} cannot be read: {error}") from error
+
+
+def _search(file: Any, keys: KeySet, identity: tuple[str, ...]) -> Positions:
+    found = [np.empty(0, np.int64)]
+    start = 0
+    column = _leaf(file.schema_arrow, identity[0])
+    for group in range(file.num_row_groups):
+        metadata = file.metadata.row_group(group)
+        if _may_hold(metadata, column, keys.first_column):
+            rows = file.read_row_group(group, columns=list(identity), use_threads=False)
+            found.append(start + np.flatnonzero(keys.contains(rows)))
+        start += metadata.num_rows
+    return np.concatenate(found)
+
+
+def _leaf(schema: pa.Schema, name: str) -> int:
+    """The number of a column's first leaf: Parquet counts the innermost parts of nested columns."""
+    before = schema.get_field_index(name)
+    return sum(_leaves(schema.field(index).type) for index in range(before))
+
+
+def _leaves(kind: pa.DataType) -> int:
+    if not pa.types.is_nested(kind):
+        return 1
+    return sum(_leaves(kind.field(index).type) for index in range(kind.num_fields))
+
+
+def _may_hold(group: Any, column: int, values: pa.Array) -> bool:
+    """False if statistics prove that the group has none of the values in the first key column."""
+    if not (pa.types.is_string(values.type) or pa.types.is_integer(values.type)):
+        return True
+    statistics = group.column(column).statistics
+    if statistics is None or not statistics.has_min_max or values.null_count:
+        return True
+    least = pa.scalar(statistics.min, values.type)
+    greatest = pa.scalar(statistics.max, values.type)
+    inside = pc.and_(pc.greater_equal(values, least), pc.less_equal(values, greatest))
+    return bool(pc.any(inside).as_py())

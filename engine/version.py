@@ -1,0 +1,63 @@
+"""A region's files at one moment, and how that changes.
+
+`Version` is immutable and shared by readers without a lock; `Edit` is what the manifest logs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from engine.schema import RegionOptions, RegionSchema
+from engine.sst.file import DeletionVector, FileMeta
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of a Version: files that come and go, deletion vectors that are replaced.
+
+    `deletions` maps a file's id to its new vector. `flushed_sequence` rises to the given value.
+    """
+
+    added: tuple[FileMeta, ...] = ()
+    removed: tuple[int, ...] = ()
+    deletions: dict[int, DeletionVector] = field(default_factory=dict)
+    flushed_sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a region is made of.
+
+    I1. Never changes after it is published.
+    I2. `files` are ordered by sequence; every log record up to `flushed_sequence` is in them.
+    I3. No two live rows of all files share an identity in upsert mode (deletion vectors see to it).
+    """
+
+    schema: RegionSchema
+    options: RegionOptions
+    files: tuple[FileMeta, ...] = ()
+    flushed_sequence: int = 0
+    next_file_id: int = 1
+
+    def apply(self, edit: Edit) -> Version:
+        """The version after an edit. Requires: the edit names only files that are there."""
+        known = {file.id for file in self.files}
+        assert known.issuperset(edit.removed)
+        assert known.issuperset(edit.deletions)
+        kept = [file for file in self.files if file.id not in edit.removed]
+        files = [
+            replace(file, deletion=edit.deletions[file.id]) if file.id in edit.deletions else file
+            for file in kept
+        ]
+        files += edit.added
+        return replace(
+            self,
+            files=tuple(sorted(files, key=lambda file: (file.last_sequence, file.id))),
+            flushed_sequence=max(self.flushed_sequence, edit.flushed_sequence),
+            next_file_id=max([self.next_file_id, *(file.id + 1 for file in edit.added)]),
+        )
+
+    def paths(self) -> frozenset[str]:
+        """Every path the version needs: files and deletion vectors."""
+        vectors = (file.deletion.path for file in self.files if file.deletion)
+        return frozenset(file.path for file in self.files) | frozenset(vectors)

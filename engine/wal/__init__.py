@@ -1,0 +1,1 @@
+"""The log: every write is here, durable, before it is acknowledged."""

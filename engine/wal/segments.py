@@ -1,0 +1,158 @@
+"""Segment files of the log: the only place where it touches the disk.
+
+`LogFolder` and `LogFile` are the seam; tests put a failing twin there. The writer and the reader
+decide what to write and when; nothing here knows what a record is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from engine.store.local import make_folder, sync_folder, translated
+
+Buffers = Sequence[bytes | pa.Buffer]
+_NAME = re.compile(r"(\d{20})\.wal")
+_IOV_MAX = 1024  # the kernel's limit of buffers in one call (POSIX _XOPEN_IOV_MAX allows less)
+
+
+class LogFile(Protocol):
+    """One open segment. Methods raise OSError; only one thread calls them at a time."""
+
+    def write_at(self, offset: int, buffers: Buffers) -> None:
+        """Writes all buffers one after the other. On failure some bytes may have been written."""
+
+    def sync(self) -> None:
+        """Returns when everything written is on the disk."""
+
+    def truncate(self, length: int) -> None:
+        """Cuts the file."""
+
+    def close(self) -> None:
+        """Closes the file."""
+
+
+class LogFolder(Protocol):
+    """The segments that exist, by number. Methods raise DbError unless said otherwise."""
+
+    def numbers(self) -> list[int]:
+        """Numbers of the segments, ascending."""
+
+    def name(self, number: int) -> str:
+        """A segment's full file name, for messages."""
+
+    def create(self, number: int, header: bytes) -> LogFile:
+        """A new segment, durable with its whole header. Raises: OSError."""
+
+    def read(self, number: int) -> memoryview:
+        """A segment's bytes."""
+
+    def truncate(self, number: int, length: int) -> None:
+        """Cuts a segment, durably."""
+
+    def remove(self, number: int) -> None:
+        """Removes a segment, durably (removals never change their order)."""
+
+
+class LocalLogFile:
+    """A segment on the local disk."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = descriptor
+
+    def write_at(self, offset: int, buffers: Buffers) -> None:
+        """One `pwritev` unless the kernel takes less than everything."""
+        views = [memoryview(buffer).cast("B") for buffer in buffers if len(buffer)]
+        while views:
+            written = os.pwritev(self._file, views[:_IOV_MAX], offset)
+            offset += written
+            views = _rest(views, written)
+
+    def sync(self) -> None:
+        """`fdatasync`: the data and the file's length, not its times."""
+        os.fdatasync(self._file)
+
+    def truncate(self, length: int) -> None:
+        """Cuts the file."""
+        os.ftruncate(self._file, length)
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._file)
+
+
+def _rest(views: list[memoryview], written: int) -> list[memoryview]:
+    """What is left of the buffers after so many bytes."""
+    for index, view in enumerate(views):
+        if written < len(view):
+            return [view[written:], *views[index + 1 :]]
+        written -= len(view)
+    return []
+
+
+class LocalLogFolder:
+    """Segments in one local folder, named by their twenty-digit number."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        with translated(f"make the log folder {directory}"):
+            make_folder(directory)
+
+    def numbers(self) -> list[int]:
+        """Numbers of the segments, ascending; leftovers of an unfinished `create` are removed."""
+        found = []
+        with translated(f"list the log folder {self._directory}"):
+            for path in self._directory.iterdir():
+                if match := _NAME.fullmatch(path.name):
+                    found.append(int(match[1]))
+                elif path.suffix == ".tmp":
+                    path.unlink()
+        return sorted(found)
+
+    def name(self, number: int) -> str:
+        """A segment's full file name."""
+        return str(self._path(number))
+
+    def create(self, number: int, header: bytes) -> LogFile:
+        """Temporary file, fsync, rename, fsync of the folder: a header is never torn."""
+        path = self._path(number)
+        temporary = path.with_suffix(".tmp")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            os.pwrite(descriptor, header, 0)
+            os.fsync(descriptor)
+            temporary.replace(path)
+            sync_folder(self._directory)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return LocalLogFile(descriptor)
+
+    def read(self, number: int) -> memoryview:
+        """A segment's bytes, by memory map."""
+        with translated(f"read the log file {self.name(number)}"):
+            return memoryview(pa.memory_map(self.name(number)).read_buffer())
+
+    def truncate(self, number: int, length: int) -> None:
+        """Cuts a segment, durably."""
+        with translated(f"truncate the log file {self.name(number)}"):
+            descriptor = os.open(self._path(number), os.O_RDWR)
+            try:
+                os.ftruncate(descriptor, length)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def remove(self, number: int) -> None:
+        """Removes a segment, durably."""
+        with translated(f"remove the log file {self.name(number)}"):
+            self._path(number).unlink(missing_ok=True)
+            sync_folder(self._directory)
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f"{number:020}.wal"

@@ -1,0 +1,71 @@
+"""Checks rows before they are logged, so that what is in the log can always be applied.
+
+Called by `engine.regions` on the writer's thread, outside every lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from engine.api import Op, Write
+from engine.errors import DbError, ErrorKind
+from engine.memtable.view import Shape
+from engine.wal.payload import RegionRows
+
+# A slice may be a window into a far larger buffer; beyond this factor it is copied, so that a
+# memtable does not hold what it does not count.
+_WINDOW_FACTOR = 2
+
+
+def checked(write: Write, shape: Shape) -> Iterator[RegionRows]:
+    """The write as batches of the region's own layout; none if it has no rows.
+
+    Raises: DbError INVALID_ARGUMENT for wrong columns, DATATYPE_MISMATCH for values that do not
+    fit, NOT_NULL_VIOLATION.
+    """
+    schema = shape.schema.arrow
+    if write.op is Op.DELETE and not shape.append_mode:
+        schema = pa.schema([schema.field(name) for name in shape.identity])
+    rows = _conformed(write, schema)
+    for field, column in zip(schema, rows.columns, strict=True):
+        if not field.nullable and column.null_count:
+            raise DbError(
+                ErrorKind.NOT_NULL_VIOLATION,
+                f'NULL value in column "{field.name}", which does not allow it',
+            )
+    for batch in rows.combine_chunks().to_batches():
+        if batch.num_rows:
+            yield RegionRows(write.region_id, write.op, _compact(batch))
+
+
+def _conformed(write: Write, schema: pa.Schema) -> pa.Table:
+    """The rows with exactly the schema's columns, types and order."""
+    rows = write.rows
+    if set(rows.column_names) != set(schema.names) or rows.num_columns != len(schema):
+        raise DbError(
+            ErrorKind.INVALID_ARGUMENT,
+            f"{write.op.name} on region {write.region_id} needs the columns "
+            f"{', '.join(schema.names)}",
+            detail=f"it has {', '.join(rows.column_names) or 'none'}",
+        )
+    rows = rows.select(schema.names)
+    if rows.schema.types == schema.types:
+        return pa.Table.from_arrays(rows.columns, schema=schema)
+    try:
+        # Nullability is checked by the caller, with a message of its own.
+        loose = pa.schema([pa.field(f.name, f.type) for f in schema])
+        return pa.Table.from_arrays(rows.cast(loose).columns, schema=schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise DbError(
+            ErrorKind.DATATYPE_MISMATCH, f"rows for region {write.region_id} do not fit: {error}"
+        ) from error
+
+
+def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, copied if it is a small window into large buffers."""
+    held = batch.get_total_buffer_size()
+    if held <= _WINDOW_FACTOR * batch.nbytes + batch.num_columns * 128:
+        return batch
+    return batch.take(pa.array(range(batch.num_rows), pa.int64()))

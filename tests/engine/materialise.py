@@ -1,0 +1,94 @@
+"""What sql/ does with a snapshot, in a few lines of DuckDB: the live rows as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+
+from engine.api import Regions, ScanRequest, Snapshot, TimeRange, Write
+from engine.datatypes import FLOAT64, INT64, STRING, TIMESTAMP_MILLISECOND
+from engine.schema import RegionColumn, RegionSchema, Semantic
+
+CPU = RegionSchema(
+    (
+        RegionColumn("host", STRING, Semantic.TAG),
+        RegionColumn("core", INT64, Semantic.TAG),
+        RegionColumn("ts", TIMESTAMP_MILLISECOND, Semantic.TIMESTAMP, nullable=False),
+        RegionColumn("value", FLOAT64, Semantic.FIELD),
+        RegionColumn("note", STRING, Semantic.FIELD),
+    ),
+    ("host", "core"),
+)
+ALWAYS = TimeRange()
+COLUMNS = tuple(column.name for column in CPU.columns)
+
+
+def cpu_rows(rows: list[tuple]) -> pa.Table:
+    """Rows (host, core, ts, value, note) as a table of the CPU schema."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+    arrays = [pa.array(list(c), f.type) for c, f in zip(columns, CPU.arrow, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=CPU.arrow)
+
+
+def cpu_keys(rows: list[tuple]) -> pa.Table:
+    """Identities (host, core, ts) as a table."""
+    schema = pa.schema([CPU.arrow.field(name) for name in CPU.sort_key])
+    columns = list(zip(*rows, strict=True))
+    arrays = [pa.array(list(c), f.type) for c, f in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def materialise(snapshot: Snapshot, columns: tuple[str, ...]) -> pa.Table:
+    """All live rows of a snapshot: files less deleted and shadowed rows, plus memory."""
+    names = ", ".join(f'"{name}"' for name in columns)
+    schema = snapshot.memory.schema
+    parts = [snapshot.memory.select(list(columns))]
+    with duckdb.connect() as connection:
+        for file in snapshot.files:
+            source = f"read_parquet('{file.path}', file_row_number=true)"
+            sql = f"SELECT {names} FROM {source} f WHERE TRUE"
+            if file.deleted is not None:
+                connection.register("dead", pa.table({"position": file.deleted}))
+                sql += " AND file_row_number NOT IN (SELECT position FROM dead)"
+            if file.shadowed:
+                connection.register("shadow", snapshot.shadow)
+                same = " AND ".join(
+                    f's."{name}" IS NOT DISTINCT FROM f."{name}"' for name in snapshot.identity
+                )
+                sql += f" AND NOT EXISTS (SELECT 1 FROM shadow s WHERE {same})"
+            parts.append(connection.sql(sql).to_arrow_table().cast(schema))
+    return pa.concat_tables(parts)
+
+
+@contextmanager
+def pinned(
+    regions: Regions,
+    region_id: int = 1,
+    columns: tuple[str, ...] = COLUMNS,
+    *,
+    time_range: TimeRange = ALWAYS,
+    staged: tuple[Write, ...] = (),
+) -> Iterator[Snapshot]:
+    """A snapshot that is closed at the end."""
+    snapshot = regions.scan(region_id, ScanRequest(columns, time_range, staged))
+    try:
+        yield snapshot
+    finally:
+        snapshot.close()
+
+
+def live_rows(
+    regions: Regions,
+    region_id: int = 1,
+    columns: tuple[str, ...] = COLUMNS,
+    *,
+    staged: tuple[Write, ...] = (),
+) -> list[tuple]:
+    """The live rows as tuples with times as integers, in an order that allows comparing."""
+    with pinned(regions, region_id, columns, staged=staged) as snapshot:
+        table = materialise(snapshot, columns)
+    plain = [c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in table.columns]
+    return sorted(zip(*(c.to_pylist() for c in plain), strict=True), key=repr)
