@@ -45,6 +45,7 @@ class ErrorKind(Enum):
     UNDEFINED_FUNCTION = Codes(3000, "PlanQuery", 400, "42883", 1305, "42000")
     UNDEFINED_OBJECT = Codes(1004, "InvalidArguments", 400, "42704", 1193, "HY000")
     UNDEFINED_PARAMETER = Codes(3000, "PlanQuery", 400, "42P02", 1210, "HY000")
+    UNDEFINED_SESSION = Codes(1004, "InvalidArguments", 400, "42704", 1094, "HY000")
     UNDEFINED_STATEMENT = Codes(1004, "InvalidArguments", 400, "26000", 1243, "HY000")
     UNDEFINED_CURSOR = Codes(1004, "InvalidArguments", 400, "34000", 1325, "24000")
     DUPLICATE_STATEMENT = Codes(1004, "InvalidArguments", 400, "42P05", 1105, "HY000")

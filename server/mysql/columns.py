@@ -1,0 +1,125 @@
+"""Column definitions: what MySQL clients learn about a result's columns before its rows.
+
+Called by the command handlers. Pure. The wire types follow this table; rows.py must agree with it.
+
+    Boolean TINY(1)          Int8..Int64 TINY SHORT LONG LONGLONG, UInt* the same + UNSIGNED
+    Float32/64 FLOAT DOUBLE  Decimal NEWDECIMAL        Date DATE       Time TIME(6)
+    Timestamp* TIMESTAMP with 0, 3, 6, 6 digits (clients know no more than microseconds)
+    Json JSON                Binary BLOB (charset 63)  String, Uuid, Interval (ISO 8601), List,
+    Struct and Map (JSON text) VAR_STRING
+
+Source: MySQL protocol page "Column Definition" (ColumnDefinition41).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.datatypes import DataType, TypeId
+from server.mysql.constants import CHARSET_BINARY, ColumnFlag, ColumnType
+from server.mysql.packets import lenenc_integer, lenenc_string
+from sql.results import ResultColumn
+
+_TEXT_CHARACTERS = 16383  # VARCHAR(16383): the longest that utf8mb4 allows in 65535 bytes
+_UTF8MB4_BYTES = 4
+_BLOB_BYTES = 0xFFFFFFFF  # LONGBLOB
+_FLOATING = 31  # `decimals` of a number with a floating point
+_FIXED_LENGTH_FIELDS = 0x0C
+TIMESTAMP_DIGITS = {
+    TypeId.TIMESTAMP_SECOND: 0,
+    TypeId.TIMESTAMP_MILLISECOND: 3,
+    TypeId.TIMESTAMP_MICROSECOND: 6,
+    TypeId.TIMESTAMP_NANOSECOND: 6,
+    TypeId.TIMESTAMP_TZ: 6,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WireType:
+    """How one data type is announced. `length` is the display width in bytes."""
+
+    type: ColumnType
+    length: int
+    flags: ColumnFlag = ColumnFlag.BINARY
+    decimals: int = 0
+    text: bool = False  # carries characters: the client's charset applies
+
+
+_UNSIGNED = ColumnFlag.BINARY | ColumnFlag.UNSIGNED
+_NONE = ColumnFlag(0)
+
+_WIRE_TYPES = {
+    TypeId.NULL: WireType(ColumnType.NULL, 0),
+    TypeId.BOOLEAN: WireType(ColumnType.TINY, 1),
+    TypeId.INT8: WireType(ColumnType.TINY, 4),
+    TypeId.INT16: WireType(ColumnType.SHORT, 6),
+    TypeId.INT32: WireType(ColumnType.LONG, 11),
+    TypeId.INT64: WireType(ColumnType.LONGLONG, 20),
+    TypeId.UINT8: WireType(ColumnType.TINY, 3, _UNSIGNED),
+    TypeId.UINT16: WireType(ColumnType.SHORT, 5, _UNSIGNED),
+    TypeId.UINT32: WireType(ColumnType.LONG, 10, _UNSIGNED),
+    TypeId.UINT64: WireType(ColumnType.LONGLONG, 20, _UNSIGNED),
+    TypeId.FLOAT32: WireType(ColumnType.FLOAT, 12, decimals=_FLOATING),
+    TypeId.FLOAT64: WireType(ColumnType.DOUBLE, 22, decimals=_FLOATING),
+    TypeId.BINARY: WireType(ColumnType.BLOB, _BLOB_BYTES, ColumnFlag.BLOB | ColumnFlag.BINARY),
+    TypeId.JSON: WireType(
+        ColumnType.JSON, _BLOB_BYTES, ColumnFlag.BLOB | ColumnFlag.BINARY, text=True
+    ),
+    TypeId.UUID: WireType(ColumnType.VAR_STRING, 36 * _UTF8MB4_BYTES, _NONE, text=True),
+    TypeId.DATE: WireType(ColumnType.DATE, 10),
+    TypeId.TIME: WireType(ColumnType.TIME, 17, decimals=6),
+}
+_TEXT = WireType(ColumnType.VAR_STRING, _TEXT_CHARACTERS * _UTF8MB4_BYTES, _NONE, text=True)
+
+
+def wire_type(data_type: DataType) -> WireType:
+    """How a data type is announced."""
+    if data_type.id is TypeId.DECIMAL:
+        # One place for the sign, one for the point.
+        length = data_type.precision + (2 if data_type.scale else 1)
+        return WireType(ColumnType.NEWDECIMAL, length, decimals=data_type.scale)
+    digits = TIMESTAMP_DIGITS.get(data_type.id)
+    if digits is not None:
+        length = 20 + digits if digits else 19
+        flags = ColumnFlag.BINARY | ColumnFlag.TIMESTAMP
+        return WireType(ColumnType.TIMESTAMP, length, flags, digits)
+    return _WIRE_TYPES.get(data_type.id, _TEXT)
+
+
+def definition(column: ResultColumn, charset: int) -> bytes:
+    """The payload that describes one column; `charset` is the collation id for text."""
+    wire = wire_type(column.type)
+    table = lenenc_string(column.table.encode())
+    name = lenenc_string(column.name.encode())
+    flags = wire.flags
+    if not column.nullable:
+        flags |= ColumnFlag.NOT_NULL
+    if column.primary_key:
+        flags |= ColumnFlag.PRI_KEY | ColumnFlag.PART_KEY
+    return b"".join(
+        (
+            b"\x03def",
+            lenenc_string(column.database.encode()),
+            table,
+            table,
+            name,
+            name if column.table else b"\x00",
+            bytes((_FIXED_LENGTH_FIELDS,)),
+            (charset if wire.text else CHARSET_BINARY).to_bytes(2, "little"),
+            wire.length.to_bytes(4, "little"),
+            bytes((wire.type,)),
+            int(flags).to_bytes(2, "little"),
+            bytes((wire.decimals,)),
+            b"\x00\x00",
+        )
+    )
+
+
+def parameter_definition(data_type: DataType, charset: int) -> bytes:
+    """The payload that describes one placeholder of a prepared statement."""
+    return definition(ResultColumn("?", data_type), charset)
+
+
+def heading(columns: tuple[ResultColumn, ...], charset: int) -> list[bytes]:
+    """The payloads in front of a result's rows: the number of columns and their definitions."""
+    return [lenenc_integer(len(columns)), *(definition(column, charset) for column in columns)]

@@ -1,0 +1,93 @@
+"""Payloads of the three general answers: OK, EOF and ERR.
+
+Called by connection.py and by the command handlers. Pure: values in, bytes out.
+Source: MySQL protocol pages "OK_Packet", "EOF_Packet", "ERR_Packet".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.errors import DbError
+from server.mysql.constants import Capability, Status
+from server.mysql.packets import lenenc_integer, lenenc_string
+
+_TRACK_SCHEMA = b"\x01"  # session state type: the current schema changed
+_MESSAGE_BYTES_MAX = 512  # MYSQL_ERRMSG_SIZE of the clients: longer messages are cut there
+_WARNINGS_MAX = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What every successful answer ends with.
+
+    `schema` is the new current database when it changed, for clients that track it.
+    """
+
+    status: Status = Status.AUTOCOMMIT
+    warnings: int = 0
+    affected: int = 0
+    schema: str | None = None
+
+
+def ok(outcome: Outcome, capabilities: Capability, *, header: int = 0x00) -> bytes:
+    """An OK packet; header 0xFE where it stands for an EOF packet."""
+    status = outcome.status
+    state = b""
+    if outcome.schema is not None and Capability.SESSION_TRACK in capabilities:
+        status |= Status.SESSION_STATE_CHANGED
+        change = lenenc_string(outcome.schema.encode())
+        # an empty info string, then one change of type "schema"
+        state = b"\x00" + lenenc_string(_TRACK_SCHEMA + lenenc_string(change))
+    return b"".join(
+        (
+            bytes((header,)),
+            lenenc_integer(outcome.affected),
+            b"\x00",  # last insert id: no table has AUTO_INCREMENT
+            int(status).to_bytes(2, "little"),
+            min(outcome.warnings, _WARNINGS_MAX).to_bytes(2, "little"),
+            state,
+        )
+    )
+
+
+def eof(outcome: Outcome) -> bytes:
+    """A plain EOF packet, for clients that want them."""
+    warnings = min(outcome.warnings, _WARNINGS_MAX)
+    return b"\xfe" + warnings.to_bytes(2, "little") + int(outcome.status).to_bytes(2, "little")
+
+
+def end_of_rows(outcome: Outcome, capabilities: Capability) -> bytes:
+    """What closes a result set: an EOF packet, or OK in its place with DEPRECATE_EOF."""
+    if Capability.DEPRECATE_EOF in capabilities:
+        return ok(outcome, capabilities, header=0xFE)
+    return eof(outcome)
+
+
+def err(error: DbError) -> bytes:
+    """An ERR packet with the error's own errno and SQLSTATE."""
+    codes = error.codes
+    return b"".join(
+        (
+            b"\xff",
+            codes.errno.to_bytes(2, "little"),
+            b"#",
+            codes.mysql_state.encode(),
+            _cut(_message(error)),
+        )
+    )
+
+
+def _message(error: DbError) -> str:
+    """Message, detail and hint in one text: MySQL has no fields for the latter two."""
+    parts = [error.message]
+    if error.detail:
+        parts.append(f"({error.detail})")
+    if error.hint:
+        parts.append(f"Hint: {error.hint}")
+    return " ".join(parts)
+
+
+def _cut(text: str) -> bytes:
+    """At most _MESSAGE_BYTES_MAX bytes of UTF-8, never half a character."""
+    return text.encode(errors="replace")[:_MESSAGE_BYTES_MAX].decode(errors="ignore").encode()

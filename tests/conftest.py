@@ -1,0 +1,5 @@
+"""Fixtures come from named plugins; this file only registers them."""
+
+from __future__ import annotations
+
+pytest_plugins = ["fix_server", "fix_mysql"]
