@@ -1,0 +1,347 @@
+"""The part of the grammar all our dialects share: dispatch, errors, literals, RANGE and ALIGN.
+
+`Core` extends sqlglot's parser; the statement families (show.py, settings.py, …) build on it and
+dialects.py puts them together. It never falls back to an unparsed command as sqlglot does.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Collection
+from typing import Any, ClassVar, TypeVar
+
+from sqlglot import exp
+from sqlglot.errors import ParseError
+from sqlglot.parser import Parser
+from sqlglot.tokens import Token, TokenType
+
+from engine.errors import DbError, ErrorKind
+from sql.dialect import nodes
+
+T = TypeVar("T")
+_NO_TOKEN = Token(TokenType.SENTINEL, "")
+
+# How a query starts; any other statement starts with a word of `STATEMENTS`.
+_QUERY_STARTS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "("})
+_WORDLESS = frozenset({TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER})
+_FILL_END = frozenset({TokenType.COMMA, TokenType.FROM, TokenType.R_PAREN, TokenType.SENTINEL})
+
+
+class SyntaxFailure(ParseError):
+    """A syntax error at a token, or at the end of the statement without one."""
+
+    def __init__(self, description: str, token: Token | None) -> None:
+        super().__init__(description)
+        self.description = description
+        self.token = token
+
+
+def text_literal(parser: Any, token: Token) -> exp.Expr:
+    """A string in any quoting (E'…', $tag$…$tag$) is just a string."""
+    literal: exp.Expr = parser.expression(exp.Literal(this=token.text, is_string=True), token)
+    return literal
+
+
+class Core(Parser):
+    """Shared grammar. `STATEMENTS` maps a statement's first word to the method that parses it."""
+
+    STATEMENTS: ClassVar[dict[str, str]] = {}
+
+    # Set by parser.py before each statement of a request.
+    placeholders: tuple[int, ...] = ()  # offsets of the request's `?` tokens, ascending
+    first_placeholder: int = 0  # how many of them belong to earlier statements
+    tql_texts: ClassVar[dict[int, Any]] = {}
+
+    # --- Errors -----------------------------------------------------------------------------------
+
+    def raise_error(self, message: str, token: Token = _NO_TOKEN) -> None:
+        """Raises at the token, or where the parser stands."""
+        at = token or self._curr
+        raise SyntaxFailure(message, at if at else None)
+
+    def expected(self, what: str) -> SyntaxFailure:
+        """The error of finding something else than `what` here; to be raised by the caller."""
+        return SyntaxFailure(f"expected {what}", self._curr if self._curr else None)
+
+    def unexpected(self) -> SyntaxFailure:
+        """The error of finding this token at all."""
+        return SyntaxFailure("", self._curr if self._curr else None)
+
+    def _parse_as_command(self, start: Token) -> exp.Command:
+        raise self.unexpected()
+
+    def _parse_command(self) -> exp.Command:
+        raise self.unexpected()
+
+    # --- Statements -------------------------------------------------------------------------------
+
+    def _parse_statement(self) -> exp.Expr | None:
+        if not self._curr:
+            return None
+        if self._curr.token_type in _WORDLESS:
+            raise self.unexpected()
+        word = self._curr.text.upper()
+        method = self.STATEMENTS.get(word)
+        if method is not None:
+            comments = self._curr.comments
+            self._advance()
+            statement: exp.Expr = getattr(self, method)()
+            statement.add_comments(comments, prepend=True)
+            return statement
+        if word in _QUERY_STARTS:
+            return super()._parse_statement()
+        raise self.unexpected()
+
+    def statement_inside(self) -> exp.Expr:
+        """A statement within another (EXPLAIN, PREPARE, DECLARE)."""
+        statement = self._parse_statement()
+        if statement is None:
+            raise self.expected("a statement")
+        return statement
+
+    def query_inside(self) -> exp.Expr:
+        """A query within another statement."""
+        query = self.statement_inside()
+        if not isinstance(query, (exp.Query, exp.Values, nodes.Tql)):
+            raise self.expected("a query")
+        return query
+
+    # --- Small pieces -----------------------------------------------------------------------------
+
+    def word(self, *words: str) -> bool:
+        """Takes the given words if they come next."""
+        return self._match_text_seq(*words)
+
+    def require(self, *words: str) -> None:
+        """Takes the given words or fails."""
+        for word in words:
+            if not self._match_text_seq(word):
+                raise self.expected(word)
+
+    def at_word(self, *words: str) -> bool:
+        """True if one of the given words comes next; takes nothing."""
+        return self._curr.token_type not in _WORDLESS and self._curr.text.upper() in words
+
+    def take_word(self) -> str:
+        """Takes the next token's text as written; it must be an unquoted word."""
+        token = self._curr
+        if not token or token.token_type in _WORDLESS or not token.text[:1].isidentifier():
+            raise self.expected("a name")
+        self._advance()
+        return self.original(token)
+
+    def original(self, token: Token) -> str:
+        """A token as the client wrote it (keyword tokens are upper-cased by the tokenizer)."""
+        return self.sql[token.start : token.end + 1]
+
+    def take_name(self) -> exp.Identifier:
+        """Takes an identifier, quoted or not."""
+        if self._curr.token_type in (TokenType.STRING, TokenType.NUMBER):
+            raise self.expected("a name")
+        name = self._parse_id_var(any_token=True)
+        if not isinstance(name, exp.Identifier):
+            raise self.expected("a name")
+        return name
+
+    def take_names(self) -> list[exp.Identifier]:
+        """Takes `(a, b, …)`."""
+        return self._parse_wrapped_csv(self.take_name)
+
+    def take_string(self) -> exp.Literal:
+        """Takes a string literal."""
+        if self._curr.token_type not in self.STRING_PARSERS:
+            raise self.expected("a string")
+        string = self._parse_string()
+        if not isinstance(string, exp.Literal):
+            raise self.expected("a string")
+        return string
+
+    def take_table(self) -> exp.Table:
+        """Takes a table name of one to three parts, without an alias."""
+        table = self._parse_table_parts(schema=True)
+        if not isinstance(table, exp.Table):
+            raise self.expected("a table name")
+        return table
+
+    def take_expression(self) -> exp.Expr:
+        """Takes a scalar expression."""
+        expression = self._parse_disjunction()
+        if expression is None:
+            raise self.expected("an expression")
+        return expression
+
+    def take_rest(self) -> str:
+        """Takes all tokens up to the statement's end; returns them as written."""
+        if not self._curr:
+            return ""
+        start = self._curr
+        while self._curr:
+            self._advance()
+        return self.sql[start.start : self._prev.end + 1]
+
+    def take_options(self) -> list[nodes.Option]:
+        """Takes `(k = v, 'a.b' = 'c', …)`."""
+        return self._parse_wrapped_csv(self.take_option)
+
+    def take_option(self) -> nodes.Option:
+        """Takes one `key = value` of a WITH list."""
+        key = self.take_key()
+        self._match(TokenType.EQ)
+        return self.expression(nodes.Option(this=key, expression=self.take_option_value()))
+
+    def take_key(self) -> str:
+        """Takes an option's key: a string, an identifier, or dotted words; lower case."""
+        if self._curr.token_type in self.STRING_PARSERS or self._curr.token_type in _WORDLESS:
+            key = self._curr.text
+            self._advance()
+            return key.lower()
+        key = self.take_word()
+        while self._match(TokenType.DOT):
+            key = f"{key}.{self.take_word()}"
+        return key.lower()
+
+    def take_option_value(self) -> exp.Expr:
+        """Takes an option's value: a constant, or a bare word as `exp.Var`."""
+        token = self._curr
+        if token.text[:1].isidentifier() and token.token_type not in self.PRIMARY_PARSERS:
+            if token.token_type is TokenType.IDENTIFIER:  # HTTP: "x" may stand for 'x'
+                self._advance()
+                return exp.Literal.string(token.text)
+            return exp.var(self.take_word())
+        value = self._parse_unary()
+        if value is None:
+            raise self.expected("a value")
+        return value
+
+    def _parse_csv(
+        self, parse_method: Callable[[], T | None], sep: TokenType = TokenType.COMMA
+    ) -> list[T]:
+        """As sqlglot's, but a trailing comma is accepted and a missing item is not."""
+        first = parse_method()
+        items = [] if first is None else [first]
+        while self._match(sep):
+            if items and isinstance(items[-1], exp.Expr):
+                self._add_comments(items[-1])
+            if items and self._curr.token_type in (TokenType.R_PAREN, TokenType.FROM):
+                break
+            if not self._curr and items and isinstance(items[-1], exp.Tuple):  # VALUES (1), (2),
+                break
+            item = parse_method()
+            if item is None:
+                raise self.unexpected()
+            items.append(item)
+        return items
+
+    # --- Literals and parameters ------------------------------------------------------------------
+
+    def _parse_parameter(self) -> exp.Parameter:
+        """`$1` in PostgreSQL and HTTP, `@name` in MySQL."""
+        if self.original(self._prev) == "@":
+            node = self.expression(nodes.UserVariable(this=self._user_variable_name()))
+            return node  # type: ignore[return-value] # callers only store it
+        if not self._match(TokenType.NUMBER) or not self._prev.text.isdigit():
+            raise SyntaxFailure("expected a parameter number", self._prev)
+        number = exp.Literal.number(self._prev.text)
+        if not 1 <= int(self._prev.text) <= 65535:
+            raise DbError(
+                ErrorKind.UNDEFINED_PARAMETER,
+                f"there is no parameter ${self._prev.text}",
+                position=self._prev.start + 1,
+            )
+        return self.expression(exp.Parameter(this=number))
+
+    def _user_variable_name(self) -> str:
+        token = self._curr
+        if not token or not (token.token_type in _WORDLESS or token.text[:1].isidentifier()):
+            raise self.expected("a variable name")
+        self._advance()
+        name = token.text if token.token_type in _WORDLESS else self.original(token)
+        return name.lower()
+
+    def question_mark(self) -> exp.Expr:
+        """A `?` becomes the parameter of its rank among the statement's `?`."""
+        rank = bisect_right(self.placeholders, self._prev.start) - self.first_placeholder
+        return self.expression(exp.Parameter(this=exp.Literal.number(rank)))
+
+    # --- RANGE and ALIGN --------------------------------------------------------------------------
+
+    def _parse_unary(self) -> exp.Expr | None:
+        this = super()._parse_unary()
+        while this is not None and self._at_range():
+            self._advance()
+            interval = self.take_interval()
+            this = self.expression(
+                nodes.RangeAggregate(this=this, range=interval, fill=self._range_fill())
+            )
+        return this
+
+    def _at_range(self) -> bool:
+        """True at `RANGE '5s'` and `RANGE (INTERVAL …)`, not at a window frame."""
+        if self._curr.token_type is not TokenType.RANGE or not self._at_interval_after():
+            return False
+        after = self._tokens[self._index + 2] if self._index + 2 < self._tokens_size else None
+        frame = after is not None and after.text.upper() in ("PRECEDING", "FOLLOWING")
+        return not frame
+
+    def _at_interval_after(self) -> bool:
+        """True if a duration string or a parenthesised interval follows the current token."""
+        return self._next.token_type in (TokenType.STRING, TokenType.L_PAREN)
+
+    def take_interval(self) -> exp.Expr:
+        """Takes `'5s'` or `(INTERVAL …)`."""
+        if self._match(TokenType.L_PAREN):
+            interval = self.take_expression()
+            self._match_r_paren()
+            return interval
+        return self.take_string()
+
+    def _range_fill(self) -> exp.Expr | None:
+        if not self.at_word("FILL") or self._next.token_type in _FILL_END:
+            return None
+        self._advance()
+        return self.take_fill()
+
+    def take_fill(self) -> exp.Expr:
+        """Takes what follows FILL."""
+        if self.at_word("PREV", "LINEAR"):
+            return exp.var(self.take_word().upper())
+        value = super()._parse_unary()
+        if value is None:
+            raise self.expected("NULL, PREV, LINEAR or a constant")
+        return value
+
+    def _at_align(self) -> bool:
+        return self.at_word("ALIGN") and self._at_interval_after()
+
+    def _parse_query_modifiers(self, this: Any) -> Any:
+        this = super()._parse_query_modifiers(this)
+        if isinstance(this, exp.Select) and self._at_align():
+            if this.args.get("align"):
+                raise self.unexpected()
+            this.set("align", self._align())
+            this = super()._parse_query_modifiers(this)
+        return this
+
+    def _align(self) -> nodes.Align:
+        self._advance()
+        align = nodes.Align(this=self.take_interval())
+        if self.word("TO"):
+            align.set("to", self._align_origin())
+        if self.word("BY"):
+            align.set("by", True)
+            align.set("expressions", self._parse_wrapped_csv(self._parse_disjunction))
+        if self.word("FILL"):
+            align.set("fill", self.take_fill())
+        return self.expression(align)
+
+    def _align_origin(self) -> exp.Expr:
+        if self._match_text_seq("NOW") and self._curr.token_type is not TokenType.L_PAREN:
+            return exp.var("NOW")
+        if self._prev.text.upper() == "NOW":
+            self._advance(-1)
+        return self.take_interval()
+
+    def _parse_table_alias(
+        self, alias_tokens: Collection[TokenType] | None = None
+    ) -> exp.TableAlias | None:
+        return None if self._at_align() else super()._parse_table_alias(alias_tokens)

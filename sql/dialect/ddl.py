@@ -1,0 +1,454 @@
+"""Grammar of CREATE, DROP and ALTER, with the time-series clauses.
+
+Databases and tables are parsed here; views, indexes and sequences by sqlglot; what else can be
+created is only recognised. Meaning is read off the trees by create.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.tokens import TokenType
+
+from sql.dialect import nodes
+from sql.dialect.core import Core
+
+_INDEX_KINDS = frozenset({"INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"})
+_BY_SQLGLOT = frozenset(
+    {"VIEW", "INDEX", "UNIQUE", "SEQUENCE", "TYPE", "MATERIALIZED", "RECURSIVE"}
+)
+# Clauses of other products that say how to store, not what. https://dev.mysql.com/doc/refman/8.4/en/create-table.html
+_IGNORED = frozenset(
+    {"AUTO_INCREMENT", "ROW_FORMAT", "AVG_ROW_LENGTH", "MAX_ROWS", "MIN_ROWS", "TABLESPACE"}
+    | {"KEY_BLOCK_SIZE", "PACK_KEYS", "STATS_PERSISTENT", "CHECKSUM", "COLLATE", "CHARSET"}
+    | {"CHARACTER SET", "DATA", "DELAY_KEY_WRITE", "COMPRESSION", "ENCRYPTION", "ALGORITHM"}
+)
+
+
+class DdlGrammar(Core):
+    """CREATE, DROP, ALTER, TRUNCATE."""
+
+    # --- CREATE -----------------------------------------------------------------------------------
+
+    def create_statement(self) -> exp.Expr:
+        start = self._index
+        replace = self.word("OR", "REPLACE") or None
+        temporary = self._temporary()
+        if self._match(TokenType.TABLE):
+            return self._create_table(replace, temporary)
+        if self.at_word("DATABASE", "SCHEMA"):
+            return self._create_database()
+        if self.at_word(*_BY_SQLGLOT):
+            self._retreat(start)
+            return self._parse_create()
+        what = self.take_word().upper()
+        return self.expression(nodes.Utility(this=f"CREATE {what}", text=self.take_rest()))
+
+    def _temporary(self) -> bool:
+        if self.at_word("LOCAL", "GLOBAL") and self._next.token_type is TokenType.TEMPORARY:
+            self._advance()
+        if self._match(TokenType.TEMPORARY) or self.word("TEMP"):
+            return True
+        self.word("UNLOGGED")
+        return False
+
+    def _create_database(self) -> exp.Create:
+        kind = self.take_word().upper()
+        exists = self._parse_exists(not_=True)
+        properties: list[exp.Expr] = []
+        name = exp.Table(db=self.take_name())
+        if self.word("AUTHORIZATION"):
+            properties.append(nodes.IgnoredProperty(this=f"AUTHORIZATION {self.take_name().name}"))
+        if self._match(TokenType.WITH):
+            properties.append(nodes.TableOptions(expressions=self.take_options()))
+        while self._curr:
+            properties.append(self._ignored_property())
+        return self.expression(
+            exp.Create(
+                this=name,
+                kind=kind,
+                exists=exists or None,
+                properties=exp.Properties(expressions=properties) if properties else None,
+            )
+        )
+
+    def _create_table(self, replace: bool | None, temporary: bool) -> exp.Create:
+        exists = self._parse_exists(not_=True)
+        this: exp.Expr = self.take_table()
+        properties: list[exp.Expr] = [exp.TemporaryProperty()] if temporary else []
+        if self._match(TokenType.L_PAREN, advance=False) and not self._at_query_in_paren():
+            this = self._table_elements(this)
+        like = self._element_like(this)
+        if like is not None or self._match(TokenType.LIKE):
+            properties.append(like or self._parse_create_like())
+        query = self._table_tail(properties)
+        return self.expression(
+            exp.Create(
+                this=this if like is None else this.this,
+                kind="TABLE",
+                replace=replace,
+                exists=exists or None,
+                expression=query,
+                properties=exp.Properties(expressions=properties) if properties else None,
+            )
+        )
+
+    def _at_query_in_paren(self) -> bool:
+        return self._next.token_type in (TokenType.SELECT, TokenType.WITH, TokenType.VALUES)
+
+    def _element_like(self, this: exp.Expr) -> exp.LikeProperty | None:
+        """PostgreSQL's `(LIKE t INCLUDING ALL)` alone in the parentheses is our LIKE."""
+        if isinstance(this, exp.Schema) and len(this.expressions) == 1:
+            only = this.expressions[0]
+            return only if isinstance(only, exp.LikeProperty) else None
+        return None
+
+    def _table_elements(self, table: exp.Expr) -> exp.Schema:
+        self._match(TokenType.L_PAREN)
+        elements: list[exp.Expr] = []
+        while not self._match(TokenType.R_PAREN):
+            elements.append(self._table_element())
+            if not self._match(TokenType.COMMA) and not self._match(
+                TokenType.R_PAREN, advance=False
+            ):
+                raise self.expected(", or )")
+        return self.expression(exp.Schema(this=table, expressions=elements))
+
+    def _table_element(self) -> exp.Expr:
+        if self.at_word("TIME") and self._next.token_type is TokenType.INDEX:
+            self._advance(2)
+            return self.expression(nodes.TimeIndex(expressions=self.take_names()))
+        element = self._parse_constraint() or self._column_definition()
+        if element is None:
+            raise self.expected("a column or a constraint")
+        return element
+
+    def _column_definition(self) -> exp.ColumnDef:
+        """A column of a table. Its type may be missing (CREATE TABLE t (a, b) AS …)."""
+        name = self.take_name()
+        definition = self._parse_column_def(name)
+        if isinstance(definition, exp.Identifier):
+            definition = exp.ColumnDef(this=definition)
+        if not isinstance(definition, exp.ColumnDef):
+            raise self.expected("a column definition")
+        return definition
+
+    def time_index_constraint(self) -> exp.Expr | None:
+        """`TIME INDEX` behind a column's type."""
+        if self._match(TokenType.INDEX):
+            return self.expression(nodes.TimeIndex())
+        self._retreat(self._index - 1)
+        return None
+
+    def column_index_constraint(self) -> exp.Expr | None:
+        """`INVERTED INDEX`, `FULLTEXT INDEX WITH (…)`; MySQL's FULLTEXT KEY name (cols)."""
+        kind = self._prev.text.upper()
+        start = self._index
+        if self._match(TokenType.INDEX) and self._ends_column_index():
+            options = self.take_options() if self._match(TokenType.WITH) else None
+            return self.expression(nodes.ColumnIndex(this=kind, expressions=options))
+        self._retreat(start)
+        if kind == "FULLTEXT" and "KEY" in self.CONSTRAINT_PARSERS:
+            constraint: Any = self._parse_index_constraint(kind=kind)  # type: ignore[attr-defined]
+            return constraint  # type: ignore[no-any-return]
+        return None
+
+    def _ends_column_index(self) -> bool:
+        """False if a name or a column list follows: then it is MySQL's table-level index."""
+        named = self._curr.token_type in (TokenType.VAR, TokenType.IDENTIFIER, TokenType.L_PAREN)
+        return not named or self.at_word(*_INDEX_KINDS)
+
+    # --- What follows the columns -----------------------------------------------------------------
+
+    def _table_tail(self, properties: list[exp.Expr]) -> exp.Expr | None:
+        query = None
+        while self._curr:
+            if self._match(TokenType.ALIAS) or self._at_query():
+                query = self._table_query(properties)
+            else:
+                properties.append(self._table_property())
+        return query
+
+    def _at_query(self) -> bool:
+        """MySQL may leave out the AS."""
+        if self._match(TokenType.L_PAREN, advance=False):
+            return self._at_query_in_paren()
+        return self._match_set((TokenType.SELECT, TokenType.WITH), advance=False) and not (
+            self._curr.token_type is TokenType.WITH
+            and self._next.token_type in (TokenType.L_PAREN, TokenType.SCHEMA)
+        )
+
+    def _table_query(self, properties: list[exp.Expr]) -> exp.Expr:
+        query = self._parse_ddl_select()
+        if query is None:
+            if not self._match(TokenType.TABLE):
+                raise self.expected("a query")
+            query = exp.select("*").from_(self.take_table())
+        if self.word("WITH", "NO", "DATA"):
+            properties.append(exp.WithDataProperty(no=True))
+        else:
+            self.word("WITH", "DATA")
+        return query
+
+    def _table_property(self) -> exp.Expr:
+        if self._match(TokenType.PARTITION_BY):
+            raise self.unexpected()
+        if self.word("PARTITION", "ON", "COLUMNS"):
+            columns = self.take_names()
+            rules = self._partition_rules()
+            return nodes.PartitionOnColumns(columns=columns, expressions=rules)
+        if self.word("ENGINE"):
+            self._match(TokenType.EQ)
+            return exp.EngineProperty(this=exp.var(self.take_name().name.lower()))
+        if self.word("COMMENT"):
+            self._match(TokenType.EQ)
+            return exp.SchemaCommentProperty(this=self.take_string())
+        if self._match(TokenType.WITH):
+            return nodes.TableOptions(expressions=self.take_options())
+        if self.word("ON", "COMMIT"):
+            return self._on_commit()
+        return self._ignored_property()
+
+    def _partition_rules(self) -> list[exp.Expr]:
+        if not self._match(TokenType.L_PAREN):
+            return []
+        if self._match(TokenType.R_PAREN):
+            return []
+        rules = self._parse_csv(self._parse_disjunction)
+        self._match_r_paren()
+        return rules
+
+    def _on_commit(self) -> exp.Expr:
+        if self.word("PRESERVE", "ROWS"):
+            return exp.OnCommitProperty()
+        if self.word("DELETE", "ROWS"):
+            return exp.OnCommitProperty(delete=True)
+        self.require("DROP")
+        return nodes.IgnoredProperty(this="ON COMMIT DROP")
+
+    def _ignored_property(self) -> nodes.IgnoredProperty:
+        self._match(TokenType.COMMA)
+        self._match(TokenType.DEFAULT)
+        if self.word("WITHOUT", "OIDS"):
+            return nodes.IgnoredProperty(this="WITHOUT OIDS")
+        if self._match_pair(TokenType.CHAR, TokenType.SET):
+            key = "CHARACTER SET"
+        elif self.at_word(*_IGNORED):
+            key = self._curr.text.upper()
+            self._advance()
+        else:
+            raise self.unexpected()
+        self._match(TokenType.EQ)
+        value = self._curr.text
+        if not self._curr:
+            raise self.expected("a value")
+        self._advance()
+        return nodes.IgnoredProperty(this=f"{key} {value}")
+
+    # --- DROP -------------------------------------------------------------------------------------
+
+    def drop_statement(self) -> exp.Expr:
+        if self.at_word("PREPARE"):
+            self._advance()
+            return self.expression(nodes.Deallocate(this=self.take_name()))
+        if self.at_word("DATABASE", "SCHEMA"):
+            return self._drop_database()
+        if self.at_word("TABLE", "VIEW", "INDEX", "TEMPORARY", "MATERIALIZED", "SEQUENCE", "TYPE"):
+            return self._parse_drop()
+        what = self.take_word().upper()
+        return self.expression(nodes.Utility(this=f"DROP {what}", text=self.take_rest()))
+
+    def _drop_database(self) -> exp.Drop:
+        kind = self.take_word().upper()
+        exists = self._parse_exists()
+        names = [exp.Table(db=name) for name in self._parse_csv(self.take_name)]
+        cascade = self.word("CASCADE")
+        restrict = not cascade and self.word("RESTRICT")
+        return self.expression(
+            exp.Drop(
+                tables=names,
+                kind=kind,
+                exists=exists or None,
+                cascade=cascade or None,
+                restrict=restrict or None,
+            )
+        )
+
+    def truncate_statement(self) -> exp.Expr:
+        self._match(TokenType.TABLE)
+        self._match(TokenType.ONLY)
+        tables = self._parse_csv(self.take_table)
+        identity = next((w for w in ("RESTART", "CONTINUE") if self.word(w, "IDENTITY")), None)
+        option = next((w for w in ("CASCADE", "RESTRICT") if self.word(w)), None)
+        return self.expression(
+            exp.TruncateTable(expressions=tables, identity=identity, option=option)
+        )
+
+    # --- ALTER ------------------------------------------------------------------------------------
+
+    def alter_statement(self) -> exp.Expr:
+        if self.at_word("DATABASE", "SCHEMA"):
+            return self._alter_database()
+        if not self.at_word("TABLE", "VIEW"):
+            what = self.take_word().upper()
+            return self.expression(nodes.Utility(this=f"ALTER {what}", text=self.take_rest()))
+        kind = self.take_word().upper()
+        exists = self._parse_exists()
+        self._match(TokenType.ONLY)
+        table = self.take_table()
+        actions = self._parse_csv(self._alter_action)
+        return self.expression(
+            exp.Alter(this=table, kind=kind, exists=exists or None, actions=_flat(actions))
+        )
+
+    def _alter_database(self) -> exp.Expr:
+        kind = self.take_word().upper()
+        name = exp.Table(db=self.take_name())
+        if self.word("RENAME", "TO"):
+            action: exp.Expr = exp.AlterRename(this=exp.Table(this=self.take_name()))
+        elif self.at_word("OWNER"):
+            return self.expression(nodes.Utility(this=f"ALTER {kind}", text=self.take_rest()))
+        else:
+            action = self._alter_options()
+        return self.expression(exp.Alter(this=name, kind=kind, actions=[action]))
+
+    def _alter_action(self) -> exp.Expr | list[exp.Expr]:
+        if self.word("ADD"):
+            return self._alter_add()
+        if self.word("DROP"):
+            return self._alter_drop()
+        if self.word("MODIFY"):
+            return self._alter_modify()
+        if self.word("CHANGE"):
+            self.word("COLUMN")
+            old = self.take_name()
+            modify = self._full_modify(self._column_definition())
+            modify.set("rename", modify.this)
+            modify.set("this", old)
+            return modify
+        if self.word("ALTER"):
+            return self._alter_column()
+        if self.word("RENAME"):
+            return self._alter_rename()
+        if self.word("OWNER", "TO"):
+            return nodes.IgnoredProperty(this=f"OWNER TO {self.take_name().name}")
+        if self.at_word("SET", "UNSET"):
+            return self._alter_options()
+        raise self.unexpected()
+
+    def _alter_add(self) -> exp.Expr:
+        if self.at_word("CONSTRAINT", "PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "CHECK", "PRIMARY"):
+            constraint = self._parse_constraint()
+            if constraint is None:
+                raise self.unexpected()
+            return exp.AddConstraint(expressions=[constraint])
+        if self.at_word("INDEX", "KEY", "FULLTEXT", "SPATIAL"):
+            return nodes.Utility(this="ADD INDEX", text=self.take_rest())
+        self.word("COLUMN")
+        exists = self._parse_exists(not_=True)
+        if self._match(TokenType.L_PAREN):  # MySQL: ADD COLUMN (a INT, b INT)
+            columns = self._parse_csv(self._column_definition)
+            self._match_r_paren()
+            return exp.Schema(expressions=columns)
+        definition = self._column_definition()
+        definition.set("exists", exists or None)
+        return definition
+
+    def _alter_drop(self) -> exp.Expr:
+        if self.word("CONSTRAINT") or self.at_word("PRIMARY KEY", "INDEX", "KEY", "FOREIGN KEY"):
+            return nodes.Utility(this="DROP CONSTRAINT", text=self.take_rest())
+        self.word("COLUMN")
+        exists = self._parse_exists()
+        column = exp.Column(this=self.take_name())
+        cascade = self.word("CASCADE")
+        if not cascade:
+            self.word("RESTRICT")
+        return exp.Drop(
+            tables=[column], kind="COLUMN", exists=exists or None, cascade=cascade or None
+        )
+
+    def _alter_modify(self) -> exp.Expr:
+        self.word("COLUMN")
+        if self._next.text.upper() not in ("SET", "UNSET", "DROP"):
+            return self._full_modify(self._column_definition())
+        modify = nodes.ModifyColumn(this=self.take_name())
+        verb = self.take_word().upper()
+        if verb == "DROP":
+            if not self._match(TokenType.DEFAULT):
+                raise self.expected("DEFAULT")
+            modify.set("drop_default", True)
+        elif verb == "SET" and self._match(TokenType.DEFAULT):
+            modify.set("default", self.take_expression())
+        elif self.at_word(*_INDEX_KINDS):
+            kind = self.take_word().upper()
+            self.require("INDEX")
+            options = self.take_options() if self._match(TokenType.WITH) else None
+            index = nodes.ColumnIndex(this=kind, expressions=options)
+            modify.set("set_index" if verb == "SET" else "unset_index", index)
+        else:
+            raise self.expected("DEFAULT or an index")
+        return self.expression(modify)
+
+    def _full_modify(self, definition: exp.ColumnDef) -> nodes.ModifyColumn:
+        if definition.args.get("kind") is None:
+            raise self.expected("a type")
+        return nodes.ModifyColumn(
+            this=definition.this,
+            dtype=definition.args["kind"],
+            constraints=definition.args.get("constraints") or None,
+        )
+
+    def _alter_column(self) -> exp.Expr:
+        action = self._parse_alter_table_alter()
+        if action is None:
+            raise self.unexpected()
+        return action
+
+    def _alter_rename(self) -> exp.Expr:
+        if self.word("COLUMN") or (
+            not self.at_word("TO", "AS") and self._next.text.upper() == "TO"
+        ):
+            old = self.take_name()
+            self.require("TO")
+            return exp.RenameColumn(this=exp.Column(this=old), to=exp.Column(this=self.take_name()))
+        if not self.word("TO"):
+            self._match(TokenType.ALIAS)
+        return exp.AlterRename(this=self.take_table())
+
+    def _alter_options(self) -> exp.Expr:
+        if self.word("UNSET"):
+            keys = self._parse_csv(lambda: nodes.Option(this=self.take_key()))
+            return nodes.AlterOptions(expressions=keys, unset=True)
+        self.require("SET")
+        if self.word("SCHEMA"):
+            table = exp.Table(db=self.take_name())
+            return exp.AlterSet(expressions=[table], option="SCHEMA")
+        wrapped = self._match(TokenType.L_PAREN)
+        options = self._parse_csv(self.take_option)
+        if wrapped:
+            self._match_r_paren()
+        return nodes.AlterOptions(expressions=options)
+
+    # --- INSERT -----------------------------------------------------------------------------------
+
+    def insert_statement(self) -> exp.Expr:
+        insert = self._parse_insert()
+        if not isinstance(insert, exp.Insert) or not insert.this:
+            raise self.unexpected()
+        return insert
+
+    def replace_statement(self) -> exp.Expr:
+        """REPLACE [INTO]: an INSERT whose rows win over old ones."""
+        insert = self.insert_statement()
+        insert.set("alternative", "REPLACE")
+        return insert
+
+
+def _flat(actions: list[exp.Expr | list[exp.Expr]]) -> list[exp.Expr]:
+    """MySQL's ADD COLUMN (a, b) is two actions."""
+    flat: list[exp.Expr] = []
+    for action in actions:
+        columns = action.expressions if isinstance(action, exp.Schema) else [action]
+        flat.extend(columns)
+    return flat

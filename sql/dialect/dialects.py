@@ -1,0 +1,233 @@
+"""Our dialects: sqlglot's PostgreSQL and MySQL with one shared set of extensions, and DuckDB.
+
+`dialect_of(wire)` gives the dialect a client speaks; `duckdb.py` holds the one DuckDB is told.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any, ClassVar
+
+from sqlglot import exp
+from sqlglot.dialects.mysql import MySQL
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.generators.mysql import MySQLGenerator
+from sqlglot.generators.postgres import PostgresGenerator
+from sqlglot.parsers.mysql import MySQLParser
+from sqlglot.parsers.postgres import PostgresParser
+from sqlglot.tokens import TokenType
+
+from sql.dialect.copy import CopyGrammar
+from sql.dialect.core import text_literal
+from sql.dialect.ddl import DdlGrammar
+from sql.dialect.generate import EXTENSIONS, PROPERTY_PLACES, ExtensionGenerator
+from sql.dialect.session import SessionGrammar
+from sql.dialect.settings import SettingsGrammar
+from sql.dialect.show import ShowGrammar
+from sql.session import Wire
+
+if importlib.util.find_spec("sqlglotc") is not None:
+    # Compiled classes cannot be extended by Python ones; without this the failure is obscure.
+    raise ImportError("Gnomon extends sqlglot and needs it interpreted: uninstall sqlglotc")
+
+_STATEMENTS = {
+    "SHOW": "show_statement",
+    "DESC": "describe_statement",
+    "DESCRIBE": "describe_statement",
+    "EXPLAIN": "explain_statement",
+    "SET": "set_statement",
+    "RESET": "reset_statement",
+    "DISCARD": "discard_statement",
+    "BEGIN": "begin_statement",
+    "START": "start_statement",
+    "COMMIT": "commit_statement",
+    "END": "commit_statement",
+    "ROLLBACK": "rollback_statement",
+    "ABORT": "rollback_statement",
+    "SAVEPOINT": "savepoint_statement",
+    "RELEASE": "release_statement",
+    "COPY": "copy_statement",
+    "PREPARE": "prepare_statement",
+    "EXECUTE": "execute_statement",
+    "DEALLOCATE": "deallocate_statement",
+    "DECLARE": "declare_statement",
+    "FETCH": "fetch_statement",
+    "MOVE": "move_statement",
+    "CLOSE": "close_statement",
+    "USE": "use_statement",
+    "KILL": "kill_statement",
+    "ADMIN": "admin_statement",
+    "CALL": "call_statement",
+    "COMMENT": "comment_statement",
+    "TQL": "tql_statement",
+    "CREATE": "create_statement",
+    "DROP": "drop_statement",
+    "ALTER": "alter_statement",
+    "TRUNCATE": "truncate_statement",
+    "INSERT": "insert_statement",
+    "REPLACE": "replace_statement",
+    "UPDATE": "_parse_update",
+    "DELETE": "_parse_delete",
+    "MERGE": "_parse_merge",
+} | dict.fromkeys(
+    (
+        *("LOCK", "UNLOCK", "LISTEN", "UNLISTEN", "NOTIFY", "GRANT", "REVOKE", "LOAD", "VACUUM"),
+        *("ANALYZE", "ANALYSE", "CHECKPOINT", "REINDEX", "CLUSTER", "SECURITY", "DO", "REFRESH"),
+        *("FLUSH", "OPTIMIZE", "REPAIR", "CHECK", "HANDLER", "IMPORT", "REASSIGN", "RENAME"),
+        *("SIGNAL", "PURGE", "BINLOG", "INSTALL", "UNINSTALL", "SHUTDOWN", "RESTART", "UNDROP"),
+        *("ATTACH", "DETACH", "PRAGMA", "CHANGE"),
+    ),
+    "utility_statement",
+)
+
+# Words that other dialects make keywords or commands and that are plain names to us.
+_NOT_KEYWORDS = frozenset(
+    {"LOCK TABLES", "UNLOCK TABLES", "CACHE", "UNCACHE", "USER-DEFINED", "@?", "CHARSET"}
+)
+_KEYWORDS = {
+    "INT8": TokenType.BIGINT,
+    "TIMESTAMP": TokenType.TIMESTAMP,
+    "SERIAL": TokenType.SERIAL,
+    "BIGSERIAL": TokenType.BIGSERIAL,
+    "SMALLSERIAL": TokenType.SMALLSERIAL,
+    "NAME": TokenType.NAME,
+}
+
+
+def _keywords(base: dict[str, TokenType], **changes: TokenType) -> dict[str, TokenType]:
+    kept = {word: token for word, token in base.items() if word not in _NOT_KEYWORDS}
+    return kept | _KEYWORDS | changes
+
+
+def _constraints(base: dict[str, Any]) -> dict[str, Any]:
+    index = dict.fromkeys(
+        ("INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"),
+        lambda parser: parser.column_index_constraint(),
+    )
+    return base | index | {"TIME": lambda parser: parser.time_index_constraint()}
+
+
+_TEXT_PARSERS = {
+    TokenType.BYTE_STRING: text_literal,
+    TokenType.HEREDOC_STRING: text_literal,
+    TokenType.RAW_STRING: text_literal,
+    TokenType.NATIONAL_STRING: text_literal,
+}
+_SESSION_PARAMETER = {TokenType.DAT: lambda parser, _: parser._parse_session_parameter()}
+_PARAMETER = {TokenType.PARAMETER: lambda parser: parser._parse_parameter()}
+_QUESTION_MARK = {TokenType.PLACEHOLDER: lambda parser: parser.question_mark()}
+
+
+class Grammar(
+    ShowGrammar,
+    SettingsGrammar,
+    SessionGrammar,
+    CopyGrammar,
+    DdlGrammar,
+):
+    """All statement families; a dialect mixes it in before sqlglot's parser of its kind."""
+
+    STATEMENTS = _STATEMENTS
+
+
+class GnomonPostgresParser(Grammar, PostgresParser):
+    """What PostgreSQL clients say."""
+
+    STRING_PARSERS = PostgresParser.STRING_PARSERS | _TEXT_PARSERS
+    PRIMARY_PARSERS = PostgresParser.PRIMARY_PARSERS | _TEXT_PARSERS | _SESSION_PARAMETER
+    PLACEHOLDER_PARSERS = _PARAMETER
+    CONSTRAINT_PARSERS = _constraints(PostgresParser.CONSTRAINT_PARSERS)
+
+
+class GnomonHttpParser(GnomonPostgresParser):
+    """PostgreSQL's grammar with `?` parameters."""
+
+    PLACEHOLDER_PARSERS = _PARAMETER | _QUESTION_MARK
+    JSON_OPERATORS = {
+        token: parse
+        for token, parse in PostgresParser.JSON_OPERATORS.items()
+        if token is not TokenType.PLACEHOLDER
+    }
+
+
+class GnomonMySQLParser(Grammar, MySQLParser):
+    """What MySQL clients say."""
+
+    STRING_PARSERS = MySQLParser.STRING_PARSERS | _TEXT_PARSERS
+    PRIMARY_PARSERS = MySQLParser.PRIMARY_PARSERS | _TEXT_PARSERS
+    PLACEHOLDER_PARSERS = _PARAMETER | _QUESTION_MARK
+    CONSTRAINT_PARSERS = _constraints(MySQLParser.CONSTRAINT_PARSERS)
+
+
+class GnomonPostgres(Postgres):
+    """The dialect of the PostgreSQL wire."""
+
+    class Tokenizer(Postgres.Tokenizer):
+        """No commands: every statement is parsed."""
+
+        COMMANDS: ClassVar[set[TokenType]] = set()
+        KEYWORDS = _keywords(Postgres.Tokenizer.KEYWORDS)
+
+    Parser = GnomonPostgresParser
+
+    class Generator(ExtensionGenerator, PostgresGenerator):
+        """Writes our nodes too."""
+
+        PROPERTIES_LOCATION = PostgresGenerator.PROPERTIES_LOCATION | PROPERTY_PLACES
+        TRANSFORMS = PostgresGenerator.TRANSFORMS | EXTENSIONS
+
+
+class GnomonHttp(GnomonPostgres):
+    """The dialect of HTTP: PostgreSQL's, with backtick names and `?` as well."""
+
+    class Tokenizer(GnomonPostgres.Tokenizer):
+        """Both kinds of quoted names; FLOAT has 32 bits."""
+
+        IDENTIFIERS = ['"', "`"]
+        KEYWORDS = _keywords(Postgres.Tokenizer.KEYWORDS, FLOAT=TokenType.FLOAT)
+
+    Parser = GnomonHttpParser
+
+    class Generator(ExtensionGenerator, PostgresGenerator):
+        """Writes our nodes too."""
+
+        PROPERTIES_LOCATION = PostgresGenerator.PROPERTIES_LOCATION | PROPERTY_PLACES
+        TRANSFORMS = PostgresGenerator.TRANSFORMS | EXTENSIONS
+
+
+class GnomonMySQL(MySQL):
+    """The dialect of the MySQL wire."""
+
+    SUPPORTS_USER_DEFINED_TYPES = True  # UINT8, TIMESTAMP_MS and their kin
+
+    class Tokenizer(MySQL.Tokenizer):
+        """No commands: every statement is parsed."""
+
+        COMMANDS: ClassVar[set[TokenType]] = set()
+        KEYWORDS = _keywords(MySQL.Tokenizer.KEYWORDS)
+
+    Parser = GnomonMySQLParser
+
+    class Generator(ExtensionGenerator, MySQLGenerator):
+        """Writes our nodes too."""
+
+        PROPERTIES_LOCATION = MySQLGenerator.PROPERTIES_LOCATION | PROPERTY_PLACES
+        TYPE_MAPPING = {
+            kind: name
+            for kind, name in MySQLGenerator.TYPE_MAPPING.items()
+            if kind is not exp.DType.TIMESTAMP
+        }
+        TRANSFORMS = MySQLGenerator.TRANSFORMS | EXTENSIONS
+
+
+_DIALECTS = {Wire.POSTGRES: GnomonPostgres, Wire.MYSQL: GnomonMySQL, Wire.HTTP: GnomonHttp}
+
+
+def dialect_of(wire: Wire) -> type[GnomonPostgres] | type[GnomonMySQL]:
+    """The dialect that the clients of a wire speak."""
+    return _DIALECTS[wire]
+
+
+def to_sql(tree: exp.Expr, wire: Wire) -> str:
+    """The tree as text in a wire's dialect; parses back to an equal tree."""
+    return tree.sql(dialect=_DIALECTS[wire], comments=False)

@@ -1,0 +1,306 @@
+"""Text of our own nodes, for every dialect: mixed into sqlglot's generators.
+
+Each `<node>_sql` method writes what the grammar reads back as an equal tree.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sqlglot import exp
+from sqlglot.generator import Generator
+
+from sql.dialect import nodes
+
+_AFTER_COLUMNS = exp.Properties.Location.POST_SCHEMA
+PROPERTY_PLACES = {
+    nodes.TableOptions: _AFTER_COLUMNS,
+    nodes.IgnoredProperty: _AFTER_COLUMNS,
+    nodes.PartitionOnColumns: _AFTER_COLUMNS,
+    exp.EngineProperty: _AFTER_COLUMNS,
+    exp.SchemaCommentProperty: _AFTER_COLUMNS,
+    exp.OnCommitProperty: exp.Properties.Location.POST_EXPRESSION,
+    exp.WithDataProperty: exp.Properties.Location.POST_EXPRESSION,
+    exp.LikeProperty: _AFTER_COLUMNS,
+    exp.TemporaryProperty: exp.Properties.Location.POST_CREATE,
+}
+
+
+def _align(generator: Generator, select: exp.Expr) -> str:
+    return generator.sql(select, "align")
+
+
+class ExtensionGenerator(Generator):
+    """Writes the nodes of nodes.py."""
+
+    AFTER_HAVING_MODIFIER_TRANSFORMS: ClassVar[dict[str, Callable[..., str]]] = {
+        "align": _align,
+        **Generator.AFTER_HAVING_MODIFIER_TRANSFORMS,
+    }
+
+    def _words(self, *parts: str | None) -> str:
+        return " ".join(part for part in parts if part)
+
+    def _flag(self, node: exp.Expr, key: str, words: str) -> str:
+        return words if node.args.get(key) else ""
+
+    def _prefixed(self, node: exp.Expr, words: str, key: str) -> str:
+        text = self.sql(node, key)
+        return f"{words} {text}" if text else ""
+
+    # --- Queries ----------------------------------------------------------------------------------
+
+    def rangeaggregate_sql(self, node: nodes.RangeAggregate) -> str:
+        fill = self._prefixed(node, "FILL", "fill")
+        return self._words(
+            self.sql(node, "this"), "RANGE", self._interval(node.args["range"]), fill
+        )
+
+    def _interval(self, node: exp.Expr) -> str:
+        text = self.sql(node)
+        return text if node.is_string else f"({text})"
+
+    def align_sql(self, node: nodes.Align) -> str:
+        to = node.args.get("to")
+        origin = ""
+        if to is not None:
+            origin = f"TO {self.sql(to) if isinstance(to, exp.Var) else self._interval(to)}"
+        by = f"BY ({self.expressions(node, flat=True)})" if node.args.get("by") else ""
+        fill = self._prefixed(node, "FILL", "fill")
+        return " " + self._words("ALIGN", self._interval(node.this), origin, by, fill)
+
+    def uservariable_sql(self, node: nodes.UserVariable) -> str:
+        name = node.name
+        plain = name.replace("_", "a").replace(".", "a").replace("$", "a").isalnum()
+        return f"@{name}" if plain else f"@`{name}`"
+
+    def parameter_sql(self, node: exp.Parameter) -> str:
+        return "?" if self.dialect.parser_class.STRING_ALIASES else f"${node.name}"
+
+    def tql_sql(self, node: nodes.Tql) -> str:
+        bounds = f"({self.expressions(node, flat=True)})" if node.expressions else ""
+        return self._words(
+            "TQL",
+            node.name,
+            self._flag(node, "verbose", "VERBOSE"),
+            f"FORMAT {node.args['format']}" if node.args.get("format") else "",
+            bounds,
+            node.args["text"],
+            self._prefixed(node, "AS", "alias"),
+        )
+
+    # --- Tables -----------------------------------------------------------------------------------
+
+    def option_sql(self, node: nodes.Option) -> str:
+        key = self.sql(exp.Literal.string(node.name))
+        value = self.sql(node, "expression")
+        return f"{key} = {value}" if value else key
+
+    def timeindex_sql(self, node: nodes.TimeIndex) -> str:
+        columns = f" ({self.expressions(node, flat=True)})" if node.expressions else ""
+        return f"TIME INDEX{columns}"
+
+    def columnindex_sql(self, node: nodes.ColumnIndex) -> str:
+        options = f" WITH ({self.expressions(node, flat=True)})" if node.expressions else ""
+        return f"{node.name} INDEX{options}"
+
+    def tableoptions_sql(self, node: nodes.TableOptions) -> str:
+        return f"WITH ({self.expressions(node, flat=True)})"
+
+    def ignoredproperty_sql(self, node: nodes.IgnoredProperty) -> str:
+        return node.name
+
+    def likeproperty_sql(self, node: exp.LikeProperty) -> str:
+        options = (f"{option.name} {option.args['value'].name}" for option in node.expressions)
+        return self._words("LIKE", self.sql(node, "this"), *options)
+
+    def partitiononcolumns_sql(self, node: nodes.PartitionOnColumns) -> str:
+        columns = self.expressions(node, key="columns", flat=True)
+        rules = self.expressions(node, flat=True)
+        return f"PARTITION ON COLUMNS ({columns}) ({rules})"
+
+    def modifycolumn_sql(self, node: nodes.ModifyColumn) -> str:
+        verb = "CHANGE" if node.args.get("rename") else "MODIFY"
+        constraints = self.expressions(node, key="constraints", sep=" ", flat=True)
+        return self._words(
+            f"{verb} COLUMN {self.sql(node, 'this')}",
+            self.sql(node, "rename"),
+            self.sql(node, "dtype"),
+            constraints,
+            self._prefixed(node, "SET DEFAULT", "default"),
+            self._flag(node, "drop_default", "DROP DEFAULT"),
+            self._prefixed(node, "SET", "set_index"),
+            self._prefixed(node, "UNSET", "unset_index"),
+        )
+
+    def alteroptions_sql(self, node: nodes.AlterOptions) -> str:
+        verb = "UNSET" if node.args.get("unset") else "SET"
+        return f"{verb} {self.expressions(node, flat=True)}"
+
+    # --- SHOW, DESCRIBE, EXPLAIN ------------------------------------------------------------------
+
+    def showstatement_sql(self, node: nodes.ShowStatement) -> str:
+        what = node.name
+        target = self.sql(node, "target")
+        if target and not what.startswith("CREATE "):
+            target = f"FROM {target}"
+        purpose = node.args.get("purpose")
+        return self._words(
+            "SHOW",
+            self._flag(node, "full", "FULL"),
+            node.args.get("scope"),
+            what,
+            target,
+            f"FOR {purpose}" if purpose else "",
+            self._prefixed(node, "FROM", "db"),
+            self._prefixed(node, "LIKE", "like"),
+            self.sql(node, "where").strip(),
+        )
+
+    def showsetting_sql(self, node: nodes.ShowSetting) -> str:
+        return f"SHOW {node.name}"
+
+    def describetable_sql(self, node: nodes.DescribeTable) -> str:
+        return self._words("DESCRIBE", self.sql(node, "this"), self.sql(node, "column"))
+
+    def explain_sql(self, node: nodes.Explain) -> str:
+        return self._words(
+            "EXPLAIN",
+            self._flag(node, "analyze", "ANALYZE"),
+            self._flag(node, "verbose", "VERBOSE"),
+            f"FORMAT {node.args['format']}" if node.args.get("format") else "",
+            self.sql(node, "this"),
+        )
+
+    # --- Settings and transactions ----------------------------------------------------------------
+
+    def assignment_sql(self, node: nodes.Assignment) -> str:
+        values = self.expressions(node, flat=True)
+        collate = self._prefixed(node, "COLLATE", "collate")
+        if node.name in ("names", "character set"):
+            return self._words(node.args.get("scope"), node.name.upper(), values, collate)
+        sign = "@" if node.args.get("user") else ""
+        return self._words(node.args.get("scope"), f"{sign}{node.name} = {values}")
+
+    def setvariables_sql(self, node: nodes.SetVariables) -> str:
+        return f"SET {self.expressions(node, flat=True)}"
+
+    def settransaction_sql(self, node: nodes.SetTransaction) -> str:
+        scope = "SESSION CHARACTERISTICS AS " if node.args.get("session") else ""
+        return f"SET {scope}TRANSACTION {', '.join(nodes.words_of(node, 'modes'))}"
+
+    def reset_sql(self, node: nodes.Reset) -> str:
+        return f"RESET {node.name}"
+
+    def begintransaction_sql(self, node: nodes.BeginTransaction) -> str:
+        return self._words("START TRANSACTION", ", ".join(nodes.words_of(node, "modes")))
+
+    def committransaction_sql(self, node: nodes.CommitTransaction) -> str:
+        return self._words("COMMIT", self._flag(node, "chain", "AND CHAIN"))
+
+    def rollbacktransaction_sql(self, node: nodes.RollbackTransaction) -> str:
+        savepoint = self._prefixed(node, "TO SAVEPOINT", "savepoint")
+        return self._words("ROLLBACK", savepoint, self._flag(node, "chain", "AND CHAIN"))
+
+    def savepoint_sql(self, node: nodes.Savepoint) -> str:
+        return f"SAVEPOINT {self.sql(node, 'this')}"
+
+    def releasesavepoint_sql(self, node: nodes.ReleaseSavepoint) -> str:
+        return f"RELEASE SAVEPOINT {self.sql(node, 'this')}"
+
+    # --- COPY, prepared statements, cursors -------------------------------------------------------
+
+    def copystatement_sql(self, node: nodes.CopyStatement) -> str:
+        this = self.sql(node, "this")
+        columns = self.expressions(node, key="columns", flat=True)
+        options = ", ".join(self._copy_option(option) for option in node.args.get("options") or [])
+        connection = self.expressions(node, key="connection", flat=True)
+        return self._words(
+            "COPY",
+            self._flag(node, "database", "DATABASE"),
+            f"({this})" if isinstance(node.this, (exp.Query, nodes.Tql, exp.DML)) else this,
+            f"({columns})" if columns else "",
+            "FROM" if node.args.get("into") else "TO",
+            self.sql(node, "endpoint"),
+            f"WITH ({options})" if options else "",
+            f"CONNECTION ({connection})" if connection else "",
+            self.sql(node, "where").strip(),
+            self._prefixed(node, "LIMIT", "limit"),
+        )
+
+    def _copy_option(self, option: nodes.Option) -> str:
+        return self._words(
+            self.sql(exp.Literal.string(option.name)), self.sql(option, "expression")
+        )
+
+    def preparestatement_sql(self, node: nodes.PrepareStatement) -> str:
+        types = self.expressions(node, key="types", flat=True)
+        return self._words(
+            f"PREPARE {self.sql(node, 'this')}",
+            f"({types})" if types else "",
+            self._prefixed(node, "AS", "statement"),
+            self._prefixed(node, "FROM", "source"),
+        )
+
+    def executestatement_sql(self, node: nodes.ExecuteStatement) -> str:
+        values = self.expressions(node, flat=True)
+        variables = node.expressions and isinstance(node.expressions[0], nodes.UserVariable)
+        bound = f"USING {values}" if variables else f"({values})"
+        return self._words(f"EXECUTE {self.sql(node, 'this')}", bound if values else "")
+
+    def deallocate_sql(self, node: nodes.Deallocate) -> str:
+        return f"DEALLOCATE PREPARE {self.sql(node, 'this') or 'ALL'}"
+
+    def declarecursor_sql(self, node: nodes.DeclareCursor) -> str:
+        scroll = node.args.get("scroll")
+        return self._words(
+            f"DECLARE {self.sql(node, 'this')}",
+            self._flag(node, "binary", "BINARY"),
+            self._flag(node, "insensitive", "INSENSITIVE"),
+            "" if scroll is None else "SCROLL" if scroll else "NO SCROLL",
+            "CURSOR",
+            self._flag(node, "hold", "WITH HOLD"),
+            f"FOR {self.sql(node, 'query')}",
+        )
+
+    def fetchcursor_sql(self, node: nodes.FetchCursor) -> str:
+        return self._words(
+            "MOVE" if node.args.get("move") else "FETCH",
+            node.args["direction"],
+            self.sql(node, "count"),
+            f"FROM {self.sql(node, 'this')}",
+        )
+
+    def closecursor_sql(self, node: nodes.CloseCursor) -> str:
+        return f"CLOSE {self.sql(node, 'this') or 'ALL'}"
+
+    def discard_sql(self, node: nodes.Discard) -> str:
+        return f"DISCARD {node.name}"
+
+    # --- The rest ---------------------------------------------------------------------------------
+
+    def admin_sql(self, node: nodes.Admin) -> str:
+        return f"ADMIN {node.args.get('text') or self.sql(node, 'this')}"
+
+    def call_sql(self, node: nodes.Call) -> str:
+        return f"CALL {self.sql(node, 'this')}"
+
+    def utility_sql(self, node: nodes.Utility) -> str:
+        return self._words(node.name, node.args.get("text"))
+
+
+def _own_nodes() -> dict[type[exp.Expr], Callable[..., str]]:
+    """sqlglot finds methods by name for its own classes only; ours are listed for it."""
+    found: dict[type[exp.Expr], Callable[..., str]] = {
+        exp.Parameter: ExtensionGenerator.parameter_sql,
+        exp.LikeProperty: ExtensionGenerator.likeproperty_sql,
+    }
+    for _, node in inspect.getmembers(nodes, inspect.isclass):
+        if node.__module__ == nodes.__name__:
+            found[node] = getattr(ExtensionGenerator, f"{node.key}_sql")
+    return found
+
+
+EXTENSIONS: dict[Any, Any] = _own_nodes()

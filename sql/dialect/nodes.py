@@ -1,0 +1,357 @@
+"""The syntax tree nodes that sqlglot lacks.
+
+Made by the grammar modules beside this one, read by statements and planning. Each node's named
+arguments are in `arg_types`; in the comments `str` means a plain Python string, `bool` a flag,
+anything else a sub-tree. Every node generates text that parses back to an equal tree.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlglot import exp
+
+_Args = ClassVar[dict[str, bool]]
+
+
+class RangeAggregate(exp.Expression, exp.Condition):
+    """`this RANGE '10s' [FILL x]`; `this` is any operand, planning checks it.
+
+    `fill` is NULL, the words PREV or LINEAR as `exp.Var`, or a constant expression.
+    """
+
+    arg_types: _Args = {"this": True, "range": True, "fill": False}
+
+
+class Align(exp.Expression):
+    """`ALIGN this [TO to] [BY (expressions)] [FILL fill]`, kept in a SELECT's `align` argument.
+
+    `by` tells `BY ()` (true, no expressions) from an omitted BY. `to` is the word NOW as `exp.Var`,
+    a string or any constant expression.
+    """
+
+    arg_types: _Args = {
+        "this": True,
+        "to": False,
+        "by": False,  # bool
+        "expressions": False,
+        "fill": False,
+    }
+
+
+class UserVariable(exp.Expression, exp.Condition):
+    """MySQL's `@this`; `this` is a str."""
+
+    arg_types: _Args = {"this": True}
+
+
+class Option(exp.Expression):
+    """One `key = value` of a WITH or COPY option list; `this` is the key as a str, lower case."""
+
+    arg_types: _Args = {"this": True, "expression": False}
+
+
+class TimeIndex(exp.Expression, exp.ColumnConstraintKind):
+    """`TIME INDEX` on a column, or `TIME INDEX (expressions)` among the table's elements."""
+
+    arg_types: _Args = {"expressions": False}
+
+
+class ColumnIndex(exp.Expression, exp.ColumnConstraintKind):
+    """`INVERTED|SKIPPING|FULLTEXT|VECTOR INDEX [WITH (options)]`; `this` is the first word."""
+
+    arg_types: _Args = {"this": True, "expressions": False}
+
+
+class TableOptions(exp.Property):
+    """`WITH (k = v, …)` of CREATE TABLE or CREATE DATABASE: a list of `Option`."""
+
+    arg_types: _Args = {"expressions": True}
+
+
+class IgnoredProperty(exp.Property):
+    """A storage clause without meaning here (`TABLESPACE x`, `AUTO_INCREMENT=5`); this: str."""
+
+    arg_types: _Args = {"this": True}
+
+
+class PartitionOnColumns(exp.Property):
+    """`PARTITION ON COLUMNS (columns) (expressions)`."""
+
+    arg_types: _Args = {"columns": True, "expressions": False}
+
+
+class ModifyColumn(exp.Expression):
+    """`MODIFY COLUMN this …` with exactly one change.
+
+    `dtype` (with `constraints`, MySQL's full definition), `default`, `drop_default` (bool),
+    `set_index`/`unset_index` (a `ColumnIndex`).
+    """
+
+    arg_types: _Args = {
+        "this": True,
+        "dtype": False,
+        "constraints": False,
+        "default": False,
+        "drop_default": False,
+        "set_index": False,
+        "unset_index": False,
+        "rename": False,  # MySQL's CHANGE COLUMN: the new name
+    }
+
+
+class AlterOptions(exp.Expression):
+    """`SET 'k' = 'v', …` or `UNSET 'k', …` (`unset`: bool) of ALTER TABLE and ALTER DATABASE."""
+
+    arg_types: _Args = {"expressions": True, "unset": False}
+
+
+class ShowStatement(exp.Expression):
+    """`SHOW [scope] [FULL] this [FROM target] [FROM db] [LIKE like] [WHERE where]`.
+
+    `this` is the object words as an upper-case str (`TABLES`, `CREATE TABLE`, `TABLE STATUS`),
+    synonyms folded (SCHEMAS → DATABASES, FIELDS → COLUMNS, KEYS → INDEX).
+    """
+
+    arg_types: _Args = {
+        "this": True,
+        "full": False,  # bool
+        "scope": False,  # str: GLOBAL or SESSION
+        "target": False,
+        "db": False,
+        "like": False,
+        "where": False,
+        "purpose": False,  # str: SHOW CREATE TABLE t FOR purpose
+    }
+
+
+class ShowSetting(exp.Expression):
+    """PostgreSQL's `SHOW name`; `this` is the setting's lower-case name as a str, or `all`."""
+
+    arg_types: _Args = {"this": True}
+
+
+class DescribeTable(exp.Expression):
+    """`DESCRIBE this [column]`."""
+
+    arg_types: _Args = {"this": True, "column": False}
+
+
+class Explain(exp.Expression):
+    """`EXPLAIN [ANALYZE] [VERBOSE] [FORMAT format] this`; `format` is an upper-case str."""
+
+    arg_types: _Args = {"this": True, "analyze": False, "verbose": False, "format": False}
+
+
+class Assignment(exp.Expression):
+    """One variable of SET: `this` its lower-case name (str), `expressions` its value list.
+
+    `scope` is SESSION, LOCAL, GLOBAL or PERSIST (str); `user` marks MySQL's @variables. Values are
+    literals, `exp.Var` for bare words (`DEFAULT`, `ON`, `utf8`) or expressions. `names` (SET NAMES,
+    with `collate`), `character set`, `timezone`, `role` and `session_authorization` are names too.
+    """
+
+    arg_types: _Args = {
+        "this": True,
+        "expressions": True,
+        "scope": False,
+        "user": False,
+        "collate": False,
+    }
+
+
+class SetVariables(exp.Expression):
+    """`SET a = 1, b = 2`: a list of `Assignment`."""
+
+    arg_types: _Args = {"expressions": True}
+
+
+class SetTransaction(exp.Expression):
+    """`SET [SESSION CHARACTERISTICS AS] TRANSACTION modes`; `modes` is a list of str."""
+
+    arg_types: _Args = {"modes": True, "session": False}
+
+
+class Reset(exp.Expression):
+    """`RESET this`; `this` is a lower-case str, or `all`."""
+
+    arg_types: _Args = {"this": True}
+
+
+class BeginTransaction(exp.Expression):
+    """`BEGIN` and `START TRANSACTION`; `modes` is a list of str such as `ISOLATION LEVEL …`."""
+
+    arg_types: _Args = {"modes": False}
+
+
+class CommitTransaction(exp.Expression):
+    """`COMMIT` or `END`, `AND CHAIN` with `chain`."""
+
+    arg_types: _Args = {"chain": False}
+
+
+class RollbackTransaction(exp.Expression):
+    """`ROLLBACK` or `ABORT`, `AND CHAIN` with `chain`, `TO savepoint` with an identifier."""
+
+    arg_types: _Args = {"chain": False, "savepoint": False}
+
+
+class Savepoint(exp.Expression):
+    """`SAVEPOINT this`."""
+
+    arg_types: _Args = {"this": True}
+
+
+class ReleaseSavepoint(exp.Expression):
+    """`RELEASE [SAVEPOINT] this`."""
+
+    arg_types: _Args = {"this": True}
+
+
+class CopyStatement(exp.Expression):
+    """`COPY this [(columns)] FROM|TO endpoint …`.
+
+    `this` is a table, a query, or a database's identifier with `database`. `endpoint` is the word
+    STDIN or STDOUT as `exp.Var`, or a path. `options` and `connection` are lists of `Option`: the
+    old keyword spellings are turned into the parenthesised ones.
+    """
+
+    arg_types: _Args = {
+        "this": True,
+        "columns": False,
+        "into": False,  # bool: FROM endpoint into the table
+        "endpoint": True,
+        "options": False,
+        "connection": False,
+        "database": False,  # bool
+        "where": False,
+        "limit": False,
+    }
+
+
+class PrepareStatement(exp.Expression):
+    """`PREPARE this [(types)] AS statement`, or MySQL's `PREPARE this FROM source`.
+
+    `text` is the inner statement as written (str), set with `statement`.
+    """
+
+    arg_types: _Args = {
+        "this": True,
+        "types": False,
+        "statement": False,
+        "text": False,
+        "source": False,
+    }
+
+
+class ExecuteStatement(exp.Expression):
+    """`EXECUTE this [(expressions)]`, or MySQL's `EXECUTE this [USING @a, …]`."""
+
+    arg_types: _Args = {"this": True, "expressions": False}
+
+
+class Deallocate(exp.Expression):
+    """`DEALLOCATE [PREPARE] this`; without `this`: ALL."""
+
+    arg_types: _Args = {"this": False}
+
+
+class DeclareCursor(exp.Expression):
+    """`DECLARE this [BINARY] [INSENSITIVE] [[NO] SCROLL] CURSOR [WITH HOLD] FOR query`.
+
+    `scroll` is true, false (NO SCROLL) or absent.
+    """
+
+    arg_types: _Args = {
+        "this": True,
+        "query": True,
+        "binary": False,
+        "insensitive": False,
+        "scroll": False,
+        "hold": False,
+    }
+
+
+class FetchCursor(exp.Expression):
+    """`FETCH|MOVE [direction [count]] FROM this`.
+
+    `direction` is one of NEXT, PRIOR, FIRST, LAST, ABSOLUTE, RELATIVE, FORWARD, BACKWARD (str);
+    `count` an int literal, or the word ALL as `exp.Var`. A bare count means FORWARD.
+    """
+
+    arg_types: _Args = {"this": True, "direction": True, "count": False, "move": False}
+
+
+class CloseCursor(exp.Expression):
+    """`CLOSE this`; without `this`: ALL."""
+
+    arg_types: _Args = {"this": False}
+
+
+class Discard(exp.Expression):
+    """`DISCARD this`; `this` is ALL, PLANS, SEQUENCES or TEMP (str)."""
+
+    arg_types: _Args = {"this": True}
+
+
+class Admin(exp.Expression):
+    """`ADMIN this`, a function call; `text` is the call as written, the result column's name."""
+
+    arg_types: _Args = {"this": True, "text": False}
+    _hash_raw_args = True
+
+
+class Call(exp.Expression):
+    """`CALL this`, a function call."""
+
+    arg_types: _Args = {"this": True}
+
+
+class Tql(exp.Expression):
+    """`TQL EVAL|EXPLAIN|ANALYZE [VERBOSE] [FORMAT f] (start, end, step[, lookback]) promql [AS a]`.
+
+    `this` is EVAL, EXPLAIN or ANALYZE (str) and `text` the PromQL as written (str). `expressions`
+    are the bounds as SQL expressions, absent in a bare TQL EXPLAIN.
+    """
+
+    arg_types: _Args = {
+        "this": True,
+        "text": True,
+        "expressions": False,
+        "verbose": False,
+        "format": False,
+        "alias": False,
+    }
+    _hash_raw_args = True
+
+
+class Utility(exp.Expression):
+    """A known statement that is only recognised: `this` its upper-case verb, `text` the rest (str).
+
+    LISTEN, NOTIFY, GRANT, LOCK TABLE, LOAD DATA, VACUUM, CREATE ROLE and their kin: what happens
+    (nothing, or a precise refusal) is for the executor to say.
+    """
+
+    arg_types: _Args = {"this": True, "text": False}
+    _hash_raw_args = True
+
+
+def words_of(node: exp.Expr, key: str) -> list[str]:
+    """The list of plain strings in an argument such as `modes`."""
+    value: Any = node.args.get(key) or []
+    return [str(item) for item in value]
+
+
+def constant_text(value: exp.Expr) -> str | None:
+    """The text of a setting's constant value, None if it is not constant.
+
+    Strings lose their quotes, bare words and numbers stay as written.
+    """
+    if isinstance(value, exp.Neg):
+        inner = constant_text(value.this)
+        return None if inner is None else f"-{inner}"
+    if isinstance(value, exp.Boolean):
+        return "on" if value.this else "off"
+    if isinstance(value, (exp.Literal, exp.Var, exp.Identifier)):
+        return str(value.name)
+    return None

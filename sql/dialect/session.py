@@ -1,0 +1,207 @@
+"""Grammar of prepared statements, cursors, USE, KILL, ADMIN, CALL, COMMENT and TQL.
+
+Also of the statements that are only recognised (`nodes.Utility`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.tokens import TokenType
+
+from sql.dialect import nodes
+from sql.dialect.core import Core
+
+_DIRECTIONS = frozenset({"NEXT", "PRIOR", "FIRST", "LAST"})
+_COUNTED = frozenset({"ABSOLUTE", "RELATIVE", "FORWARD", "BACKWARD"})
+# Verbs of two words; everything else about these statements stays text.
+_TWO_WORDS = {
+    "LOCK": ("TABLE", "TABLES", "INSTANCE"),
+    "UNLOCK": ("TABLES", "INSTANCE"),
+    "LOAD": ("DATA", "XML"),
+    "SECURITY": ("LABEL",),
+    "REFRESH": ("MATERIALIZED",),
+    "IMPORT": ("FOREIGN",),
+    "REASSIGN": ("OWNED",),
+    "PREPARE": ("TRANSACTION",),
+}
+
+
+class SessionGrammar(Core):
+    """Prepared statements, cursors and small administrative statements."""
+
+    # --- Prepared statements ----------------------------------------------------------------------
+
+    def prepare_statement(self) -> exp.Expr:
+        if self.at_word("TRANSACTION"):
+            self._advance()
+            return self.expression(nodes.Utility(this="PREPARE TRANSACTION", text=self.take_rest()))
+        name = self.take_name()
+        if self._match(TokenType.FROM):
+            return self.expression(nodes.PrepareStatement(this=name, source=self.take_expression()))
+        types = None
+        if self._match(TokenType.L_PAREN, advance=False):
+            types = self._parse_wrapped_csv(self._parse_types)
+        if not self._match(TokenType.ALIAS):
+            raise self.expected("AS")
+        start = self._curr
+        statement = self.statement_inside()
+        text = self.sql[start.start : self._prev.end + 1]
+        prepare = nodes.PrepareStatement(this=name, types=types, statement=statement, text=text)
+        return self.expression(prepare)
+
+    def execute_statement(self) -> exp.Expr:
+        if self.word("IMMEDIATE"):
+            raise self.expected("the name of a prepared statement")
+        name, values = self.take_name(), None
+        if self._match(TokenType.USING):
+            values = self._parse_csv(self.take_expression)
+        elif self._match(TokenType.L_PAREN, advance=False):
+            values = self._parse_wrapped_csv(self._parse_disjunction)
+        return self.expression(nodes.ExecuteStatement(this=name, expressions=values))
+
+    def deallocate_statement(self) -> exp.Expr:
+        if self._next:
+            self.word("PREPARE")
+        name = None if self.word("ALL") else self.take_name()
+        return self.expression(nodes.Deallocate(this=name))
+
+    # --- Cursors ----------------------------------------------------------------------------------
+
+    def declare_statement(self) -> exp.Expr:
+        cursor = nodes.DeclareCursor(this=self.take_name())
+        while not self.word("CURSOR"):
+            if self.word("BINARY"):
+                cursor.set("binary", True)
+            elif self.word("INSENSITIVE"):
+                cursor.set("insensitive", True)
+            elif self.word("NO", "SCROLL"):
+                cursor.args["scroll"] = False  # `set` drops false values
+            elif self.word("SCROLL"):
+                cursor.set("scroll", True)
+            elif not self.word("ASENSITIVE"):
+                raise self.expected("CURSOR")
+        if self.word("WITH", "HOLD"):
+            cursor.set("hold", True)
+        else:
+            self.word("WITHOUT", "HOLD")
+        if not self._match(TokenType.FOR):
+            raise self.expected("FOR")
+        cursor.set("query", self.query_inside())
+        return self.expression(cursor)
+
+    def fetch_statement(self) -> exp.Expr:
+        return self._fetch(move=False)
+
+    def move_statement(self) -> exp.Expr:
+        return self._fetch(move=True)
+
+    def _fetch(self, move: bool) -> nodes.FetchCursor:
+        direction, count = self._direction()
+        self._match_set((TokenType.FROM, TokenType.IN))
+        fetch = nodes.FetchCursor(
+            this=self.take_name(), direction=direction, count=count, move=move or None
+        )
+        return self.expression(fetch)
+
+    def _direction(self) -> tuple[str, exp.Expr | None]:
+        if not self._next:  # FETCH c
+            return "NEXT", None
+        if self.at_word(*_DIRECTIONS):
+            return self.take_word().upper(), None
+        counted = self.at_word(*_COUNTED)
+        direction = self.take_word().upper() if counted else "FORWARD"
+        count = self._count()
+        if count is None and direction in ("ABSOLUTE", "RELATIVE"):
+            raise self.expected("a number")
+        if count is None and not counted:
+            return "NEXT", None
+        return direction, count
+
+    def _count(self) -> exp.Expr | None:
+        if self.word("ALL"):
+            return exp.var("ALL")
+        if self._match(TokenType.DASH):
+            return exp.Neg(this=self._integer())
+        return self._integer() if self._curr.token_type is TokenType.NUMBER else None
+
+    def _integer(self) -> exp.Expr:
+        if self._curr.token_type is not TokenType.NUMBER or not self._curr.text.isdigit():
+            raise self.expected("a whole number")
+        self._advance()
+        return exp.Literal.number(self._prev.text)
+
+    def close_statement(self) -> exp.Expr:
+        name = None if self.word("ALL") else self.take_name()
+        return self.expression(nodes.CloseCursor(this=name))
+
+    # --- Small ones -------------------------------------------------------------------------------
+
+    def use_statement(self) -> exp.Expr:
+        return self.expression(exp.Use(this=self.take_name()))
+
+    def kill_statement(self) -> exp.Expr:
+        kind = self.take_word().upper() if self.at_word("QUERY", "CONNECTION") else None
+        return self.expression(exp.Kill(this=self.take_expression(), kind=kind and exp.var(kind)))
+
+    def admin_statement(self) -> exp.Expr:
+        start = self._curr
+        call = self._function_call()
+        text = self.sql[start.start : self._prev.end + 1]
+        return self.expression(nodes.Admin(this=call, text=text))
+
+    def call_statement(self) -> exp.Expr:
+        return self.expression(nodes.Call(this=self._function_call()))
+
+    def _function_call(self) -> exp.Expr:
+        name = self.take_name()
+        while self._match(TokenType.DOT):
+            name = self.take_name()
+        if not self._match(TokenType.L_PAREN):
+            raise self.expected("(")
+        closed = self._match(TokenType.R_PAREN, advance=False)
+        arguments = [] if closed else self._parse_csv(self._parse_disjunction)
+        self._match_r_paren()
+        return self.expression(exp.Anonymous(this=name.name, expressions=arguments))
+
+    def comment_statement(self) -> exp.Expr:
+        self.require("ON")
+        materialized = self.word("MATERIALIZED") or None
+        kind = self.take_word().upper()
+        this: exp.Expr = self._parse_column() if kind == "COLUMN" else self.take_table()
+        if kind == "COLUMN" and not isinstance(this, exp.Column):
+            raise self.expected("table.column")
+        self.require("IS")
+        null = self._match(TokenType.NULL)
+        text = exp.Null() if null else self.take_string()
+        return self.expression(
+            exp.Comment(this=this, kind=kind, expression=text, materialized=materialized)
+        )
+
+    def utility_statement(self) -> exp.Expr:
+        verb = self._prev.text.upper()
+        if self.at_word(*_TWO_WORDS.get(verb, ())):
+            verb = f"{verb} {self.take_word().upper()}"
+        return self.expression(nodes.Utility(this=verb, text=self.take_rest()))
+
+    # --- TQL --------------------------------------------------------------------------------------
+
+    def tql_statement(self) -> exp.Expr:
+        """The text was cut out by tql.py before tokenizing; here it is looked up."""
+        region: Any = self.tql_texts.get(self._prev.start)
+        if region is None:
+            raise self.expected("EVAL, EXPLAIN or ANALYZE")
+        return self.expression(region.node())
+
+    def _parse_cte(self) -> exp.CTE | None:
+        """`WITH c AS (TQL EVAL …)` too."""
+        start = self._index
+        alias = self._parse_table_alias(self.ID_VAR_TOKENS)
+        if alias is not None and self._match(TokenType.ALIAS) and self._match(TokenType.L_PAREN):
+            if self.word("TQL"):
+                tql = self.tql_statement()
+                self._match_r_paren()
+                return self.expression(exp.CTE(this=tql, alias=alias))
+        self._retreat(start)
+        return super()._parse_cte()
