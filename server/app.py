@@ -8,19 +8,14 @@ that everything acknowledged is durable. It knows every wire; no wire knows it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import resource
 import signal
-import socket
 import ssl
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
-
-import uvicorn
-from starlette.types import ASGIApp
 
 from engine.api import Regions
 from engine.errors import DbError
@@ -29,6 +24,7 @@ from server.auth.users import UsersFile
 from server.config import Address, ConfigError, Configuration, Settings
 from server.http.app import create_app
 from server.http.context import HttpContext
+from server.http.listener import HttpListener
 from server.metrics import Metrics
 from server.observe import ObservedDatabase
 from server.warm import warm_all
@@ -142,59 +138,6 @@ class Server:
             await asyncio.sleep(DRAIN_POLL_SECONDS)
         if database.running:
             logger.warning("running statements are cancelled", extra={"count": database.running})
-
-
-class HttpListener:
-    """The HTTP application under uvicorn, in our event loop and with our signal handling."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._server = _Uvicorn(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                ws="none",
-                timeout_graceful_shutdown=int(CLOSE_SECONDS_MAX) - 1,
-            )
-        )
-        self._task: asyncio.Task[None] | None = None
-        self.port = 0
-
-    async def start(self, host: str, port: int) -> None:
-        """Listens. Raises: OSError."""
-        family, _, _, _, where = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(where)
-        except OSError:
-            bound.close()
-            raise
-        self.port = bound.getsockname()[1]
-        self._task = asyncio.create_task(self._server.serve(sockets=[bound]))
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0.005)
-        if self._task.done():
-            await self._task
-
-    async def close(self) -> None:
-        """Stops listening; requests that run get a little time."""
-        self._server.should_exit = True
-        if self._task is not None:
-            await self._task
-
-
-class _Uvicorn(uvicorn.Server):
-    """Signals are the whole server's business."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Captures none."""
-        yield
 
 
 def _addresses(settings: Settings) -> list[tuple[str, Address]]:

@@ -61,7 +61,7 @@ def _add(
     command: Command,
     help_text: str,
 ) -> argparse.ArgumentParser:
-    added = commands.add_parser(name, help=help_text, description=help_text)
+    added = commands.add_parser(name, help=help_text, description=help_text, allow_abbrev=False)
     added.set_defaults(command=command)
     return added
 
