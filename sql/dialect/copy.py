@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
@@ -21,7 +21,7 @@ _QUERY_TOKENS = (TokenType.L_PAREN,)
 class CopyGrammar(Core):
     """COPY … FROM and COPY … TO."""
 
-    def copy_statement(self) -> exp.Expr:
+    def _copy_statement(self) -> exp.Expr:
         copy = nodes.CopyStatement()
         options: list[nodes.Option] = []
         if self.word("BINARY"):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 from sqlglot import exp
 from sqlglot.errors import ParseError
 from sqlglot.parser import Parser
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
@@ -24,14 +24,17 @@ _NO_TOKEN = Token(TokenType.SENTINEL, "")
 # How a query starts; any other statement starts with a word of `STATEMENTS`.
 _QUERY_STARTS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "("})
 _WORDLESS = frozenset({TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER})
+_AFTER_LIST = frozenset(
+    {TokenType.R_PAREN, TokenType.FROM, TokenType.ORDER_BY, TokenType.HAVING, TokenType.LIMIT}
+)
 _FILL_END = frozenset({TokenType.COMMA, TokenType.FROM, TokenType.R_PAREN, TokenType.SENTINEL})
 
 
-class SyntaxFailure(ParseError):
+class GrammarError(ParseError):
     """A syntax error at a token, or at the end of the statement without one."""
 
     def __init__(self, description: str, token: Token | None) -> None:
-        super().__init__(description)
+        super().__init__(description, [{"description": description}])
         self.description = description
         self.token = token
 
@@ -57,15 +60,15 @@ class Core(Parser):
     def raise_error(self, message: str, token: Token = _NO_TOKEN) -> None:
         """Raises at the token, or where the parser stands."""
         at = token or self._curr
-        raise SyntaxFailure(message, at if at else None)
+        raise GrammarError(message, at if at else None)
 
-    def expected(self, what: str) -> SyntaxFailure:
+    def expected(self, what: str) -> GrammarError:
         """The error of finding something else than `what` here; to be raised by the caller."""
-        return SyntaxFailure(f"expected {what}", self._curr if self._curr else None)
+        return GrammarError(f"expected {what}", self._curr if self._curr else None)
 
-    def unexpected(self) -> SyntaxFailure:
+    def unexpected(self) -> GrammarError:
         """The error of finding this token at all."""
-        return SyntaxFailure("", self._curr if self._curr else None)
+        return GrammarError("", self._curr if self._curr else None)
 
     def _parse_as_command(self, start: Token) -> exp.Command:
         raise self.unexpected()
@@ -135,7 +138,10 @@ class Core(Parser):
         return self.sql[token.start : token.end + 1]
 
     def take_name(self) -> exp.Identifier:
-        """Takes an identifier, quoted or not."""
+        """Takes an identifier, quoted or not. Where only a name can stand, MySQL's "x" is one."""
+        if self._curr.token_type is TokenType.STRING and self.original(self._curr)[:1] == '"':
+            self._advance()
+            return self._identifier_expression(quoted=True)
         if self._curr.token_type in (TokenType.STRING, TokenType.NUMBER):
             raise self.expected("a name")
         name = self._parse_id_var(any_token=True)
@@ -222,9 +228,7 @@ class Core(Parser):
         while self._match(sep):
             if items and isinstance(items[-1], exp.Expr):
                 self._add_comments(items[-1])
-            if items and self._curr.token_type in (TokenType.R_PAREN, TokenType.FROM):
-                break
-            if not self._curr and items and isinstance(items[-1], exp.Tuple):  # VALUES (1), (2),
+            if items and self._trailing_comma():
                 break
             item = parse_method()
             if item is None:
@@ -232,15 +236,19 @@ class Core(Parser):
             items.append(item)
         return items
 
+    def _trailing_comma(self) -> bool:
+        """True if the comma just taken ends its list."""
+        return not self._curr or self._curr.token_type in _AFTER_LIST
+
     # --- Literals and parameters ------------------------------------------------------------------
 
     def _parse_parameter(self) -> exp.Parameter:
         """`$1` in PostgreSQL and HTTP, `@name` in MySQL."""
         if self.original(self._prev) == "@":
-            node = self.expression(nodes.UserVariable(this=self._user_variable_name()))
-            return node  # type: ignore[return-value] # callers only store it
+            variable: Any = nodes.UserVariable(this=self._user_variable_name())
+            return self.expression(variable)  # type: ignore[no-any-return] # only stored
         if not self._match(TokenType.NUMBER) or not self._prev.text.isdigit():
-            raise SyntaxFailure("expected a parameter number", self._prev)
+            raise GrammarError("expected a parameter number", self._prev)
         number = exp.Literal.number(self._prev.text)
         if not 1 <= int(self._prev.text) <= 65535:
             raise DbError(
@@ -249,6 +257,13 @@ class Core(Parser):
                 position=self._prev.start + 1,
             )
         return self.expression(exp.Parameter(this=number))
+
+    def _parse_user_defined_type(self, identifier: exp.Identifier) -> exp.Expr | None:
+        """A type that only sql/types.py or the catalog may know."""
+        kind: exp.Expr = identifier
+        while self._match(TokenType.DOT):
+            kind = exp.Dot(this=kind, expression=self.take_name())
+        return exp.DataType(this=exp.DType.USERDEFINED, kind=kind)
 
     def _user_variable_name(self) -> str:
         token = self._curr

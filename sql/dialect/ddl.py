@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
 from sql.dialect.core import Core
@@ -31,7 +31,7 @@ class DdlGrammar(Core):
 
     # --- CREATE -----------------------------------------------------------------------------------
 
-    def create_statement(self) -> exp.Expr:
+    def _create_statement(self) -> exp.Expr:
         start = self._index
         replace = self.word("OR", "REPLACE") or None
         temporary = self._temporary()
@@ -57,7 +57,7 @@ class DdlGrammar(Core):
         kind = self.take_word().upper()
         exists = self._parse_exists(not_=True)
         properties: list[exp.Expr] = []
-        name = exp.Table(db=self.take_name())
+        name = exp.Table(db=self._database_name())
         if self.word("AUTHORIZATION"):
             properties.append(nodes.IgnoredProperty(this=f"AUTHORIZATION {self.take_name().name}"))
         if self._match(TokenType.WITH):
@@ -73,6 +73,12 @@ class DdlGrammar(Core):
             )
         )
 
+    def _database_name(self) -> exp.Identifier:
+        """The peer also takes a string."""
+        if self._match(TokenType.STRING):
+            return self._identifier_expression(quoted=True)
+        return self.take_name()
+
     def _create_table(self, replace: bool | None, temporary: bool) -> exp.Create:
         exists = self._parse_exists(not_=True)
         this: exp.Expr = self.take_table()
@@ -80,8 +86,10 @@ class DdlGrammar(Core):
         if self._match(TokenType.L_PAREN, advance=False) and not self._at_query_in_paren():
             this = self._table_elements(this)
         like = self._element_like(this)
-        if like is not None or self._match(TokenType.LIKE):
-            properties.append(like or self._parse_create_like())
+        if like is None and self._match(TokenType.LIKE):
+            properties += filter(None, [self._parse_create_like()])
+        elif like is not None:
+            properties.append(like)
         query = self._table_tail(properties)
         return self.expression(
             exp.Create(
@@ -248,7 +256,7 @@ class DdlGrammar(Core):
 
     # --- DROP -------------------------------------------------------------------------------------
 
-    def drop_statement(self) -> exp.Expr:
+    def _drop_statement(self) -> exp.Expr:
         if self.at_word("PREPARE"):
             self._advance()
             return self.expression(nodes.Deallocate(this=self.take_name()))
@@ -262,7 +270,7 @@ class DdlGrammar(Core):
     def _drop_database(self) -> exp.Drop:
         kind = self.take_word().upper()
         exists = self._parse_exists()
-        names = [exp.Table(db=name) for name in self._parse_csv(self.take_name)]
+        names = [exp.Table(db=name) for name in self._parse_csv(self._database_name)]
         cascade = self.word("CASCADE")
         restrict = not cascade and self.word("RESTRICT")
         return self.expression(
@@ -275,7 +283,7 @@ class DdlGrammar(Core):
             )
         )
 
-    def truncate_statement(self) -> exp.Expr:
+    def _truncate_statement(self) -> exp.Expr:
         self._match(TokenType.TABLE)
         self._match(TokenType.ONLY)
         tables = self._parse_csv(self.take_table)
@@ -287,7 +295,7 @@ class DdlGrammar(Core):
 
     # --- ALTER ------------------------------------------------------------------------------------
 
-    def alter_statement(self) -> exp.Expr:
+    def _alter_statement(self) -> exp.Expr:
         if self.at_word("DATABASE", "SCHEMA"):
             return self._alter_database()
         if not self.at_word("TABLE", "VIEW"):
@@ -297,7 +305,7 @@ class DdlGrammar(Core):
         exists = self._parse_exists()
         self._match(TokenType.ONLY)
         table = self.take_table()
-        actions = self._parse_csv(self._alter_action)
+        actions: list[Any] = self._parse_csv(self._alter_action)
         return self.expression(
             exp.Alter(this=table, kind=kind, exists=exists or None, actions=_flat(actions))
         )
@@ -313,7 +321,7 @@ class DdlGrammar(Core):
             action = self._alter_options()
         return self.expression(exp.Alter(this=name, kind=kind, actions=[action]))
 
-    def _alter_action(self) -> exp.Expr | list[exp.Expr]:
+    def _alter_action(self) -> exp.Expr:
         if self.word("ADD"):
             return self._alter_add()
         if self.word("DROP"):
@@ -372,7 +380,7 @@ class DdlGrammar(Core):
         self.word("COLUMN")
         if self._next.text.upper() not in ("SET", "UNSET", "DROP"):
             return self._full_modify(self._column_definition())
-        modify = nodes.ModifyColumn(this=self.take_name())
+        modify = nodes.ChangeColumn(this=self.take_name())
         verb = self.take_word().upper()
         if verb == "DROP":
             if not self._match(TokenType.DEFAULT):
@@ -390,10 +398,10 @@ class DdlGrammar(Core):
             raise self.expected("DEFAULT or an index")
         return self.expression(modify)
 
-    def _full_modify(self, definition: exp.ColumnDef) -> nodes.ModifyColumn:
+    def _full_modify(self, definition: exp.ColumnDef) -> nodes.ChangeColumn:
         if definition.args.get("kind") is None:
             raise self.expected("a type")
-        return nodes.ModifyColumn(
+        return nodes.ChangeColumn(
             this=definition.this,
             dtype=definition.args["kind"],
             constraints=definition.args.get("constraints") or None,
@@ -432,20 +440,20 @@ class DdlGrammar(Core):
 
     # --- INSERT -----------------------------------------------------------------------------------
 
-    def insert_statement(self) -> exp.Expr:
+    def _insert_statement(self) -> exp.Expr:
         insert = self._parse_insert()
         if not isinstance(insert, exp.Insert) or not insert.this:
             raise self.unexpected()
         return insert
 
-    def replace_statement(self) -> exp.Expr:
+    def _replace_statement(self) -> exp.Expr:
         """REPLACE [INTO]: an INSERT whose rows win over old ones."""
-        insert = self.insert_statement()
+        insert = self._insert_statement()
         insert.set("alternative", "REPLACE")
         return insert
 
 
-def _flat(actions: list[exp.Expr | list[exp.Expr]]) -> list[exp.Expr]:
+def _flat(actions: list[Any]) -> list[exp.Expr]:
     """MySQL's ADD COLUMN (a, b) is two actions."""
     flat: list[exp.Expr] = []
     for action in actions:

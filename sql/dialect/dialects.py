@@ -9,13 +9,15 @@ import importlib.util
 from typing import Any, ClassVar
 
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.generators.mysql import MySQLGenerator
 from sqlglot.generators.postgres import PostgresGenerator
+from sqlglot.parser import binary_range_parser
 from sqlglot.parsers.mysql import MySQLParser
 from sqlglot.parsers.postgres import PostgresParser
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect.copy import CopyGrammar
 from sql.dialect.core import text_literal
@@ -31,41 +33,41 @@ if importlib.util.find_spec("sqlglotc") is not None:
     raise ImportError("Gnomon extends sqlglot and needs it interpreted: uninstall sqlglotc")
 
 _STATEMENTS = {
-    "SHOW": "show_statement",
-    "DESC": "describe_statement",
-    "DESCRIBE": "describe_statement",
-    "EXPLAIN": "explain_statement",
-    "SET": "set_statement",
-    "RESET": "reset_statement",
-    "DISCARD": "discard_statement",
-    "BEGIN": "begin_statement",
-    "START": "start_statement",
-    "COMMIT": "commit_statement",
-    "END": "commit_statement",
-    "ROLLBACK": "rollback_statement",
-    "ABORT": "rollback_statement",
-    "SAVEPOINT": "savepoint_statement",
-    "RELEASE": "release_statement",
-    "COPY": "copy_statement",
-    "PREPARE": "prepare_statement",
-    "EXECUTE": "execute_statement",
-    "DEALLOCATE": "deallocate_statement",
-    "DECLARE": "declare_statement",
-    "FETCH": "fetch_statement",
-    "MOVE": "move_statement",
-    "CLOSE": "close_statement",
-    "USE": "use_statement",
-    "KILL": "kill_statement",
-    "ADMIN": "admin_statement",
-    "CALL": "call_statement",
-    "COMMENT": "comment_statement",
-    "TQL": "tql_statement",
-    "CREATE": "create_statement",
-    "DROP": "drop_statement",
-    "ALTER": "alter_statement",
-    "TRUNCATE": "truncate_statement",
-    "INSERT": "insert_statement",
-    "REPLACE": "replace_statement",
+    "SHOW": "_show_statement",
+    "DESC": "_describe_statement",
+    "DESCRIBE": "_describe_statement",
+    "EXPLAIN": "_explain_statement",
+    "SET": "_set_statement",
+    "RESET": "_reset_statement",
+    "DISCARD": "_discard_statement",
+    "BEGIN": "_begin_statement",
+    "START": "_start_statement",
+    "COMMIT": "_commit_statement",
+    "END": "_commit_statement",
+    "ROLLBACK": "_rollback_statement",
+    "ABORT": "_rollback_statement",
+    "SAVEPOINT": "_savepoint_statement",
+    "RELEASE": "_release_statement",
+    "COPY": "_copy_statement",
+    "PREPARE": "_prepare_statement",
+    "EXECUTE": "_execute_statement",
+    "DEALLOCATE": "_deallocate_statement",
+    "DECLARE": "_declare_statement",
+    "FETCH": "_fetch_statement",
+    "MOVE": "_move_statement",
+    "CLOSE": "_close_statement",
+    "USE": "_use_statement",
+    "KILL": "_kill_statement",
+    "ADMIN": "_admin_statement",
+    "CALL": "_call_statement",
+    "COMMENT": "_comment_statement",
+    "TQL": "_tql_statement",
+    "CREATE": "_create_statement",
+    "DROP": "_drop_statement",
+    "ALTER": "_alter_statement",
+    "TRUNCATE": "_truncate_statement",
+    "INSERT": "_insert_statement",
+    "REPLACE": "_replace_statement",
     "UPDATE": "_parse_update",
     "DELETE": "_parse_delete",
     "MERGE": "_parse_merge",
@@ -77,7 +79,7 @@ _STATEMENTS = {
         *("SIGNAL", "PURGE", "BINLOG", "INSTALL", "UNINSTALL", "SHUTDOWN", "RESTART", "UNDROP"),
         *("ATTACH", "DETACH", "PRAGMA", "CHANGE"),
     ),
-    "utility_statement",
+    "_utility_statement",
 )
 
 # Words that other dialects make keywords or commands and that are plain names to us.
@@ -118,6 +120,19 @@ _PARAMETER = {TokenType.PARAMETER: lambda parser: parser._parse_parameter()}
 _QUESTION_MARK = {TokenType.PLACEHOLDER: lambda parser: parser.question_mark()}
 
 
+def _ranges(base: dict[TokenType, Any], matches: TokenType) -> dict[TokenType, Any]:
+    """`text @@ term` is the peer's matches_term(text, term), `~` a regular expression."""
+
+    def matches_term(parser: Any, this: exp.Expr) -> exp.Expr:
+        term = parser._parse_bitwise()
+        node: exp.Expr = parser.expression(
+            exp.Anonymous(this="matches_term", expressions=[this, term])
+        )
+        return node
+
+    return base | {matches: matches_term, TokenType.TILDE: binary_range_parser(exp.RegexpLike)}
+
+
 class Grammar(
     ShowGrammar,
     SettingsGrammar,
@@ -136,6 +151,7 @@ class GnomonPostgresParser(Grammar, PostgresParser):
     STRING_PARSERS = PostgresParser.STRING_PARSERS | _TEXT_PARSERS
     PRIMARY_PARSERS = PostgresParser.PRIMARY_PARSERS | _TEXT_PARSERS | _SESSION_PARAMETER
     PLACEHOLDER_PARSERS = _PARAMETER
+    RANGE_PARSERS = _ranges(PostgresParser.RANGE_PARSERS, TokenType.DAT)
     CONSTRAINT_PARSERS = _constraints(PostgresParser.CONSTRAINT_PARSERS)
 
 
@@ -156,6 +172,7 @@ class GnomonMySQLParser(Grammar, MySQLParser):
     STRING_PARSERS = MySQLParser.STRING_PARSERS | _TEXT_PARSERS
     PRIMARY_PARSERS = MySQLParser.PRIMARY_PARSERS | _TEXT_PARSERS
     PLACEHOLDER_PARSERS = _PARAMETER | _QUESTION_MARK
+    RANGE_PARSERS = _ranges(MySQLParser.RANGE_PARSERS, TokenType.SESSION_PARAMETER)
     CONSTRAINT_PARSERS = _constraints(MySQLParser.CONSTRAINT_PARSERS)
 
 
@@ -220,10 +237,14 @@ class GnomonMySQL(MySQL):
         TRANSFORMS = MySQLGenerator.TRANSFORMS | EXTENSIONS
 
 
-_DIALECTS = {Wire.POSTGRES: GnomonPostgres, Wire.MYSQL: GnomonMySQL, Wire.HTTP: GnomonHttp}
+_DIALECTS: dict[Wire, type[Dialect]] = {
+    Wire.POSTGRES: GnomonPostgres,
+    Wire.MYSQL: GnomonMySQL,
+    Wire.HTTP: GnomonHttp,
+}
 
 
-def dialect_of(wire: Wire) -> type[GnomonPostgres] | type[GnomonMySQL]:
+def dialect_of(wire: Wire) -> type[Dialect]:
     """The dialect that the clients of a wire speak."""
     return _DIALECTS[wire]
 

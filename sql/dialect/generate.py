@@ -3,6 +3,8 @@
 Each `<node>_sql` method writes what the grammar reads back as an equal tree.
 """
 
+# ruff: noqa: D102  (each method writes the node that it is named after)
+
 from __future__ import annotations
 
 import inspect
@@ -121,7 +123,7 @@ class ExtensionGenerator(Generator):
         rules = self.expressions(node, flat=True)
         return f"PARTITION ON COLUMNS ({columns}) ({rules})"
 
-    def modifycolumn_sql(self, node: nodes.ModifyColumn) -> str:
+    def changecolumn_sql(self, node: nodes.ChangeColumn) -> str:
         verb = "CHANGE" if node.args.get("rename") else "MODIFY"
         constraints = self.expressions(node, key="constraints", sep=" ", flat=True)
         return self._words(
@@ -297,7 +299,8 @@ def _own_nodes() -> dict[type[exp.Expr], Callable[..., str]]:
         exp.Parameter: ExtensionGenerator.parameter_sql,
         exp.LikeProperty: ExtensionGenerator.likeproperty_sql,
     }
-    for _, node in inspect.getmembers(nodes, inspect.isclass):
+    classes: list[tuple[str, Any]] = inspect.getmembers(nodes, inspect.isclass)
+    for _, node in classes:
         if node.__module__ == nodes.__name__:
             found[node] = getattr(ExtensionGenerator, f"{node.key}_sql")
     return found

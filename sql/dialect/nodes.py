@@ -7,11 +7,9 @@ anything else a sub-tree. Every node generates text that parses back to an equal
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlglot import exp
-
-_Args = ClassVar[dict[str, bool]]
 
 
 class RangeAggregate(exp.Expression, exp.Condition):
@@ -20,7 +18,7 @@ class RangeAggregate(exp.Expression, exp.Condition):
     `fill` is NULL, the words PREV or LINEAR as `exp.Var`, or a constant expression.
     """
 
-    arg_types: _Args = {"this": True, "range": True, "fill": False}
+    arg_types = {"this": True, "range": True, "fill": False}
 
 
 class Align(exp.Expression):
@@ -30,7 +28,7 @@ class Align(exp.Expression):
     a string or any constant expression.
     """
 
-    arg_types: _Args = {
+    arg_types = {
         "this": True,
         "to": False,
         "by": False,  # bool
@@ -42,53 +40,53 @@ class Align(exp.Expression):
 class UserVariable(exp.Expression, exp.Condition):
     """MySQL's `@this`; `this` is a str."""
 
-    arg_types: _Args = {"this": True}
+    arg_types = {"this": True}
 
 
 class Option(exp.Expression):
     """One `key = value` of a WITH or COPY option list; `this` is the key as a str, lower case."""
 
-    arg_types: _Args = {"this": True, "expression": False}
+    arg_types = {"this": True, "expression": False}
 
 
 class TimeIndex(exp.Expression, exp.ColumnConstraintKind):
     """`TIME INDEX` on a column, or `TIME INDEX (expressions)` among the table's elements."""
 
-    arg_types: _Args = {"expressions": False}
+    arg_types = {"expressions": False}
 
 
 class ColumnIndex(exp.Expression, exp.ColumnConstraintKind):
     """`INVERTED|SKIPPING|FULLTEXT|VECTOR INDEX [WITH (options)]`; `this` is the first word."""
 
-    arg_types: _Args = {"this": True, "expressions": False}
+    arg_types = {"this": True, "expressions": False}
 
 
 class TableOptions(exp.Property):
     """`WITH (k = v, …)` of CREATE TABLE or CREATE DATABASE: a list of `Option`."""
 
-    arg_types: _Args = {"expressions": True}
+    arg_types = {"expressions": True}
 
 
 class IgnoredProperty(exp.Property):
     """A storage clause without meaning here (`TABLESPACE x`, `AUTO_INCREMENT=5`); this: str."""
 
-    arg_types: _Args = {"this": True}
+    arg_types = {"this": True}
 
 
 class PartitionOnColumns(exp.Property):
     """`PARTITION ON COLUMNS (columns) (expressions)`."""
 
-    arg_types: _Args = {"columns": True, "expressions": False}
+    arg_types = {"columns": True, "expressions": False}
 
 
-class ModifyColumn(exp.Expression):
+class ChangeColumn(exp.Expression):
     """`MODIFY COLUMN this …` with exactly one change.
 
     `dtype` (with `constraints`, MySQL's full definition), `default`, `drop_default` (bool),
     `set_index`/`unset_index` (a `ColumnIndex`).
     """
 
-    arg_types: _Args = {
+    arg_types = {
         "this": True,
         "dtype": False,
         "constraints": False,
@@ -103,7 +101,7 @@ class ModifyColumn(exp.Expression):
 class AlterOptions(exp.Expression):
     """`SET 'k' = 'v', …` or `UNSET 'k', …` (`unset`: bool) of ALTER TABLE and ALTER DATABASE."""
 
-    arg_types: _Args = {"expressions": True, "unset": False}
+    arg_types = {"expressions": True, "unset": False}
 
 
 class ShowStatement(exp.Expression):
@@ -113,7 +111,7 @@ class ShowStatement(exp.Expression):
     synonyms folded (SCHEMAS → DATABASES, FIELDS → COLUMNS, KEYS → INDEX).
     """
 
-    arg_types: _Args = {
+    arg_types = {
         "this": True,
         "full": False,  # bool
         "scope": False,  # str: GLOBAL or SESSION
@@ -128,19 +126,19 @@ class ShowStatement(exp.Expression):
 class ShowSetting(exp.Expression):
     """PostgreSQL's `SHOW name`; `this` is the setting's lower-case name as a str, or `all`."""
 
-    arg_types: _Args = {"this": True}
+    arg_types = {"this": True}
 
 
 class DescribeTable(exp.Expression):
     """`DESCRIBE this [column]`."""
 
-    arg_types: _Args = {"this": True, "column": False}
+    arg_types = {"this": True, "column": False}
 
 
 class Explain(exp.Expression):
     """`EXPLAIN [ANALYZE] [VERBOSE] [FORMAT format] this`; `format` is an upper-case str."""
 
-    arg_types: _Args = {"this": True, "analyze": False, "verbose": False, "format": False}
+    arg_types = {"this": True, "analyze": False, "verbose": False, "format": False}
 
 
 class Assignment(exp.Expression):
@@ -151,7 +149,7 @@ class Assignment(exp.Expression):
     with `collate`), `character set`, `timezone`, `role` and `session_authorization` are names too.
     """
 
-    arg_types: _Args = {
+    arg_types = {
         "this": True,
         "expressions": True,
         "scope": False,
@@ -163,49 +161,49 @@ class Assignment(exp.Expression):
 class SetVariables(exp.Expression):
     """`SET a = 1, b = 2`: a list of `Assignment`."""
 
-    arg_types: _Args = {"expressions": True}
+    arg_types = {"expressions": True}
 
 
 class SetTransaction(exp.Expression):
     """`SET [SESSION CHARACTERISTICS AS] TRANSACTION modes`; `modes` is a list of str."""
 
-    arg_types: _Args = {"modes": True, "session": False}
+    arg_types = {"modes": True, "session": False}
 
 
 class Reset(exp.Expression):
     """`RESET this`; `this` is a lower-case str, or `all`."""
 
-    arg_types: _Args = {"this": True}
+    arg_types = {"this": True}
 
 
 class BeginTransaction(exp.Expression):
     """`BEGIN` and `START TRANSACTION`; `modes` is a list of str such as `ISOLATION LEVEL …`."""
 
-    arg_types: _Args = {"modes": False}
+    arg_types = {"modes": False}
 
 
 class CommitTransaction(exp.Expression):
     """`COMMIT` or `END`, `AND CHAIN` with `chain`."""
 
-    arg_types: _Args = {"chain": False}
+    arg_types = {"chain": False}
 
 
 class RollbackTransaction(exp.Expression):
     """`ROLLBACK` or `ABORT`, `AND CHAIN` with `chain`, `TO savepoint` with an identifier."""
 
-    arg_types: _Args = {"chain": False, "savepoint": False}
+    arg_types = {"chain": False, "savepoint": False}
 
 
 class Savepoint(exp.Expression):
     """`SAVEPOINT this`."""
 
-    arg_types: _Args = {"this": True}
+    arg_types = {"this": True}
 
 
 class ReleaseSavepoint(exp.Expression):
     """`RELEASE [SAVEPOINT] this`."""
 
-    arg_types: _Args = {"this": True}
+    arg_types = {"this": True}
 
 
 class CopyStatement(exp.Expression):
@@ -216,7 +214,7 @@ class CopyStatement(exp.Expression):
     old keyword spellings are turned into the parenthesised ones.
     """
 
-    arg_types: _Args = {
+    arg_types = {
         "this": True,
         "columns": False,
         "into": False,  # bool: FROM endpoint into the table
@@ -235,7 +233,7 @@ class PrepareStatement(exp.Expression):
     `text` is the inner statement as written (str), set with `statement`.
     """
 
-    arg_types: _Args = {
+    arg_types = {
         "this": True,
         "types": False,
         "statement": False,
@@ -247,13 +245,13 @@ class PrepareStatement(exp.Expression):
 class ExecuteStatement(exp.Expression):
     """`EXECUTE this [(expressions)]`, or MySQL's `EXECUTE this [USING @a, …]`."""
 
-    arg_types: _Args = {"this": True, "expressions": False}
+    arg_types = {"this": True, "expressions": False}
 
 
 class Deallocate(exp.Expression):
     """`DEALLOCATE [PREPARE] this`; without `this`: ALL."""
 
-    arg_types: _Args = {"this": False}
+    arg_types = {"this": False}
 
 
 class DeclareCursor(exp.Expression):
@@ -262,7 +260,7 @@ class DeclareCursor(exp.Expression):
     `scroll` is true, false (NO SCROLL) or absent.
     """
 
-    arg_types: _Args = {
+    arg_types = {
         "this": True,
         "query": True,
         "binary": False,
@@ -279,32 +277,32 @@ class FetchCursor(exp.Expression):
     `count` an int literal, or the word ALL as `exp.Var`. A bare count means FORWARD.
     """
 
-    arg_types: _Args = {"this": True, "direction": True, "count": False, "move": False}
+    arg_types = {"this": True, "direction": True, "count": False, "move": False}
 
 
 class CloseCursor(exp.Expression):
     """`CLOSE this`; without `this`: ALL."""
 
-    arg_types: _Args = {"this": False}
+    arg_types = {"this": False}
 
 
 class Discard(exp.Expression):
     """`DISCARD this`; `this` is ALL, PLANS, SEQUENCES or TEMP (str)."""
 
-    arg_types: _Args = {"this": True}
+    arg_types = {"this": True}
 
 
 class Admin(exp.Expression):
     """`ADMIN this`, a function call; `text` is the call as written, the result column's name."""
 
-    arg_types: _Args = {"this": True, "text": False}
+    arg_types = {"this": True, "text": False}
     _hash_raw_args = True
 
 
 class Call(exp.Expression):
     """`CALL this`, a function call."""
 
-    arg_types: _Args = {"this": True}
+    arg_types = {"this": True}
 
 
 class Tql(exp.Expression):
@@ -314,7 +312,7 @@ class Tql(exp.Expression):
     are the bounds as SQL expressions, absent in a bare TQL EXPLAIN.
     """
 
-    arg_types: _Args = {
+    arg_types = {
         "this": True,
         "text": True,
         "expressions": False,
@@ -332,7 +330,7 @@ class Utility(exp.Expression):
     (nothing, or a precise refusal) is for the executor to say.
     """
 
-    arg_types: _Args = {"this": True, "text": False}
+    arg_types = {"this": True, "text": False}
     _hash_raw_args = True
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
-from sql.dialect.core import SyntaxFailure
+from sql.dialect.core import GrammarError
 from sql.dialect.dialects import dialect_of
 from sql.dialect.tql import Region, cut_tql, open_comments
 from sql.session import Wire
@@ -127,7 +127,7 @@ class _Translated:
         raise self._translate(error) from error
 
     def _translate(self, error: Exception) -> DbError:
-        if isinstance(error, SyntaxFailure):
+        if isinstance(error, GrammarError):
             return _syntax_error(self._text, error.token, error.description)
         if isinstance(error, RecursionError):
             return DbError(
@@ -179,7 +179,7 @@ def _bounds(text: str, offset: int, wire: Wire) -> list[exp.Expr]:
             trees = parser._parse(
                 lambda p: exp.Tuple(expressions=p._parse_csv(p._parse_disjunction)), tokens, text
             )
-        except SyntaxFailure as error:
+        except GrammarError as error:
             if error.token is not None:
                 error.token.start += offset
                 error.token.end += offset

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
 from sql.dialect.core import Core
@@ -33,7 +33,7 @@ class SessionGrammar(Core):
 
     # --- Prepared statements ----------------------------------------------------------------------
 
-    def prepare_statement(self) -> exp.Expr:
+    def _prepare_statement(self) -> exp.Expr:
         if self.at_word("TRANSACTION"):
             self._advance()
             return self.expression(nodes.Utility(this="PREPARE TRANSACTION", text=self.take_rest()))
@@ -51,7 +51,7 @@ class SessionGrammar(Core):
         prepare = nodes.PrepareStatement(this=name, types=types, statement=statement, text=text)
         return self.expression(prepare)
 
-    def execute_statement(self) -> exp.Expr:
+    def _execute_statement(self) -> exp.Expr:
         if self.word("IMMEDIATE"):
             raise self.expected("the name of a prepared statement")
         name, values = self.take_name(), None
@@ -61,7 +61,7 @@ class SessionGrammar(Core):
             values = self._parse_wrapped_csv(self._parse_disjunction)
         return self.expression(nodes.ExecuteStatement(this=name, expressions=values))
 
-    def deallocate_statement(self) -> exp.Expr:
+    def _deallocate_statement(self) -> exp.Expr:
         if self._next:
             self.word("PREPARE")
         name = None if self.word("ALL") else self.take_name()
@@ -69,7 +69,7 @@ class SessionGrammar(Core):
 
     # --- Cursors ----------------------------------------------------------------------------------
 
-    def declare_statement(self) -> exp.Expr:
+    def _declare_statement(self) -> exp.Expr:
         cursor = nodes.DeclareCursor(this=self.take_name())
         while not self.word("CURSOR"):
             if self.word("BINARY"):
@@ -91,10 +91,10 @@ class SessionGrammar(Core):
         cursor.set("query", self.query_inside())
         return self.expression(cursor)
 
-    def fetch_statement(self) -> exp.Expr:
+    def _fetch_statement(self) -> exp.Expr:
         return self._fetch(move=False)
 
-    def move_statement(self) -> exp.Expr:
+    def _move_statement(self) -> exp.Expr:
         return self._fetch(move=True)
 
     def _fetch(self, move: bool) -> nodes.FetchCursor:
@@ -132,26 +132,26 @@ class SessionGrammar(Core):
         self._advance()
         return exp.Literal.number(self._prev.text)
 
-    def close_statement(self) -> exp.Expr:
+    def _close_statement(self) -> exp.Expr:
         name = None if self.word("ALL") else self.take_name()
         return self.expression(nodes.CloseCursor(this=name))
 
     # --- Small ones -------------------------------------------------------------------------------
 
-    def use_statement(self) -> exp.Expr:
+    def _use_statement(self) -> exp.Expr:
         return self.expression(exp.Use(this=self.take_name()))
 
-    def kill_statement(self) -> exp.Expr:
+    def _kill_statement(self) -> exp.Expr:
         kind = self.take_word().upper() if self.at_word("QUERY", "CONNECTION") else None
         return self.expression(exp.Kill(this=self.take_expression(), kind=kind and exp.var(kind)))
 
-    def admin_statement(self) -> exp.Expr:
+    def _admin_statement(self) -> exp.Expr:
         start = self._curr
         call = self._function_call()
         text = self.sql[start.start : self._prev.end + 1]
         return self.expression(nodes.Admin(this=call, text=text))
 
-    def call_statement(self) -> exp.Expr:
+    def _call_statement(self) -> exp.Expr:
         return self.expression(nodes.Call(this=self._function_call()))
 
     def _function_call(self) -> exp.Expr:
@@ -165,11 +165,11 @@ class SessionGrammar(Core):
         self._match_r_paren()
         return self.expression(exp.Anonymous(this=name.name, expressions=arguments))
 
-    def comment_statement(self) -> exp.Expr:
+    def _comment_statement(self) -> exp.Expr:
         self.require("ON")
         materialized = self.word("MATERIALIZED") or None
         kind = self.take_word().upper()
-        this: exp.Expr = self._parse_column() if kind == "COLUMN" else self.take_table()
+        this = self._parse_column() if kind == "COLUMN" else self.take_table()
         if kind == "COLUMN" and not isinstance(this, exp.Column):
             raise self.expected("table.column")
         self.require("IS")
@@ -179,7 +179,7 @@ class SessionGrammar(Core):
             exp.Comment(this=this, kind=kind, expression=text, materialized=materialized)
         )
 
-    def utility_statement(self) -> exp.Expr:
+    def _utility_statement(self) -> exp.Expr:
         verb = self._prev.text.upper()
         if self.at_word(*_TWO_WORDS.get(verb, ())):
             verb = f"{verb} {self.take_word().upper()}"
@@ -187,21 +187,22 @@ class SessionGrammar(Core):
 
     # --- TQL --------------------------------------------------------------------------------------
 
-    def tql_statement(self) -> exp.Expr:
+    def _tql_statement(self) -> exp.Expr:
         """The text was cut out by tql.py before tokenizing; here it is looked up."""
         region: Any = self.tql_texts.get(self._prev.start)
         if region is None:
             raise self.expected("EVAL, EXPLAIN or ANALYZE")
-        return self.expression(region.node())
+        node: nodes.Tql = region.node()
+        return self.expression(node)
 
-    def _parse_cte(self) -> exp.CTE | None:
+    def _parse_cte(self) -> Any:
         """`WITH c AS (TQL EVAL …)` too."""
         start = self._index
         alias = self._parse_table_alias(self.ID_VAR_TOKENS)
-        if alias is not None and self._match(TokenType.ALIAS) and self._match(TokenType.L_PAREN):
-            if self.word("TQL"):
-                tql = self.tql_statement()
-                self._match_r_paren()
-                return self.expression(exp.CTE(this=tql, alias=alias))
+        opened = self._match(TokenType.ALIAS) and self._match(TokenType.L_PAREN)
+        if alias is not None and opened and self.word("TQL"):
+            tql = self._tql_statement()
+            self._match_r_paren()
+            return self.expression(exp.CTE(this=tql, alias=alias))
         self._retreat(start)
         return super()._parse_cte()

@@ -6,7 +6,7 @@ All spellings of both wires are taken everywhere; what a name means is the sessi
 from __future__ import annotations
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
 from sql.dialect.core import Core
@@ -33,7 +33,7 @@ class SettingsGrammar(Core):
 
     # --- SET --------------------------------------------------------------------------------------
 
-    def set_statement(self) -> exp.Expr:
+    def _set_statement(self) -> exp.Expr:
         if self.word("SESSION", "CHARACTERISTICS", "AS", "TRANSACTION"):
             modes = self._transaction_modes(required=True)
             return self.expression(nodes.SetTransaction(modes=modes, session=True))
@@ -136,18 +136,18 @@ class SettingsGrammar(Core):
         collated = self._next.text.upper() == "COLLATE"
         if token.token_type is TokenType.IDENTIFIER and alone:
             return self.take_name()
-        if token.text[:1].isidentifier() and (alone or collated):
-            if token.token_type not in (*self.STRING_PARSERS, TokenType.IDENTIFIER):
-                return exp.var(self.take_word())
+        quoted = token.token_type in (*self.STRING_PARSERS, TokenType.IDENTIFIER)
+        if token.text[:1].isidentifier() and (alone or collated) and not quoted:
+            return exp.var(self.take_word())
         return self.take_expression() if not collated else self.take_string()
 
-    def reset_statement(self) -> exp.Expr:
+    def _reset_statement(self) -> exp.Expr:
         for words, name in (*_SPECIAL, (("TRANSACTION", "ISOLATION", "LEVEL"), _ISOLATION)):
             if self.word(*words):
                 return self.expression(nodes.Reset(this=name))
         return self.expression(nodes.Reset(this=self._setting_name()))
 
-    def discard_statement(self) -> exp.Expr:
+    def _discard_statement(self) -> exp.Expr:
         what = self.take_word().upper()
         if what not in _DISCARDABLE:
             self._advance(-1)
@@ -156,12 +156,12 @@ class SettingsGrammar(Core):
 
     # --- Transactions -----------------------------------------------------------------------------
 
-    def begin_statement(self) -> exp.Expr:
+    def _begin_statement(self) -> exp.Expr:
         if not self.word("WORK"):
             self.word("TRANSACTION")
         return self._begin()
 
-    def start_statement(self) -> exp.Expr:
+    def _start_statement(self) -> exp.Expr:
         self.require("TRANSACTION")
         return self._begin()
 
@@ -181,13 +181,13 @@ class SettingsGrammar(Core):
             raise self.expected("a transaction mode")
         return modes
 
-    def commit_statement(self) -> exp.Expr:
+    def _commit_statement(self) -> exp.Expr:
         if self.at_word("PREPARED"):
             return self.expression(nodes.Utility(this="COMMIT PREPARED", text=self.take_rest()))
         self._work()
         return self.expression(nodes.CommitTransaction(chain=self._chain()))
 
-    def rollback_statement(self) -> exp.Expr:
+    def _rollback_statement(self) -> exp.Expr:
         if self.at_word("PREPARED"):
             return self.expression(nodes.Utility(this="ROLLBACK PREPARED", text=self.take_rest()))
         self._work()
@@ -209,10 +209,10 @@ class SettingsGrammar(Core):
             return None
         return None
 
-    def savepoint_statement(self) -> exp.Expr:
+    def _savepoint_statement(self) -> exp.Expr:
         return self.expression(nodes.Savepoint(this=self.take_name()))
 
-    def release_statement(self) -> exp.Expr:
+    def _release_statement(self) -> exp.Expr:
         self.word("SAVEPOINT")
         return self.expression(nodes.ReleaseSavepoint(this=self.take_name()))
 

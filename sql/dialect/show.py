@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
 from sql.dialect.core import Core
@@ -72,7 +72,7 @@ _FORMATS = frozenset({"TEXT", "JSON", "XML", "YAML", "TREE", "TRADITIONAL", "GRA
 class ShowGrammar(Core):
     """SHOW, DESCRIBE, EXPLAIN."""
 
-    def show_statement(self) -> exp.Expr:
+    def _show_statement(self) -> exp.Expr:
         start = self._index
         full = self.word("EXTENDED") | self.word("FULL")
         scope = self.take_word().upper() if self.at_word("GLOBAL", "SESSION") else None
@@ -134,9 +134,9 @@ class ShowGrammar(Core):
             name = f"{name}.{self.take_name().name}"
         return self.expression(nodes.ShowSetting(this=name.lower()))
 
-    def describe_statement(self) -> exp.Expr:
+    def _describe_statement(self) -> exp.Expr:
         if self.at_word("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "REPLACE", "ANALYZE"):
-            return self.explain_statement()
+            return self._explain_statement()
         self._match(TokenType.TABLE)
         return self._describe_table()
 
@@ -147,7 +147,7 @@ class ShowGrammar(Core):
             column = self.take_string() if quoted else self.take_name()
         return self.expression(nodes.DescribeTable(this=table, column=column))
 
-    def explain_statement(self) -> exp.Expr:
+    def _explain_statement(self) -> exp.Expr:
         explain = nodes.Explain()
         if self._match(TokenType.L_PAREN, advance=False) and not self._at_query_paren():
             for option in self._parse_wrapped_csv(self._explain_option):
