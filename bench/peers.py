@@ -90,8 +90,8 @@ def gnomon(directory: Path | None = None, extra: tuple[str, ...] = ()) -> Iterat
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[Server]:
-    """PostgreSQL 15 as Debian ships it. Raises: MissingPeerError."""
+def postgresql(extra: tuple[str, ...] = ()) -> Iterator[Server]:
+    """PostgreSQL 15 as Debian ships it, with `extra` arguments. Raises: MissingPeerError."""
     if not (POSTGRES_BIN / "initdb").exists():
         raise MissingPeerError("PostgreSQL 15 is not here: apt-get install postgresql")
     owner = "postgres" if os.getuid() == 0 else None
@@ -100,7 +100,7 @@ def postgresql() -> Iterator[Server]:
         initdb = [str(POSTGRES_BIN / "initdb"), "-D", str(home / "data"), "-U", "gnomon"]
         _run([*initdb, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"], owner)
         command = [str(POSTGRES_BIN / "postgres"), "-D", str(home / "data"), "-p", str(port)]
-        command += ["-k", str(home), "-h", "127.0.0.1"]
+        command += ["-k", str(home), "-h", "127.0.0.1", *extra]
         process = _launch(command, home / "log", Path("/"), owner)
         server = Server("postgresql", "", process.pid, port, database="postgres")
         with _running(process, lambda: _postgres_version(server), home / "log", signal.SIGINT):

@@ -1,0 +1,53 @@
+"""`make bench`, or by hand: `python -m bench [--quick] [--write] [result_path insert point ...]`.
+
+Prints every figure beside the peer's of the same run; `--write` appends them to bench/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from bench import connections, insert, memory, point, result_path
+from bench.launch import ServerStartError
+from bench.peers import MissingPeerError
+from bench.report import Figure, publish
+
+Run = Callable[[int, int], tuple[list[Figure], list[str]]]
+# Name: what runs it, rows in full, title.
+SUITES: dict[str, tuple[Run, int, str]] = {
+    "result_path": (result_path.run, 1_000_000, "Results to drivers, 1 M rows of 10 columns"),
+    "insert": (insert.run, 500_000, "Durable inserts over two connections"),
+    "point": (point.run, 4_000_000, "Small questions"),
+    "connections": (connections.run, 0, "Many connections"),
+    "memory": (memory.run, 1_000_000, "Memory under large results"),
+}
+QUICK_SHARE = 10
+
+
+def main() -> int:
+    """Runs the suites asked for, or all. Returns: 0, or 2 if a peer is not installed."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("suites", nargs="*", choices=[[], *SUITES], metavar="SUITE")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, one repetition")
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="append to bench/RESULTS.md")
+    options = parser.parse_args()
+    for name in options.suites or SUITES:
+        run, rows, title = SUITES[name]
+        rows, times = (rows // QUICK_SHARE, 1) if options.quick else (rows, options.times)
+        try:
+            figures, versions = run(rows, times)
+        except MissingPeerError as missing:
+            print(f"{name} cannot run: {missing}")
+            return 2
+        except ServerStartError as error:
+            print(f"{name} cannot run: {error}")
+            return 1
+        publish(title, figures, versions, options.write)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
