@@ -1,0 +1,301 @@
+"""Bytes from a PostgreSQL client become messages. No I/O happens here.
+
+connection.py feeds what the socket gave and takes complete messages one by one. A broken frame
+raises DbError PROTOCOL (the connection cannot go on, nobody knows where the next message begins);
+a sound frame with nonsense inside becomes a BadMessage (it can).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.errors import DbError, ErrorKind
+from server.postgres.messages import (
+    BadMessage,
+    Bind,
+    CancelRequest,
+    Close,
+    CopyData,
+    CopyDone,
+    CopyFail,
+    Describe,
+    Execute,
+    Flush,
+    Frontend,
+    FunctionCall,
+    GSSENCRequest,
+    Parse,
+    Password,
+    Query,
+    SSLRequest,
+    Startup,
+    StartupMessage,
+    Sync,
+    Target,
+    Terminate,
+)
+
+_SSL_REQUEST = 80877103
+_GSSENC_REQUEST = 80877104
+_CANCEL_REQUEST = 80877102
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The longest messages a client may send, in bytes; PostgreSQL's own numbers by default."""
+
+    startup: int = 10_000  # MAX_STARTUP_PACKET_LENGTH
+    password: int = 65_535  # PG_MAX_AUTH_TOKEN_LENGTH
+    small: int = 10_000  # PQ_SMALL_MESSAGE_LIMIT: messages without user data
+    large: int = (1 << 30) - 1  # PQ_LARGE_MESSAGE_LIMIT
+
+
+class FrontendReader:
+    """Cuts a client's byte stream into messages.
+
+    I1. Only a complete message leaves; until then its bytes wait in the buffer.
+    I2. A length is checked against the limits before any of its bytes are waited for.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._buffer = bytearray()
+        self._at = 0
+        self._started = False
+        self.authenticated = False  # set by the login; before, only Password is allowed
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Takes what the socket gave."""
+        self._buffer += data
+
+    @property
+    def buffered(self) -> int:
+        """Bytes taken but not yet part of a message that left."""
+        return len(self._buffer) - self._at
+
+    def next_event(self) -> Frontend | None:
+        """The next message, None when more bytes are needed. Raises: DbError PROTOCOL."""
+        event = self._next_message() if self._started else self._next_startup()
+        if event is None or self._at == len(self._buffer):
+            self._compact()
+        return event
+
+    def _compact(self) -> None:
+        if self._at:
+            del self._buffer[: self._at]
+            self._at = 0
+
+    def _next_startup(self) -> Startup | None:
+        if self.buffered < 4:
+            return None
+        (length,) = _INT32.unpack_from(self._buffer, self._at)
+        if not 8 <= length <= self._limits.startup:
+            raise _protocol(f"invalid length of startup packet: {length}")
+        if self.buffered < length:
+            return None
+        body = Body(bytes(self._buffer[self._at + 4 : self._at + length]))
+        self._at += length
+        event = _startup(body)
+        self._started = isinstance(event, StartupMessage)
+        return event
+
+    def _next_message(self) -> Frontend | None:
+        if self.buffered < 1:
+            return None
+        code = self._buffer[self._at]
+        limit = self._limit(code)
+        if self.buffered < 5:
+            return None
+        (length,) = _INT32.unpack_from(self._buffer, self._at + 1)
+        if not 4 <= length <= limit:
+            raise _protocol(f"invalid length {length} of message {chr(code)!r}")
+        if self.buffered < 1 + length:
+            return None
+        with memoryview(self._buffer) as view:
+            body = Body(bytes(view[self._at + 5 : self._at + 1 + length]))
+        self._at += 1 + length
+        return _message(code, body)
+
+    def _limit(self, code: int) -> int:
+        """The longest message of this type. Raises: DbError PROTOCOL when it has no place here."""
+        if not self.authenticated:
+            if code not in b"pX":
+                raise _protocol(f"expected a password response, got message type {_shown(code)}")
+            return self._limits.password
+        if code in _LARGE:
+            return self._limits.large
+        if code in _READERS:
+            return self._limits.small
+        raise _protocol(f"invalid frontend message type {_shown(code)}")
+
+
+class Body:
+    """The inside of one message, read front to back. Every reader raises DbError PROTOCOL."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def string(self) -> str:
+        """A text that ends with a zero byte. Raises: DbError INVALID_ENCODING also."""
+        end = self._data.find(b"\0", self._at)
+        if end < 0:
+            raise _protocol("a string in the message does not end")
+        raw = self._data[self._at : end]
+        self._at = end + 1
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            byte = raw[error.start]
+            raise DbError(
+                ErrorKind.INVALID_ENCODING,
+                f'invalid byte sequence for encoding "UTF8": 0x{byte:02x}',
+            ) from error
+
+    def int16(self) -> int:
+        """An unsigned 16-bit integer."""
+        return int.from_bytes(self.take(2), "big")
+
+    def int32(self) -> int:
+        """A signed 32-bit integer."""
+        return int.from_bytes(self.take(4), "big", signed=True)
+
+    def take(self, count: int) -> bytes:
+        """The next bytes."""
+        end = self._at + count
+        if count < 0 or end > len(self._data):
+            raise _protocol("insufficient data left in message")
+        piece = self._data[self._at : end]
+        self._at = end
+        return piece
+
+    def rest(self) -> bytes:
+        """Everything left."""
+        return self.take(len(self._data) - self._at)
+
+    def int16s(self) -> tuple[int, ...]:
+        """A count and as many 16-bit integers."""
+        count = self.int16()
+        return struct.unpack(f"!{count}H", self.take(2 * count))
+
+    def end(self) -> None:
+        """Nothing may be left."""
+        if self._at != len(self._data):
+            raise _protocol("the message is longer than its contents")
+
+    @property
+    def finished(self) -> bool:
+        """True when nothing is left."""
+        return self._at == len(self._data)
+
+
+_INT32 = struct.Struct("!i")
+
+
+def _startup(body: Body) -> Startup:
+    code = body.int32()
+    if code == _SSL_REQUEST:
+        body.end()
+        return SSLRequest()
+    if code == _GSSENC_REQUEST:
+        body.end()
+        return GSSENCRequest()
+    if code == _CANCEL_REQUEST:
+        process = body.int32()
+        secret = body.rest()
+        if not secret:
+            raise _protocol("a cancel request without a key")
+        return CancelRequest(process, secret)
+    major, minor = (code >> 16) & 0xFFFF, code & 0xFFFF
+    if major != 3:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            f"unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2",
+        )
+    parameters: dict[str, str] = {}
+    try:
+        while (name := body.string()) != "":
+            parameters[name] = body.string()
+        body.end()
+    except DbError as error:
+        raise _protocol(f"invalid startup packet layout: {error.message}") from error
+    return StartupMessage(major, minor, parameters)
+
+
+def _message(code: int, body: Body) -> Frontend:
+    try:
+        event = _READERS[code](body)
+        body.end()
+    except DbError as error:
+        return BadMessage(chr(code), error)
+    return event
+
+
+def _parse(body: Body) -> Parse:
+    name, text = body.string(), body.string()
+    count = body.int16()
+    return Parse(name, text, struct.unpack(f"!{count}I", body.take(4 * count)))
+
+
+def _bind(body: Body) -> Bind:
+    portal, statement = body.string(), body.string()
+    formats = body.int16s()
+    parameters: list[bytes | None] = []
+    for _ in range(body.int16()):
+        length = body.int32()
+        parameters.append(None if length == -1 else body.take(length))
+    return Bind(portal, statement, _checked(formats), tuple(parameters), _checked(body.int16s()))
+
+
+def _checked(formats: tuple[int, ...]) -> tuple[int, ...]:
+    for code in formats:
+        if code > 1:
+            raise _protocol(f"unsupported format code: {code}")
+    return formats
+
+
+def _target(body: Body) -> Target:
+    kind = body.take(1)
+    if kind == b"S":
+        return Target.STATEMENT
+    if kind == b"P":
+        return Target.PORTAL
+    raise _protocol(f"invalid target {kind!r} of DESCRIBE or CLOSE")
+
+
+def _execute(body: Body) -> Execute:
+    return Execute(body.string(), max(0, body.int32()))
+
+
+def _function_call(body: Body) -> FunctionCall:
+    body.rest()
+    return FunctionCall()
+
+
+_READERS: dict[int, Callable[[Body], Frontend]] = {
+    ord("p"): lambda body: Password(body.rest()),
+    ord("Q"): lambda body: Query(body.string()),
+    ord("P"): _parse,
+    ord("B"): _bind,
+    ord("D"): lambda body: Describe(_target(body), body.string()),
+    ord("E"): _execute,
+    ord("C"): lambda body: Close(_target(body), body.string()),
+    ord("S"): lambda _: Sync(),
+    ord("H"): lambda _: Flush(),
+    ord("d"): lambda body: CopyData(body.rest()),
+    ord("c"): lambda _: CopyDone(),
+    ord("f"): lambda body: CopyFail(body.string()),
+    ord("F"): _function_call,
+    ord("X"): lambda _: Terminate(),
+}
+_LARGE = frozenset(b"QPBdFp")
+
+
+def _shown(code: int) -> str:
+    return repr(chr(code)) if 32 < code < 127 else str(code)
+
+
+def _protocol(message: str) -> DbError:
+    return DbError(ErrorKind.PROTOCOL, message)

@@ -1,0 +1,1 @@
+"""PostgreSQL's types on the wire: OIDs, binary results, parameters."""

@@ -1,0 +1,131 @@
+"""Which PostgreSQL type stands for each of ours, by OID, and back.
+
+Called by replies.py (RowDescription), extended.py (ParameterDescription) and parameters.py. OIDs
+are those of PostgreSQL's pg_type.dat; they never change.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine import datatypes as dt
+from engine.datatypes import DataType, TypeId
+
+BOOL, BYTEA, CHAR, NAME = 16, 17, 18, 19
+INT8, INT2, INT4, REGPROC, TEXT, OID = 20, 21, 23, 24, 25, 26
+JSON, FLOAT4, FLOAT8, UNKNOWN, BPCHAR, VARCHAR = 114, 700, 701, 705, 1042, 1043
+DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL = 1082, 1083, 1114, 1184, 1186
+NUMERIC, UUID, JSONB, REGCLASS, REGTYPE = 1700, 2950, 3802, 2205, 2206
+
+
+class Kind(NamedTuple):
+    """A type as RowDescription shows it: length is -1 for variable, modifier -1 for none."""
+
+    oid: int
+    length: int
+    modifier: int = -1
+
+
+ARRAYS = {
+    BOOL: 1000,
+    BYTEA: 1001,
+    CHAR: 1002,
+    NAME: 1003,
+    INT2: 1005,
+    INT4: 1007,
+    TEXT: 1009,
+    BPCHAR: 1014,
+    VARCHAR: 1015,
+    INT8: 1016,
+    FLOAT4: 1021,
+    FLOAT8: 1022,
+    OID: 1028,
+    TIMESTAMP: 1115,
+    DATE: 1182,
+    TIME: 1183,
+    TIMESTAMPTZ: 1185,
+    INTERVAL: 1187,
+    NUMERIC: 1231,
+    UUID: 2951,
+    JSON: 199,
+    JSONB: 3807,
+}
+ELEMENTS = {array: element for element, array in ARRAYS.items()}
+
+_KINDS = {
+    TypeId.NULL: Kind(TEXT, -1),
+    TypeId.BOOLEAN: Kind(BOOL, 1),
+    TypeId.INT8: Kind(INT2, 2),
+    TypeId.INT16: Kind(INT2, 2),
+    TypeId.INT32: Kind(INT4, 4),
+    TypeId.INT64: Kind(INT8, 8),
+    TypeId.UINT8: Kind(INT2, 2),
+    TypeId.UINT16: Kind(INT4, 4),
+    TypeId.UINT32: Kind(INT8, 8),
+    TypeId.UINT64: Kind(NUMERIC, -1),
+    TypeId.FLOAT32: Kind(FLOAT4, 4),
+    TypeId.FLOAT64: Kind(FLOAT8, 8),
+    TypeId.STRING: Kind(VARCHAR, -1),
+    TypeId.BINARY: Kind(BYTEA, -1),
+    TypeId.JSON: Kind(JSON, -1),
+    TypeId.UUID: Kind(UUID, 16),
+    TypeId.DATE: Kind(DATE, 4),
+    TypeId.TIME: Kind(TIME, 8),
+    # The modifier of a timestamp is its number of fraction digits.
+    TypeId.TIMESTAMP_SECOND: Kind(TIMESTAMP, 8, 0),
+    TypeId.TIMESTAMP_MILLISECOND: Kind(TIMESTAMP, 8, 3),
+    TypeId.TIMESTAMP_MICROSECOND: Kind(TIMESTAMP, 8),
+    TypeId.TIMESTAMP_NANOSECOND: Kind(TIMESTAMP, 8),
+    TypeId.TIMESTAMP_TZ: Kind(TIMESTAMPTZ, 8),
+    TypeId.INTERVAL: Kind(INTERVAL, 16),
+    TypeId.STRUCT: Kind(JSON, -1),
+    TypeId.MAP: Kind(JSON, -1),
+}
+
+_TYPES = {
+    BOOL: dt.BOOLEAN,
+    BYTEA: dt.BINARY,
+    CHAR: dt.STRING,
+    NAME: dt.STRING,
+    INT8: dt.INT64,
+    INT2: dt.INT16,
+    INT4: dt.INT32,
+    TEXT: dt.STRING,
+    OID: dt.INT64,
+    REGPROC: dt.INT64,
+    REGCLASS: dt.INT64,
+    REGTYPE: dt.INT64,
+    JSON: dt.JSON,
+    JSONB: dt.JSON,
+    FLOAT4: dt.FLOAT32,
+    FLOAT8: dt.FLOAT64,
+    BPCHAR: dt.STRING,
+    VARCHAR: dt.STRING,
+    DATE: dt.DATE,
+    TIME: dt.TIME,
+    TIMESTAMP: dt.TIMESTAMP_MICROSECOND,
+    TIMESTAMPTZ: dt.TIMESTAMP_TZ,
+    INTERVAL: dt.INTERVAL,
+    NUMERIC: dt.decimal(38, 10),
+    UUID: dt.UUID,
+}
+
+
+def describe(data_type: DataType) -> Kind:
+    """The PostgreSQL type that carries values of ours."""
+    if data_type.id is TypeId.DECIMAL:
+        # numeric(p, s) packs both into the modifier, plus the length of a varlena header.
+        return Kind(NUMERIC, -1, ((data_type.precision << 16) | data_type.scale) + 4)
+    if data_type.id is TypeId.LIST:
+        inner = data_type
+        while inner.element is not None:  # arrays of arrays have the type of their innermost items
+            inner = inner.element
+        return Kind(ARRAYS[describe(inner).oid], -1)
+    return _KINDS[data_type.id]
+
+
+def from_oid(oid: int) -> DataType | None:
+    """Our type for a client's parameter type; None when it is left open or unknown to us."""
+    if oid in ELEMENTS:
+        return dt.list_of(_TYPES[ELEMENTS[oid]])
+    return _TYPES.get(oid)
