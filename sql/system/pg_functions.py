@@ -15,8 +15,8 @@ from sql.system.pg_catalog.lookups import RELATIONS, Kind
 from sql.system.pg_catalog.types import TYPES
 from sql.system.pg_regtypes import TYPE_OIDS, is_text, relation, text_of, to_oid
 
-_Arguments = Sequence[exp.Expression]
-_Maker = Callable[[_Arguments], exp.Expression]
+_Arguments = Sequence[exp.Expr]
+_Maker = Callable[[_Arguments], exp.Expr]
 
 
 def _map(pairs: Sequence[tuple[str, str]]) -> str:
@@ -67,7 +67,7 @@ FUNCTIONS: tuple[str, ...] = (
 
 
 def _constant(sql: str) -> _Maker:
-    made = exp.maybe_parse(sql, dialect="duckdb")
+    made: exp.Expr = exp.maybe_parse(sql, dialect="duckdb")
     return lambda _: made.copy()
 
 
@@ -75,23 +75,23 @@ def _macro(name: str) -> _Maker:
     return lambda arguments: exp.Anonymous(this=name, expressions=list(arguments))
 
 
-def _format_type(arguments: _Arguments) -> exp.Expression:
+def _format_type(arguments: _Arguments) -> exp.Expr:
     padded = arguments if len(arguments) > 1 else [*arguments, exp.null()]
     return exp.Anonymous(this="_pg_format_type", expressions=list(padded))
 
 
-def _definition(arguments: _Arguments) -> exp.Expression:
+def _definition(arguments: _Arguments) -> exp.Expr:
     """pg_get_constraintdef and its kin; pg_get_viewdef also takes the view's name."""
     first = arguments[0]
     return text_of(Kind.DEFINITION, to_oid("regclass", first) if is_name(first) else first)
 
 
-def is_name(node: exp.Expression) -> bool:
+def is_name(node: exp.Expr) -> bool:
     """True if an argument of type regclass was given as a literal name."""
     return node.is_string and is_text(node)
 
 
-def _index_definition(arguments: _Arguments) -> exp.Expression:
+def _index_definition(arguments: _Arguments) -> exp.Expr:
     """The whole definition, or of one column when a place is given."""
     if len(arguments) == 1 or arguments[1].sql() == "0":
         return _definition(arguments)
@@ -101,7 +101,7 @@ def _index_definition(arguments: _Arguments) -> exp.Expression:
     return exp.case().when(whole, _definition(arguments)).else_(column)
 
 
-def _owner(arguments: _Arguments) -> exp.Expression:
+def _owner(arguments: _Arguments) -> exp.Expr:
     """pg_get_userbyid."""
     unknown = exp.Anonymous(
         this="printf", expressions=[exp.Literal.string("unknown (OID=%d)"), arguments[0].copy()]
@@ -109,37 +109,37 @@ def _owner(arguments: _Arguments) -> exp.Expression:
     return exp.Coalesce(this=text_of(Kind.ROLE, arguments[0]), expressions=[unknown])
 
 
-def _comment(arguments: _Arguments) -> exp.Expression:
+def _comment(arguments: _Arguments) -> exp.Expr:
     """obj_description: only relations have comments."""
     if len(arguments) > 1 and arguments[1].is_string and arguments[1].name != "pg_class":
         return exp.cast(exp.null(), "TEXT")
     return text_of(Kind.COMMENT, _oid(arguments[0]))
 
 
-def _column_comment(arguments: _Arguments) -> exp.Expression:
+def _column_comment(arguments: _Arguments) -> exp.Expr:
     return text_of(Kind.COMMENT, _oid(arguments[0]), arguments[1].copy())
 
 
-def _oid(argument: exp.Expression) -> exp.Expression:
+def _oid(argument: exp.Expr) -> exp.Expr:
     return to_oid("regclass", argument) if is_name(argument) else argument
 
 
-def _size(arguments: _Arguments) -> exp.Expression:
+def _size(arguments: _Arguments) -> exp.Expr:
     found = relation("_size", _oid(arguments[0]))
     return exp.Coalesce(this=found, expressions=[exp.Literal.number(0)])
 
 
-def _database_size(_: _Arguments) -> exp.Expression:
+def _database_size(_: _Arguments) -> exp.Expr:
     table = exp.table_(exp.to_identifier(RELATIONS, quoted=True), db="pg_catalog")
     query = exp.select("CAST(coalesce(sum(_size), 0) AS BIGINT)").from_(table)
     return exp.Subquery(this=query)
 
 
-def _visible(arguments: _Arguments) -> exp.Expression:
+def _visible(arguments: _Arguments) -> exp.Expr:
     return relation("_visible", _oid(arguments[0]))
 
 
-def _setting(arguments: _Arguments) -> exp.Expression:
+def _setting(arguments: _Arguments) -> exp.Expr:
     """current_setting of a computed name (the planner answers literal ones)."""
     name = exp.func("lower", arguments[0].copy())
     same = exp.EQ(this=exp.func("lower", exp.column("name", "_settings")), expression=name)
@@ -147,13 +147,13 @@ def _setting(arguments: _Arguments) -> exp.Expression:
     return exp.Subquery(this=query.where(same))
 
 
-def _upper(arguments: _Arguments) -> exp.Expression:
+def _upper(arguments: _Arguments) -> exp.Expr:
     """array_upper: the length, NULL for an empty array."""
     length = exp.Anonymous(this="len", expressions=[arguments[0].copy()])
     return exp.Nullif(this=length, expression=exp.Literal.number(0))
 
 
-def _remove(arguments: _Arguments) -> exp.Expression:
+def _remove(arguments: _Arguments) -> exp.Expr:
     """array_remove."""
     element = exp.to_identifier("_e")
     differs = exp.NullSafeNEQ(this=exp.column("_e"), expression=arguments[1].copy())
@@ -161,7 +161,7 @@ def _remove(arguments: _Arguments) -> exp.Expression:
     return exp.Anonymous(this="list_filter", expressions=[arguments[0].copy(), keep])
 
 
-def current_schemas(arguments: _Arguments) -> exp.Expression:
+def current_schemas(arguments: _Arguments) -> exp.Expr:
     """The current schema, after pg_catalog if implicit ones are asked for."""
     implicit = bool(arguments) and isinstance(arguments[0], exp.Boolean) and arguments[0].this
     system = [exp.Literal.string("pg_catalog")] if implicit else []
@@ -171,14 +171,20 @@ def current_schemas(arguments: _Arguments) -> exp.Expression:
 _TRUE, _FALSE = _constant("TRUE"), _constant("FALSE")
 _NULL = _constant("CAST(NULL AS VARCHAR)")
 _ZERO = _constant("CAST(0 AS BIGINT)")
-_VISIBLE = ("type", "function", "operator", "opclass", "opfamily", "collation", "conversion")
-_VISIBLE += ("ts_config", "ts_dict", "ts_parser", "ts_template", "statistics_obj")
-_PRIVILEGES = ("table", "schema", "database", "column", "any_column", "sequence", "function")
-_PRIVILEGES += ("language", "server", "tablespace", "type", "foreign_data_wrapper", "parameter")
-_UNKNOWN = ("triggerdef", "functiondef", "function_result", "function_arguments", "partkeydef")
-_UNKNOWN += ("function_identity_arguments", "function_sqlbody", "statisticsobjdef", "ruledef")
-_UNKNOWN += ("statisticsobjdef_columns", "partition_constraintdef", "serial_sequence")
-_UNKNOWN += ("function_arg_default",)
+_VISIBLE = (
+    *("type", "function", "operator", "opclass", "opfamily", "collation", "conversion"),
+    *("ts_config", "ts_dict", "ts_parser", "ts_template", "statistics_obj"),
+)
+_PRIVILEGES = (
+    *("table", "schema", "database", "column", "any_column", "sequence", "function"),
+    *("language", "server", "tablespace", "type", "foreign_data_wrapper", "parameter"),
+)
+_UNKNOWN = (
+    *("triggerdef", "functiondef", "function_result", "function_arguments", "partkeydef"),
+    *("function_identity_arguments", "function_sqlbody", "statisticsobjdef", "ruledef"),
+    *("statisticsobjdef_columns", "partition_constraintdef", "serial_sequence"),
+    "function_arg_default",
+)
 
 MAKERS: dict[str, _Maker] = {
     "format_type": _format_type,
@@ -227,4 +233,6 @@ MAKERS: dict[str, _Maker] = {
     "array_upper": _upper,
     "array_lower": _constant("1"),
     "array_remove": _remove,
+    "json_build_object": _macro("json_object"),
+    "jsonb_build_object": _macro("json_object"),
 }

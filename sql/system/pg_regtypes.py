@@ -43,7 +43,7 @@ TYPE_OIDS = {
 }
 
 
-def text_of(kind: Kind, oid: exp.Expression, sub: exp.Expression | None = None) -> exp.Expression:
+def text_of(kind: Kind, oid: exp.Expr, sub: exp.Expr | None = None) -> exp.Expr:
     """A subquery: what is said of an object; NULL if nothing."""
     return exp.Subquery(
         this=exp.select("_text")
@@ -56,7 +56,7 @@ def text_of(kind: Kind, oid: exp.Expression, sub: exp.Expression | None = None) 
     )
 
 
-def relation(column: str, oid: exp.Expression) -> exp.Expression:
+def relation(column: str, oid: exp.Expr) -> exp.Expr:
     """A subquery: a column of the relations helper, for one OID."""
     same = exp.EQ(this=exp.column("_oid"), expression=_number(oid))
     return exp.Subquery(this=exp.select(column).from_(_helper(RELATIONS)).where(same))
@@ -70,14 +70,14 @@ def _helper(name: str) -> exp.Table:
     )
 
 
-def _number(oid: exp.Expression) -> exp.Expression:
+def _number(oid: exp.Expr) -> exp.Expr:
     """An OID argument: literals may come as strings, parameters as anything."""
     if oid.is_string or isinstance(oid, exp.Parameter | exp.Placeholder):
         return exp.cast(oid.copy(), exp.DType.BIGINT)
     return oid.copy()
 
 
-def is_text(node: exp.Expression) -> bool:
+def is_text(node: exp.Expr) -> bool:
     """True if an argument is a name, not a number: what decides regclass's direction."""
     if isinstance(node, exp.Paren):
         return is_text(node.this)
@@ -93,7 +93,7 @@ def is_text(node: exp.Expression) -> bool:
     )
 
 
-def to_oid(kind: str, value: exp.Expression, *, strict: bool = True) -> exp.Expression:
+def to_oid(kind: str, value: exp.Expr, *, strict: bool = True) -> exp.Expr:
     """`value::regclass` and the like as a number.
 
     `strict`: a name that nothing has is an error (a cast), else NULL (the to_reg… functions).
@@ -112,8 +112,10 @@ def to_oid(kind: str, value: exp.Expression, *, strict: bool = True) -> exp.Expr
     return exp.Literal.number(0)
 
 
-def to_text(kind: str, value: exp.Expression) -> exp.Expression:
+def to_text(kind: str, value: exp.Expr) -> exp.Expr:
     """`value::regclass` and the like as PostgreSQL prints it."""
+    if kind == "regclass" and value.is_string and is_text(value):
+        return _relation_named(value, "max(_shown)", exp.DType.TEXT)
     oid = to_oid(kind, value)
     if kind == "regtype":
         return exp.Anonymous(this="_pg_format_type", expressions=[oid, exp.null()])
@@ -130,7 +132,7 @@ def to_text(kind: str, value: exp.Expression) -> exp.Expression:
     return exp.Coalesce(this=found, expressions=[number])
 
 
-def _named_oid(kind: Kind, value: exp.Expression) -> exp.Expression:
+def _named_oid(kind: Kind, value: exp.Expr) -> exp.Expr:
     if kind is Kind.FUNCTION and value.is_string:
         name = value.name.split("(")[0].rpartition(".")[2]
         return exp.Literal.number(IO_FUNCTIONS.get(name, 0))
@@ -144,7 +146,7 @@ def _named_oid(kind: Kind, value: exp.Expression) -> exp.Expression:
 # --- Types ----------------------------------------------------------------------------------------
 
 
-def _type_oid(value: exp.Expression, strict: bool) -> exp.Expression:
+def _type_oid(value: exp.Expr, strict: bool) -> exp.Expr:
     if not value.is_string:
         return exp.Anonymous(this="_pg_to_regtype", expressions=[value.copy()])
     oid = type_oid(value.name)
@@ -169,26 +171,32 @@ def type_oid(name: str) -> int | None:
 # --- Relations ------------------------------------------------------------------------------------
 
 
-def _relation_oid(value: exp.Expression, strict: bool) -> exp.Expression:
+def _relation_oid(value: exp.Expr, strict: bool) -> exp.Expr:
     if not value.is_string:
         return _relation_of_text(value)
     parts = identifier_parts(value.name)
     if parts[-1] in SHAPES and parts[:-1] in ([], ["pg_catalog"]):
         return exp.Literal.number(SHAPES[parts[-1]].oid)
-    shown = ".".join(quote(part) for part in parts[-2:])
-    query = exp.select("min(_oid)").from_(_helper(RELATIONS))
+    return _relation_named(value, "min(_oid)", exp.DType.BIGINT if strict else None)
+
+
+def _relation_named(value: exp.Expr, wanted: str, strict: exp.DType | None) -> exp.Expr:
+    """What is wanted of the relation of a literal name; `strict` is its type, None: may be NULL."""
+    parts = identifier_parts(value.name)
+    shown = exp.Literal.string(".".join(quote(part) for part in parts[-2:]))
+    query = exp.select(wanted).from_(_helper(RELATIONS))
     if len(parts) == 1:
         query = query.where(exp.column("_visible"))
     column = exp.column("_bare" if len(parts) == 1 else "_qualified")
-    found = exp.Subquery(this=query.where(column.eq(exp.Literal.string(shown))))
-    if not strict:
+    found = exp.Subquery(this=query.where(exp.EQ(this=column, expression=shown)))
+    if strict is None:
         return found
     message = exp.Literal.string(f'relation "{value.name}" does not exist')
-    error = exp.cast(exp.Anonymous(this="error", expressions=[message]), exp.DType.BIGINT)
+    error = exp.cast(exp.Anonymous(this="error", expressions=[message]), strict)
     return exp.Coalesce(this=found, expressions=[error])
 
 
-def _relation_of_text(value: exp.Expression) -> exp.Expression:
+def _relation_of_text(value: exp.Expr) -> exp.Expr:
     """The OID of a relation whose name is computed; a number as text is taken as the OID."""
     text = exp.cast(value.copy(), "TEXT")
     bare = exp.and_(exp.column("_visible"), exp.column("_bare").eq(text))

@@ -24,7 +24,7 @@ from sql.system.pg_regtypes import REG_TYPES, to_oid, to_text
 _SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 
 
-def rewrite_pg(tree: exp.Expression) -> exp.Expression:
+def rewrite_pg(tree: exp.Expr) -> exp.Expr:
     """Rewrites in place and returns the tree, or what replaces it.
 
     Requires: output columns are named already, where their names matter. Raises: DbError
@@ -50,33 +50,35 @@ def rewrite_pg(tree: exp.Expression) -> exp.Expression:
 class _Rewriter:
     """What the handlers know of the whole statement."""
 
-    def __init__(self, tree: exp.Expression) -> None:
+    def __init__(self, tree: exp.Expr) -> None:
         self.shown = {id(node) for select in _outermost(tree) for node in select.expressions}
         names = {t.alias_or_name: t.name.lower() for t in tree.find_all(exp.Table)}
         self.catalogs = {alias: name for alias, name in names.items() if name in SHAPES}
 
     # --- Names with a schema ----------------------------------------------------------------------
 
-    def dot(self, node: exp.Expression) -> exp.Expression:
+    def dot(self, node: exp.Expr) -> exp.Expr:
         """`pg_catalog.f(x)` is `f(x)`."""
         schema, inner = node.this, node.expression
         is_schema = isinstance(schema, exp.Identifier) and schema.name.lower() in _SCHEMAS
-        return inner if is_schema and isinstance(inner, exp.Expression) else node
+        return inner if is_schema and isinstance(inner, exp.Expr) else node
 
-    def operator(self, node: exp.Expression) -> exp.Expression:
+    def operator(self, node: exp.Expr) -> exp.Expr:
         """`a OPERATOR(pg_catalog.~) b` is `a ~ b`."""
         symbol = str(node.args["operator"]).rpartition(".")[2]
         make = _OPERATORS.get(symbol)
         return make(node.this, node.expression) if make is not None else node
 
-    def collate(self, node: exp.Expression) -> exp.Expression:
+    def collate(self, node: exp.Expr) -> exp.Expr:
         """Only one order of strings exists: by bytes."""
-        return node.this
+        inner: exp.Expr = node.this
+        return inner
 
     # --- Casts ------------------------------------------------------------------------------------
 
-    def cast(self, node: exp.Expression) -> exp.Expression:
+    def cast(self, node: exp.Expr) -> exp.Expr:
         """Casts to and from the reg* types, and types with PostgreSQL's own names."""
+        assert isinstance(node, exp.Cast)
         name, depth = _type_name(node.args["to"])
         if name in REG_TYPES and not depth:
             return self._reg_cast(name, node)
@@ -88,7 +90,7 @@ class _Rewriter:
             return to_text("regproc", inner)
         return node
 
-    def _reg_cast(self, kind: str, node: exp.Expression) -> exp.Expression:
+    def _reg_cast(self, kind: str, node: exp.Expr) -> exp.Expr:
         value = node.this
         if isinstance(node, exp.TryCast):
             return to_oid(kind, value, strict=False)
@@ -96,7 +98,7 @@ class _Rewriter:
             return to_text(kind, value)
         return to_oid(kind, value)
 
-    def _is_shown(self, node: exp.Expression) -> bool:
+    def _is_shown(self, node: exp.Expr) -> bool:
         """True for an output column of the statement (or one under an alias or parentheses)."""
         while isinstance(node.parent, exp.Alias | exp.Paren):
             node = node.parent
@@ -107,7 +109,7 @@ class _Rewriter:
     def _is_regproc(self, node: exp.Column) -> bool:
         return bool(self.catalogs) and node.name.lower() in REGPROC_COLUMNS
 
-    def column(self, node: exp.Expression) -> exp.Expression:
+    def column(self, node: exp.Expr) -> exp.Expr:
         """`tableoid`, and function OIDs in the output, which PostgreSQL shows as names."""
         assert isinstance(node, exp.Column)
         name = node.name.lower()
@@ -119,7 +121,7 @@ class _Rewriter:
             return exp.alias_(shown, node.name, quoted=True) if bare else shown
         return node
 
-    def _table_oid(self, node: exp.Column) -> exp.Expression:
+    def _table_oid(self, node: exp.Column) -> exp.Expr:
         owner = node.table if node.table else next(iter(self.catalogs))
         if owner not in self.catalogs:  # of a derived table that selects it
             return node
@@ -127,18 +129,18 @@ class _Rewriter:
         bare = id(node) in self.shown or isinstance(node.parent, exp.Select)
         return exp.alias_(number, node.name, quoted=True) if bare else number
 
-    def bracket(self, node: exp.Expression) -> exp.Expression:
+    def bracket(self, node: exp.Expr) -> exp.Expr:
         """int2vector and oidvector count from 0, DuckDB's lists from 1."""
         inner = node.this
         if isinstance(inner, exp.Column) and self._is_zero_based(inner):
             node.set("expressions", [_next(place) for place in node.expressions])
         return node
 
-    def _is_zero_based(self, node: exp.Expression) -> bool:
+    def _is_zero_based(self, node: exp.Expr) -> bool:
         column = isinstance(node, exp.Column) and node.name.lower() in ZERO_BASED_COLUMNS
         return column and bool(self.catalogs)
 
-    def comparison(self, node: exp.Expression) -> exp.Expression:
+    def comparison(self, node: exp.Expr) -> exp.Expr:
         """`polroles = '{0}'`: array literals are written otherwise here."""
         for column, other in ((node.this, node.expression), (node.expression, node.this)):
             if not isinstance(column, exp.Column) or column.name.lower() not in ARRAY_COLUMNS:
@@ -148,21 +150,42 @@ class _Rewriter:
                 other.replace(exp.Array(expressions=[exp.Literal.string(item) for item in items]))
         return node
 
+    def coalesce(self, node: exp.Expr) -> exp.Expr:
+        """`coalesce(array_agg(…), '{}')`: the empty array."""
+        for other in node.expressions:
+            if other.is_string and other.name == "{}" and self.catalogs:
+                other.replace(exp.Array(expressions=[]))
+        return node
+
+    def select(self, node: exp.Expr) -> exp.Expr:
+        """GROUP BY a name that is an output's and also a table's means the output."""
+        group = node.args.get("group")
+        if group is None:
+            return node
+        sources = [node.args.get("from_"), *node.args.get("joins", ())]
+        tables = {source.this.alias_or_name for source in sources if source is not None}
+        outputs = [projection.alias for projection in node.expressions]
+        for key in list(group.expressions):
+            unqualified = isinstance(key, exp.Column) and not key.table
+            if unqualified and key.name in tables and key.name in outputs:
+                key.replace(exp.Literal.number(outputs.index(key.name) + 1))
+        return node
+
     # --- Functions --------------------------------------------------------------------------------
 
-    def call(self, node: exp.Expression) -> exp.Expression:
+    def call(self, node: exp.Expr) -> exp.Expr:
         """Catalog functions by name."""
         name = node.name.lower()
         if name == "generate_subscripts":
             return self._subscripts(node)
         if name == "_pg_expandarray":
-            return exp.Unnest(expressions=[node]) if not _inside_unnest(node) else node
+            return node if _inside_unnest(node) else exp.Unnest(expressions=[node.copy()])
         make = MAKERS.get(name)
         if make is None or (name == "current_setting" and node.expressions[0].is_string):
             return node
         return make(node.expressions)
 
-    def _subscripts(self, node: exp.Expression) -> exp.Expression:
+    def _subscripts(self, node: exp.Expr) -> exp.Expr:
         array = node.expressions[0]
         first = 0 if self._is_zero_based(array) else 1
         length = exp.Anonymous(this="len", expressions=[array.copy()])
@@ -170,11 +193,11 @@ class _Rewriter:
         places = exp.Anonymous(this="range", expressions=[exp.Literal.number(first), end])
         return exp.Unnest(expressions=[places])
 
-    def schemas(self, node: exp.Expression) -> exp.Expression:
+    def schemas(self, node: exp.Expr) -> exp.Expr:
         """current_schemas(…)."""
         return current_schemas([node.this] if node.this is not None else [])
 
-    def table(self, node: exp.Expression) -> exp.Expression:
+    def table(self, node: exp.Expr) -> exp.Expr:
         """`FROM pg_catalog.unnest(a) x`: the alias names the column too."""
         call = node.this
         if not isinstance(call, exp.Func):
@@ -188,7 +211,7 @@ class _Rewriter:
         return node
 
 
-def _outermost(tree: exp.Expression | None) -> Iterator[exp.Select]:
+def _outermost(tree: exp.Expr | None) -> Iterator[exp.Select]:
     """The SELECTs whose columns the client sees."""
     if isinstance(tree, exp.Select):
         yield tree
@@ -199,16 +222,16 @@ def _outermost(tree: exp.Expression | None) -> Iterator[exp.Select]:
         yield from _outermost(tree.this)
 
 
-def _next(place: exp.Expression) -> exp.Expression:
+def _next(place: exp.Expr) -> exp.Expr:
     """A subscript plus one (the parser has taken one off literal ones already)."""
     return exp.Add(this=exp.paren(place.copy()), expression=exp.Literal.number(1))
 
 
-def _inside_unnest(node: exp.Expression) -> bool:
+def _inside_unnest(node: exp.Expr) -> bool:
     return isinstance(node.parent, exp.Unnest | exp.Explode | exp.Table | exp.Lateral)
 
 
-def _wants_text(node: exp.Expression) -> bool:
+def _wants_text(node: exp.Expr) -> bool:
     """True if what is around a reg* value makes it text."""
     parent = node.parent
     while isinstance(parent, exp.Paren):
@@ -253,7 +276,7 @@ _PG_TYPES = {
 }
 
 
-def _type_name(node: exp.Expression) -> tuple[str, int]:
+def _type_name(node: exp.Expr) -> tuple[str, int]:
     """The name of a type that sqlglot does not know or knows as an OID's, and its dimensions."""
     if isinstance(node, exp.ObjectIdentifier):
         return str(node.this.value if hasattr(node.this, "value") else node.this).lower(), 0
@@ -267,9 +290,7 @@ def _type_name(node: exp.Expression) -> tuple[str, int]:
     kind = node.args.get("kind")
     if node.this is not exp.DType.USERDEFINED or kind is None:
         return "", 0
-    schema, _, name = (kind.sql() if isinstance(kind, exp.Expression) else str(kind)).rpartition(
-        "."
-    )
+    schema, _, name = (kind.sql() if isinstance(kind, exp.Expr) else str(kind)).rpartition(".")
     return ("" if schema not in ("", "pg_catalog") else name.strip('"').lower()), 0
 
 
@@ -280,7 +301,7 @@ def _is_text_type(node: exp.Cast) -> bool:
 
 # --- Operators ------------------------------------------------------------------------------------
 
-_Binary = Callable[[exp.Expression, exp.Expression], exp.Expression]
+_Binary = Callable[[exp.Expr, exp.Expr], exp.Expr]
 
 
 def _binary(kind: type[exp.Binary]) -> _Binary:
@@ -311,7 +332,7 @@ _OPERATORS: dict[str, _Binary] = {
     "||": _binary(exp.DPipe),
 }
 
-_HANDLERS: dict[type[exp.Expression], Callable[[_Rewriter, exp.Expression], exp.Expression]] = {
+_HANDLERS: dict[type[exp.Expr], Callable[[_Rewriter, exp.Expr], exp.Expr]] = {
     exp.Dot: _Rewriter.dot,
     exp.Operator: _Rewriter.operator,
     exp.Collate: _Rewriter.collate,
@@ -322,6 +343,8 @@ _HANDLERS: dict[type[exp.Expression], Callable[[_Rewriter, exp.Expression], exp.
     exp.EQ: _Rewriter.comparison,
     exp.NEQ: _Rewriter.comparison,
     exp.Anonymous: _Rewriter.call,
+    exp.Coalesce: _Rewriter.coalesce,
     exp.CurrentSchemas: _Rewriter.schemas,
+    exp.Select: _Rewriter.select,
     exp.Table: _Rewriter.table,
 }

@@ -179,17 +179,19 @@ class PgType:
 def _base(line: str) -> PgType:
     name, oid, array, length, kind, value, layout, read = line.split()
     return PgType(
-        name,
-        int(oid),
-        int(array),
-        int(length),
-        *kind,
-        value[0] == "v",
-        value.endswith("!"),
-        *layout,
-        read.removesuffix("in"),
-        _ELEMENTS.get(name, 0),
-        _SPELLED.get(name, name),
+        name=name,
+        oid=int(oid),
+        array=int(array),
+        length=int(length),
+        type=kind[0],
+        category=kind[1],
+        by_value=value[0] == "v",
+        preferred=value.endswith("!"),
+        align=layout[0],
+        storage=layout[1],
+        stem=read.removesuffix("in"),
+        element=_ELEMENTS.get(name, 0),
+        spelled=_SPELLED.get(name, name),
     )
 
 
