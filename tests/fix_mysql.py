@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 import pytest
+import uvloop
 
 from engine.datatypes import STRING, DataType
 from engine.errors import DbError, ErrorKind
@@ -223,7 +224,7 @@ class MysqlDoor:
     def __init__(self, users: Users | None = None, options: MysqlOptions | None = None) -> None:
         self.database = FakeDatabase()
         self._workers = Workers(4)
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self.listener = MysqlListener(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
+from typing import cast
 
 _READ_BYTES = 64 << 10  # one read from the socket, at most
 _UNREAD_BYTES_MAX = 1 << 20  # received ahead of what was asked for, before reading pauses
@@ -112,9 +113,9 @@ class Channel(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_WRITE_BYTES_MAX)
+        # A cast, because uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_BYTES_MAX)
         self._on_made(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
