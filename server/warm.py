@@ -13,7 +13,15 @@ logger = logging.getLogger(__name__)
 
 # Every module with kernels on a hot path. Each has a function `warm() -> None` that compiles all
 # of them (or loads them from the cache).
-KERNEL_MODULES: tuple[str, ...] = ()
+KERNEL_MODULES: tuple[str, ...] = (
+    "server.encode.assemble",
+    "server.encode.text",
+    "server.mysql.rows",
+    "server.postgres.types.results",
+    "sql.decode.copy",
+    "sql.decode.text",
+    "sql.decode.values",
+)
 
 
 def warm_all() -> float:
