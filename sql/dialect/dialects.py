@@ -154,6 +154,15 @@ class GnomonPostgresParser(Grammar, PostgresParser):
     RANGE_PARSERS = _ranges(PostgresParser.RANGE_PARSERS, TokenType.DAT)
     CONSTRAINT_PARSERS = _constraints(PostgresParser.CONSTRAINT_PARSERS)
 
+    def _parse_types(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+        """Adds arrays of object identifiers (`oid[]`, `regclass[]`) to the known types."""
+        found = super()._parse_types(*args, **kwargs)
+        if isinstance(found, exp.ObjectIdentifier) and self._match_pair(
+            TokenType.L_BRACKET, TokenType.R_BRACKET
+        ):
+            found = exp.DataType(this=exp.DType.ARRAY, expressions=[found], nested=True)
+        return found
+
 
 class GnomonHttpParser(GnomonPostgresParser):
     """PostgreSQL's grammar with `?` parameters."""
