@@ -58,6 +58,11 @@ class Cells:
         """True if a cell is NULL."""
         return bool(self.seen & (1 << NULL))
 
+    @property
+    def has_values(self) -> bool:
+        """True if a cell is not NULL."""
+        return bool(self.seen & ~(1 << NULL))
+
     def has(self, *kinds: int) -> bool:
         """True if a cell is of one of these kinds."""
         return any(self.seen & (1 << kind) for kind in kinds)

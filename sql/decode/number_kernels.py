@@ -227,7 +227,7 @@ def parse_floats(
 
 
 @part
-def _times_ten(low: int, high: int, digit: int) -> tuple[int, int]:
+def times_ten(low: int, high: int, digit: int) -> tuple[int, int]:
     """A 128-bit number times ten plus a digit."""
     part0 = (low & _LOW32) * _TEN + np.uint64(digit)
     part1 = (low >> _SHIFT32) * _TEN + (part0 >> _SHIFT32)
@@ -275,13 +275,13 @@ def _unscaled(data: Bytes, i: int, end: int, keep: int) -> tuple[int, int, int]:
             carry = digit >= 5
         if index >= keep:
             break
-        low, high = _times_ten(low, high, digit)
+        low, high = times_ten(low, high, digit)
         significant += significant > 0 or digit > 0
         if significant > 38:
             return low, high, significant
         index += 1
     while index < keep and significant > 0 and significant <= 38:
-        low, high = _times_ten(low, high, 0)
+        low, high = times_ten(low, high, 0)
         significant += 1
         index += 1
     if carry:

@@ -72,10 +72,15 @@ def _invalid(cells: Cells, row: int, name: str) -> DbError:
 
 
 def _json(cells: Cells, type_: DataType, timezone: str) -> Any:
+    check_json(cells)
+    return strings(cells)
+
+
+def check_json(cells: Cells) -> None:
+    """Raises: DbError INVALID_TEXT for the first cell that is not JSON."""
     row = text_kernels.check_json(*cells.slices)
     if row >= 0:
         raise _invalid(cells, row, "json")
-    return strings(cells)
 
 
 def _uuids(cells: Cells, type_: DataType, timezone: str) -> Any:

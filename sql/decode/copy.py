@@ -1,0 +1,433 @@
+"""COPY … FROM STDIN: a stream of bytes to Arrow tables.
+
+The PostgreSQL wire feeds what the client sends and writes the tables that come back; HTTP uploads
+of CSV may do the same. Rows are decoded in pieces of a few megabytes; a row that is not complete
+waits for the next feed. It knows no sockets and never checks NOT NULL.
+Source: PostgreSQL's COPY page, sections "File Formats".
+"""
+
+from __future__ import annotations
+
+import codecs
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from catalog.records import Column
+from engine.datatypes import TypeId
+from engine.errors import DbError, ErrorKind
+from sql.decode import copy_kernels as ck
+from sql.decode import jit
+from sql.decode.binary import checked_text, convert_binary
+from sql.decode.cells import Cells, Place, Unescape, strings
+from sql.decode.jit import Bytes, Int32s
+from sql.decode.kernels import COPY_TEXT, CSV, MAX_COLUMNS, RAW_BYTES, STANDARD
+from sql.decode.text import convert
+
+PIECE = 4 << 20  # bytes decoded at once
+MAX_ROW = 1 << 30  # bytes, PostgreSQL's limit as well
+_SHOWN = 100  # characters of a value in an error's detail
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0"
+_ALL_ROWS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """The options of COPY. None means PostgreSQL's default for the format.
+
+    `header`: False, True (skip the first line), or "match" (its names must be the columns').
+    `table` is named in errors. `encoding` is a Python codec's name.
+    """
+
+    format: str = "text"  # text, csv or binary
+    delimiter: str | None = None
+    null: str | None = None
+    header: bool | str = False
+    quote: str = '"'
+    escape: str | None = None
+    force_null: frozenset[str] = frozenset()
+    force_not_null: frozenset[str] = frozenset()
+    encoding: str = "utf-8"
+    table: str = ""
+    # Filled from the above.
+    _defaults: dict[str, tuple[str, str]] = field(
+        default_factory=lambda: {"text": ("\t", "\\N"), "csv": (",", ""), "binary": ("", "")}
+    )
+
+    def __post_init__(self) -> None:
+        """Raises: DbError INVALID_ARGUMENT for options that contradict each other."""
+        problem = self._problem()
+        if problem:
+            raise DbError(ErrorKind.INVALID_ARGUMENT, f"COPY {problem}")
+
+    def _problem(self) -> str:
+        if self.format not in self._defaults:
+            return f'format "{self.format}" is not known'
+        if self.format == "binary":
+            return "in binary mode takes no header" if self.header else ""
+        one = [self.separator, self.quote, self.escape_character]
+        if any(len(mark) != 1 or not mark.isascii() or mark in "\r\n\0" for mark in one):
+            return "delimiter, quote and escape must each be a single one-byte character"
+        if self.format == "csv" and self.separator == self.quote:
+            return "delimiter and quote must be different"
+        if self.format == "text" and self.separator in "\\.abcdefghijklmnopqrstuvwxyz0123456789":
+            return f'delimiter cannot be "{self.separator}"'
+        if any(mark in self.null_text for mark in ("\r", "\n", self.separator)):
+            return "null string cannot contain a line break or the delimiter"
+        if self.format == "csv" and self.quote in self.null_text:
+            return "null string cannot contain the quote"
+        return ""
+
+    @property
+    def separator(self) -> str:
+        """The delimiter in force."""
+        return self._defaults[self.format][0] if self.delimiter is None else self.delimiter
+
+    @property
+    def null_text(self) -> str:
+        """The NULL string in force."""
+        return self._defaults[self.format][1] if self.null is None else self.null
+
+    @property
+    def escape_character(self) -> str:
+        """CSV's escape in force."""
+        return self.quote if self.escape is None else self.escape
+
+
+class _Scan(NamedTuple):
+    """The cells of the complete rows in a window of bytes."""
+
+    starts: Int32s
+    ends: Int32s
+    kinds: Bytes
+    seen: Bytes
+    rows: int
+    next: int
+    code: int
+    column: int
+
+
+class CopyReader:
+    """Reads one COPY.
+
+    I1. `_waiting` holds the bytes behind the last decoded row, in order.
+    I2. `_line` is the number of the line (binary: tuple) with which `_waiting` begins.
+    """
+
+    def __init__(self, columns: Sequence[Column], options: CopyOptions, timezone: str) -> None:
+        jit.warm()
+        # Constant after construction.
+        self._columns = tuple(columns)
+        self._options = options
+        self._timezone = timezone
+        self._schema = pa.schema([pa.field(c.name, c.type.arrow) for c in columns])
+        self._binary = options.format == "binary"
+        self._null = np.frombuffer(options.null_text.encode(), np.uint8)
+        self._force = _forced(self._columns, options)
+        self._unescape = _unescape(options)
+        self._decoder = _decoder(options)
+        # Changing as data arrives.
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._enough = PIECE  # decode when so many bytes wait
+        self._line = 1
+        self._newline = ck.UNKNOWN
+        self._at_start = self._binary or bool(options.header)
+        self._ended = False
+
+    def feed(self, data: bytes) -> list[Any]:
+        """Takes more data. Returns the tables that became complete, often none.
+
+        Raises: DbError BAD_COPY_DATA, INVALID_ENCODING, or what the conversion of a value raises;
+        the reader is of no use then.
+        """
+        if len(data) > 16 * PIECE:
+            parts = range(0, len(data), 16 * PIECE)
+            return [table for at in parts for table in self.feed(data[at : at + 16 * PIECE])]
+        if self._decoder is not None:
+            data = self._recode(data, final=False)
+        if self._ended:
+            self._refuse_more(data)
+            return []
+        self._waiting.append(data)
+        self._size += len(data)
+        return self._decode(final=False) if self._size >= self._enough else []
+
+    def finish(self) -> list[Any]:
+        """Ends the data. Returns the last tables. Raises like `feed`."""
+        if self._decoder is not None:
+            self._waiting.append(self._recode(b"", final=True))
+        tables = [] if self._ended else self._decode(final=True)
+        self._ended = True
+        return tables
+
+    def _recode(self, data: bytes, *, final: bool) -> bytes:
+        assert self._decoder is not None
+        try:
+            return self._decoder.decode(data, final).encode()
+        except UnicodeError:
+            message = f'invalid byte sequence for encoding "{self._options.encoding}"'
+            raise DbError(ErrorKind.INVALID_ENCODING, message) from None
+
+    def _refuse_more(self, data: bytes) -> None:
+        """Text after the end marker is ignored, binary data after the trailer is an error."""
+        if self._binary and data:
+            raise self._bad("received copy data after EOF marker", self._line)
+
+    def _decode(self, *, final: bool) -> list[Any]:
+        """Decodes all complete rows that wait."""
+        content = b"".join(self._waiting)
+        data = np.frombuffer(content, np.uint8)
+        at = self._skip_start(content, data, final=final) if self._at_start else 0
+        tables: list[Any] = []
+        window = PIECE
+        while at < len(content) and not self._ended and not self._at_start:
+            stop = min(at + window, len(content))
+            scan = self._scan(data, at, stop, final and stop == len(content), _ALL_ROWS)
+            if scan.next == at and scan.code == ck.OK:
+                if stop == len(content):
+                    break
+                window *= 2  # not even one row
+                continue
+            if scan.rows:
+                tables.append(self._table(data, scan, content[at : scan.next]))
+            at = scan.next
+            self._check(scan, content)
+        self._keep(content[at:], final=final)
+        return tables
+
+    def _keep(self, rest: bytes, *, final: bool) -> None:
+        if len(rest) > MAX_ROW:
+            raise DbError(ErrorKind.LIMIT_EXCEEDED, "a COPY row is longer than 1 GiB")
+        if self._binary and final and not self._ended and (rest or self._at_start):
+            raise self._bad("unexpected EOF in COPY data", self._line)
+        self._refuse_more(rest if self._ended else b"")
+        self._waiting = [rest] if rest else []
+        self._size = len(rest)
+        # A long row is looked at again only when twice as much of it is there.
+        self._enough = max(PIECE, 2 * len(rest))
+
+    def _scan(self, data: Bytes, at: int, stop: int, final: bool, most_rows: int) -> _Scan:
+        width = len(self._columns) if most_rows == _ALL_ROWS else 0
+        room = stop - at + 1
+        starts, ends = np.empty(room, np.int32), np.empty(room, np.int32)
+        kinds, seen = np.empty(room, np.uint8), np.zeros(MAX_COLUMNS, np.uint8)
+        state = np.zeros(ck.STATE_SIZE, np.int64)
+        state[ck.NEWLINE] = self._newline
+        out = (starts, ends, kinds, seen, state)
+        options = self._options
+        if self._binary:
+            ck.scan_binary(data, at, stop, width, *out)
+        elif options.format == "text":
+            mark = ord(options.separator)
+            ck.scan_text(data, at, stop, int(final), mark, self._null, width, most_rows, *out)
+        else:
+            mark, quote, escape = ord(options.separator), *self._unescape[1:]
+            dialect = (mark, quote, escape, self._null, self._force, width, most_rows)
+            ck.scan_csv(data, at, stop, int(final), *(*dialect, *out))
+        self._newline = int(state[ck.NEWLINE])
+        rows, after, code, column = (int(state[i]) for i in (ck.ROWS, ck.NEXT, ck.CODE, ck.COLUMN))
+        return _Scan(starts, ends, kinds, seen, rows, after, code, column)
+
+    # --- the beginning: header lines and the binary signature
+
+    def _skip_start(self, content: bytes, data: Bytes, *, final: bool) -> int:
+        """Reads what stands before the rows; `_at_start` stays set if it is not complete."""
+        if self._binary:
+            return self._skip_signature(content)
+        scan = self._scan(data, 0, len(content), final, 1)
+        if scan.code not in (ck.OK, ck.END):
+            self._check(scan, content)
+        if scan.rows == 0 and not (final or scan.code == ck.END):
+            return 0
+        self._at_start = False
+        self._ended = scan.code == ck.END
+        if self._options.header == "match":
+            self._match_header(data, scan)
+        self._line += self._lines(content[: scan.next])
+        return scan.next
+
+    def _skip_signature(self, content: bytes) -> int:
+        known = min(len(content), len(_SIGNATURE))
+        if content[:known] != _SIGNATURE[:known]:
+            raise self._bad("COPY file signature not recognized", 1)
+        if len(content) < 19:
+            return 0
+        flags, length = struct.unpack_from(">Ii", content, 11)
+        if flags >> 16:
+            raise self._bad("unrecognized critical flags in COPY file header", 1)
+        if not 0 <= length < MAX_ROW:
+            raise self._bad("invalid COPY file header", 1)
+        if len(content) < 19 + length:
+            return 0
+        self._at_start = False
+        return int(19 + length)
+
+    def _match_header(self, data: Bytes, scan: _Scan) -> None:
+        count = scan.column if scan.rows else 0
+        names = []
+        for index in range(count):
+            cells = self._cells(data, scan, index, count, str)
+            names.append(strings(cells, pa.binary())[0].as_py() or b"")
+        if count != len(self._columns):
+            message = f"wrong number of fields in header line: got {count}, expected "
+            raise self._bad(message + str(len(self._columns)), 1)
+        for index, (name, column) in enumerate(zip(names, self._columns, strict=True)):
+            if name != column.name.encode():
+                shown = name.decode(errors="replace")
+                raise self._bad(
+                    f"column name mismatch in header line field {index + 1}: "
+                    f'got "{shown}", expected "{column.name}"',
+                    1,
+                )
+
+    # --- rows to columns
+
+    def _table(self, data: Bytes, scan: _Scan, content: bytes) -> Any:
+        """Converts the rows of a scan; `content` is their bytes."""
+        if not self._binary:
+            self._check_encoding(content)
+        width = len(self._columns)
+        arrays = []
+        for index, column in enumerate(self._columns):
+            place = self._place(data, scan, index, content)
+            cells = self._cells(data, scan, index, width, place)
+            arrays.append(self._array(cells, column))
+        self._line += scan.rows if self._binary else self._lines(content)
+        return pa.Table.from_arrays(arrays, schema=self._schema)
+
+    def _array(self, cells: Cells, column: Column) -> Any:
+        if not cells.has_values:
+            return pa.nulls(cells.count, column.type.arrow)
+        if self._binary:
+            return convert_binary(cells, column.type, self._timezone)
+        if cells.seen & RAW_BYTES:  # \x and octal escapes may spell what is no text
+            texts = checked_text(cells, strings(cells))
+            if column.type.id is TypeId.STRING:
+                return texts
+        return convert(cells, column.type, self._timezone)
+
+    def _cells(self, data: Bytes, scan: _Scan, index: int, width: int, place: Place) -> Cells:
+        return Cells(
+            data,
+            scan.starts,
+            scan.ends,
+            scan.kinds,
+            index,
+            width,
+            scan.rows,
+            int(scan.seen[index]),
+            self._unescape,
+            place,
+        )
+
+    def _place(self, data: Bytes, scan: _Scan, index: int, content: bytes) -> Place:
+        """Names line, column and value of a row, as PostgreSQL's CONTEXT line does."""
+        width = len(self._columns)
+        line, begin = self._line, scan.next - len(content)
+
+        def place(row: int) -> str:
+            cell = row * width + index
+            before = (
+                row if self._binary else self._lines(content[: scan.starts[row * width] - begin])
+            )
+            words = f"{self._copy_line(line + before)}, column {self._columns[index].name}"
+            if self._binary:
+                return words
+            value = data[scan.starts[cell] : scan.ends[cell]].tobytes().decode(errors="replace")
+            shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
+            return f'{words}: "{shown}"'
+
+        return place
+
+    def _lines(self, content: bytes) -> int:
+        """How many line breaks are in some text."""
+        return content.count(b"\r" if self._newline == ck.CR else b"\n")
+
+    # --- errors
+
+    def _copy_line(self, line: int) -> str:
+        return f"COPY {self._options.table}, line {line}" if self._options.table else f"line {line}"
+
+    def _bad(self, message: str, line: int) -> DbError:
+        return DbError(ErrorKind.BAD_COPY_DATA, message, detail=self._copy_line(line))
+
+    def _check_encoding(self, content: bytes) -> None:
+        """Raises INVALID_ENCODING, with the line, for bytes that are not UTF-8, and for zero."""
+        at = content.find(b"\0")
+        if at < 0 and not content.isascii():
+            try:
+                content.decode()
+            except UnicodeDecodeError as error:
+                at = error.start
+        if at >= 0:
+            line = self._line + self._lines(content[:at])
+            message = f'invalid byte sequence for encoding "UTF8": 0x{content[at]:02x}'
+            raise DbError(ErrorKind.INVALID_ENCODING, message, detail=self._copy_line(line))
+
+    def _check(self, scan: _Scan, content: bytes) -> None:
+        """Raises what stopped a scan, if it is an error; notes the end marker."""
+        if scan.code == ck.OK:
+            return
+        if scan.code == ck.END:
+            self._ended = True
+            return
+        line = self._line
+        if scan.code == ck.MISSING:
+            name = self._columns[scan.column].name
+            raise self._bad(f'missing data for column "{name}"', line)
+        if scan.code == ck.FIELD_COUNT:
+            expected = len(self._columns)
+            raise self._bad(f"row field count is {scan.column}, expected {expected}", line)
+        raise self._bad(_MESSAGES[scan.code], line)
+
+
+_MESSAGES = {
+    ck.EXTRA: "extra data after last expected column",
+    ck.STRAY_LF: "literal newline found in data: all lines must end alike",
+    ck.STRAY_CR: "literal carriage return found in data: all lines must end alike",
+    ck.MARKER: "end-of-copy marker is not alone on its line",
+    ck.UNTERMINATED: "unterminated CSV quoted field",
+    ck.LENGTH: "invalid field size",
+}
+
+
+def _forced(columns: tuple[Column, ...], options: CopyOptions) -> Bytes:
+    """The CSV kernel's flags of each column. Raises: DbError UNDEFINED_COLUMN."""
+    names = {column.name for column in columns}
+    for name in sorted((options.force_null | options.force_not_null) - names):
+        raise DbError(ErrorKind.UNDEFINED_COLUMN, f'column "{name}" is not copied')
+    flags = np.zeros(MAX_COLUMNS, np.uint8)
+    for index, column in enumerate(columns):
+        flags[index] = (column.name in options.force_not_null) + 2 * (
+            column.name in options.force_null
+        )
+    return flags
+
+
+def _unescape(options: CopyOptions) -> Unescape:
+    if options.format == "csv":
+        return Unescape(CSV, ord(options.quote), ord(options.escape_character))
+    return Unescape(COPY_TEXT if options.format == "text" else STANDARD)
+
+
+def _decoder(options: CopyOptions) -> codecs.IncrementalDecoder | None:
+    """What turns another encoding into UTF-8; None when the data is UTF-8 or binary."""
+    try:
+        name = codecs.lookup(options.encoding).name
+    except LookupError:
+        raise DbError(
+            ErrorKind.INVALID_ARGUMENT, f'encoding "{options.encoding}" is not known'
+        ) from None
+    if name in ("utf-8", "ascii") or options.format == "binary":
+        return None
+    return codecs.getincrementaldecoder(name)()
+
+
+def warm() -> None:
+    """Compiles the kernels, or loads them from the cache, before the first use."""
+    jit.warm()
