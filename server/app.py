@@ -85,6 +85,7 @@ class Server:
         self._database = ObservedDatabase(
             database,
             self._metrics,
+            self._users,
             connections_max=settings.max_connections,
             slow_ms=settings.slow_statement_ms,
         )

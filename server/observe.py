@@ -1,7 +1,8 @@
 """The database as the wires see it: every session counted, limited, timed and logged.
 
 app.py puts an `ObservedDatabase` between the wires and sql/, so no wire needs to know of metrics,
-of the slow-statement record or of the shared limit on connections. It changes no answer.
+of the slow-statement record, of what users may do or of the shared limit on connections. It
+changes no answer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import pyarrow as pa
 
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
+from server.auth.api import AccessMode, Users
 from server.metrics import Metrics
+from sql.permissions import Access, access_of
 from sql.results import CopyOut, Description, Notice, Result, Rows
 from sql.session import (
     ClientInfo,
@@ -28,6 +31,12 @@ from sql.session import (
 
 logger = logging.getLogger(__name__)
 
+_REFUSED = {
+    AccessMode.READ_WRITE: Access.NONE,
+    AccessMode.READ_ONLY: Access.WRITE,
+    AccessMode.WRITE_ONLY: Access.READ,
+}
+
 SLOW_TEXT_CHARACTERS_MAX = 2_000  # a bulk INSERT must not fill the log
 
 
@@ -35,12 +44,19 @@ class ObservedDatabase:
     """A `DatabaseApi` that counts and limits sessions."""
 
     def __init__(
-        self, inner: DatabaseApi, metrics: Metrics, *, connections_max: int, slow_ms: int
+        self,
+        inner: DatabaseApi,
+        metrics: Metrics,
+        users: Users,
+        *,
+        connections_max: int,
+        slow_ms: int,
     ) -> None:
         assert connections_max > 0
         # Constant after construction.
         self._inner = inner
         self._metrics = metrics
+        self._users = users
         self._connections_max = connections_max
         self._slow_ms = slow_ms
         self._lock = threading.Lock()
@@ -90,8 +106,9 @@ class ObservedDatabase:
         except BaseException:
             self._leave(wire)
             raise
+        refused = _REFUSED[self._mode(client.user)]
         return ObservedSession(
-            session, self, self._metrics, self._slow_ms, lambda: self._leave(wire)
+            session, self, self._metrics, refused, self._slow_ms, lambda: self._leave(wire)
         )
 
     def sessions(self) -> list[SessionApi]:
@@ -101,6 +118,11 @@ class ObservedDatabase:
     def close(self) -> None:
         """Closes the database."""
         self._inner.close()
+
+    def _mode(self, user: str) -> AccessMode:
+        """What the user may do, as the users file has it when the session opens."""
+        record = self._users.lookup(user) if self._users.required else None
+        return AccessMode.READ_WRITE if record is None else record.mode
 
     def _admit(self, wire: Wire) -> None:
         with self._lock:
@@ -131,6 +153,7 @@ class ObservedSession:
         inner: SessionApi,
         database: ObservedDatabase,
         metrics: Metrics,
+        refused: Access,
         slow_ms: int,
         on_close: Callable[[], None],
     ) -> None:
@@ -140,6 +163,7 @@ class ObservedSession:
         self._inner = inner
         self._observer = database
         self._metrics = metrics
+        self._refused = refused
         self._slow_ms = slow_ms
         self._on_close: Callable[[], None] | None = on_close
         self._seconds = metrics.statement_seconds.labels(inner.wire.value)
@@ -182,8 +206,13 @@ class ObservedSession:
         return self._inner.describe(statement, parameter_types)
 
     def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Result:
-        """Runs one statement. Raises: DbError SHUTTING_DOWN, and what the session raises."""
+        """Runs one statement.
+
+        Raises: DbError ACCESS_DENIED, SHUTTING_DOWN, and what the session raises.
+        """
         started = perf_counter()
+        if self._refused:
+            self._check_access(statement)
         in_transaction = self._inner.transaction_status is not TransactionStatus.IDLE
         self._observer.statement_starts(in_transaction)
         try:
@@ -198,6 +227,12 @@ class ObservedSession:
             return CopyOut(rows, result.options)
         self._ended(statement.text, started, 0, None)
         return result
+
+    def _check_access(self, statement: Statement) -> None:
+        refused = access_of(statement) & self._refused
+        if refused:
+            verb = "write" if refused is Access.WRITE else "read"
+            raise DbError(ErrorKind.ACCESS_DENIED, f"user {self.client.user!r} may not {verb} data")
 
     def _observed(self, rows: Rows, text: str, started: float) -> Rows:
         """The same rows; the statement ends when they do."""

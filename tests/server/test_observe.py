@@ -11,8 +11,10 @@ import pytest
 
 from engine import datatypes
 from engine.errors import DbError, ErrorKind
+from server.auth.api import AccessMode, OpenDoor, UserRecord, Users
 from server.metrics import Metrics
 from server.observe import ObservedDatabase
+from sql.dialect.parser import parse
 from sql.results import Affected, CopyOptions, CopyOut, ResultColumn, Rows
 from sql.session import ClientInfo, TransactionStatus, Wire
 
@@ -61,14 +63,13 @@ class Inner:
         self.closed += 1
 
 
-def observed(slow_ms: int = 0, connections_max: int = 2) -> tuple[ObservedDatabase, Metrics, Inner]:
+def observed(
+    slow_ms: int = 0, connections_max: int = 2, users: Users | None = None
+) -> tuple[ObservedDatabase, Metrics, Inner]:
     inner, metrics = Inner(), Metrics("1")
-    database: Any = inner
-    return (
-        ObservedDatabase(database, metrics, connections_max=connections_max, slow_ms=slow_ms),
-        metrics,
-        inner,
-    )
+    parts: Any = (inner, metrics, users or OpenDoor())
+    database = ObservedDatabase(*parts, connections_max=connections_max, slow_ms=slow_ms)
+    return database, metrics, inner
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
@@ -177,4 +178,37 @@ def test_draining_refuses_new_work_but_lets_transactions_end() -> None:
         assert caught.value.kind is ErrorKind.SHUTTING_DOWN
     inner.transaction_status = TransactionStatus.ACTIVE
     assert run(session, "insert") == Affected("INSERT", 3)
+    assert database.running == 0
+
+
+class Modes:
+    """Users named after what they may do."""
+
+    required = True
+
+    def lookup(self, name: str) -> UserRecord | None:
+        return UserRecord(name, mode=AccessMode(name))
+
+
+@pytest.mark.parametrize(
+    ("mode", "reads", "writes"),
+    [("readwrite", True, True), ("readonly", True, False), ("writeonly", False, True)],
+)
+def test_users_do_only_what_their_mode_allows(mode: str, reads: bool, writes: bool) -> None:
+    database, _, _ = observed(users=Modes())
+    session = database.connect(Wire.MYSQL, ClientInfo(mode, "public", ""))
+    for text, allowed in {
+        "SELECT * FROM t": reads,
+        "INSERT INTO t VALUES (1)": writes,
+        "SELECT 1": True,
+    }.items():
+        [statement] = parse(text, Wire.MYSQL)
+        if allowed:
+            result = session.execute(statement)
+            assert isinstance(result, Rows)
+            result.close()
+            continue
+        with pytest.raises(DbError) as caught:
+            session.execute(statement)
+        assert caught.value.kind is ErrorKind.ACCESS_DENIED
     assert database.running == 0

@@ -214,13 +214,16 @@ async def build() -> AsyncIterator[Callable[..., Awaitable[HttpHouse]]]:
             workers = Workers(4)
             stack.callback(workers.close)
             metrics = Metrics("1.2.3")
+            known = users or OpenDoor()
             observed = ObservedDatabase(
-                database, metrics, connections_max=chosen.settings.max_connections, slow_ms=0
+                database,
+                metrics,
+                known,
+                connections_max=chosen.settings.max_connections,
+                slow_ms=0,
             )
             app = create_app(
-                HttpContext(
-                    observed, workers, users or OpenDoor(), metrics, chosen, "1.2.3", lambda: True
-                )
+                HttpContext(observed, workers, known, metrics, chosen, "1.2.3", lambda: True)
             )
             if not socket:
                 transport = httpx.ASGITransport(app)
