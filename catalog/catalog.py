@@ -179,9 +179,8 @@ class EmbeddedCatalog:
         return None if name_then in overlay.tables else name_then
 
     def _next_id(self, cursor: duckdb.DuckDBPyConnection) -> int:
-        row = cursor.execute(f"SELECT nextval('{SYSTEM_SCHEMA}.object_ids')").fetchone()
-        assert row is not None
-        return int(row[0])
+        rows = cursor.execute(f"SELECT nextval('{SYSTEM_SCHEMA}.object_ids')").fetchall()
+        return int(rows[0][0])
 
     # Ending a transaction.
 

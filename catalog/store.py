@@ -76,13 +76,13 @@ class EmbeddedStore:
     def _bootstrap(self, path: Path) -> None:
         self._connection.execute(_BOOTSTRAP)
         table = f"{SYSTEM_SCHEMA}.format"
-        row = self._connection.execute(f"SELECT version FROM {table}").fetchone()
-        if row is None:
+        rows = self._connection.execute(f"SELECT version FROM {table}").fetchall()
+        if not rows:
             self._connection.execute(f"INSERT INTO {table} VALUES ({_SCHEMA_VERSION})")
-        elif row[0] > _SCHEMA_VERSION:
+        elif rows[0][0] > _SCHEMA_VERSION:
             raise DbError(
                 ErrorKind.CORRUPTED,
-                f"{path} was written by a newer version (format {row[0]}, ours {_SCHEMA_VERSION})",
+                f"{path} was written by a newer version (format {rows[0][0]}, ours {_SCHEMA_VERSION})",
                 hint="start the newer version again, or restore a backup",
             )
 

@@ -45,7 +45,7 @@ class Rows:
         self.columns = columns
         self.tag = tag  # PostgreSQL's command tag without the row count: SELECT, SHOW, FETCH, …
         self._batches = batches
-        self._on_close = on_close
+        self._on_close = [on_close] if on_close is not None else []
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return self._batches
@@ -53,9 +53,12 @@ class Rows:
     def close(self) -> None:
         """Frees the statement's resources; later pulls end at once."""
         self._batches = iter(())
-        if self._on_close is not None:
-            on_close, self._on_close = self._on_close, None
-            on_close()
+        while self._on_close:
+            self._on_close.pop(0)()
+
+    def and_on_close(self, call: Callable[[], None]) -> None:
+        """Adds something to do when the rows are closed, after what is there already."""
+        self._on_close.append(call)
 
 
 @dataclass(frozen=True, slots=True)

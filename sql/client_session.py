@@ -1,0 +1,322 @@
+"""The session behind every wire: settings, transaction, prepared statements, open cursors.
+
+Implements `sql.session.SessionApi`. What a statement does is in sql/execute.py and sql/statements/;
+this class holds what lives longer than one statement and hands it to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from sqlglot import exp
+
+from catalog.records import Table
+from engine.api import Write
+from engine.datatypes import DataType
+from engine.errors import DbError, ErrorKind
+from sql import execute
+from sql.deadlines import Deadline
+from sql.dialect.duckdb import GnomonDuckDB
+from sql.dialect.parser import ParsedStatement, parse
+from sql.plan.context import PlanContext
+from sql.plan.plan import plan_query
+from sql.results import Description, Notice, Result
+from sql.run.duck import Duck
+from sql.run.scan import Runner
+from sql.session import ClientInfo, Statement, TransactionStatus, Wire
+from sql.settings import Settings, check_boolean
+from sql.statements.cursor import Cursor
+from sql.statements.insert import FastInsert
+from sql.system.registry import SYSTEM_TABLES
+from sql.system.table import SystemContext
+from sql.transaction import Transaction
+
+if TYPE_CHECKING:
+    from sql.database import Database
+
+STATEMENT_CACHE_SIZE = 256  # parsed texts a session remembers
+
+
+class ClientSession:
+    """One client's conversation. One thread at a time, except `cancel`."""
+
+    def __init__(self, database: Database, wire: Wire, client: ClientInfo, session_id: int) -> None:
+        # Constant after construction.
+        self.id = session_id
+        self.wire = wire
+        self.client = client
+        self.server = database
+        self.catalog = database.catalog
+        self.regions = database.regions
+        # Changed by the session's own calls only.
+        self.settings = Settings(wire)
+        self.duck = Duck(database.store.cursor())
+        self.runner = Runner(
+            self.duck, database.regions, database.clock, self._staged, self._system_rows
+        )
+        self.transaction: Transaction | None = None
+        self.prepared: dict[str, ParsedStatement] = {}
+        self.cursors: dict[str, Cursor] = {}
+        self.user_variables: dict[str, object] = {}
+        self.running: str = ""  # the statement being run, for process lists
+        self._database = client.database
+        self._initial_settings: dict[str, str] = {}
+        self._deadline: Deadline | None = None
+        self._notices: list[Notice] = []
+        self._texts: dict[str, Sequence[execute.Runnable]] = {}
+
+    # What wires ask.
+
+    @property
+    def database(self) -> str:
+        """See `SessionApi.database`."""
+        return self._database
+
+    @property
+    def timezone(self) -> str:
+        """See `SessionApi.timezone`."""
+        return self.settings.get("timezone")
+
+    @property
+    def transaction_status(self) -> TransactionStatus:
+        """See `SessionApi.transaction_status`."""
+        if self.transaction is None:
+            return TransactionStatus.IDLE
+        return TransactionStatus.FAILED if self.transaction.failed else TransactionStatus.ACTIVE
+
+    @property
+    def autocommit(self) -> bool:
+        """See `SessionApi.autocommit`."""
+        if self.wire is not Wire.MYSQL:
+            return True
+        return check_boolean("autocommit", self.settings.get("autocommit")) == "on"
+
+    def parse(self, text: str) -> list[Statement]:
+        """See `SessionApi.parse`."""
+        known = self._texts.get(text)
+        if known is None:
+            with self._failing():
+                known = execute.parse_request(self, text)
+            if len(text) < 16_384:
+                if len(self._texts) >= STATEMENT_CACHE_SIZE:
+                    self._texts.pop(next(iter(self._texts)))
+                self._texts[text] = known
+        return list(known)
+
+    def describe(
+        self, statement: Statement, parameter_types: Sequence[DataType | None] = ()
+    ) -> Description:
+        """See `SessionApi.describe`."""
+        assert isinstance(statement, ParsedStatement | FastInsert)
+        with self._failing():
+            return execute.describe(self, statement, parameter_types)
+
+    def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Result:
+        """See `SessionApi.execute`."""
+        assert isinstance(statement, ParsedStatement | FastInsert)
+        return execute.execute(self, statement, parameters)
+
+    def show(self, name: str) -> str:
+        """See `SessionApi.show`."""
+        if name.lower() == "search_path":
+            return self._database
+        return self.settings.get(name)
+
+    def set(self, name: str, value: str) -> None:
+        """See `SessionApi.set`."""
+        self.settings.set(name, value)
+        self._initial_settings = self.settings.copy_values()
+
+    def use(self, database: str) -> None:
+        """See `SessionApi.use`."""
+        if not self.has_database(database):
+            raise DbError(ErrorKind.UNDEFINED_DATABASE, f'database "{database}" does not exist')
+        self._database = database
+
+    def cancel(self) -> None:
+        """See `SessionApi.cancel`."""
+        message = "canceling statement due to user request"
+        self.duck.interrupt(DbError(ErrorKind.CANCELLED, message))
+
+    def reset(self) -> None:
+        """See `SessionApi.reset`."""
+        self.end_transaction(commit=False)
+        for cursor in self.cursors.values():
+            cursor.close()
+        self.cursors.clear()
+        self.prepared.clear()
+        self.user_variables.clear()
+        self.settings.restore_values(self._initial_settings)
+        self._database = self.client.database
+
+    def close(self) -> None:
+        """See `SessionApi.close`."""
+        self.reset()
+        self.duck.close()
+        self.server.forget(self)
+
+    def take_notices(self) -> list[Notice]:
+        """See `SessionApi.take_notices`."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def take_reports(self) -> dict[str, str]:
+        """See `SessionApi.take_reports`."""
+        return self.settings.take_reports()
+
+    # What statements ask.
+
+    def notice(self, notice: Notice) -> None:
+        """Tells the client something with the statement's answer."""
+        self._notices.append(notice)
+
+    def has_database(self, name: str) -> bool:
+        """True if the name is a database, or one of the system's."""
+        if name in ("information_schema", "pg_catalog"):
+            return True
+        return self.catalog.database(self.duck.cursor, name) is not None
+
+    def inner_statement(self, outer: ParsedStatement, tree: exp.Expr) -> ParsedStatement:
+        """A query inside another statement (EXPLAIN, DECLARE, COPY), as one of its own."""
+        text = tree.sql(dialect=GnomonDuckDB)
+        return replace(outer, tree=tree, text=text)
+
+    def evaluate(self, expression: str) -> pa.Array:
+        """The one value of a stored SQL expression, such as a column default."""
+        tree = parse(f"SELECT {expression}", Wire.HTTP)[0].tree
+        assert tree is not None
+        plan = plan_query(tree, self.plan_context(expression))
+        return self.runner.table(plan, (), expression).column(0).combine_chunks()
+
+    def end_cursors(self, *, commit: bool) -> None:
+        """Closes the cursors that end with the transaction; held ones are read to their end."""
+        for name, cursor in list(self.cursors.items()):
+            if commit and cursor.hold:
+                cursor.keep()
+            else:
+                cursor.close()
+                del self.cursors[name]
+
+    def lookup(self, database: str, name: str) -> Table | None:
+        """The table of that name as this session's transaction sees it."""
+        return self.catalog.table(self.duck.cursor, database, name)
+
+    def plan_context(self, text: str = "") -> PlanContext:
+        """The session as the planner sees it."""
+        return PlanContext(
+            wire=self.wire,
+            database=self._database,
+            timezone=self.timezone,
+            client=self.client,
+            session_id=self.id,
+            lookup=self.lookup,
+            has_database=self.has_database,
+            is_system=lambda database, name: (database, name) in SYSTEM_TABLES,
+            setting=self.show,
+            parse_view=_parse_view,
+            text=text,
+        )
+
+    def system_context(self) -> SystemContext:
+        """The session as system tables see it."""
+        cursor = self.duck.cursor
+        return SystemContext(
+            session=self,
+            databases=self.catalog.databases(cursor),
+            tables=self.catalog.tables(cursor),
+            sessions=self.server.sessions(),
+            statistics=self.regions.statistics,
+        )
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A transaction to write in: the client's open one, or one for this statement alone."""
+        if self.transaction is not None:
+            if self.transaction.read_only:
+                raise DbError(ErrorKind.READ_ONLY, "cannot write in a read-only transaction")
+            yield self.transaction
+            return
+        explicit = not self.autocommit
+        transaction = self.begin(explicit=explicit)
+        try:
+            yield transaction
+        except BaseException:
+            if not explicit:
+                self.end_transaction(commit=False)
+            raise
+        if not explicit:
+            self.end_transaction(commit=True)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """In PostgreSQL an error in parsing or describing fails an open transaction too."""
+        try:
+            yield
+        except DbError:
+            if self.transaction is not None and self.wire is Wire.POSTGRES:
+                self.transaction.failed = True
+            raise
+
+    def begin(self, *, explicit: bool) -> Transaction:
+        """Opens a transaction. Requires: none is open."""
+        assert self.transaction is None
+        self.transaction = Transaction(self.duck, self.catalog, self.regions, explicit=explicit)
+        return self.transaction
+
+    def end_transaction(self, *, commit: bool) -> None:
+        """Commits or rolls back the open transaction, if any. Raises: DbError (rolled back)."""
+        transaction, self.transaction = self.transaction, None
+        if transaction is None:
+            return
+        self.duck.settle()
+        if commit and not transaction.failed:
+            transaction.commit()
+        else:
+            transaction.rollback()
+
+    def apply(self, transaction: Transaction, writes: Sequence[Write]) -> None:
+        """Writes to regions: at once when the statement is its own transaction, else at COMMIT."""
+        if transaction.explicit or transaction.changed_store:
+            for write in writes:
+                transaction.stage(write)
+        else:
+            self.regions.write([write for write in writes if write.rows.num_rows])
+
+    # Statement timeouts.
+
+    def statement_timeout_ms(self) -> int:
+        """The statement's time limit in milliseconds, 0 for none."""
+        limit = int(self.settings.get("statement_timeout"))
+        if self.wire is Wire.MYSQL:
+            limit = int(self.settings.get("max_execution_time")) or limit
+        return limit
+
+    def arm_deadline(self, milliseconds: int) -> None:
+        """Ends the running statement after that time."""
+        message = "canceling statement due to statement timeout"
+        reason = DbError(ErrorKind.TIMEOUT, message)
+        seconds = milliseconds / 1000
+        self._deadline = self.server.deadlines.arm(seconds, lambda: self.duck.interrupt(reason))
+
+    def disarm_deadline(self) -> None:
+        """The statement has ended in time."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _staged(self) -> Sequence[Write]:
+        return self.transaction.staged if self.transaction is not None else ()
+
+    def _system_rows(self, database: str, name: str) -> pa.Table:
+        return SYSTEM_TABLES[database, name].rows(self.system_context())
+
+
+def _parse_view(view: Table) -> exp.Expr:
+    statements = parse(view.definition, Wire(view.dialect))
+    tree = statements[0].tree
+    assert tree is not None, "a stored view has a query"
+    return tree

@@ -1,0 +1,174 @@
+"""The whole database: opens the stores in order, recovers, hands out sessions, closes.
+
+The composition root below the wires: server/app.py opens one `Database` and connects clients to it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.catalog import EmbeddedCatalog
+from catalog.records import Table
+from catalog.store import SYSTEM_SCHEMA, EmbeddedStore, StoreOptions
+from engine.clock import Clock, SystemClock
+from engine.errors import DbError, ErrorKind
+from engine.options import EngineOptions
+from engine.regions import LocalRegions
+from sql.client_session import ClientSession
+from sql.deadlines import Deadlines
+from sql.functions.macros import install_macros
+from sql.plan.cache import PlanCache
+from sql.session import ClientInfo, SessionApi, Wire
+
+DEFAULT_DATABASE = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOptions:
+    """What the operator may choose; the rest has one right value."""
+
+    memory_limit: str | None = None  # DuckDB's spelling: 4GB, 80%
+    threads: int | None = None  # of DuckDB; None: one per core
+    statement_timeout_ms: int = 0  # default for new sessions, 0: none
+
+
+class Database:
+    """Implements `sql.session.DatabaseApi`.
+
+    I1. The regions are opened first: they lock the directory before any file in it is read.
+    I2. A region exists exactly if a committed table names it, after `open` has returned.
+    """
+
+    def __init__(
+        self,
+        store: EmbeddedStore,
+        catalog: EmbeddedCatalog,
+        regions: LocalRegions,
+        clock: Clock,
+        options: DatabaseOptions,
+    ) -> None:
+        # Constant after construction.
+        self.store = store
+        self.catalog = catalog
+        self.regions = regions
+        self.clock = clock
+        self.options = options
+        self.deadlines = Deadlines()
+        self.plans = PlanCache()
+        self._ids = itertools.count(1)
+        # Guarded by _sessions_lock.
+        self._sessions_lock = threading.Lock()
+        self._sessions: dict[int, ClientSession] = {}
+        self._closed = False
+
+    @classmethod
+    def open(cls, directory: Path, options: DatabaseOptions) -> Database:
+        """Opens or creates a data directory and recovers what a crash left.
+
+        Raises: DbError STORAGE_UNAVAILABLE if another server has it, CORRUPTED.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        directory = directory.resolve()
+        clock = SystemClock()
+        engine_directory = directory / "engine"
+        regions = LocalRegions(engine_directory, EngineOptions(), clock)
+        try:
+            store_options = StoreOptions(options.memory_limit, options.threads)
+            store = EmbeddedStore.open(directory, engine_directory, store_options)
+            cursor = store.cursor()
+            install_macros(cursor)
+            database = cls(store, EmbeddedCatalog(cursor), regions, clock, options)
+            cursor.close()
+            database._recover()
+        except BaseException:
+            regions.close()
+            raise
+        return database
+
+    def _recover(self) -> None:
+        """Brings the two stores to the same state: decides prepared writes, removes orphans."""
+        cursor = self.store.cursor()
+        table = f"{SYSTEM_SCHEMA}.decisions"
+        decided = {row[0] for row in cursor.execute(f"FROM {table}").fetchall()}
+        for transaction_id in self.regions.prepared():
+            if transaction_id in decided:
+                self.regions.commit_prepared(transaction_id)
+            else:
+                self.regions.abort_prepared(transaction_id)
+        cursor.execute(f"DELETE FROM {table}")
+        named: set[int] = set()
+        for known in self.catalog.tables(cursor):
+            named.update(known.region_ids)
+        for region_id in self.regions.region_ids() - named:
+            self.regions.drop(region_id)
+        self._check_regions(self.catalog.tables(cursor))
+        if self.catalog.database(cursor, DEFAULT_DATABASE) is None:
+            cursor.execute("BEGIN TRANSACTION")
+            self.catalog.create_database(cursor, DEFAULT_DATABASE, {})
+            cursor.execute("COMMIT")
+            self.catalog.commit(cursor)
+        cursor.close()
+
+    def _check_regions(self, tables: object) -> None:
+        there = self.regions.region_ids()
+        assert isinstance(tables, list)
+        for table in tables:
+            assert isinstance(table, Table)
+            missing = [r for r in table.region_ids if r not in there]
+            if missing:
+                raise DbError(
+                    ErrorKind.CORRUPTED,
+                    f'table "{table.database}.{table.name}" has lost its region {missing[0]}',
+                    hint="restore the data directory from a backup",
+                )
+
+    def reserve_id(self) -> int:
+        """See `DatabaseApi.reserve_id`."""
+        return next(self._ids)
+
+    def connect(
+        self, wire: Wire, client: ClientInfo, session_id: int | None = None
+    ) -> ClientSession:
+        """See `DatabaseApi.connect`."""
+        if self._closed:
+            raise DbError(ErrorKind.SHUTTING_DOWN, "the database system is shutting down")
+        session = ClientSession(self, wire, client, session_id or self.reserve_id())
+        if not session.has_database(session.database):
+            session.duck.close()
+            raise DbError(
+                ErrorKind.UNDEFINED_DATABASE, f'database "{client.database}" does not exist'
+            )
+        if self.options.statement_timeout_ms:
+            session.set("statement_timeout", str(self.options.statement_timeout_ms))
+        with self._sessions_lock:
+            self._sessions[session.id] = session
+        return session
+
+    def sessions(self) -> list[SessionApi]:
+        """See `DatabaseApi.sessions`."""
+        with self._sessions_lock:
+            return list(self._sessions.values())
+
+    def session(self, session_id: int) -> ClientSession | None:
+        """The live session of that id."""
+        with self._sessions_lock:
+            return self._sessions.get(session_id)
+
+    def forget(self, session: ClientSession) -> None:
+        """A session has closed."""
+        with self._sessions_lock:
+            self._sessions.pop(session.id, None)
+
+    def close(self) -> None:
+        """See `DatabaseApi.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        for session in self.sessions():
+            session.cancel()
+        self.deadlines.close()
+        self.regions.close()
+        self.store.close()

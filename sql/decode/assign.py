@@ -1,0 +1,74 @@
+"""Assignment: values of any Arrow type into a column's declared type.
+
+Used by every way of writing that is not text (INSERT … SELECT, UPDATE, expressions in VALUES);
+text goes through sql/decode/text.py. Integers assigned to timestamps are epochs in the column's
+unit; numbers are rounded half to even for integers as PostgreSQL's assignment casts do.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.records import Column
+from engine.datatypes import TypeId
+from engine.errors import DbError, ErrorKind
+from sql.decode.text import column_from_text
+
+
+def assign(values: pa.ChunkedArray | pa.Array, column: Column, timezone: str) -> pa.Array:
+    """The values as the column's type. Raises: DbError (OUT_OF_RANGE, DATATYPE_MISMATCH, …)."""
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    if isinstance(array, pa.ChunkedArray):  # combine_chunks keeps several chunks of long strings
+        array = pa.concat_arrays(array.chunks)
+    target = column.type.arrow
+    if array.type == target and column.type.id is not TypeId.JSON:
+        return array
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), target)
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        return column_from_text(array.cast(pa.string()), column.type, timezone, column=column.name)
+    try:
+        return _cast(array, column)
+    except pa.ArrowInvalid as error:
+        raise DbError(
+            ErrorKind.OUT_OF_RANGE,
+            f'value out of range for type {column.type.name} of column "{column.name}"',
+            detail=str(error).split("\n", 1)[0],
+        ) from error
+    except pa.ArrowNotImplementedError as error:
+        raise DbError(
+            ErrorKind.DATATYPE_MISMATCH,
+            f'column "{column.name}" is of type {column.type.name}'
+            f" but expression is of type {array.type}",
+            hint="you will need to rewrite or cast the expression",
+        ) from error
+
+
+def _cast(array: pa.Array, column: Column) -> pa.Array:
+    source, target = array.type, column.type.arrow
+    if column.type.is_timestamp:
+        if pa.types.is_integer(source):
+            return array.cast(pa.int64()).cast(target)
+        if pa.types.is_timestamp(source):
+            if source.tz is not None:
+                array = array.cast(pa.timestamp(source.unit, "UTC")).cast(pa.timestamp(source.unit))
+            return array.cast(target, safe=False)
+    if column.type.is_integer and (pa.types.is_floating(source) or pa.types.is_decimal(source)):
+        return pc.round(array, round_mode="half_to_even").cast(target)
+    if pa.types.is_floating(target):
+        return array.cast(target, safe=False)
+    if pa.types.is_decimal(target):
+        return _decimal(array, target)
+    return array.cast(target)
+
+
+def _decimal(array: pa.Array, target: pa.DataType) -> pa.Array:
+    if pa.types.is_integer(array.type):
+        array = array.cast(pa.decimal128(38, 0))
+    if pa.types.is_floating(array.type):
+        array = array.cast(pa.string()).cast(pa.decimal256(76, 30))
+    rounded = pc.round(array, ndigits=target.scale, round_mode="half_towards_infinity")
+    return rounded.cast(target)

@@ -1,0 +1,175 @@
+"""The life of a statement, from text to result: the page to read first.
+
+    parse_request   text → parsed statements (the INSERT fast path never builds a tree)
+    describe        parameter types and result columns, without running
+    execute         transaction state → handler of the statement's kind → result
+
+Handlers live in sql/statements/, one module per family, each `run(session, statement, parameters)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from engine.datatypes import DataType
+from engine.errors import DbError, ErrorKind
+from sql.dialect import nodes
+from sql.dialect.parser import ParsedStatement, parse
+from sql.results import Description, Empty, Result, Rows
+from sql.statements import (
+    copy,
+    create,
+    cursor,
+    delete,
+    describe_table,
+    drop,
+    explain,
+    insert,
+    prepare,
+    query,
+    settings,
+    show_statement,
+    transaction,
+    truncate,
+    update,
+    utility,
+)
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+Runnable = ParsedStatement | insert.FastInsert
+Handler = Callable[["ClientSession", ParsedStatement, Sequence[object]], Result]
+
+HANDLERS: dict[type[exp.Expr], Handler] = {
+    exp.Select: query.run,
+    exp.SetOperation: query.run,
+    exp.Subquery: query.run,
+    exp.Values: query.run,
+    exp.Insert: insert.run,
+    exp.Delete: delete.run,
+    exp.Update: update.run,
+    exp.Merge: update.run_merge,
+    exp.Create: create.run,
+    exp.Drop: drop.run,
+    exp.TruncateTable: truncate.run,
+    exp.Use: settings.run_use,
+    nodes.SetVariables: settings.run_set,
+    nodes.SetTransaction: settings.run_set_transaction,
+    nodes.Reset: settings.run_reset,
+    nodes.ShowSetting: settings.run_show,
+    nodes.Discard: settings.run_discard,
+    nodes.ShowStatement: show_statement.run,
+    nodes.DescribeTable: describe_table.run,
+    nodes.Explain: explain.run,
+    nodes.BeginTransaction: transaction.run_begin,
+    nodes.CommitTransaction: transaction.run_commit,
+    nodes.RollbackTransaction: transaction.run_rollback,
+    nodes.Savepoint: transaction.run_savepoint,
+    nodes.ReleaseSavepoint: transaction.run_savepoint,
+    nodes.CopyStatement: copy.run,
+    nodes.PrepareStatement: prepare.run_prepare,
+    nodes.ExecuteStatement: prepare.run_execute,
+    nodes.Deallocate: prepare.run_deallocate,
+    nodes.DeclareCursor: cursor.run_declare,
+    nodes.FetchCursor: cursor.run_fetch,
+    nodes.CloseCursor: cursor.run_close,
+    exp.Kill: utility.run_kill,
+    nodes.Admin: utility.run_admin,
+    nodes.Utility: utility.run,
+}
+
+_ENDS_FAILED = (nodes.RollbackTransaction, nodes.CommitTransaction)
+
+
+def parse_request(session: ClientSession, text: str) -> Sequence[Runnable]:
+    """Splits a request into statements. Raises: DbError SYNTAX."""
+    fast = insert.recognise(session, text)
+    return [fast] if fast is not None else parse(text, session.wire)
+
+
+def describe(
+    session: ClientSession,
+    statement: Runnable,
+    declared: Sequence[DataType | None],
+) -> Description:
+    """Types and columns of a statement that is not run yet. Raises: DbError."""
+    _check_transaction(session, statement)
+    if isinstance(statement, insert.FastInsert):
+        return Description((), None, tag="INSERT")
+    session.duck.settle()
+    if isinstance(statement.tree, query.QUERIES):
+        return query.describe(session, statement, declared)
+    if isinstance(statement.tree, exp.Insert):
+        return insert.describe(session, statement, declared)
+    if isinstance(statement.tree, exp.Delete | exp.Update | exp.Merge):
+        return update.describe(session, statement, declared)
+    return utility.describe(session, statement)
+
+
+def execute(
+    session: ClientSession, statement: Runnable, parameters: Sequence[object]
+) -> Result:
+    """Runs one statement. Raises: DbError; an open transaction has failed then."""
+    if statement.is_empty:
+        return Empty()
+    _check_transaction(session, statement)
+    _start(session, statement)
+    try:
+        if isinstance(statement, insert.FastInsert):
+            result = insert.run_fast(session, statement)
+        else:
+            result = handler_of(statement)(session, statement, parameters)
+    except BaseException:
+        _finish(session)
+        _fail(session)
+        raise
+    if isinstance(result, Rows):
+        result.and_on_close(lambda: _finish(session))
+    else:
+        _finish(session)
+    return result
+
+
+def handler_of(statement: ParsedStatement) -> Handler:
+    """Who runs a statement. Raises: DbError UNSUPPORTED."""
+    for cls in type(statement.tree).__mro__:
+        handler = HANDLERS.get(cls)
+        if handler is not None:
+            return handler
+    verb = statement.text.split(None, 1)[0].upper()
+    raise DbError(ErrorKind.UNSUPPORTED, f"{verb} is not supported")
+
+
+def _check_transaction(session: ClientSession, statement: Runnable) -> None:
+    open_ = session.transaction
+    if open_ is not None and open_.failed and not isinstance(statement.tree, _ENDS_FAILED):
+        raise DbError(
+            ErrorKind.FAILED_TRANSACTION,
+            "current transaction is aborted, commands ignored until end of transaction block",
+        )
+
+
+def _start(session: ClientSession, statement: Runnable) -> None:
+    session.running = statement.text
+    session.duck.start()
+    timeout_ms = session.statement_timeout_ms()
+    if timeout_ms:
+        session.arm_deadline(timeout_ms)
+
+
+def _finish(session: ClientSession) -> None:
+    session.running = ""
+    session.disarm_deadline()
+    session.duck.finish()
+
+
+def _fail(session: ClientSession) -> None:
+    if session.transaction is not None:
+        if session.transaction.explicit:
+            session.transaction.failed = True
+        else:
+            session.end_transaction(commit=False)

@@ -1,0 +1,35 @@
+"""What planning may ask of the session: names, zone, identity. No execution state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from catalog.records import Table
+from sql.session import ClientInfo, Wire
+
+CATALOG = "greptime"  # the one catalog, as three-part names spell it
+
+
+@dataclass(frozen=True)
+class PlanContext:
+    """A session as the planner sees it."""
+
+    wire: Wire
+    database: str
+    timezone: str
+    client: ClientInfo
+    session_id: int
+    lookup: Callable[[str, str], Table | None]  # (database, name)
+    has_database: Callable[[str], bool]
+    is_system: Callable[[str, str], bool]
+    setting: Callable[[str], str]
+    parse_view: Callable[[Table], exp.Expr]
+    text: str = ""  # the statement, for error positions
+
+    @property
+    def catalogs(self) -> frozenset[str]:
+        """Names that may stand before the database in a three-part name."""
+        return frozenset({CATALOG, self.client.database or CATALOG, "def", self.database})

@@ -1,0 +1,176 @@
+"""Literals next to timestamp columns, and the time range a WHERE clause asks of each scan.
+
+A string beside a timestamp column is a time in the session's zone, an integer is an epoch in the
+column's own unit. The range rule then reads the top-level AND conjuncts of each query; what it
+finds only prunes (the filter itself stays), so missing something costs time, never rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from sqlglot import exp
+
+from catalog.records import Column
+from engine.datatypes import DataType
+from sql.decode.text import column_from_text
+from sql.plan.scopes import Scopes
+from sql.plan.tables import Reference
+from sql.types import duckdb_name
+
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Is, exp.NullSafeEQ)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One end of a scan's time range: `value` is a constant expression of the column's type."""
+
+    placeholder: str
+    is_start: bool
+    inclusive: bool
+    value: exp.Expr
+
+
+def timestamp_literals(tree: exp.Expr, scopes: Scopes, timezone: str) -> exp.Expr:
+    """Turns literals compared with timestamp columns into literals of the column's type.
+
+    Raises: DbError INVALID_DATETIME.
+    """
+    for node in list(tree.find_all(*_COMPARISONS, exp.Between, exp.In)):
+        column = scopes.column(node.this)
+        others = _other_sides(node)
+        if column is None and isinstance(node, _COMPARISONS):
+            column = scopes.column(node.expression)
+            others = [node.this]
+        if column is None or not column.type.is_timestamp:
+            continue
+        for other in others:
+            literal = _literal(other, column, timezone)
+            if literal is not None:
+                other.replace(literal)
+    return tree
+
+
+def _other_sides(node: exp.Expr) -> list[exp.Expr]:
+    if isinstance(node, exp.Between):
+        return [node.args["low"], node.args["high"]]
+    if isinstance(node, exp.In):
+        return list(node.expressions)
+    return [node.expression]
+
+
+def _literal(node: exp.Expr, column: Column, timezone: str) -> exp.Expr | None:
+    negative = isinstance(node, exp.Neg)
+    inner = node.this if negative else node
+    if not isinstance(inner, exp.Literal) or (negative and inner.is_string):
+        return None
+    if not inner.is_string and not inner.name.isdigit():
+        return None
+    text = f"-{inner.name}" if negative else inner.name
+    return timestamp_literal(text, column.type, timezone, column.name)
+
+
+def timestamp_literal(text: str, type_: DataType, timezone: str, column: str) -> exp.Expr:
+    """A DuckDB literal of a timestamp type from text or an epoch in the type's unit."""
+    value = column_from_text(pa.array([text], pa.string()), type_, timezone, column=column)
+    printed = value.cast(pa.string())[0].as_py()
+    return exp.cast(exp.Literal.string(printed), duckdb_name(type_), dialect="duckdb")
+
+
+def time_bounds(tree: exp.Expr, scopes: Scopes, scans: Sequence[Reference]) -> tuple[Bound, ...]:
+    """What the WHERE clauses say about the time index of each scan."""
+    by_node = {reference.node_id: reference for reference in scans}
+    if not by_node:
+        return ()
+    found: list[Bound] = []
+    for holder in tree.find_all(exp.Select, exp.Delete, exp.Update):
+        where = holder.args.get("where")
+        if where is None:
+            continue
+        references = _references(holder, by_node)
+        for conjunct in _conjuncts(where.this):
+            found.extend(_bounds_of(conjunct, scopes, references))
+    return tuple(found)
+
+
+def _references(holder: exp.Expr, by_node: dict[int, Reference]) -> dict[str, Reference]:
+    nodes = [holder.this] if isinstance(holder, exp.Delete | exp.Update) else []
+    from_ = holder.args.get("from_")
+    nodes += [from_.this] if from_ is not None else []
+    nodes += [join.this for join in holder.args.get("joins") or []]
+    return {node.alias_or_name: by_node[id(node)] for node in nodes if id(node) in by_node}
+
+
+def _conjuncts(node: exp.Expr) -> list[exp.Expr]:
+    if isinstance(node, exp.And):
+        return _conjuncts(node.left) + _conjuncts(node.right)
+    if isinstance(node, exp.Paren):
+        return _conjuncts(node.this)
+    return [node]
+
+
+_MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
+    exp.LT: exp.GT,
+    exp.GT: exp.LT,
+    exp.LTE: exp.GTE,
+    exp.GTE: exp.LTE,
+    exp.EQ: exp.EQ,
+}
+
+
+def _bounds_of(node: exp.Expr, scopes: Scopes, references: dict[str, Reference]) -> list[Bound]:
+    if isinstance(node, exp.Between) and not node.args.get("symmetric"):
+        low = exp.GTE(this=node.this, expression=node.args["low"])
+        high = exp.LTE(this=node.this, expression=node.args["high"])
+        reference = _time_reference(node.this, scopes, references)
+        return _of(low, reference, type(low)) + _of(high, reference, type(high))
+    if type(node) not in _MIRRORED:
+        return []
+    reference = _time_reference(node.this, scopes, references)
+    if reference is not None:
+        return _of(node, reference, type(node))
+    reference = _time_reference(node.expression, scopes, references)
+    swapped = type(node)(this=node.expression.copy(), expression=node.this.copy())
+    return _of(swapped, reference, _MIRRORED[type(node)])
+
+
+def _time_reference(
+    node: exp.Expr, scopes: Scopes, references: dict[str, Reference]
+) -> Reference | None:
+    source = scopes.source(node)
+    if source is None:
+        return None
+    alias, column, table = source
+    reference = references.get(alias)
+    if reference is None or reference.table is not table or column.name != table.time_index:
+        return None
+    return reference
+
+
+def _of(node: exp.Expr, reference: Reference | None, kind: type[exp.Expr]) -> list[Bound]:
+    value = node.expression
+    if reference is None or not _is_constant(value):
+        return []
+    place = reference.placeholder
+    bounds = []
+    if kind in (exp.GT, exp.GTE, exp.EQ):
+        bounds.append(Bound(place, True, kind is not exp.GT, value.copy()))
+    if kind in (exp.LT, exp.LTE, exp.EQ):
+        bounds.append(Bound(place, False, kind is not exp.LT, value.copy()))
+    return bounds
+
+
+_VARIABLE = (exp.Column, exp.Query, exp.Subquery, exp.Rand, exp.Window, exp.AggFunc, exp.Table)
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    """True if the value is the same for every row and cheap to ask for beforehand."""
+    volatile = {"random", "uuid", "gen_random_uuid", "nextval", "setseed"}
+    for part in node.walk():
+        if isinstance(part, _VARIABLE):
+            return False
+        if isinstance(part, exp.Anonymous) and part.name.lower() in volatile:
+            return False
+    return True

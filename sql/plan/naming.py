@@ -1,0 +1,73 @@
+"""Names of result columns that have no alias, as each wire's own server would give them."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from sql.dialect.duckdb import GnomonDuckDB
+from sql.session import Wire
+
+_POSTGRES_TYPES = {"INT": "int4", "BIGINT": "int8", "SMALLINT": "int2", "DOUBLE": "float8"}
+_POSTGRES_TYPES |= {"FLOAT": "float4", "BOOLEAN": "bool", "DECIMAL": "numeric"}
+
+
+def name_outputs(tree: exp.Expr, wire: Wire) -> exp.Expr:
+    """Gives every unnamed expression of the outermost select list an alias, in place."""
+    select = _leftmost(tree)
+    if select is None:
+        return tree
+    for projection in list(select.expressions):
+        if isinstance(projection, exp.Alias | exp.Star | exp.Aliases):
+            continue
+        if isinstance(projection, exp.Column):
+            continue
+        name = postgres_name(projection) if wire is Wire.POSTGRES else expression_name(projection)
+        alias = exp.Alias(this=projection.copy(), alias=exp.to_identifier(name, quoted=True))
+        projection.replace(alias)
+    return tree
+
+
+def _leftmost(tree: exp.Expr | None) -> exp.Select | None:
+    while tree is not None and not isinstance(tree, exp.Select):
+        tree = tree.this if isinstance(tree, exp.SetOperation | exp.Subquery) else None
+    return tree
+
+
+def expression_name(node: exp.Expr) -> str:
+    """The expression's text, functions in lower case: `count(*)`, `a + 1`."""
+    return node.sql(dialect=GnomonDuckDB, normalize_functions="lower", identify=False)
+
+
+def postgres_name(node: exp.Expr) -> str:
+    """PostgreSQL's FigureColname: the function, the cast's argument or type, else `?column?`."""
+    if isinstance(node, exp.Paren):
+        return postgres_name(node.this)
+    if isinstance(node, exp.Column | exp.Dot):
+        return str(node.name)
+    if isinstance(node, exp.Cast):
+        inner = postgres_name(node.this)
+        if inner != "?column?":
+            return inner
+        type_name = node.to.sql(dialect="postgres").split("(")[0]
+        return _POSTGRES_TYPES.get(type_name, type_name.lower())
+    if isinstance(node, exp.Subquery):
+        select = _leftmost(node)
+        first = select.expressions[0] if select is not None and select.expressions else None
+        return (first.alias or postgres_name(first)) if first is not None else "?column?"
+    return _call_name(node)
+
+
+def _call_name(node: exp.Expr) -> str:
+    if isinstance(node, exp.Window | exp.Filter | exp.WithinGroup):
+        return postgres_name(node.this)
+    if isinstance(node, exp.Case):
+        return "case"
+    if isinstance(node, exp.Anonymous):
+        return str(node.name).lower()
+    if isinstance(node, exp.Binary | exp.Unary | exp.Literal | exp.Null | exp.Interval):
+        return "interval" if isinstance(node, exp.Interval) else "?column?"
+    if isinstance(node, exp.Boolean):
+        return "bool"
+    if isinstance(node, exp.Func):
+        return str(node.sql(dialect="postgres").split("(")[0]).lower() or "?column?"
+    return "?column?"

@@ -1,0 +1,142 @@
+"""Types of placeholders, from what stands beside them (drivers such as asyncpg rely on this).
+
+A type the client declared wins; then casts, comparisons, arithmetic, LIMIT and assignment to a
+column; what nothing determines is text, as in PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from catalog.records import Table
+from engine import datatypes
+from engine.datatypes import DataType
+from sql.plan.scopes import Scopes
+from sql.types import from_sql
+
+_LIKE_TEXT = (exp.Like, exp.ILike, exp.SimilarTo, exp.RegexpLike, exp.RegexpILike, exp.DPipe)
+
+
+def number_placeholders(tree: exp.Expr) -> exp.Expr:
+    """Turns each `?` into `$n`, in order of appearance; `$n` stays. In place."""
+    for number, node in enumerate(sorted_placeholders(tree), start=1):
+        parameter = exp.Parameter(this=exp.Literal.number(number))
+        if node is tree:
+            return parameter
+        node.replace(parameter)
+    return tree
+
+
+def sorted_placeholders(tree: exp.Expr) -> list[exp.Expr]:
+    """Every `?`, in the order of the statement's text (depth first follows it in sqlglot trees)."""
+    return [node for node in tree.find_all(exp.Placeholder, bfs=False) if not node.this]
+
+
+def parameter_number(node: exp.Expr) -> int | None:
+    """The n of `$n`, None for other nodes."""
+    if isinstance(node, exp.Parameter) and isinstance(node.this, exp.Literal):
+        return int(node.name)
+    return None
+
+
+def infer_types(
+    tree: exp.Expr,
+    scopes: Scopes,
+    count: int,
+    declared: Sequence[DataType | None] = (),
+    target: tuple[Table, Sequence[str]] | None = None,
+) -> tuple[DataType, ...]:
+    """One type per placeholder. `target`: the table and columns an INSERT fills, if it is one."""
+    types: list[DataType | None] = [None] * count
+    if target is not None:
+        _from_values(tree, target, types)
+    for node in tree.find_all(exp.Parameter):
+        number = parameter_number(node)
+        if number is not None and 0 < number <= count and types[number - 1] is None:
+            types[number - 1] = _beside(node, scopes)
+    for index, given in enumerate(declared[:count]):
+        if given is not None:
+            types[index] = given
+    return tuple(found or datatypes.STRING for found in types)
+
+
+def _from_values(
+    tree: exp.Expr, target: tuple[Table, Sequence[str]], types: list[DataType | None]
+) -> None:
+    table, names = target
+    rows: list[list[exp.Expr]] = []
+    if isinstance(tree, exp.Values):
+        rows = [list(getattr(row, "expressions", [])) for row in tree.expressions]
+    elif isinstance(tree, exp.Select):
+        rows = [[item.unalias() for item in tree.expressions]]
+    for row in rows:
+        for name, value in zip(names, row, strict=False):
+            number = parameter_number(value)
+            column = table.column(name)
+            if number is not None and column is not None and types[number - 1] is None:
+                types[number - 1] = column.type
+
+
+def _beside(node: exp.Expr, scopes: Scopes) -> DataType | None:
+    parent = node.parent
+    if isinstance(parent, exp.Paren | exp.Neg | exp.Tuple | exp.Alias):
+        return _beside(parent, scopes)
+    if isinstance(parent, exp.Cast):
+        return from_sql(parent.to)
+    if isinstance(parent, exp.Limit | exp.Offset | exp.Fetch):
+        return datatypes.INT64
+    if isinstance(parent, _LIKE_TEXT):
+        return datatypes.STRING
+    if isinstance(parent, exp.Between | exp.In):
+        others = [parent.this, parent.args.get("low"), parent.args.get("high")]
+        others += parent.expressions
+        return _first_type([o for o in others if o is not None and o is not node], scopes)
+    if isinstance(parent, exp.Binary):
+        other = parent.right if parent.left is node else parent.left
+        found = type_of(other, scopes)
+        if isinstance(parent, exp.Add | exp.Sub) and found and found.is_timestamp:
+            return datatypes.INTERVAL
+        return found
+    if isinstance(parent, exp.Coalesce | exp.If | exp.Case | exp.Greatest | exp.Least):
+        return _first_type([c for c in parent.iter_expressions() if c is not node], scopes)
+    if isinstance(parent, exp.And | exp.Or | exp.Not | exp.Where):
+        return datatypes.BOOLEAN
+    return None
+
+
+def _first_type(nodes: Sequence[exp.Expr], scopes: Scopes) -> DataType | None:
+    for node in nodes:
+        found = type_of(node, scopes)
+        if found is not None:
+            return found
+    return None
+
+
+def type_of(node: exp.Expr, scopes: Scopes) -> DataType | None:
+    """The type of an expression where its form alone tells it."""
+    column = scopes.column(node)
+    if column is not None:
+        return column.type
+    if isinstance(node, exp.Cast):
+        return from_sql(node.to)
+    if isinstance(node, exp.Literal):
+        if node.is_string:
+            return datatypes.STRING
+        if not node.name.isdigit():
+            return datatypes.FLOAT64
+        return datatypes.INT32 if int(node.name) < 2**31 else datatypes.INT64
+    if isinstance(node, exp.Boolean):
+        return datatypes.BOOLEAN
+    if isinstance(node, exp.Count | exp.Length | exp.Extract):
+        return datatypes.INT64
+    if isinstance(node, exp.Paren | exp.Neg | exp.Max | exp.Min | exp.Abs):
+        return type_of(node.this, scopes)
+    if isinstance(node, exp.Avg):
+        return datatypes.FLOAT64
+    if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
+        return type_of(node.left, scopes) or type_of(node.right, scopes)
+    if isinstance(node, exp.Lower | exp.Upper | exp.Concat | exp.Substring | exp.Trim):
+        return datatypes.STRING
+    return None

@@ -1,0 +1,141 @@
+"""A planned query: DuckDB text with placeholders for what only the moment of running knows.
+
+`plan_query` runs the rules in order; sql/run/scan.py fills the placeholders in. A plan holds no
+data and no clock, so it may be cached for as long as the catalog stays the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+from sqlglot import exp
+
+from catalog.records import Table
+from engine.datatypes import DataType
+from sql.dialect.duckdb import GnomonDuckDB
+from sql.plan.context import PlanContext
+from sql.plan.literals import Bound, time_bounds, timestamp_literals
+from sql.plan.naming import name_outputs
+from sql.plan.parameters import infer_types
+from sql.plan.range_align import rewrite_range
+from sql.plan.scopes import Scopes
+from sql.plan.session_functions import is_session_bound, session_functions
+from sql.plan.tables import Reference, Resolved, find_table, resolve_tables
+from sql.results import ResultColumn
+from sql.session import Wire
+from sql.system.pg_rewrites import rewrite_pg
+
+
+@dataclass
+class Learned:
+    """What running a plan has taught: filled in once, kept with the cached plan."""
+
+    columns: tuple[ResultColumn, ...] | None = None
+    constant: tuple[tuple[ResultColumn, ...], list[pa.RecordBatch]] | None = None
+
+
+@dataclass(frozen=True)
+class QueryPlan:
+    """What `sql.run.scan.Runner` needs to run a query."""
+
+    sql: str  # DuckDB text: placeholders __scan_n and __system_n stand for tables, NOW for the time
+    scans: tuple[Reference, ...]
+    bounds: tuple[Bound, ...]
+    systems: dict[str, tuple[str, str]]  # placeholder → (database, name)
+    parameter_types: tuple[DataType, ...]
+    outputs: tuple[tuple[Table, str] | None, ...]  # table column each output plainly is
+    is_constant: bool  # no table, no parameter, no clock: the same answer every time
+    session_bound: bool  # holds a value of one session (its pid, a setting): not to be shared
+    learned: Learned = field(default_factory=Learned, compare=False)
+
+
+def plan_query(
+    tree: exp.Expr,
+    context: PlanContext,
+    *,
+    parameter_count: int = 0,
+    declared: Sequence[DataType | None] = (),
+    target: tuple[Table, Sequence[str]] | None = None,
+    now_ms: int = 0,
+) -> QueryPlan:
+    """Plans a SELECT, VALUES or set operation. The tree is not changed. Raises: DbError."""
+    tree = tree.copy()
+    if target is None:
+        tree = name_outputs(tree, context.wire)
+    tree = _rewrite_ranges(tree, context, now_ms)
+    return _finish(tree, context, parameter_count, declared, target)
+
+
+def plan_statement(
+    tree: exp.Expr,
+    context: PlanContext,
+    *,
+    parameter_count: int = 0,
+    declared: Sequence[DataType | None] = (),
+) -> QueryPlan:
+    """Plans an INSERT, UPDATE, DELETE or MERGE on a relational table, which DuckDB runs."""
+    return _finish(tree.copy(), context, parameter_count, declared, None)
+
+
+def _finish(
+    tree: exp.Expr,
+    context: PlanContext,
+    parameter_count: int,
+    declared: Sequence[DataType | None],
+    target: tuple[Table, Sequence[str]] | None,
+) -> QueryPlan:
+    if context.wire is Wire.POSTGRES:
+        tree = rewrite_pg(tree)
+    resolved = Resolved()
+    tree = resolve_tables(tree, context, resolved)
+    session_bound = is_session_bound(tree)
+    tree = session_functions(tree, context)
+    scopes = Scopes(resolved.tables)
+    tree = timestamp_literals(tree, scopes, context.timezone)
+    types = infer_types(tree, scopes, parameter_count, declared, target)
+    text = tree.sql(dialect=GnomonDuckDB)
+    return QueryPlan(
+        sql=text,
+        scans=tuple(resolved.scans),
+        bounds=time_bounds(tree, scopes, resolved.scans),
+        systems=resolved.systems,
+        parameter_types=types,
+        outputs=_outputs(tree, scopes),
+        is_constant=_is_constant(tree),
+        session_bound=session_bound,
+    )
+
+
+def _rewrite_ranges(tree: exp.Expr, context: PlanContext, now_ms: int) -> exp.Expr:
+    def resolve(node: exp.Table) -> Table | None:
+        return find_table(node, context)
+
+    for select in list(tree.find_all(exp.Select)):
+        rewritten = rewrite_range(select, resolve, context.timezone, now_ms)
+        if rewritten is select:
+            continue
+        if select is tree:
+            tree = rewritten
+        else:
+            select.replace(rewritten)
+    return tree
+
+
+def _outputs(tree: exp.Expr, scopes: Scopes) -> tuple[tuple[Table, str] | None, ...]:
+    """Which outputs are plain table columns (empty when a star makes positions unknown)."""
+    if not isinstance(tree, exp.Select) or any(e.is_star for e in tree.expressions):
+        return ()
+    found = []
+    for item in tree.expressions:
+        source = scopes.source(item.unalias())
+        found.append((source[2], source[1].name) if source is not None else None)
+    return tuple(found)
+
+
+_PLAIN = (exp.Select, exp.Alias, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Neg)
+
+
+def _is_constant(tree: exp.Expr) -> bool:
+    return isinstance(tree, exp.Select) and all(isinstance(node, _PLAIN) for node in tree.walk())

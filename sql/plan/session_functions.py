@@ -1,0 +1,149 @@
+"""Functions and variables whose answer is the session, not the data: replaced by literals.
+
+`now()` and its kin become the marker `NOW`, which the runner replaces by the statement's own time,
+so that a cached plan never holds a stale clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from sql.plan.context import CATALOG, PlanContext
+from sql.plan.tables import NOW
+from sql.session import Wire
+from sql.settings import PRODUCT_VERSION
+
+_Maker = Callable[[PlanContext], exp.Expr]
+
+
+def _text(value: str) -> exp.Expr:
+    return exp.Literal.string(value)
+
+
+def _now(_: PlanContext) -> exp.Expr:
+    return exp.cast(exp.Literal.string(NOW), "TIMESTAMP", dialect="duckdb")
+
+
+def _today(_: PlanContext) -> exp.Expr:
+    return exp.cast(_now(_), "DATE", dialect="duckdb")
+
+
+def _current_database(context: PlanContext) -> exp.Expr:
+    if context.wire is Wire.POSTGRES:
+        return _text(context.client.database or CATALOG)
+    return _text(context.database)
+
+
+def _version(context: PlanContext) -> exp.Expr:
+    if context.wire is Wire.POSTGRES:
+        setting = context.setting("server_version").split(" ")[0]
+        return _text(f"PostgreSQL {setting} (Gnomon {PRODUCT_VERSION}), 64-bit")
+    if context.wire is Wire.MYSQL:
+        return _text(context.setting("version"))
+    return _text(f"Gnomon {PRODUCT_VERSION}")
+
+
+def _user(context: PlanContext) -> exp.Expr:
+    user = context.client.user
+    return _text(f"{user}@{context.client.address.rpartition(':')[0] or 'localhost'}")
+
+
+_MAKERS: dict[str, _Maker] = {
+    "now": _now,
+    "current_timestamp": _now,
+    "localtimestamp": _now,
+    "statement_timestamp": _now,
+    "transaction_timestamp": _now,
+    "clock_timestamp": _now,
+    "utc_timestamp": _now,
+    "sysdate": _now,
+    "current_date": _today,
+    "curdate": _today,
+    "today": _today,
+    "current_database": _current_database,
+    "current_catalog": _current_database,
+    "database": lambda c: _text(c.database),
+    "schema": lambda c: _text(c.database),
+    "current_schema": lambda c: _text(c.database),
+    "version": _version,
+    "pg_backend_pid": lambda c: exp.Literal.number(c.session_id),
+    "connection_id": lambda c: exp.Literal.number(c.session_id),
+    "current_user": lambda c: _text(c.client.user) if c.wire is not Wire.MYSQL else _user(c),
+    "session_user": lambda c: _text(c.client.user) if c.wire is not Wire.MYSQL else _user(c),
+    "current_role": lambda c: _text(c.client.user),
+    "user": lambda c: _text(c.client.user) if c.wire is not Wire.MYSQL else _user(c),
+    "timezone": lambda c: _text(c.timezone),
+    "build": lambda _: _text(f"Gnomon {PRODUCT_VERSION}"),
+    "pg_is_in_recovery": lambda _: exp.false(),
+    "last_insert_id": lambda _: exp.Literal.number(0),
+    "pg_postmaster_start_time": _now,
+    "pg_my_temp_schema": lambda _: exp.Literal.number(0),
+    "read_preference": lambda c: _text(c.setting("read_preference")),
+    "txid_current": lambda c: exp.Literal.number(c.session_id),
+}
+
+_NODES: dict[type[exp.Expr], str] = {
+    exp.CurrentTimestamp: "now",
+    exp.CurrentDate: "current_date",
+    exp.CurrentDatabase: "current_database",
+    exp.CurrentCatalog: "current_catalog",
+    exp.CurrentSchema: "current_schema",
+    exp.CurrentUser: "current_user",
+    exp.SessionUser: "session_user",
+    exp.CurrentRole: "current_role",
+    exp.CurrentVersion: "version",
+    exp.Localtimestamp: "now",
+    exp.UtcTimestamp: "now",
+}
+
+
+def session_functions(tree: exp.Expr, context: PlanContext) -> exp.Expr:
+    """Replaces them in place. Output names are kept by `sql.plan.naming`, which runs before.
+
+    >>> from sqlglot import parse_one
+    >>> parse_one("SELECT CURRENT_DATE").find(exp.CurrentDate) is not None
+    True
+    """
+    if isinstance(tree, tuple(_NODES)):
+        return _MAKERS[_NODES[type(tree)]](context)
+    for node in list(tree.find_all(*_NODES, exp.Anonymous, exp.SessionParameter)):
+        made = _replacement(node, context)
+        if made is not None:
+            node.replace(made)
+    return tree
+
+
+_PERSONAL = frozenset(
+    {"pg_backend_pid", "connection_id", "txid_current", "current_setting", "read_preference"}
+)
+
+
+def is_session_bound(tree: exp.Expr) -> bool:
+    """True if the answers belong to one session, not to everybody with its user and database."""
+    return any(
+        isinstance(node, exp.SessionParameter) or node.name.lower() in _PERSONAL
+        for node in tree.find_all(exp.SessionParameter, exp.Anonymous)
+    )
+
+
+def _replacement(node: exp.Expr, context: PlanContext) -> exp.Expr | None:
+    if isinstance(node, exp.SessionParameter):
+        return _variable(context.setting(node.name))
+    if isinstance(node, exp.Anonymous):
+        name = node.name.lower()
+        if name == "current_setting" and node.expressions and node.expressions[0].is_string:
+            return _text(context.setting(node.expressions[0].name))
+        maker = _MAKERS.get(name)
+        return maker(context) if maker is not None and not node.expressions else None
+    return _MAKERS[_NODES[type(node)]](context)
+
+
+def _variable(value: str) -> exp.Expr:
+    """@@x: a number when it looks like one, ON and OFF as MySQL shows them in expressions."""
+    if value.isdigit():
+        return exp.Literal.number(value)
+    if value in ("ON", "OFF"):
+        return exp.Literal.number(1 if value == "ON" else 0)
+    return _text(value)

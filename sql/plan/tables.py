@@ -1,0 +1,200 @@
+"""The first rule: every table name becomes something DuckDB can read.
+
+Time-series tables and system tables become placeholders (filled in when the statement runs),
+relational tables their name in the embedded database, views their query.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from catalog.records import Table, TableKind
+from engine.errors import DbError, ErrorKind
+from sql.plan.context import PlanContext
+from sql.run.duck import ARROW_PREFIX
+from sql.run.errors import position_of
+from sql.session import Wire
+
+# Placeholders are replaced in the generated text, so no client text may ever contain one: they
+# carry a number nobody outside can guess.
+_SECRET = secrets.token_hex(6)
+SCAN_PREFIX = f"__scan_{_SECRET}_"
+SYSTEM_PREFIX = f"__system_{_SECRET}_"
+NOW = f"__now_{_SECRET}"
+
+_VIEW_DEPTH_MAX = 32  # views over views; a cycle cannot be created, but a limit costs nothing
+
+# Table functions that touch only their arguments. Everything else (files, DuckDB's own catalog,
+# settings of the process) is no business of a client.
+_TABLE_FUNCTIONS = frozenset({"generate_series", "range", "unnest", "repeat", "json_each"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One placeholder in the tree: which table it stands for."""
+
+    placeholder: str
+    alias: str
+    node_id: int
+    table: Table
+
+
+@dataclass
+class Resolved:
+    """What the tree's table names turned out to be."""
+
+    tables: dict[int, Table] = field(default_factory=dict)  # by id() of the node, for Scopes
+    scans: list[Reference] = field(default_factory=list)
+    systems: dict[str, tuple[str, str]] = field(default_factory=dict)  # placeholder → name
+    depth: int = 0
+
+
+def resolve_tables(tree: exp.Expr, context: PlanContext, resolved: Resolved) -> exp.Expr:
+    """Replaces table names in place; the tree must be the caller's own copy.
+
+    Raises: DbError UNDEFINED_TABLE, UNDEFINED_DATABASE, UNSUPPORTED (a table function).
+    """
+    for node in list(tree.find_all(exp.Table)):
+        if not isinstance(node.this, exp.Identifier):
+            _check_function(node)
+        elif not _is_cte(node) and not node.name.startswith(ARROW_PREFIX):
+            _resolve(node, context, resolved)
+    for column in tree.find_all(exp.Column):
+        if column.args.get("db") is not None:  # aliases have no database part
+            column.set("catalog", None)
+            column.set("db", None)
+    return tree
+
+
+def table_name(node: exp.Table, context: PlanContext) -> tuple[str, str]:
+    """(database, name) a table node means in this session. Raises: DbError UNDEFINED_DATABASE."""
+    if node.catalog and node.catalog not in context.catalogs:
+        raise DbError(
+            ErrorKind.UNDEFINED_DATABASE,
+            f'cross-database references are not implemented: "{node.catalog}"',
+            hint=f'the catalog is "{next(iter(sorted(context.catalogs)))}"',
+        )
+    return node.db or context.database, node.name
+
+
+def find_table(node: exp.Table, context: PlanContext) -> Table:
+    """The catalog's record of a named table. Raises: DbError UNDEFINED_TABLE."""
+    database, name = table_name(node, context)
+    table = context.lookup(database, name)
+    if table is None:
+        raise undefined_table(node, context)
+    return table
+
+
+def undefined_table(node: exp.Table, context: PlanContext) -> DbError:
+    """The error for a name nothing has, in the wire's manner of naming."""
+    database, name = table_name(node, context)
+    position = position_of(name, context.text)
+    if node.db and not context.has_database(database):
+        message = f'database "{database}" does not exist'
+        return DbError(ErrorKind.UNDEFINED_TABLE, message, position=position)
+    shown = f"{database}.{name}" if node.db or context.wire is not Wire.POSTGRES else name
+    noun = "relation" if context.wire is Wire.POSTGRES else "table"
+    message = f'{noun} "{shown}" does not exist'
+    return DbError(ErrorKind.UNDEFINED_TABLE, message, position=position)
+
+
+def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
+    database, name = table_name(node, context)
+    table = context.lookup(database, name)
+    if table is None:
+        system = _system_name(node, context)
+        if system is None:
+            error = undefined_table(node, context)
+            raise error
+        placeholder = f"{SYSTEM_PREFIX}{len(resolved.systems)}"
+        resolved.systems[placeholder] = system
+        _rename(node, placeholder, None)
+    elif table.kind is TableKind.VIEW:
+        _expand_view(node, table, context, resolved)
+    elif table.is_time_series:
+        placeholder = f"{SCAN_PREFIX}{len(resolved.scans)}"
+        alias = node.alias_or_name
+        _rename(node, placeholder, None)
+        resolved.tables[id(node)] = table
+        resolved.scans.append(Reference(placeholder, alias, id(node), table))
+    else:
+        _rename(node, table.name, table.database)
+        resolved.tables[id(node)] = table
+
+
+def _rename(node: exp.Table, name: str, database: str | None) -> None:
+    alias = node.alias_or_name
+    node.set("this", exp.to_identifier(name, quoted=True))
+    node.set("db", exp.to_identifier(database, quoted=True) if database else None)
+    node.set("catalog", None)
+    if not node.alias:
+        node.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+
+
+def _expand_view(node: exp.Table, view: Table, context: PlanContext, resolved: Resolved) -> None:
+    if resolved.depth >= _VIEW_DEPTH_MAX:
+        raise DbError(ErrorKind.LIMIT_EXCEEDED, f"views are nested over {_VIEW_DEPTH_MAX} deep")
+    query = context.parse_view(view)
+    resolved.depth += 1
+    resolve_tables(query, context, resolved)
+    resolved.depth -= 1
+    given = node.args.get("alias")
+    names = given.columns if given is not None else []
+    columns = names or [exp.to_identifier(c.name, quoted=True) for c in view.columns]
+    alias = exp.TableAlias(this=exp.to_identifier(node.alias_or_name, quoted=True), columns=columns)
+    subquery = exp.Subquery(this=query, alias=alias)
+    if node.args.get("joins"):
+        subquery.set("joins", node.args["joins"])
+    node.replace(subquery)
+
+
+def _system_name(node: exp.Table, context: PlanContext) -> tuple[str, str] | None:
+    name = node.name.lower()
+    if node.db:
+        candidates = [node.db.lower()]
+    elif context.database == "information_schema":
+        candidates = ["information_schema"]
+    elif context.wire is Wire.POSTGRES:
+        candidates = ["pg_catalog"]
+    else:
+        candidates = []
+    for database in candidates:
+        if context.is_system(database, name):
+            return database, name
+    return None
+
+
+def _check_function(node: exp.Table) -> None:
+    call = node.this
+    name = call.name if isinstance(call, exp.Anonymous) else call.sql_name()
+    allowed = isinstance(call, exp.ExplodingGenerateSeries | exp.GenerateSeries | exp.Unnest)
+    if isinstance(call, exp.Func) and not allowed and name.lower() not in _TABLE_FUNCTIONS:
+        raise DbError(ErrorKind.UNDEFINED_FUNCTION, f"table function {name.lower()} does not exist")
+
+
+def _is_cte(node: exp.Table) -> bool:
+    """True if the name is that of a common table expression visible here.
+
+    A CTE sees those before it (and, when recursive, itself and all others); the query sees all.
+    """
+    if node.db:
+        return False
+    inner: exp.Expr = node
+    outer = node.parent
+    within: exp.Expr | None = None
+    while outer is not None:
+        if isinstance(outer, exp.CTE):
+            within = outer
+        with_ = outer.args.get("with_")
+        if with_ is not None:
+            visible = with_.expressions
+            if inner is with_ and not with_.args.get("recursive"):
+                visible = visible[: next(i for i, cte in enumerate(visible) if cte is within)]
+            if any(cte.alias == node.name for cte in visible):
+                return True
+        inner, outer = outer, outer.parent
+    return False

@@ -1,0 +1,190 @@
+"""One session's DuckDB connection: transactions, streaming results, interruption.
+
+DuckDB refuses new work on a connection whose last result is unfinished. A session may still have an
+open portal or cursor then, so the open result is first read to its end and kept in memory (a
+PostgreSQL server would do the same into a tuplestore).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from engine.errors import DbError
+from sql.run.errors import translate
+
+ARROW_PREFIX = "__arrow_"
+
+BATCH_ROWS = 16_384  # result rows per batch: eight DuckDB vectors, a few MB at most
+
+
+class OpenResult:
+    """A running statement's rows, pulled batch by batch.
+
+    `on_release` is called once, when the connection is no longer needed: at the end of the rows,
+    at `close` or at `detach`.
+    """
+
+    def __init__(self, duck: Duck, reader: Any, text: str) -> None:
+        self._duck = duck
+        self._reader = reader
+        self._text = text
+        self._kept: Iterator[pa.RecordBatch] | None = None
+        self.schema: pa.Schema = reader.schema
+        self.on_release: Callable[[], None] | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        if self._kept is not None:
+            return next(self._kept)
+        if self._reader is None:
+            raise StopIteration
+        try:
+            self._duck.check()
+            return self._reader.read_next_batch()
+        except StopIteration:
+            self.close()
+            raise
+        except DbError:
+            self.close()
+            raise
+        except (duckdb.Error, OSError, pa.ArrowException, RuntimeError) as error:
+            failure = self._duck.error_of(error, self._text)
+            self.close()
+            raise failure from error
+
+    def detach(self) -> None:
+        """Reads the rest into memory so that the connection is free for another statement."""
+        if self._kept is None and self._reader is not None:
+            self._kept = iter(list(self))
+
+    def close(self) -> None:
+        """Ends the statement; what was not read is lost."""
+        reader, self._reader = self._reader, None
+        if reader is None:
+            return
+        reader.close()
+        self._duck.forget(self)
+        if self.on_release is not None:
+            self.on_release()
+
+
+class Duck:
+    """A DuckDB connection used by one session, one statement at a time."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self.cursor = cursor
+        self._open: OpenResult | None = None
+        self._names = 0
+        # Guarded by _lock: whether an interrupt now would hit the statement it is meant for.
+        self._lock = threading.Lock()
+        self._running = False
+        self._reason: DbError | None = None
+
+    # Running.
+
+    def start(self) -> None:
+        """Marks the beginning of a statement: from here on `interrupt` ends it."""
+        self.settle()
+        with self._lock:
+            self._running = True
+            self._reason = None
+
+    def settle(self) -> None:
+        """Frees the connection: what an open result has not given yet is read into memory."""
+        if self._open is not None:
+            self._open.detach()
+            self._open = None
+
+    def finish(self) -> None:
+        """Marks its end: later interrupts hit nothing."""
+        with self._lock:
+            self._running = False
+
+    def interrupt(self, reason: DbError) -> None:
+        """Ends the running statement with `reason`; nothing happens when none runs. Any thread."""
+        with self._lock:
+            if not self._running:
+                return
+            self._reason = reason
+            self.cursor.interrupt()
+
+    def check(self) -> None:
+        """Raises the reason if the running statement was interrupted."""
+        with self._lock:
+            if self._reason is not None:
+                raise self._reason
+
+    def execute(self, sql: str, parameters: Any = None, text: str = "") -> list[tuple[Any, ...]]:
+        """Runs a statement whose few rows are wanted at once. Raises: DbError."""
+        try:
+            return self.cursor.execute(sql, parameters).fetchall()
+        except (duckdb.Error, RuntimeError) as error:
+            raise self.error_of(error, text) from error
+
+    def relation(self, sql: str, parameters: Any = None, text: str = "") -> duckdb.DuckDBPyRelation:
+        """Binds a query without running it. Raises: DbError."""
+        try:
+            return self.cursor.sql(sql, params=parameters or None)
+        except (duckdb.Error, RuntimeError) as error:
+            raise self.error_of(error, text) from error
+
+    def open(self, relation: duckdb.DuckDBPyRelation, text: str = "") -> OpenResult:
+        """Starts a bound query; its rows stream. Raises: DbError."""
+        self.check()
+        try:
+            reader = relation.to_arrow_reader(BATCH_ROWS)
+        except (duckdb.Error, RuntimeError, pa.ArrowException) as error:
+            raise self.error_of(error, text) from error
+        result = OpenResult(self, reader, text)
+        self._open = result
+        return result
+
+    def table(self, sql: str, parameters: Any = None, text: str = "") -> pa.Table:
+        """Runs a query and gives all of its rows. Raises: DbError."""
+        result = self.open(self.relation(sql, parameters, text), text)
+        batches = list(result)
+        return pa.Table.from_batches(batches, result.schema)
+
+    def forget(self, result: OpenResult) -> None:
+        """The result holds the connection no longer."""
+        if self._open is result:
+            self._open = None
+
+    # Arrow tables as relations.
+
+    def register(self, table: pa.Table) -> str:
+        """Makes an Arrow table readable by a fresh name; `unregister` it after the statement."""
+        self._names += 1
+        name = f"{ARROW_PREFIX}{self._names}"
+        self.cursor.register(name, table)
+        return name
+
+    def unregister(self, names: Iterable[str]) -> None:
+        """Forgets registered tables."""
+        for name in names:
+            # In an aborted transaction the view cannot be dropped, and need not: it ends with it.
+            with contextlib.suppress(duckdb.Error):
+                self.cursor.unregister(name)
+
+    # Errors.
+
+    def error_of(self, error: Exception, text: str) -> DbError:
+        """What the client sees of a failure on this connection."""
+        with self._lock:
+            if self._reason is not None:
+                return self._reason
+        return translate(error, text)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        if self._open is not None:
+            self._open.close()
+        self.cursor.close()

@@ -1,0 +1,98 @@
+"""COPY … FROM STDIN and COPY … TO STDOUT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from sqlglot import exp
+
+from catalog.records import Column, Table
+from engine.errors import DbError, ErrorKind
+from sql.decode.copy import CopyReader
+from sql.dialect.copy import copy_options
+from sql.results import CopyIn, CopyOptions, CopyOut, Result, ResultColumn
+from sql.session import Wire
+from sql.statements.query import QUERIES, bind, plan_of
+from sql.statements.target import columns_named, complete, insert_rows, writable
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+    from sql.dialect.parser import ParsedStatement
+
+
+class TableSink:
+    """Takes COPY data for one table. Implements `CopySink`.
+
+    A COPY is one statement: its rows become visible together at `finish`, or not at all.
+    """
+
+    def __init__(
+        self,
+        session: ClientSession,
+        table: Table,
+        columns: tuple[Column, ...],
+        options: CopyOptions,
+    ) -> None:
+        self.columns = tuple(ResultColumn(c.name, c.type) for c in columns)
+        self.options = options
+        self._session = session
+        self._table = table
+        self._columns = columns
+        self._reader = CopyReader(columns, options, session.timezone)
+        self._pieces: list[pa.Table] = []
+
+    def feed(self, data: bytes) -> None:
+        """See `CopySink.feed`."""
+        self._session.duck.check()
+        self._keep(self._reader.feed(data))
+
+    def finish(self) -> int:
+        """See `CopySink.finish`."""
+        self._keep(self._reader.finish())
+        if not self._pieces:
+            return 0
+        rows = pa.concat_tables(self._pieces)
+        self._pieces.clear()
+        with self._session.writing() as transaction:
+            insert_rows(self._session, transaction, self._table, rows)
+        return int(rows.num_rows)
+
+    def abort(self) -> None:
+        """See `CopySink.abort`."""
+        self._pieces.clear()
+
+    def _keep(self, pieces: Sequence[pa.Table]) -> None:
+        for piece in pieces:
+            rows = complete(self._session, self._table, self._columns, piece)
+            self._pieces.append(rows)
+
+
+def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
+    """COPY between a table or query and the client. Raises: DbError."""
+    tree = statement.tree
+    assert tree is not None
+    endpoint = tree.args["endpoint"]
+    if not isinstance(endpoint, exp.Var):
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "COPY to and from files of the server is not supported",
+            hint="use COPY … FROM STDIN or TO STDOUT (psql: \\copy)",
+        )
+    if session.wire is not Wire.POSTGRES:
+        raise DbError(ErrorKind.UNSUPPORTED, "COPY needs the PostgreSQL protocol")
+    options = copy_options(tree)
+    names = [node.name for node in tree.args.get("columns") or []] or None
+    if tree.args.get("into"):
+        table = writable(session, tree.this, statement.text)
+        columns = columns_named(table, names, statement.text)
+        return CopyIn(TableSink(session, table, columns, options))
+    query = tree.this
+    if not isinstance(query, QUERIES):
+        chosen = [exp.column(name, quoted=True) for name in names] if names else ["*"]
+        query = exp.select(*chosen).from_(query.copy())
+    inner = session.inner_statement(statement, query)
+    plan = plan_of(session, inner)
+    values = bind(parameters, plan.parameter_types, session.timezone)
+    return CopyOut(session.runner.query(plan, values, statement.text, tag="COPY"), options)

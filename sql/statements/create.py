@@ -1,0 +1,262 @@
+"""CREATE DATABASE, TABLE (both kinds, LIKE, AS query), VIEW."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from sqlglot import exp
+
+from catalog.records import Column, Table, TableKind
+from engine.errors import DbError, ErrorKind
+from sql.decode.assign import assign
+from sql.dialect.create import read_create_table
+from sql.dialect.definitions import TableDefinition
+from sql.dialect.dialects import to_sql
+from sql.dialect.nodes import Option, TableOptions, constant_text
+from sql.plan.plan import plan_query
+from sql.plan.tables import find_table, table_name
+from sql.results import Affected, Notice, Result
+from sql.statements.query import bind
+from sql.statements.target import complete, identifier, insert_rows, quoted
+from sql.statements.truncate import REGION_BITS
+from sql.types import duckdb_name
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+    from sql.dialect.parser import ParsedStatement
+    from sql.transaction import Transaction
+
+
+def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
+    """Creates what the statement names. Raises: DbError."""
+    tree = statement.tree
+    assert isinstance(tree, exp.Create)
+    kind = str(tree.args["kind"]).upper()
+    if kind in ("DATABASE", "SCHEMA"):
+        return _create_database(session, tree, kind)
+    if kind == "TABLE":
+        return _create_table(session, statement, tree, parameters)
+    if kind == "VIEW":
+        return _create_view(session, statement, tree)
+    if kind == "INDEX":
+        return _create_index(session, tree)
+    raise DbError(ErrorKind.UNSUPPORTED, f"CREATE {kind} is not supported")
+
+
+def _create_database(session: ClientSession, tree: exp.Create, kind: str) -> Result:
+    name = tree.this.db
+    options: dict[str, str] = {}
+    properties = tree.args.get("properties")
+    for found in properties.find_all(TableOptions) if properties is not None else ():
+        for option in found.expressions:
+            options.update(_option(option))
+    tag = f"CREATE {kind}"
+    if session.has_database(name) and tree.args.get("exists"):
+        session.notice(Notice(f'schema "{name}" already exists, skipping', sqlstate="42P06"))
+        return Affected(tag, 1)
+    with session.writing() as transaction:
+        transaction.changed_store = True
+        session.catalog.create_database(session.duck.cursor, name, options)
+    return Affected(tag, 1)
+
+
+def _option(option: Option) -> dict[str, str]:
+    value = option.args.get("expression")
+    return {str(option.this): constant_text(value) or "" if value is not None else ""}
+
+
+def _create_table(
+    session: ClientSession,
+    statement: ParsedStatement,
+    tree: exp.Create,
+    parameters: Sequence[object],
+) -> Result:
+    definition = read_create_table(tree)
+    context = session.plan_context(statement.text)
+    database, name = definition.database or session.database, definition.name
+    if session.lookup(database, name) is not None and definition.if_not_exists:
+        message = f'relation "{name}" already exists, skipping'
+        session.notice(Notice(message, sqlstate="42P07"))
+        return Affected("CREATE TABLE", 0)
+    if definition.like is not None:
+        definition = _like(find_table(definition.like, context), definition)
+    with session.writing() as transaction:
+        if definition.as_query is None:
+            _make(session, transaction, definition, database)
+            return Affected("CREATE TABLE", 0)
+        return _create_as(session, transaction, statement, definition, database, parameters)
+
+
+def _like(source: Table, definition: TableDefinition) -> TableDefinition:
+    if source.kind is TableKind.VIEW:
+        raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{source.name}" is a view')
+    return replace(
+        definition,
+        columns=source.columns,
+        primary_key=source.primary_key,
+        time_index=source.time_index,
+        options=dict(source.options),
+        engine=source.engine,
+        partition_columns=source.partition_columns,
+        partition_rules=source.partition_rules,
+        comment=source.comment,
+    )
+
+
+def _make(
+    session: ClientSession, transaction: Transaction, definition: TableDefinition, database: str
+) -> Table:
+    """The empty table, in the catalog and in the store that will hold its rows."""
+    cursor = session.duck.cursor
+    table_id = session.catalog.next_table_id(cursor)
+    table = Table(
+        id=table_id,
+        database=database,
+        name=definition.name,
+        kind=TableKind.TIME_SERIES if definition.time_index else TableKind.RELATIONAL,
+        columns=definition.columns,
+        primary_key=definition.primary_key,
+        options=definition.options,
+        engine=definition.engine,
+        comment=definition.comment,
+        region_ids=(table_id << REGION_BITS,) if definition.time_index else (),
+        partition_columns=definition.partition_columns,
+        partition_rules=definition.partition_rules,
+        temporary=definition.temporary,
+        created_ms=session.server.clock.now_ms(),
+    )
+    _check_defaults(session, table)
+    session.catalog.put_table(cursor, table)
+    transaction.changed_store = True
+    if table.is_time_series:
+        for region_id in table.region_ids:
+            transaction.create_region(region_id, table.region_schema(), table.region_options())
+    else:
+        session.duck.execute(relational_ddl(table))
+    return table
+
+
+def _check_defaults(session: ClientSession, table: Table) -> None:
+    """A default that cannot be a value of its column is refused now, not at the first INSERT."""
+    for column in table.columns:
+        if column.default is not None:
+            assign(session.evaluate(column.default), column, session.timezone)
+
+
+def relational_ddl(table: Table) -> str:
+    """The table as DuckDB keeps it. Defaults are ours: every row that arrives is complete."""
+    parts = [
+        f"{identifier(c.name)} {duckdb_name(c.type)}{'' if c.nullable else ' NOT NULL'}"
+        for c in table.columns
+    ]
+    if table.primary_key:
+        parts.append(f"PRIMARY KEY ({', '.join(identifier(n) for n in table.primary_key)})")
+    return f"CREATE TABLE {quoted(table)} ({', '.join(parts)})"
+
+
+def _create_as(
+    session: ClientSession,
+    transaction: Transaction,
+    statement: ParsedStatement,
+    definition: TableDefinition,
+    database: str,
+    parameters: Sequence[object],
+) -> Result:
+    assert definition.as_query is not None
+    plan = plan_query(
+        definition.as_query,
+        session.plan_context(statement.text),
+        parameter_count=statement.parameter_count,
+        now_ms=session.server.clock.now_ms(),
+    )
+    values = bind(parameters, plan.parameter_types, session.timezone)
+    rows = session.runner.collect(plan, values, statement.text, tag="SELECT")
+    if not definition.columns:
+        columns = tuple(Column(c.name, c.type) for c in rows.columns)
+        definition = replace(definition, columns=columns)
+    if len(definition.columns) != len(rows.columns):
+        raise DbError(
+            ErrorKind.COLUMN_COUNT,
+            f"the table has {len(definition.columns)} columns, its query {len(rows.columns)}",
+        )
+    table = _make(session, transaction, definition, database)
+    count = 0
+    for batch in rows:
+        typed = [
+            assign(array, column, session.timezone)
+            for array, column in zip(batch.columns, table.columns, strict=True)
+        ]
+        data = pa.table(typed, names=[c.name for c in table.columns])
+        insert_rows(session, transaction, table, complete(session, table, table.columns, data))
+        count += batch.num_rows
+    return Affected("SELECT", count)
+
+
+def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.Create) -> Result:
+    node = tree.this
+    names: list[str] = []
+    if isinstance(node, exp.Schema):
+        names = [e.this.name if isinstance(e, exp.ColumnDef) else e.name for e in node.expressions]
+        node = node.this
+    context = session.plan_context(statement.text)
+    database, name = table_name(node, context)
+    query = tree.expression
+    plan = plan_query(query, context, now_ms=session.server.clock.now_ms())
+    found = session.runner.describe(plan, statement.text)
+    if len(names) > len(found):
+        raise DbError(ErrorKind.COLUMN_COUNT, "the view has more column names than columns")
+    names += [column.name for column in found[len(names) :]]
+    old = session.lookup(database, name)
+    if old is not None and tree.args.get("exists"):
+        return Affected("CREATE VIEW", 0)
+    if old is not None and old.kind is not TableKind.VIEW:
+        raise DbError(ErrorKind.DUPLICATE_TABLE, f'"{name}" already exists and is not a view')
+    if old is not None and not tree.args.get("replace"):
+        raise DbError(ErrorKind.DUPLICATE_TABLE, f'view "{name}" already exists')
+    with session.writing() as transaction:
+        transaction.changed_store = True
+        cursor = session.duck.cursor
+        view = Table(
+            id=old.id if old is not None else session.catalog.next_table_id(cursor),
+            database=database,
+            name=name,
+            kind=TableKind.VIEW,
+            columns=tuple(Column(n, c.type) for n, c in zip(names, found, strict=True)),
+            definition=to_sql(_qualified(query, session), session.wire),
+            dialect=session.wire.value,
+            created_ms=session.server.clock.now_ms(),
+        )
+        session.catalog.put_table(cursor, view)
+    return Affected("CREATE VIEW", 0)
+
+
+def _qualified(query: exp.Expr, session: ClientSession) -> exp.Expr:
+    """The view's query with every table's database written out: a view means the same anywhere."""
+    query = query.copy()
+    for node in query.find_all(exp.Table):
+        plain = isinstance(node.this, exp.Identifier) and not node.db
+        if plain and session.lookup(session.database, node.name) is not None:
+            node.set("db", exp.to_identifier(session.database, quoted=True))
+    return query
+
+
+def _create_index(session: ClientSession, tree: exp.Create) -> Result:
+    """Indexes are accepted where they change nothing but speed: ours are made without being asked.
+
+    Raises: DbError UNDEFINED_TABLE, UNSUPPORTED for UNIQUE on a time-series table.
+    """
+    node = tree.find(exp.Table)
+    assert node is not None
+    table = find_table(node, session.plan_context())
+    if tree.args.get("unique") and table.is_time_series:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "UNIQUE indexes on time-series tables are not supported",
+            hint="tags and time index already name a row",
+        )
+    message = "indexes are chosen by the storage engine; this one was not needed"
+    session.notice(Notice(message))
+    return Affected("CREATE INDEX", 0)

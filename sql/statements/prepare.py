@@ -1,0 +1,90 @@
+"""PREPARE, EXECUTE and DEALLOCATE in SQL text, in PostgreSQL's and MySQL's forms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from engine.errors import DbError, ErrorKind
+from sql.dialect import nodes
+from sql.dialect.parser import ParsedStatement, parse
+from sql.plan.plan import plan_query
+from sql.results import Affected, Result
+from sql.session import Wire
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+
+def run_prepare(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """PREPARE. Raises: DbError DUPLICATE_STATEMENT (PostgreSQL; MySQL replaces)."""
+    tree = statement.tree
+    assert tree is not None
+    name = tree.this.name
+    if name in session.prepared and session.wire is not Wire.MYSQL:
+        message = f'prepared statement "{name}" already exists'
+        raise DbError(ErrorKind.DUPLICATE_STATEMENT, message)
+    text = tree.args.get("text")
+    if text is None:
+        source = tree.args["source"]
+        if isinstance(source, nodes.UserVariable):
+            text = str(session.user_variables.get(str(source.this), ""))
+        else:
+            text = nodes.constant_text(source) or ""
+    parsed = parse(str(text), session.wire)
+    if len(parsed) != 1:
+        raise DbError(ErrorKind.SYNTAX, "a prepared statement holds exactly one statement")
+    session.prepared[name] = parsed[0]
+    return Affected("PREPARE", 0)
+
+
+def run_execute(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """EXECUTE. Raises: DbError UNDEFINED_STATEMENT, or what the statement raises."""
+    from sql.execute import handler_of
+
+    tree = statement.tree
+    assert tree is not None
+    prepared = _named(session, tree.this.name)
+    values = [_argument(session, item, statement.text) for item in tree.expressions]
+    if len(values) != prepared.parameter_count:
+        raise DbError(
+            ErrorKind.UNDEFINED_PARAMETER,
+            f"the prepared statement takes {prepared.parameter_count} parameters,"
+            f" {len(values)} were given",
+        )
+    return handler_of(prepared)(session, prepared, values)
+
+
+def _argument(session: ClientSession, node: exp.Expr, text: str) -> object:
+    if isinstance(node, nodes.UserVariable):
+        return session.user_variables.get(str(node.this))
+    plan = plan_query(exp.select(node.copy()), session.plan_context(text))
+    return session.runner.table(plan, (), text).column(0)[0].as_py()
+
+
+def run_deallocate(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """DEALLOCATE name or ALL."""
+    assert statement.tree is not None
+    node = statement.tree.this
+    if node is None:
+        session.prepared.clear()
+        return Affected("DEALLOCATE ALL")
+    _named(session, node.name)
+    del session.prepared[node.name]
+    return Affected("DEALLOCATE", 0 if session.wire is Wire.MYSQL else None)
+
+
+def _named(session: ClientSession, name: str) -> ParsedStatement:
+    found = session.prepared.get(name)
+    if found is None:
+        message = f'prepared statement "{name}" does not exist'
+        raise DbError(ErrorKind.UNDEFINED_STATEMENT, message)
+    return found

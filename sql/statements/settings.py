@@ -1,0 +1,189 @@
+"""SET, RESET, SHOW name, USE, DISCARD: what changes or tells the session's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from sqlglot import exp
+
+from engine import datatypes
+from engine.errors import DbError, ErrorKind
+from sql.dialect import nodes
+from sql.plan.plan import plan_query
+from sql.results import Affected, Notice, Result, ResultColumn, Rows, Severity
+from sql.session import Wire
+from sql.settings import check_boolean
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+    from sql.dialect.parser import ParsedStatement
+
+
+def run_use(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """USE database."""
+    assert statement.tree is not None
+    session.use(statement.tree.this.name)
+    return Affected("USE")
+
+
+def run_set(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """SET a = 1[, …]. Raises: DbError INVALID_ARGUMENT; then nothing of the list was set."""
+    assert statement.tree is not None
+    before = session.settings.copy_values()
+    try:
+        for item in statement.tree.expressions:
+            _assign(session, item, statement.text)
+    except DbError:
+        session.settings.restore_values(before)
+        raise
+    return Affected("SET")
+
+
+def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
+    name = str(item.this)
+    values = item.expressions
+    if item.args.get("user"):
+        session.user_variables[name] = _value(session, values[0], text)
+        return
+    if len(values) == 1 and _is_word(values[0], "DEFAULT"):
+        session.settings.reset(name)
+        return
+    if name == "search_path":
+        _set_search_path(session, values, text)
+        return
+    value = ", ".join(str(_value(session, item, text)) for item in values)
+    if name in ("names", "character set"):
+        _set_charset(session, value)
+        return
+    if name in ("role", "session_authorization"):
+        return  # everybody is who they logged in as
+    if name == "autocommit":
+        _set_autocommit(session, value)
+        return
+    if not session.settings.known(name) and "." not in name:
+        _unknown(session, name)
+    session.settings.set(name, value)
+
+
+def _unknown(session: ClientSession, name: str) -> None:
+    if session.wire is Wire.HTTP:
+        raise DbError(ErrorKind.UNSUPPORTED, f'unrecognized configuration parameter "{name}"')
+    message = f'unrecognized configuration parameter "{name}" is kept but has no effect'
+    session.notice(Notice(message, Severity.WARNING, "01000", 1193))
+
+
+def _set_search_path(session: ClientSession, values: Sequence[exp.Expr], text: str) -> None:
+    """The first schema of the path that exists is where unqualified names are found."""
+    names = [str(_value(session, value, text)) for value in values]
+    if len(names) == 1 and "," in names[0]:
+        names = [part.strip().strip('"') for part in names[0].split(",")]
+    wanted = [name for name in names if name not in ("$user", "pg_catalog", "")]
+    found = next((name for name in wanted if session.has_database(name)), None)
+    if found is not None:
+        session.use(found)
+    elif wanted:
+        session.notice(Notice(f'schema "{wanted[0]}" does not exist', Severity.WARNING, "3F000"))
+
+
+def _set_charset(session: ClientSession, value: str) -> None:
+    if session.wire is Wire.MYSQL:
+        if value.lower() not in ("utf8", "utf8mb3", "utf8mb4", "binary", "ascii", "latin1"):
+            raise DbError(ErrorKind.INVALID_ARGUMENT, f"Unknown character set: '{value}'")
+        for name in ("client", "connection", "results"):
+            session.settings.set(f"character_set_{name}", value.lower())
+    else:
+        session.settings.set("client_encoding", value)
+
+
+def _set_autocommit(session: ClientSession, value: str) -> None:
+    on = check_boolean("autocommit", value)
+    if on == "on" and session.transaction is not None and session.wire is Wire.MYSQL:
+        session.end_transaction(commit=True)
+    session.settings.set("autocommit", on.upper())
+
+
+def _is_word(node: exp.Expr, word: str) -> bool:
+    return isinstance(node, exp.Var) and node.name.upper() == word
+
+
+def _value(session: ClientSession, node: exp.Expr, text: str) -> object:
+    """The value of one item of SET: a word, a literal, or an expression to be evaluated."""
+    known = nodes.constant_text(node)
+    if known is not None:
+        return known
+    if isinstance(node, exp.Var | exp.Identifier | exp.Column):
+        return node.name
+    plan = plan_query(exp.select(node.copy()), session.plan_context(text))
+    value = session.runner.table(plan, (), text).column(0)[0].as_py()
+    return "" if value is None else value
+
+
+def run_set_transaction(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """SET TRANSACTION: modes of the open transaction; isolation is what it is."""
+    tree = statement.tree
+    assert tree is not None
+    modes = nodes.words_of(tree, "modes")
+    read_only = any("READ ONLY" in mode for mode in modes)
+    if tree.args.get("session"):
+        session.settings.set("transaction_read_only", "on" if read_only else "off")
+    elif session.transaction is not None:
+        session.transaction.read_only = read_only
+    return Affected("SET")
+
+
+def run_reset(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """RESET name or ALL."""
+    assert statement.tree is not None
+    name = str(statement.tree.this)
+    session.settings.reset(None if name == "all" else name)
+    return Affected("RESET")
+
+
+def run_show(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """PostgreSQL's SHOW name and SHOW ALL."""
+    assert statement.tree is not None
+    name = str(statement.tree.this)
+    if name == "all":
+        settings = session.settings.all()
+        data = {
+            "name": [key for key, _ in settings],
+            "setting": [value for _, value in settings],
+            "description": [""] * len(settings),
+        }
+        return text_rows(pa.table(data), tag="SHOW")
+    return text_rows(pa.table({name: [session.show(name)]}), tag="SHOW")
+
+
+def text_rows(table: pa.Table, *, tag: str) -> Rows:
+    """A small table of strings as a result."""
+    columns = tuple(ResultColumn(name, datatypes.STRING) for name in table.column_names)
+    wanted = pa.schema([pa.field(name, pa.string()) for name in table.column_names])
+    return Rows(columns, iter(table.cast(wanted).to_batches()), tag=tag)
+
+
+def run_discard(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """DISCARD ALL: back to the state after login; the other forms have nothing to discard."""
+    assert statement.tree is not None
+    if str(statement.tree.this) == "ALL":
+        if session.transaction is not None:
+            raise DbError(
+                ErrorKind.ACTIVE_TRANSACTION,
+                "DISCARD ALL cannot run inside a transaction block",
+            )
+        session.reset()
+        return Affected("DISCARD ALL")
+    return Affected(f"DISCARD {statement.tree.this}")

@@ -1,0 +1,140 @@
+"""Writing rows into a table of either kind: the one path of INSERT, COPY, UPDATE and CTAS.
+
+Takes columns already of their declared types; adds defaults, checks NOT NULL, then hands the rows
+to the region engine or to DuckDB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from catalog.records import Column, Table
+from engine.api import Op, Write
+from engine.errors import DbError, ErrorKind
+from sql.decode.assign import assign
+from sql.plan.tables import find_table
+from sql.run.errors import position_of
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+    from sql.transaction import Transaction
+
+
+def writable(session: ClientSession, node: exp.Table, text: str) -> Table:
+    """The table a statement writes to. Raises: DbError UNDEFINED_TABLE, WRONG_OBJECT_TYPE."""
+    table = find_table(node, session.plan_context(text))
+    if not table.columns or table.definition:
+        raise DbError(
+            ErrorKind.WRONG_OBJECT_TYPE,
+            f'"{table.name}" is a view: rows cannot be written to it',
+            position=position_of(node.name, text),
+        )
+    return table
+
+
+def columns_named(table: Table, names: Sequence[str] | None, text: str) -> tuple[Column, ...]:
+    """The columns of a column list; all of them without one.
+
+    Raises: DbError UNDEFINED_COLUMN, DUPLICATE_COLUMN.
+    """
+    if names is None:
+        return table.columns
+    found = []
+    for name in names:
+        column = table.column(name)
+        if column is None:
+            raise DbError(
+                ErrorKind.UNDEFINED_COLUMN,
+                f'column "{name}" of table "{table.name}" does not exist',
+                position=position_of(name, text),
+            )
+        if column in found:
+            raise DbError(
+                ErrorKind.DUPLICATE_COLUMN,
+                f'column "{name}" specified more than once',
+                position=position_of(name, text),
+            )
+        found.append(column)
+    return tuple(found)
+
+
+def complete(
+    session: ClientSession, table: Table, columns: Sequence[Column], data: pa.Table
+) -> pa.Table:
+    """Whole rows in table order: given columns, defaults for the others; NOT NULL checked.
+
+    Raises: DbError NOT_NULL_VIOLATION.
+    """
+    given = {column.name: data.column(i) for i, column in enumerate(columns)}
+    arrays = []
+    for column in table.columns:
+        array = given.get(column.name)
+        if array is None:
+            array = default_values(session, column, data.num_rows)
+        if not column.nullable and array.null_count:
+            raise _null_error(table, column, array)
+        arrays.append(array)
+    schema = pa.schema([pa.field(c.name, c.type.arrow, c.nullable) for c in table.columns])
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _null_error(table: Table, column: Column, array: pa.Array) -> DbError:
+    row = pc.index(pc.is_null(array), True).as_py() + 1
+    return DbError(
+        ErrorKind.NOT_NULL_VIOLATION,
+        f'null value in column "{column.name}" of table "{table.name}"'
+        " violates not-null constraint",
+        detail=f"row {row} of the statement has no value and the column has no default"
+        if column.default is None
+        else f"row {row} of the statement sets it to NULL",
+    )
+
+
+def default_values(session: ClientSession, column: Column, rows: int) -> pa.Array:
+    """A column's default, for that many rows; NULLs without one."""
+    if column.default is None or rows == 0:
+        return pa.nulls(rows, column.type.arrow)
+    value = session.evaluate(column.default)
+    typed = assign(value, column, session.timezone)
+    return pa.repeat(typed[0], rows)
+
+
+def insert_rows(
+    session: ClientSession, transaction: Transaction, table: Table, rows: pa.Table
+) -> None:
+    """Writes whole rows (see `complete`). Raises: DbError."""
+    if rows.num_rows == 0:
+        return
+    if table.is_time_series:
+        region_id = table.region_ids[0]
+        session.apply(transaction, [Write(region_id, Op.PUT, rows)])
+        return
+    transaction.changed_store = True
+    duck = session.duck
+    name = duck.register(rows)
+    try:
+        duck.execute(f"INSERT INTO {quoted(table)} SELECT * FROM {name}")
+    finally:
+        duck.unregister([name])
+
+
+def identity_columns(table: Table) -> tuple[str, ...]:
+    """The columns that name a row to delete: the key, or in append mode every column."""
+    if table.append_mode:
+        return tuple(column.name for column in table.columns)
+    return (*table.primary_key, str(table.time_index))
+
+
+def quoted(table: Table) -> str:
+    """The table's name in the embedded database."""
+    return f"{identifier(table.database)}.{identifier(table.name)}"
+
+
+def identifier(name: str) -> str:
+    """A DuckDB identifier."""
+    return '"' + name.replace('"', '""') + '"'

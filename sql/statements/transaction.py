@@ -1,0 +1,80 @@
+"""BEGIN, COMMIT, ROLLBACK and their answers in either wire's manner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from engine.errors import DbError, ErrorKind
+from sql.dialect.nodes import words_of
+from sql.results import Affected, Notice, Result, Severity
+from sql.session import Wire
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+    from sql.dialect.parser import ParsedStatement
+
+
+def run_begin(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """Opens a transaction; MySQL commits an open one first, PostgreSQL warns."""
+    tag = "START TRANSACTION" if statement.text.lstrip()[:5].upper() == "START" else "BEGIN"
+    if session.transaction is not None:
+        if session.wire is not Wire.MYSQL:
+            message = "there is already a transaction in progress"
+            session.notice(Notice(message, Severity.WARNING, "25001"))
+            return Affected(tag)
+        session.end_transaction(commit=True)
+    transaction = session.begin(explicit=True)
+    assert statement.tree is not None
+    transaction.read_only = any("READ ONLY" in mode for mode in words_of(statement.tree, "modes"))
+    return Affected(tag)
+
+
+def run_commit(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """Commits; a failed transaction is rolled back instead, and the tag says so."""
+    failed = session.transaction is not None and session.transaction.failed
+    return _end(session, statement, commit=not failed)
+
+
+def run_rollback(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """Rolls back."""
+    tree = statement.tree
+    assert tree is not None
+    if tree.args.get("savepoint") is not None:
+        raise _no_savepoints()
+    return _end(session, statement, commit=False)
+
+
+def run_savepoint(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """SAVEPOINT and RELEASE: refused, precisely."""
+    raise _no_savepoints()
+
+
+def _no_savepoints() -> DbError:
+    return DbError(
+        ErrorKind.UNSUPPORTED,
+        "savepoints are not supported",
+        hint="use BEGIN … COMMIT without nesting",
+    )
+
+
+def _end(session: ClientSession, statement: ParsedStatement, *, commit: bool) -> Result:
+    was_open = session.transaction is not None
+    session.end_cursors(commit=commit)
+    session.end_transaction(commit=commit)
+    if not was_open and session.wire is Wire.POSTGRES:
+        session.notice(Notice("there is no transaction in progress", Severity.WARNING, "25P01"))
+    tree = statement.tree
+    if isinstance(tree, exp.Expr) and tree.args.get("chain") and was_open:
+        session.begin(explicit=True)
+    return Affected("COMMIT" if commit else "ROLLBACK")

@@ -1,0 +1,116 @@
+"""Small statements: KILL, ADMIN, and those that are known only to be refused or to do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from sqlglot import exp
+
+from engine import datatypes
+from engine.errors import DbError, ErrorKind
+from sql.dialect import nodes
+from sql.plan.tables import find_table
+from sql.results import Affected, Description, Result, ResultColumn, Rows
+from sql.statements import describe_table, show_statement
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+    from sql.dialect.parser import ParsedStatement
+
+# Statements of which "done" is the truth: there is nothing to lock, vacuum or analyse by hand.
+_NOTHING_TO_DO = {
+    "ANALYZE": "ANALYZE",
+    "VACUUM": "VACUUM",
+    "CHECKPOINT": "CHECKPOINT",
+    "LOCK TABLE": "LOCK TABLE",
+    "LOCK TABLES": "LOCK TABLES",
+    "UNLOCK TABLES": "UNLOCK TABLES",
+    "UNLISTEN": "UNLISTEN",
+    "FLUSH": "FLUSH",
+}
+
+
+def run_kill(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """KILL [QUERY | CONNECTION] id: cancels what that session runs. Raises: DbError."""
+    assert statement.tree is not None
+    text = nodes.constant_text(statement.tree.this) or statement.tree.this.name
+    number = text.rpartition("/")[2]
+    victim = session.server.session(int(number)) if number.isdigit() else None
+    if victim is None:
+        raise DbError(ErrorKind.UNDEFINED_OBJECT, f"Unknown thread id: {text}")
+    victim.cancel()
+    return Affected("KILL", 0)
+
+
+def run_admin(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """ADMIN flush_table('t') and flush_region(id). Raises: DbError UNSUPPORTED for others."""
+    assert statement.tree is not None
+    call = statement.tree.this
+    name = (call.name if isinstance(call, exp.Anonymous) else call.sql_name()).lower()
+    arguments = [nodes.constant_text(item) or "" for item in call.expressions]
+    if name == "flush_table" and len(arguments) == 1:
+        node = exp.to_table(arguments[0])
+        table = find_table(node, session.plan_context(statement.text))
+        for region_id in table.region_ids:
+            session.regions.flush(region_id)
+    elif name == "flush_region" and len(arguments) == 1 and arguments[0].isdigit():
+        session.regions.flush(int(arguments[0]))
+    else:
+        raise DbError(
+            ErrorKind.UNDEFINED_FUNCTION,
+            f"ADMIN function {name}({', '.join(arguments)}) does not exist",
+            hint="there are flush_table('name') and flush_region(id)",
+        )
+    column = ResultColumn(str(statement.tree.args.get("text") or name), datatypes.UINT64)
+    batch = pa.RecordBatch.from_arrays([pa.array([0], pa.uint64())], names=[column.name])
+    return Rows((column,), iter([batch]))
+
+
+def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
+    """Statements that are recognised by their verb. Raises: DbError UNSUPPORTED."""
+    assert statement.tree is not None
+    verb = str(statement.tree.this)
+    tag = _NOTHING_TO_DO.get(verb)
+    if tag is not None:
+        return Affected(tag, 0)
+    if verb == "LOAD DATA":
+        raise DbError(
+            ErrorKind.LOCAL_INFILE_REFUSED,
+            "loading local data is disabled on this server",
+        )
+    raise DbError(ErrorKind.UNSUPPORTED, f"{verb} is not supported")
+
+
+def describe(session: ClientSession, statement: ParsedStatement) -> Description:
+    """Columns of the statements that answer with a small table; none for all others."""
+    tree = statement.tree
+    tag = statement.text.split(None, 1)[0].upper() if statement.text else ""
+    if isinstance(tree, nodes.ShowSetting):
+        name = str(tree.this)
+        names = ("name", "setting", "description") if name == "all" else (name,)
+        columns = tuple(ResultColumn(n, datatypes.STRING) for n in names)
+        return Description((), columns, tag="SHOW")
+    if isinstance(tree, nodes.ShowStatement | nodes.DescribeTable):
+        module = show_statement if isinstance(tree, nodes.ShowStatement) else describe_table
+        rows = module.run(session, statement, ())
+        assert isinstance(rows, Rows)
+        rows.close()
+        return Description((), rows.columns, tag=tag)
+    if isinstance(tree, nodes.Explain):
+        return Description((), (ResultColumn("QUERY PLAN", datatypes.STRING),), tag="EXPLAIN")
+    if isinstance(tree, nodes.FetchCursor) and not tree.args.get("move"):
+        cursor = session.cursors.get(tree.this.name)
+        if cursor is None:
+            raise DbError(ErrorKind.UNDEFINED_CURSOR, f'cursor "{tree.this.name}" does not exist')
+        return Description((), cursor.columns, tag="FETCH")
+    if isinstance(tree, nodes.ExecuteStatement):
+        prepared = session.prepared.get(tree.this.name)
+        if prepared is not None:
+            return session.describe(prepared)
+    return Description((), None, tag=tag)
