@@ -142,7 +142,7 @@ def ttl_ms(text: str | None) -> int | None:
 
 # The peer counts KB as KiB.
 _SIZES = {"": 1, "B": 1} | {
-    f"{prefix}{suffix}": 1024 ** (power + 1)
+    f"{prefix}{suffix}": 1 << 10 * (power + 1)
     for power, prefix in enumerate("KMGT")
     for suffix in ("B", "IB")
 }

@@ -162,6 +162,16 @@ class DdlGrammar(Core):
             return constraint  # type: ignore[no-any-return]
         return None
 
+    def default_constraint(self) -> exp.Expr:
+        """`DEFAULT expr`; the text is kept beside the tree: SHOW CREATE tells now() from others."""
+        start = self._curr
+        value = self._parse_bitwise()
+        if value is None:
+            raise self.expected("a default value")
+        default = self.expression(exp.DefaultColumnConstraint(this=value))
+        default.meta["text"] = self.sql[start.start : self._prev.end + 1]
+        return default
+
     def _ends_column_index(self) -> bool:
         """False if a name or a column list follows: then it is MySQL's table-level index."""
         named = self._curr.token_type in (TokenType.VAR, TokenType.IDENTIFIER, TokenType.L_PAREN)

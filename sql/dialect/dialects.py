@@ -106,7 +106,14 @@ def _constraints(base: dict[str, Any]) -> dict[str, Any]:
         ("INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"),
         lambda parser: parser.column_index_constraint(),
     )
-    return base | index | {"TIME": lambda parser: parser.time_index_constraint()}
+    return (
+        base
+        | index
+        | {
+            "TIME": lambda parser: parser.time_index_constraint(),
+            "DEFAULT": lambda parser: parser.default_constraint(),
+        }
+    )
 
 
 _TEXT_PARSERS = {

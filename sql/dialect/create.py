@@ -1,0 +1,431 @@
+"""Reading CREATE TABLE trees, and writing SHOW CREATE TABLE's text.
+
+`read_create_table` checks what a definition says in itself; whether its names are free or its
+partitions complete is for the catalog's callers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlglot import exp
+
+from catalog.records import Column, Table
+from engine.datatypes import DataType, TypeId
+from engine.errors import DbError, ErrorKind
+from engine.schema import Semantic
+from sql import types
+from sql.dialect import nodes
+from sql.dialect.definitions import TableDefinition
+from sql.dialect.dialects import to_sql
+from sql.dialect.options import index_options, table_options
+from sql.session import Wire
+
+_SERIALS = frozenset({exp.DType.SERIAL, exp.DType.BIGSERIAL, exp.DType.SMALLSERIAL})
+_SIZED = frozenset({exp.DType.VARCHAR, exp.DType.CHAR, exp.DType.NCHAR, exp.DType.NVARCHAR})
+_NAMED_TEXTS = frozenset(
+    {exp.DType.TINYTEXT, exp.DType.MEDIUMTEXT, exp.DType.LONGTEXT, exp.DType.ENUM, exp.DType.SET}
+)
+_TABLE_CONSTRAINTS = (exp.UniqueColumnConstraint, exp.CheckColumnConstraint, exp.ForeignKey)
+_CONSTANTS = (exp.Literal, exp.Boolean, exp.Null, exp.HexString, exp.BitString)
+_ENGINES = frozenset({"mito", "metric"})
+
+
+def read_create_table(tree: exp.Create) -> TableDefinition:
+    """What a CREATE TABLE defines.
+
+    Requires: `tree` is a CREATE TABLE as the parser makes it, identifiers folded.
+    Raises: DbError (SYNTAX, INVALID_ARGUMENT, INVALID_TABLE_DEFINITION, DUPLICATE_COLUMN,
+    UNDEFINED_COLUMN, UNDEFINED_OBJECT, UNSUPPORTED).
+    """
+    assert tree.kind == "TABLE"
+    reader = _Reader(tree)
+    for element in reader.elements:
+        reader.read_element(element)
+    return reader.definition()
+
+
+@dataclass
+class _Draft:
+    """One column under work."""
+
+    name: str
+    kind: exp.Expr | None
+    nullable: bool | None = None
+    default: exp.Expr | None = None
+    default_text: str = ""
+    comment: str = ""
+    indexes: dict[str, list[nodes.Option]] = field(default_factory=dict)
+
+
+class _Reader:
+    """Collects the elements of one CREATE TABLE."""
+
+    def __init__(self, tree: exp.Create) -> None:
+        self.tree = tree
+        schema = tree.this if isinstance(tree.this, exp.Schema) else None
+        self.table: exp.Table = tree.this if schema is None else schema.this
+        self.elements: list[exp.Expr] = [] if schema is None else schema.expressions
+        self.drafts: list[_Draft] = []
+        self.inline_keys: list[str] = []
+        self.keys: list[tuple[str, ...]] = []
+        self.time_indexes: list[str] = []
+        self.constraints: list[exp.Expr] = []
+        self.auto_increment: list[str] = []
+        properties = tree.args.get("properties")
+        self.properties: list[exp.Expr] = properties.expressions if properties else []
+
+    # --- Elements ---------------------------------------------------------------------------------
+
+    def read_element(self, element: exp.Expr) -> None:
+        if isinstance(element, exp.ColumnDef):
+            self._read_column(element)
+        elif isinstance(element, exp.Constraint):  # CONSTRAINT name …
+            for inner in element.expressions:
+                self.read_element(inner)
+        elif isinstance(element, exp.PrimaryKey):
+            self.keys.append(tuple(_name(key) for key in element.expressions))
+        elif isinstance(element, nodes.TimeIndex):
+            if len(element.expressions) != 1:
+                raise DbError(
+                    ErrorKind.SYNTAX,
+                    "Invalid time index: it should contain only one column in time index",
+                )
+            self.time_indexes.append(_name(element.expressions[0]))
+        elif isinstance(element, _TABLE_CONSTRAINTS):
+            self.constraints.append(element)
+        elif not isinstance(element, exp.IndexColumnConstraint):  # MySQL's KEY k (a): a hint
+            raise DbError(ErrorKind.UNSUPPORTED, f"{element.sql()} is not supported")
+
+    def _read_column(self, definition: exp.ColumnDef) -> None:
+        draft = _Draft(definition.name, definition.args.get("kind"))
+        if isinstance(draft.kind, exp.DataType) and draft.kind.this in _SERIALS:
+            self.auto_increment.append(draft.name)
+            draft.nullable = False
+        for wrapped in definition.args.get("constraints") or []:
+            constraint = (
+                wrapped.args.get("kind") if isinstance(wrapped, exp.ColumnConstraint) else wrapped
+            )
+            self._read_constraint(draft, constraint)
+        self.drafts.append(draft)
+
+    def _read_constraint(self, draft: _Draft, constraint: Any) -> None:
+        if isinstance(constraint, exp.NotNullColumnConstraint):
+            draft.nullable = bool(constraint.args.get("allow_null"))
+        elif isinstance(constraint, exp.DefaultColumnConstraint):
+            draft.default = constraint.this
+            draft.default_text = str(constraint.meta.get("text", ""))
+        elif isinstance(constraint, exp.CommentColumnConstraint):
+            draft.comment = constraint.name
+        elif isinstance(constraint, exp.PrimaryKeyColumnConstraint):
+            self.inline_keys.append(draft.name)
+        elif isinstance(constraint, nodes.TimeIndex):
+            self.time_indexes.append(draft.name)
+        elif isinstance(constraint, nodes.ColumnIndex):
+            draft.indexes[constraint.name] = constraint.expressions
+        else:
+            self._read_relational(draft, constraint)
+
+    def _read_relational(self, draft: _Draft, constraint: Any) -> None:
+        """Constraints that only relational tables can have."""
+        column = exp.to_identifier(draft.name, quoted=True)
+        if isinstance(constraint, (exp.AutoIncrementColumnConstraint, *_IDENTITIES)):
+            self.auto_increment.append(draft.name)
+        elif isinstance(constraint, exp.UniqueColumnConstraint):
+            unique = exp.Schema(expressions=[column])
+            self.constraints.append(exp.UniqueColumnConstraint(this=unique))
+        elif isinstance(constraint, exp.Reference):
+            self.constraints.append(exp.ForeignKey(expressions=[column], reference=constraint))
+        elif isinstance(constraint, exp.CheckColumnConstraint):
+            self.constraints.append(constraint)
+        elif not isinstance(constraint, _WITHOUT_MEANING):
+            raise DbError(ErrorKind.UNSUPPORTED, f"{constraint.sql()} is not supported")
+
+    # --- The whole --------------------------------------------------------------------------------
+
+    def definition(self) -> TableDefinition:
+        time_index = self._time_index()
+        key = self._primary_key(time_index)
+        engine = self._engine()
+        partition = self._find(nodes.PartitionOnColumns)
+        query, like = self.tree.args.get("expression"), self._find(exp.LikeProperty)
+        declares_series = engine is not None or partition is not None
+        if time_index is None and like is None and query is None and declares_series:
+            raise DbError(ErrorKind.SYNTAX, "Missing time index constraint")
+        if time_index is not None and (self.constraints or self.auto_increment):
+            raise self._not_for_series()
+        columns = self._columns(time_index, key)
+        options = self._options(relational=time_index is None)
+        comment = self._find(exp.SchemaCommentProperty)
+        on_commit = [p.name for p in self.properties if isinstance(p, nodes.IgnoredProperty)]
+        definition = TableDefinition(
+            database=self.table.text("db") or None,
+            name=self.table.name,
+            columns=columns,
+            if_not_exists=bool(self.tree.args.get("exists")),
+            or_replace=bool(self.tree.args.get("replace")),
+            temporary=self._find(exp.TemporaryProperty) is not None,
+            drop_on_commit="ON COMMIT DROP" in on_commit,
+            primary_key=key,
+            time_index=time_index,
+            options=options,
+            engine=engine or "mito",
+            comment=options.get("comment") or (comment.name if comment is not None else ""),
+            partition_columns=self._partition_columns(partition),
+            partition_rules=_rules(partition),
+            like=None if like is None else (like.this.text("db") or None, like.this.name),
+            as_query=query,
+            with_data=not any(p.args.get("no") for p in self.properties),
+            constraints=tuple(self.constraints),
+            auto_increment=tuple(self.auto_increment),
+        )
+        _check_names(definition)
+        return definition
+
+    def _find(self, kind: type[Any]) -> Any:
+        return next((p for p in self.properties if isinstance(p, kind)), None)
+
+    def _not_for_series(self) -> DbError:
+        return DbError(
+            ErrorKind.UNSUPPORTED,
+            "a table with a time index has no UNIQUE, CHECK, FOREIGN KEY or AUTO_INCREMENT",
+            hint="leave out the TIME INDEX to get a relational table",
+        )
+
+    def _time_index(self) -> str | None:
+        if len(self.time_indexes) > 1:
+            raise DbError(
+                ErrorKind.SYNTAX,
+                "Invalid time index: expected only one time index constraint but actual "
+                f"{len(self.time_indexes)}",
+            )
+        return self.time_indexes[0] if self.time_indexes else None
+
+    def _primary_key(self, time_index: str | None) -> tuple[str, ...]:
+        problem = "Illegal primary keys definition: "
+        if len(self.inline_keys) > 1:
+            problem += "not allowed to inline multiple primary keys in columns options"
+            raise DbError(ErrorKind.INVALID_TABLE_DEFINITION, problem)
+        if len(self.keys) + len(self.inline_keys) > 1:
+            problem += "found definitions of primary keys in multiple places"
+            raise DbError(ErrorKind.INVALID_TABLE_DEFINITION, problem)
+        key = self.keys[0] if self.keys else tuple(self.inline_keys)
+        if time_index is not None and time_index in key:
+            problem = f'column "{time_index}" is the time index and cannot be in the primary key'
+            raise DbError(
+                ErrorKind.INVALID_TABLE_DEFINITION,
+                problem,
+                hint="the time index is part of a row's identity anyway",
+            )
+        if len(set(key)) < len(key):
+            raise DbError(ErrorKind.DUPLICATE_COLUMN, "a column appears twice in the primary key")
+        return key
+
+    def _engine(self) -> str | None:
+        found = self._find(exp.EngineProperty)
+        name = "" if found is None else found.this.name
+        return name if name in _ENGINES else None
+
+    def _options(self, relational: bool) -> dict[str, str]:
+        given = (p for p in self.properties if isinstance(p, nodes.TableOptions))
+        return table_options((o for p in given for o in p.expressions), relational)
+
+    def _partition_columns(self, partition: Any) -> tuple[str, ...]:
+        return tuple(_name(c) for c in partition.args["columns"]) if partition is not None else ()
+
+    # --- Columns ----------------------------------------------------------------------------------
+
+    def _columns(self, time_index: str | None, key: tuple[str, ...]) -> tuple[Column, ...]:
+        if self.tree.args.get("expression") is not None:
+            drafts = [draft for draft in self.drafts if draft.kind is not None]
+        else:
+            drafts = self.drafts
+        return tuple(self._column(draft, time_index, key) for draft in drafts)
+
+    def _column(self, draft: _Draft, time_index: str | None, key: tuple[str, ...]) -> Column:
+        if draft.kind is None:
+            raise DbError(ErrorKind.SYNTAX, f'column "{draft.name}" has no type')
+        series = time_index is not None
+        data_type = types.from_sql(draft.kind, time_series=series)
+        if draft.name == time_index:
+            _check_time_index(draft, data_type)
+            semantic, nullable = Semantic.TIMESTAMP, False
+        else:
+            semantic = Semantic.TAG if draft.name in key else Semantic.FIELD
+            nullable = draft.nullable is not False and (series or draft.name not in key)
+        return Column(
+            name=draft.name,
+            type=data_type,
+            nullable=nullable,
+            default=_default(draft, series, nullable),
+            semantic=semantic if series else None,
+            comment=draft.comment,
+            declared="" if series else _declared(draft.kind),
+            indexes=_indexes(draft, data_type),
+        )
+
+
+_IDENTITIES = (exp.GeneratedAsIdentityColumnConstraint,)
+_WITHOUT_MEANING = (
+    exp.CharacterSetColumnConstraint,
+    exp.CollateColumnConstraint,
+    exp.OnUpdateColumnConstraint,
+    exp.AutoIncrementColumnConstraint,
+)
+
+
+def _name(node: exp.Expr) -> str:
+    """The column an identifier, column or ordered key part names."""
+    if isinstance(node, (exp.Ordered, exp.ColumnPrefix)):
+        return _name(node.this)
+    return node.name
+
+
+def _check_names(definition: TableDefinition) -> None:
+    """Names are unique (DuckDB's ignore case), and every name used is defined."""
+    seen: set[str] = set()
+    for column in definition.columns:
+        if column.name.lower() in seen:
+            raise DbError(
+                ErrorKind.DUPLICATE_COLUMN, f'column "{column.name}" specified more than once'
+            )
+        seen.add(column.name.lower())
+    if definition.as_query is not None or definition.like is not None:
+        return
+    names = {column.name for column in definition.columns}
+    used = [*definition.primary_key, *definition.partition_columns]
+    for name in [*used, *([definition.time_index] if definition.time_index else [])]:
+        if name not in names:
+            raise DbError(
+                ErrorKind.UNDEFINED_COLUMN, f'column "{name}" named in key does not exist'
+            )
+    if definition.time_index is None and not names:
+        raise DbError(ErrorKind.SYNTAX, "a table needs at least one column")
+
+
+def _check_time_index(draft: _Draft, data_type: DataType) -> None:
+    problem = None
+    if not data_type.is_timestamp:
+        problem = "time index column data type should be timestamp"
+    elif draft.nullable:
+        problem = "time index column can't be null"
+    if problem is not None:
+        raise _column_error(draft.name, problem)
+
+
+def _column_error(column: str, problem: str) -> DbError:
+    return DbError(
+        ErrorKind.INVALID_TABLE_DEFINITION,
+        f"Invalid column option, column name: {column}, error: {problem}",
+    )
+
+
+def _default(draft: _Draft, series: bool, nullable: bool) -> str | None:
+    """The default as SQL text in the HTTP dialect; time-series tables take constants and now()."""
+    default = draft.default
+    if default is None or (isinstance(default, exp.Null) and nullable):
+        return None
+    if isinstance(default, exp.Null):
+        raise _column_error(draft.name, "NULL is not a default for a NOT NULL column")
+    if isinstance(default, exp.CurrentTimestamp):
+        text = draft.default_text.lower().replace(" ", "")
+        return "now()" if text == "now()" else "current_timestamp()"
+    if series and not _is_constant(default):
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            f"Unsupported default constraint for column: '{draft.name}', "
+            f"reason: expr '{draft.default_text or default.sql()}' not supported",
+            hint="a constant, current_timestamp() or now()",
+        )
+    return to_sql(default, Wire.HTTP)
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    if isinstance(node, (exp.Neg, exp.Paren, exp.Cast)):
+        return _is_constant(node.this)
+    return isinstance(node, _CONSTANTS)
+
+
+def _declared(kind: exp.Expr) -> str:
+    """The spelling, where the type alone forgets something."""
+    if not isinstance(kind, exp.DataType):
+        return ""
+    sized = kind.this in _SIZED and bool(kind.expressions)
+    if sized or kind.this in _NAMED_TEXTS or kind.this in _SERIALS or kind.this is exp.DType.YEAR:
+        return kind.sql(dialect="mysql" if kind.this in _NAMED_TEXTS else "postgres")
+    return ""
+
+
+def _indexes(draft: _Draft, data_type: DataType) -> dict[str, dict[str, str]]:
+    if "FULLTEXT" in draft.indexes and data_type.id is not TypeId.STRING:
+        raise _column_error(draft.name, "FULLTEXT index only supports string type")
+    return {
+        kind: index_options(draft.name, kind, options) for kind, options in draft.indexes.items()
+    }
+
+
+def _rules(partition: Any) -> tuple[str, ...]:
+    return tuple(to_sql(rule, Wire.HTTP) for rule in partition.expressions) if partition else ()
+
+
+# --- SHOW CREATE TABLE ----------------------------------------------------------------------------
+
+_INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED")
+
+
+def create_table_sql(table: Table, wire: Wire) -> str:
+    """The canonical CREATE TABLE text of a time-series or relational table."""
+    mark = '"' if wire is Wire.POSTGRES else "`"
+
+    def quoted(name: str) -> str:
+        return mark + name.replace(mark, mark * 2) + mark
+
+    lines = [f"  {_column_sql(column, quoted(column.name))}" for column in table.columns]
+    if table.time_index is not None:
+        lines.append(f"  TIME INDEX ({quoted(table.time_index)})")
+    if table.primary_key:
+        lines.append(f"  PRIMARY KEY ({', '.join(map(quoted, table.primary_key))})")
+    text = f"CREATE TABLE IF NOT EXISTS {quoted(table.name)} (\n" + ",\n".join(lines) + "\n)\n"
+    if table.partition_columns:
+        columns = ", ".join(map(quoted, table.partition_columns))
+        rules = "".join(f"  {rule},\n" for rule in table.partition_rules)[:-2]
+        text += f"PARTITION ON COLUMNS ({columns}) (\n{rules}\n)"
+    if not table.is_time_series:
+        return text.rstrip("\n")
+    text += f"\nENGINE={table.engine}\n"
+    options = dict(table.options)
+    if table.comment:
+        options.setdefault("comment", table.comment)
+    return text + _options_sql(options)
+
+
+def _column_sql(column: Column, name: str) -> str:
+    parts = [name, column.declared or types.sql_name(column.type, Wire.HTTP)]
+    parts.append("NULL" if column.nullable else "NOT NULL")
+    if column.default is not None:
+        parts.append(f"DEFAULT {column.default}")
+    if column.comment:
+        parts.append(f"COMMENT {_string(column.comment)}")
+    kinds = (kind for kind in _INDEX_ORDER if kind in column.indexes)
+    parts.extend(_index_sql(kind, column.indexes[kind]) for kind in kinds)
+    return " ".join(parts)
+
+
+def _index_sql(kind: str, options: dict[str, str]) -> str:
+    listed = ", ".join(f"{key} = {_string(value)}" for key, value in sorted(options.items()))
+    return f"{kind} INDEX WITH({listed})" if listed else f"{kind} INDEX"
+
+
+def _options_sql(options: dict[str, str]) -> str:
+    if not options:
+        return ""
+    listed = ",\n".join(
+        f"  {_string(key) if '.' in key else key} = {_string(value)}"
+        for key, value in sorted(options.items(), key=lambda item: ("." not in item[0], item[0]))
+    )
+    return f"WITH(\n{listed}\n)"
+
+
+def _string(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,46 @@
+"""What CREATE statements define, read off their trees by create.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from catalog.records import Column
+
+
+@dataclass(frozen=True)
+class TableDefinition:
+    """A CREATE TABLE, checked in itself but not yet against the catalog.
+
+    `time_index` is None for a relational table; then every column's `semantic` is None too. With
+    `like` or `as_query` the columns may be missing (`as_query`: present ones have declared types).
+    `like` is (database or None, table). `constraints` are UNIQUE, CHECK and foreign keys (table
+    level trees); `auto_increment` names SERIAL, IDENTITY and AUTO_INCREMENT columns. Only
+    relational tables have these two.
+    """
+
+    database: str | None
+    name: str
+    columns: tuple[Column, ...] = ()
+    if_not_exists: bool = False
+    or_replace: bool = False
+    temporary: bool = False
+    drop_on_commit: bool = False
+    primary_key: tuple[str, ...] = ()
+    time_index: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    engine: str = "mito"
+    comment: str = ""
+    partition_columns: tuple[str, ...] = ()
+    partition_rules: tuple[str, ...] = ()
+    like: tuple[str | None, str] | None = None
+    as_query: exp.Expr | None = None
+    with_data: bool = True
+    constraints: tuple[exp.Expr, ...] = ()
+    auto_increment: tuple[str, ...] = ()
+
+    @property
+    def is_time_series(self) -> bool:
+        """True if the region engine shall hold the rows."""
+        return self.time_index is not None
