@@ -10,8 +10,10 @@ from functools import partial
 
 import pyarrow as pa
 
+from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.information_schema import columns, constraints, server, tables
+from sql.system.information_schema.shapes import POSTGRES_COLUMNS
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.pg_catalog import cluster, derived, lookups, relations, types
 from sql.system.pg_catalog.shapes import SHAPES as PG_CATALOG
@@ -63,6 +65,7 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_settings": cluster.pg_settings,
     "pg_stat_activity": cluster.pg_stat_activity,
     "pg_am": cluster.pg_am,
+    "pg_range": cluster.pg_range,
     "pg_tablespace": cluster.pg_tablespace,
     "pg_collation": cluster.pg_collation,
     "pg_language": cluster.pg_language,
@@ -88,13 +91,22 @@ def _empty(schema: pa.Schema) -> _Maker:
     return lambda _: fill(schema, 0, {})
 
 
+def _for_wire(make: _Maker, hidden: frozenset[str]) -> _Maker:
+    """Leaves out PostgreSQL's own columns on other wires."""
+
+    def rows(context: SystemContext) -> pa.Table:
+        made = make(context)
+        return made if context.session.wire is Wire.POSTGRES else made.drop_columns(list(hidden))
+
+    return rows if hidden else make
+
+
 def _registry() -> dict[tuple[str, str], SystemTable]:
-    found = [
-        SystemTable(
-            "information_schema", name, schema, _INFORMATION_SCHEMA.get(name, _empty(schema))
-        )
-        for name, schema in INFORMATION_SCHEMA.items()
-    ]
+    found = []
+    for name, schema in INFORMATION_SCHEMA.items():
+        hidden = POSTGRES_COLUMNS.get(name, frozenset())
+        make = _for_wire(_INFORMATION_SCHEMA.get(name, _empty(schema)), hidden)
+        found.append(SystemTable("information_schema", name, schema, make, hidden))
     found += [
         SystemTable("pg_catalog", name, shape.schema, _PG_CATALOG.get(name, _empty(shape.schema)))
         for name, shape in PG_CATALOG.items()

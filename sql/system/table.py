@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from catalog.records import Database, Table
 from engine.api import RegionStatistics
-from sql.session import SessionApi
+from sql.session import SessionApi, Wire
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,19 @@ class SystemContext:
 
 @dataclass(frozen=True, slots=True)
 class SystemTable:
-    """One system table: `rows` gives an Arrow table of exactly `schema`."""
+    """One system table: `rows` gives an Arrow table of exactly `schema_for` the session's wire."""
 
     database: str  # information_schema or pg_catalog
     name: str
     schema: pa.Schema
     rows: Callable[[SystemContext], pa.Table]
+    postgres_columns: frozenset[str] = frozenset()  # those only PostgreSQL's sessions see
+
+    def schema_for(self, wire: Wire) -> pa.Schema:
+        """The columns that sessions of a wire see."""
+        if wire is Wire.POSTGRES or not self.postgres_columns:
+            return self.schema
+        return pa.schema([f for f in self.schema if f.name not in self.postgres_columns])
 
 
 SystemTables = Mapping[tuple[str, str], SystemTable]

@@ -22,12 +22,8 @@ from sql.system.table import SystemContext
 
 PRIMARY = "PRIMARY"
 TIME_INDEX = "TIME INDEX"
-_INDEX_TYPES = {
-    "INVERTED": "greptime-inverted-index-v1",
-    "SKIPPING": "greptime-bloom-filter-v1",
-    "FULLTEXT": "greptime-fulltext-index-bloom",
-}
-PRIMARY_KEY_TYPE = "greptime-primary-key-v1"
+_STRUCTURES = {"INVERTED": "inverted", "SKIPPING": "bloom_filter", "FULLTEXT": "fulltext_bloom"}
+_PRIMARY_STRUCTURE = "dense"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +34,13 @@ class Key:
     name: str  # of the key
     column: Column
     position: int  # 1-based, within the key
-    index_type: str = ""
+    type: str  # PRIMARY, TIME, INVERTED, SKIPPING or FULLTEXT
+    structure: str = ""  # how the engine keeps it
+
+    @property
+    def unique(self) -> bool:
+        """True for the primary key."""
+        return self.type == PRIMARY
 
 
 def keys(tables: Sequence[Table], wire: Wire) -> list[Key]:
@@ -48,26 +50,28 @@ def keys(tables: Sequence[Table], wire: Wire) -> list[Key]:
 
 def _keys(table: Table, wire: Wire) -> list[Key]:
     if wire is Wire.POSTGRES:
-        return _key(table, f"{table.name}_pkey", identity_columns(table), "")
+        return _key(table, f"{table.name}_pkey", identity_columns(table), PRIMARY)
     time_index = () if table.time_index is None else (table.time_index,)
     return [
-        *_key(table, TIME_INDEX, time_index, ""),
-        *_key(table, PRIMARY, table.primary_key, PRIMARY_KEY_TYPE),
+        *_key(table, PRIMARY, table.primary_key, PRIMARY, _PRIMARY_STRUCTURE),
+        *_key(table, TIME_INDEX, time_index, "TIME"),
     ]
 
 
-def _key(table: Table, name: str, columns: Sequence[str], index_type: str) -> list[Key]:
+def _key(
+    table: Table, name: str, columns: Sequence[str], kind: str, structure: str = ""
+) -> list[Key]:
     named = ((at, table.column(column)) for at, column in enumerate(columns, 1))
-    return [Key(table, name, column, at, index_type) for at, column in named if column]
+    return [Key(table, name, column, at, kind, structure) for at, column in named if column]
 
 
 def secondary(tables: Sequence[Table]) -> list[Key]:
     """The columns that have an inverted, skipping or full-text index."""
     return [
-        Key(table, f"{kind.upper()} INDEX", column, 1, _INDEX_TYPES.get(kind.upper(), ""))
+        Key(table, f"{kind}_INDEX_{column.name}", column, 1, kind, _STRUCTURES.get(kind, ""))
         for table in tables
         for column in table.columns
-        for kind in column.indexes
+        for kind in (name.upper() for name in column.indexes)
     ]
 
 
@@ -79,7 +83,7 @@ def table_constraints(context: SystemContext) -> pa.Table:
         SHAPES["table_constraints"],
         len(found),
         {
-            "constraint_catalog": catalog,
+            "constraint_catalog": catalog if context.session.wire is Wire.POSTGRES else "def",
             "constraint_schema": [key.table.database for key in found],
             "constraint_name": [key.name for key in found],
             "table_schema": [key.table.database for key in found],
@@ -114,7 +118,7 @@ def key_column_usage(context: SystemContext) -> pa.Table:
             "table_name": [key.table.name for key in found],
             "column_name": [key.column.name for key in found],
             "ordinal_position": [key.position for key in found],
-            "greptime_index_type": [key.index_type for key in found],
+            "greptime_index_type": [key.structure for key in found],
         },
     )
 
@@ -148,29 +152,17 @@ def statistics(context: SystemContext) -> pa.Table:
             "table_catalog": catalog_name(context.session),
             "table_schema": [key.table.database for key in found],
             "table_name": [key.table.name for key in found],
-            "non_unique": [int(not is_unique(key)) for key in found],
+            "non_unique": [int(not key.unique) for key in found],
             "index_schema": [key.table.database for key in found],
             "index_name": [key.name for key in found],
             "seq_in_index": [key.position for key in found],
             "column_name": [key.column.name for key in found],
             "collation": "A",
             "nullable": ["YES" if nullable(key.column, key.table) else "" for key in found],
-            "index_type": "BTREE",
+            "index_type": [key.type for key in found],
             "comment": "",
             "index_comment": "",
             "is_visible": "YES",
-            "greptime_index_type": [key.index_type for key in found],
+            "greptime_index_type": [key.structure for key in found],
         },
     )
-
-
-def is_unique(key: Key) -> bool:
-    """True if two rows cannot have equal values in the key's columns.
-
-    The tags alone are not unique: only with the time index do they tell rows apart.
-    """
-    identity = identity_columns(key.table)
-    mine = key.table.primary_key if key.name == PRIMARY else ()
-    if key.name == TIME_INDEX and key.table.time_index is not None:
-        mine = (key.table.time_index,)
-    return bool(identity) and (mine == identity or key.name == f"{key.table.name}_pkey")

@@ -6,6 +6,7 @@ from functools import cache
 
 from catalog.records import Column, Table, TableKind
 from sql.session import Wire
+from sql.system.information_schema.shapes import POSTGRES_COLUMNS, UNLISTED
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.relations import system_relations
@@ -20,14 +21,20 @@ def system_tables(wire: Wire) -> tuple[Table, ...]:
     pg_catalog is PostgreSQL's alone.
     """
     return tuple(
-        _record(oid, name, in_catalog)
+        _record(oid, name, in_catalog, wire)
         for oid, name, namespace, _, _ in system_relations()
         if not (in_catalog := namespace == oids.PG_CATALOG) or wire is Wire.POSTGRES
+        if wire is Wire.POSTGRES or name not in UNLISTED
     )
 
 
-def _record(oid: int, name: str, in_catalog: bool) -> Table:
+def _record(oid: int, name: str, in_catalog: bool, wire: Wire) -> Table:
     schema = PG_CATALOG[name].schema if in_catalog else INFORMATION_SCHEMA[name]
-    columns = tuple(Column(field.name, from_arrow(field.type)) for field in schema)
+    hidden = frozenset() if wire is Wire.POSTGRES else POSTGRES_COLUMNS.get(name, frozenset())
+    columns = tuple(
+        Column(field.name, from_arrow(field.type), field.nullable)
+        for field in schema
+        if field.name not in hidden
+    )
     database = "pg_catalog" if in_catalog else "information_schema"
-    return Table(oid, database, name, TableKind.VIEW, columns, engine="system")
+    return Table(oid, database, name, TableKind.VIEW, columns, engine="")

@@ -41,7 +41,7 @@ def tables(context: SystemContext) -> pa.Table:
             "index_length": 0,
             "max_index_length": 0,
             "avg_row_length": [size.bytes // size.rows if size.rows else 0 for size in sizes],
-            "engine": [table.engine for table in found],
+            "engine": ["" if t.kind is TableKind.VIEW else t.engine for t in found],
             "version": _VERSION,
             "row_format": "Fixed",
             "table_rows": [size.rows for size in sizes],
@@ -53,7 +53,10 @@ def tables(context: SystemContext) -> pa.Table:
             "checksum": 0,
             "create_options": [_options(table) for table in found],
             "table_comment": [table.comment for table in found],
-            "temporary": ["Y" if table.temporary else "N" for table in found],
+            "temporary": [
+                "Y" if table.temporary or table.database in SYSTEM_DATABASES else "N"
+                for table in found
+            ],
             "is_insertable_into": [
                 "NO" if table.kind is TableKind.VIEW else "YES" for table in found
             ],

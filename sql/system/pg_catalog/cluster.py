@@ -208,6 +208,29 @@ def _state(session: SessionApi) -> str:
     return {"T": "idle in transaction", "E": "idle in transaction (aborted)"}.get(status, "idle")
 
 
+_RANGES = (  # range type, subtype, multirange type
+    *((3904, 23, 4451), (3906, 1700, 4532), (3908, 1114, 4533)),
+    *((3910, 1184, 4534), (3912, 1082, 4535), (3926, 20, 4536)),
+)
+
+
+def pg_range(context: SystemContext) -> pa.Table:
+    """The built-in range types."""
+    return fill(
+        schema("pg_range"),
+        len(_RANGES),
+        {
+            "rngtypid": [row[0] for row in _RANGES],
+            "rngsubtype": [row[1] for row in _RANGES],
+            "rngmultitypid": [row[2] for row in _RANGES],
+            "rngcollation": 0,
+            "rngsubopc": 0,
+            "rngcanonical": 0,
+            "rngsubdiff": 0,
+        },
+    )
+
+
 def pg_am(context: SystemContext) -> pa.Table:
     """Access methods: clients join indexes and tables with them."""
     return fill(
