@@ -71,7 +71,7 @@ class Exchange:
         return bytes(body), True
 
     def more(self) -> bytes:
-        """The next bytes, empty when there are no more. Raises: as `begin`."""
+        """The next bytes, empty when there are no more (all is closed then). Raises: as `begin`."""
         body = bytearray()
         try:
             for piece in self._pieces:
@@ -80,6 +80,8 @@ class Exchange:
                     break
         except DbError as error:
             raise self._reason(error) from None
+        if not body:
+            self.close()
         return bytes(body)
 
     def cancel(self, reason: ErrorKind = ErrorKind.CANCELLED) -> None:
