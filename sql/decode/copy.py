@@ -8,10 +8,8 @@ Source: PostgreSQL's COPY page, sections "File Formats".
 
 from __future__ import annotations
 
-import codecs
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,75 +25,14 @@ from sql.decode.cells import Cells, Place, Unescape, strings
 from sql.decode.jit import Bytes, Int32s
 from sql.decode.kernels import COPY_TEXT, CSV, MAX_COLUMNS, RAW_BYTES, STANDARD
 from sql.decode.text import convert
+from sql.results import CopyFormat, CopyOptions
 
 PIECE = 4 << 20  # bytes decoded at once
 MAX_ROW = 1 << 30  # bytes, PostgreSQL's limit as well
 _SHOWN = 100  # characters of a value in an error's detail
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 _ALL_ROWS = 1 << 62
-
-
-@dataclass(frozen=True, slots=True)
-class CopyOptions:
-    """The options of COPY. None means PostgreSQL's default for the format.
-
-    `header`: False, True (skip the first line), or "match" (its names must be the columns').
-    `table` is named in errors. `encoding` is a Python codec's name.
-    """
-
-    format: str = "text"  # text, csv or binary
-    delimiter: str | None = None
-    null: str | None = None
-    header: bool | str = False
-    quote: str = '"'
-    escape: str | None = None
-    force_null: frozenset[str] = frozenset()
-    force_not_null: frozenset[str] = frozenset()
-    encoding: str = "utf-8"
-    table: str = ""
-    # Filled from the above.
-    _defaults: dict[str, tuple[str, str]] = field(
-        default_factory=lambda: {"text": ("\t", "\\N"), "csv": (",", ""), "binary": ("", "")}
-    )
-
-    def __post_init__(self) -> None:
-        """Raises: DbError INVALID_ARGUMENT for options that contradict each other."""
-        problem = self._problem()
-        if problem:
-            raise DbError(ErrorKind.INVALID_ARGUMENT, f"COPY {problem}")
-
-    def _problem(self) -> str:
-        if self.format not in self._defaults:
-            return f'format "{self.format}" is not known'
-        if self.format == "binary":
-            return "in binary mode takes no header" if self.header else ""
-        one = [self.separator, self.quote, self.escape_character]
-        if any(len(mark) != 1 or not mark.isascii() or mark in "\r\n\0" for mark in one):
-            return "delimiter, quote and escape must each be a single one-byte character"
-        if self.format == "csv" and self.separator == self.quote:
-            return "delimiter and quote must be different"
-        if self.format == "text" and self.separator in "\\.abcdefghijklmnopqrstuvwxyz0123456789":
-            return f'delimiter cannot be "{self.separator}"'
-        if any(mark in self.null_text for mark in ("\r", "\n", self.separator)):
-            return "null string cannot contain a line break or the delimiter"
-        if self.format == "csv" and self.quote in self.null_text:
-            return "null string cannot contain the quote"
-        return ""
-
-    @property
-    def separator(self) -> str:
-        """The delimiter in force."""
-        return self._defaults[self.format][0] if self.delimiter is None else self.delimiter
-
-    @property
-    def null_text(self) -> str:
-        """The NULL string in force."""
-        return self._defaults[self.format][1] if self.null is None else self.null
-
-    @property
-    def escape_character(self) -> str:
-        """CSV's escape in force."""
-        return self.quote if self.escape is None else self.escape
+_EVERY = frozenset({"*"})
 
 
 class _Scan(NamedTuple):
@@ -118,25 +55,28 @@ class CopyReader:
     I2. `_line` is the number of the line (binary: tuple) with which `_waiting` begins.
     """
 
-    def __init__(self, columns: Sequence[Column], options: CopyOptions, timezone: str) -> None:
+    def __init__(
+        self, columns: Sequence[Column], options: CopyOptions, timezone: str, *, table: str = ""
+    ) -> None:
+        """`table` is named in errors. Raises: DbError UNDEFINED_COLUMN for an option's column."""
         jit.warm()
         # Constant after construction.
         self._columns = tuple(columns)
         self._options = options
+        self._table_name = table
         self._timezone = timezone
         self._schema = pa.schema([pa.field(c.name, c.type.arrow) for c in columns])
-        self._binary = options.format == "binary"
-        self._null = np.frombuffer(options.null_text.encode(), np.uint8)
+        self._binary = options.format is CopyFormat.BINARY
+        self._null = np.frombuffer(options.null.encode(), np.uint8)
         self._force = _forced(self._columns, options)
         self._unescape = _unescape(options)
-        self._decoder = _decoder(options)
         # Changing as data arrives.
         self._waiting: list[bytes] = []
         self._size = 0
         self._enough = PIECE  # decode when so many bytes wait
         self._line = 1
         self._newline = ck.UNKNOWN
-        self._at_start = self._binary or bool(options.header)
+        self._at_start = self._binary or options.header
         self._ended = False
 
     def feed(self, data: bytes) -> list[Any]:
@@ -148,8 +88,6 @@ class CopyReader:
         if len(data) > 16 * PIECE:
             parts = range(0, len(data), 16 * PIECE)
             return [table for at in parts for table in self.feed(data[at : at + 16 * PIECE])]
-        if self._decoder is not None:
-            data = self._recode(data, final=False)
         if self._ended:
             self._refuse_more(data)
             return []
@@ -159,19 +97,9 @@ class CopyReader:
 
     def finish(self) -> list[Any]:
         """Ends the data. Returns the last tables. Raises like `feed`."""
-        if self._decoder is not None:
-            self._waiting.append(self._recode(b"", final=True))
         tables = [] if self._ended else self._decode(final=True)
         self._ended = True
         return tables
-
-    def _recode(self, data: bytes, *, final: bool) -> bytes:
-        assert self._decoder is not None
-        try:
-            return self._decoder.decode(data, final).encode()
-        except UnicodeError:
-            message = f'invalid byte sequence for encoding "{self._options.encoding}"'
-            raise DbError(ErrorKind.INVALID_ENCODING, message) from None
 
     def _refuse_more(self, data: bytes) -> None:
         """Text after the end marker is ignored, binary data after the trailer is an error."""
@@ -205,7 +133,9 @@ class CopyReader:
             raise DbError(ErrorKind.LIMIT_EXCEEDED, "a COPY row is longer than 1 GiB")
         if self._binary and final and not self._ended and (rest or self._at_start):
             raise self._bad("unexpected EOF in COPY data", self._line)
-        self._refuse_more(rest if self._ended else b"")
+        if self._ended:
+            self._refuse_more(rest)
+            rest = b""
         self._waiting = [rest] if rest else []
         self._size = len(rest)
         # A long row is looked at again only when twice as much of it is there.
@@ -222,11 +152,11 @@ class CopyReader:
         options = self._options
         if self._binary:
             ck.scan_binary(data, at, stop, width, *out)
-        elif options.format == "text":
-            mark = ord(options.separator)
+        elif options.format is CopyFormat.TEXT:
+            mark = ord(options.delimiter)
             ck.scan_text(data, at, stop, int(final), mark, self._null, width, most_rows, *out)
         else:
-            mark, quote, escape = ord(options.separator), *self._unescape[1:]
+            mark, quote, escape = ord(options.delimiter), *self._unescape[1:]
             dialect = (mark, quote, escape, self._null, self._force, width, most_rows)
             ck.scan_csv(data, at, stop, int(final), *(*dialect, *out))
         self._newline = int(state[ck.NEWLINE])
@@ -246,7 +176,7 @@ class CopyReader:
             return 0
         self._at_start = False
         self._ended = scan.code == ck.END
-        if self._options.header == "match":
+        if self._options.match_header:
             self._match_header(data, scan)
         self._line += self._lines(content[: scan.next])
         return scan.next
@@ -351,7 +281,7 @@ class CopyReader:
     # --- errors
 
     def _copy_line(self, line: int) -> str:
-        return f"COPY {self._options.table}, line {line}" if self._options.table else f"line {line}"
+        return f"COPY {self._table_name}, line {line}" if self._table_name else f"line {line}"
 
     def _bad(self, message: str, line: int) -> DbError:
         return DbError(ErrorKind.BAD_COPY_DATA, message, detail=self._copy_line(line))
@@ -399,33 +329,19 @@ _MESSAGES = {
 def _forced(columns: tuple[Column, ...], options: CopyOptions) -> Bytes:
     """The CSV kernel's flags of each column. Raises: DbError UNDEFINED_COLUMN."""
     names = {column.name for column in columns}
-    for name in sorted((options.force_null | options.force_not_null) - names):
+    for name in sorted((options.force_null | options.force_not_null) - names - _EVERY):
         raise DbError(ErrorKind.UNDEFINED_COLUMN, f'column "{name}" is not copied')
     flags = np.zeros(MAX_COLUMNS, np.uint8)
     for index, column in enumerate(columns):
-        flags[index] = (column.name in options.force_not_null) + 2 * (
-            column.name in options.force_null
-        )
+        named = _EVERY | {column.name}
+        flags[index] = bool(options.force_not_null & named) + 2 * bool(options.force_null & named)
     return flags
 
 
 def _unescape(options: CopyOptions) -> Unescape:
-    if options.format == "csv":
-        return Unescape(CSV, ord(options.quote), ord(options.escape_character))
-    return Unescape(COPY_TEXT if options.format == "text" else STANDARD)
-
-
-def _decoder(options: CopyOptions) -> codecs.IncrementalDecoder | None:
-    """What turns another encoding into UTF-8; None when the data is UTF-8 or binary."""
-    try:
-        name = codecs.lookup(options.encoding).name
-    except LookupError:
-        raise DbError(
-            ErrorKind.INVALID_ARGUMENT, f'encoding "{options.encoding}" is not known'
-        ) from None
-    if name in ("utf-8", "ascii") or options.format == "binary":
-        return None
-    return codecs.getincrementaldecoder(name)()
+    if options.format is CopyFormat.CSV:
+        return Unescape(CSV, ord(options.quote), ord(options.escape))
+    return Unescape(COPY_TEXT if options.format is CopyFormat.TEXT else STANDARD)
 
 
 def warm() -> None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pyarrow as pa
 
+from engine.clock import SystemClock
 from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode import zones
@@ -18,6 +19,7 @@ from sql.decode.number_kernels import RANGE
 from sql.decode.time_kernels import NAIVE, parse_dates, parse_times, parse_timestamps
 
 _SPECIAL_DAYS = {"today": 0, "tomorrow": 1, "yesterday": -1}
+_EPOCH_ORDINAL = 719_163  # date(1970, 1, 1).toordinal()
 
 
 def timestamps(cells: Cells, type_: DataType, timezone: str) -> Any:
@@ -81,8 +83,7 @@ def _special_instant(text: str, unit: str, timezone: str) -> int | None:
     if word == "epoch":
         return 0
     if word == "now":
-        micros = (datetime.now(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-        return micros * UNITS_PER_SECOND[unit] // 1_000_000
+        return SystemClock().now_ms() * UNITS_PER_SECOND[unit] // 1_000
     day = _special_date(word, timezone)
     if day is not None:
         midnight = np.array([day * 86_400 * UNITS_PER_SECOND[unit]])
@@ -95,13 +96,12 @@ def _special_date(text: str, timezone: str) -> int | None:
     shift = _SPECIAL_DAYS.get(text.strip().lower())
     if shift is None:
         return None
-    offset = zones.to_utc(np.array([0]), "s", timezone)[0]  # of 1970, for fixed offsets
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(SystemClock().now_ms() // 1000, UTC)
     try:
         local = now.astimezone(ZoneInfo(timezone))
-    except (ZoneInfoNotFoundError, ValueError):
-        local = now - timedelta(seconds=int(offset))
-    return local.date().toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal() + shift
+    except (ZoneInfoNotFoundError, ValueError):  # a fixed offset
+        local = now - timedelta(seconds=int(zones.to_utc(np.array([0]), "s", timezone)[0]))
+    return local.date().toordinal() - _EPOCH_ORDINAL + shift
 
 
 def _with_named_zone(text: str, unit: str) -> int | None:
