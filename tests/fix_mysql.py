@@ -53,7 +53,7 @@ class FakeSession:
         self.is_closed = False
         self.resets = 0
         self._database = database
-        self._cursor = database.connection.cursor()
+        self._cursor = database.connection.cursor()  # of the last statement
         self._notices: list[Notice] = []
 
     def parse(self, text: str) -> list[FakeStatement]:
@@ -81,6 +81,8 @@ class FakeSession:
         text = statement.text.replace("`", '"')
         if text in self._database.tables:
             return _rows_of(self._database.tables[text])
+        # DuckDB gives a cursor one open result, and MySQL cursors stay open beside other work.
+        self._cursor = self._database.connection.cursor()
         try:
             return self._run(text, parameters)
         except duckdb.InterruptException:
