@@ -1,0 +1,320 @@
+"""The rows of SHOW and DESCRIBE.
+
+`show` makes the answer of any SHOW that lists something; `describe` and `create_statement` those of
+DESCRIBE and SHOW CREATE. The columns are GreptimeDB's where it has the statement, MySQL's
+elsewhere. Nothing here parses, looks names up or checks permissions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.records import Column, Table, TableKind
+from engine.errors import DbError, ErrorKind
+from sql.results import Notice
+from sql.session import Wire
+from sql.statements import show_server
+from sql.system.arrow import from_rows, integers, strings
+from sql.system.facts import SYSTEM_DATABASES, Size, size_of, table_type
+from sql.system.information_schema.columns import (
+    column_key,
+    default_text,
+    mysql_type,
+    semantic_type,
+)
+from sql.system.information_schema.constraints import Key, keys, secondary
+from sql.system.information_schema.records import system_tables
+from sql.system.information_schema.tables import schema_names
+from sql.system.pg_catalog.oids import nullable
+from sql.system.pg_catalog.relations import shown_type
+from sql.system.table import SystemContext
+from sql.types import sql_name
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a SHOW asks for; `database` is the current one unless the statement names another."""
+
+    database: str
+    table: Table | None = None  # SHOW COLUMNS, INDEX, REGION: resolved by the caller
+    like: str | None = None
+    full: bool = False
+    notices: Sequence[Notice] = ()  # SHOW WARNINGS, ERRORS
+
+
+Maker = Callable[[SystemContext, Request], pa.Table]
+
+
+def show(what: str, context: SystemContext, request: Request) -> pa.Table:
+    """The answer of `SHOW what`; `what` in upper case with synonyms folded, e.g. `TABLE STATUS`.
+
+    LIKE is applied to the first column (to `Field` and `Variable_name` without regard to case).
+    Raises: DbError UNSUPPORTED for what cannot be shown, or not with LIKE.
+    """
+    make = _MAKERS.get(what)
+    if make is None:
+        raise DbError(ErrorKind.UNSUPPORTED, f"SHOW {what} is not supported")
+    if request.like is not None and what in _WITHOUT_LIKE:
+        raise DbError(ErrorKind.UNSUPPORTED, f"SHOW {what} takes no LIKE", hint="use WHERE")
+    rows = make(context, request)
+    if request.like is None:
+        return rows
+    return like(rows, request.like, ignore_case=what in _CASELESS)
+
+
+def like(rows: pa.Table, pattern: str, *, ignore_case: bool = False) -> pa.Table:
+    """The rows whose first column matches a LIKE pattern (`%`, `_`, escaped by backslash)."""
+    matches = pc.match_like(rows.column(0), pattern, ignore_case=ignore_case)
+    return rows.filter(matches)
+
+
+def describe(table: Table) -> pa.Table:
+    """The answer of `DESCRIBE table`."""
+    schema = pa.schema(strings("Column", "Type", "Key", "Null", "Default", "Semantic Type"))
+    rows = [
+        (
+            column.name,
+            column.type.name,
+            "PRI" if column_key(table, column) else "",
+            _yes_no(nullable(column, table)),
+            _plain_default(column) or "",
+            semantic_type(column),
+        )
+        for column in table.columns
+    ]
+    return from_rows(schema, rows)
+
+
+def _plain_default(column: Column) -> str | None:
+    """A default as its value: strings without their quotes."""
+    return default_text(column, Wire.MYSQL)
+
+
+def create_statement(kind: str, name: str, text: str) -> pa.Table:
+    """The answer of `SHOW CREATE kind name`; `kind` as in the statement, e.g. `TABLE`."""
+    noun = kind.capitalize()
+    return from_rows(pa.schema(strings(noun, f"Create {noun}")), [(name, text)])
+
+
+# --- Databases and tables -------------------------------------------------------------------------
+
+
+def _databases(context: SystemContext, request: Request) -> pa.Table:
+    names = schema_names(context)
+    if not request.full:
+        return from_rows(pa.schema(strings("Database")), [(name,) for name in names])
+    options = {database.name: database.options for database in context.databases}
+    rows = [(name, _options(options.get(name, {}))) for name in names]
+    return from_rows(pa.schema(strings("Database", "Options")), rows)
+
+
+def _options(options: dict[str, str]) -> str:
+    return "".join(f"'{name}'='{value}'\n" for name, value in sorted(options.items()))
+
+
+def _tables_of(context: SystemContext, database: str) -> list[Table]:
+    system = database in SYSTEM_DATABASES
+    found = system_tables(context.session.wire) if system else context.tables
+    return sorted((t for t in found if t.database == database), key=lambda table: table.name)
+
+
+def _tables(context: SystemContext, request: Request) -> pa.Table:
+    found = _tables_of(context, request.database)
+    title = f"Tables_in_{request.database}"
+    if not request.full:
+        return from_rows(pa.schema(strings(title)), [(table.name,) for table in found])
+    system = request.database in SYSTEM_DATABASES
+    rows = [(t.name, "LOCAL TEMPORARY" if system else table_type(t)) for t in found]
+    return from_rows(pa.schema(strings(title, "Table_type")), rows)
+
+
+def _views(context: SystemContext, request: Request) -> pa.Table:
+    found = [t for t in _tables_of(context, request.database) if t.kind is TableKind.VIEW]
+    return from_rows(pa.schema(strings("Views")), [(view.name,) for view in found])
+
+
+_STATUS = pa.schema(
+    [
+        *strings("Name", "Engine"),
+        *integers("Version"),
+        *strings("Row_format"),
+        *integers("Rows", "Avg_row_length", "Data_length", "Max_data_length", "Index_length"),
+        *integers("Data_free", "Auto_increment"),
+        pa.field("Create_time", pa.timestamp("ms")),
+        pa.field("Update_time", pa.timestamp("ms")),
+        pa.field("Check_time", pa.timestamp("ms")),
+        *strings("Collation"),
+        *integers("Checksum"),
+        *strings("Create_options", "Comment"),
+    ]
+)
+
+
+def _table_status(context: SystemContext, request: Request) -> pa.Table:
+    found = _tables_of(context, request.database)
+    return from_rows(_STATUS, [_status(context, table) for table in found])
+
+
+def _status(context: SystemContext, table: Table) -> tuple[object, ...]:
+    if table.kind is TableKind.VIEW:
+        return (table.name, *[None] * (len(_STATUS) - 2), "VIEW")
+    size = size_of(context, table) or Size(0, 0)
+    average = size.bytes // size.rows if size.rows else 0
+    created = table.created_ms or None
+    lengths = (size.rows, average, size.bytes, 0, 0, 0, None)
+    times = (created, created, None)
+    rest = ("utf8_bin", None, "", table.comment)
+    return (table.name, table.engine, 11, "Fixed", *lengths, *times, *rest)
+
+
+# --- Columns and indexes --------------------------------------------------------------------------
+
+_COLUMNS = ("Field", "Type", "Null", "Key", "Default", "Extra", "Greptime_type")
+_FULL_COLUMNS = (
+    *("Field", "Type", "Collation", "Null", "Key", "Default", "Comment", "Privileges"),
+    *("Extra", "Greptime_type"),
+)
+
+
+def _columns(context: SystemContext, request: Request) -> pa.Table:
+    table, wire = _named(request), context.session.wire
+    columns = list(table.columns)
+    if wire is not Wire.MYSQL:  # MySQL's clients count on the columns' own order
+        columns.sort(key=lambda column: column.name)
+    names = _FULL_COLUMNS if request.full else _COLUMNS
+    told = [_column(table, column, wire) for column in columns]
+    return from_rows(pa.schema(strings(*names)), [[row[name] for name in names] for row in told])
+
+
+def _named(request: Request) -> Table:
+    assert request.table is not None
+    return request.table
+
+
+def _column(table: Table, column: Column, wire: Wire) -> dict[str, str | None]:
+    return {
+        "Field": column.name,
+        "Type": _shown_type(column, wire),
+        "Collation": "utf8_bin" if column.type.arrow == pa.string() else None,
+        "Null": _yes_no(nullable(column, table)),
+        "Key": column_key(table, column),
+        "Default": default_text(column, wire),
+        "Comment": column.comment,
+        "Privileges": "select,insert",
+        "Extra": "",
+        "Greptime_type": column.type.name,
+    }
+
+
+def _shown_type(column: Column, wire: Wire) -> str:
+    if wire is Wire.MYSQL:
+        return mysql_type(column)
+    return shown_type(column) if wire is Wire.POSTGRES else sql_name(column.type, wire).lower()
+
+
+def _yes_no(value: bool) -> str:
+    return "YES" if value else "NO"
+
+
+_INDEX = pa.schema(
+    [
+        *strings("Table"),
+        *integers("Non_unique"),
+        *strings("Key_name"),
+        *integers("Seq_in_index"),
+        *strings("Column_name", "Collation"),
+        *integers("Cardinality", "Sub_part"),
+        *strings("Packed", "Null", "Index_type", "Comment", "Index_comment", "Visible"),
+        *strings("Expression"),
+    ]
+)
+
+
+def _indexes(context: SystemContext, request: Request) -> pa.Table:
+    tables = [_named(request)]
+    found = keys(tables, Wire.MYSQL) + secondary(tables)
+    found.sort(key=lambda key: (key.name, key.position))
+    return from_rows(_INDEX, [_index(key) for key in found])
+
+
+def _index(key: Key) -> tuple[object, ...]:
+    null = "YES" if nullable(key.column, key.table) else ""
+    names = (key.table.name, int(not key.unique), key.name, key.position, key.column.name)
+    return (*names, "A", None, None, None, null, key.type, "", "", "YES", None)
+
+
+def _regions(context: SystemContext, request: Request) -> pa.Table:
+    table = _named(request)
+    numbers = [pa.field(name, pa.uint64()) for name in ("Region", "Peer")]
+    schema = pa.schema([*strings("Table"), *numbers, *strings("Leader")])
+    return from_rows(schema, [(table.name, region, 0, "Yes") for region in table.region_ids])
+
+
+def _warnings(context: SystemContext, request: Request) -> pa.Table:
+    return show_server.warnings(request.notices)
+
+
+def _errors(context: SystemContext, request: Request) -> pa.Table:
+    return show_server.warnings(())
+
+
+def _processes(context: SystemContext, request: Request) -> pa.Table:
+    return show_server.processes(context, full=request.full)
+
+
+def _server(make: Callable[[SystemContext], pa.Table]) -> Maker:
+    return lambda context, _: make(context)
+
+
+def _nothing(*names: str) -> Maker:
+    empty = from_rows(pa.schema(strings(*names)), [])
+    return lambda _context, _request: empty
+
+
+_ROUTINES = _nothing(
+    *("Db", "Name", "Type", "Language", "Definer", "Modified", "Created", "Security_type"),
+    *("Comment", "character_set_client", "collation_connection", "Database Collation"),
+)
+_MAKERS: dict[str, Maker] = {
+    "DATABASES": _databases,
+    "TABLES": _tables,
+    "VIEWS": _views,
+    "TABLE STATUS": _table_status,
+    "COLUMNS": _columns,
+    "INDEX": _indexes,
+    "REGION": _regions,
+    "WARNINGS": _warnings,
+    "ERRORS": _errors,
+    "PROCESSLIST": _processes,
+    "CHARSET": _server(show_server.character_sets),
+    "COLLATION": _server(show_server.collations),
+    "ENGINES": _server(show_server.engines),
+    "VARIABLES": _server(show_server.variables),
+    "STATUS": _server(show_server.status),
+    "PRIVILEGES": _server(show_server.privileges),
+    "GRANTS": _server(show_server.grants),
+    "FLOWS": _nothing("Flows"),
+    "FLOW STATUS": _nothing("Flow"),
+    "TRIGGERS": _nothing(
+        *("Trigger", "Event", "Table", "Statement", "Timing", "Created", "sql_mode", "Definer"),
+        *("character_set_client", "collation_connection", "Database Collation"),
+    ),
+    "EVENTS": _nothing(
+        *("Db", "Name", "Definer", "Time zone", "Type", "Execute at", "Interval value"),
+        *("Interval field", "Starts", "Ends", "Status", "Originator", "character_set_client"),
+        *("collation_connection", "Database Collation"),
+    ),
+    "PROCEDURE STATUS": _ROUTINES,
+    "FUNCTION STATUS": _ROUTINES,
+    "OPEN TABLES": _nothing("Database", "Table", "In_use", "Name_locked"),
+    "PLUGINS": _nothing("Name", "Status", "Type", "Library", "License"),
+    "MASTER STATUS": _nothing("File", "Position", "Binlog_Do_DB", "Binlog_Ignore_DB"),
+    "REPLICA STATUS": _nothing("Replica_IO_State", "Source_Host"),
+    "BINARY LOGS": _nothing("Log_name", "File_size", "Encrypted"),
+}
+_WITHOUT_LIKE = frozenset({"INDEX", "REGION", "WARNINGS", "ERRORS", "PROCESSLIST", "GRANTS"})
+_CASELESS = frozenset({"VARIABLES", "STATUS", "COLUMNS", "COLLATION", "CHARSET"})
