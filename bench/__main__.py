@@ -6,6 +6,7 @@ Prints every figure beside the peer's of the same run; `--write` appends them to
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 
@@ -34,6 +35,8 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="append to bench/RESULTS.md")
     options = parser.parse_args()
+    # A terminated measurement has to stop its servers as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for name in options.suites or SUITES:
         run, rows, title = SUITES[name]
         rows, times = (rows // QUICK_SHARE, 1) if options.quick else (rows, options.times)
