@@ -18,7 +18,9 @@ from engine.memtable.view import Arrivals, Shape, View, fold
 # Sixteen equal parts become one of the next tier: a row is copied log16(n) times, and at most
 # 15 parts per tier wait, so that a view is made from a few dozen parts.
 _FAN_IN = 16
-_TIER_ROWS_MAX = 65_536  # parts of this size are merged by `fold`, not before
+# Parts of this size stay as they came: copying them costs more than having a few hundred.
+_TIER_ROWS_MAX = 4096
+_LARGE = -1  # the tier that is never merged
 _PART_OVERHEAD_BYTES = 200  # of each column of an Arrow batch: its objects, not its values
 
 
@@ -37,12 +39,16 @@ class _Tiers:
                 return
             part = _merged(tier)
             tier.clear()
-        self._tiers.setdefault(-1, []).append(part)
+        self._tiers.setdefault(_LARGE, []).append(part)
 
-    def all(self) -> Arrivals | None:
-        """Everything as one part, in order of arrival where parts are."""
-        parts = sorted(self.parts(), key=lambda part: int(part.arrival[0]))
-        return _merged(parts) if parts else None
+    def compacted(self) -> list[Arrivals]:
+        """The large parts, and all small ones as one; in order of their first arrival."""
+        small = sorted(
+            (part for tier, parts in self._tiers.items() if tier >= 0 for part in parts),
+            key=lambda part: int(part.arrival[0]),
+        )
+        parts = [*self._tiers.get(_LARGE, ()), *([_merged(small)] if small else ())]
+        return sorted(parts, key=lambda part: int(part.arrival[0]))
 
     def parts(self) -> list[Arrivals]:
         """The parts in no particular order."""
@@ -131,7 +137,7 @@ class Memtable:
                 self._pending = False
             # Nobody else replaces _view or takes what is pending: _folding is held.
             try:
-                self._view = fold(self._view, puts.all(), deletes.all(), self._shape)
+                self._view = fold(self._view, puts.compacted(), deletes.compacted(), self._shape)
             except BaseException:
                 self._give_back(puts, deletes)
                 raise

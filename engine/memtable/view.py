@@ -134,17 +134,16 @@ def _without(part: Chunk, keys: KeySet, shape: Shape, first: int, last: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """Rows of one kind with the number of each row's arrival."""
+    """Rows of one kind with the number of each row's arrival. Never empty."""
 
     rows: pa.RecordBatch
     arrival: Codes
 
 
-def fold(view: View, puts: Arrivals | None, deletes: Arrivals | None, shape: Shape) -> View:
+def fold(view: View, puts: Sequence[Arrivals], deletes: Sequence[Arrivals], shape: Shape) -> View:
     """The view after new writes, which are all newer than it."""
     rule = _append_only if shape.append_mode else _last_row
-    new_puts, new_deletes = rule(puts, deletes, shape)
-    new = View(_chunks(new_puts, shape), _chunks(new_deletes, shape))
+    new = rule(puts, deletes, shape)
     older = subtract(view.puts, new.keys(shape), shape)
     return View(
         _tidied(older + new.puts, shape),
@@ -171,10 +170,6 @@ def overlapping(view: View, wanted: TimeRange) -> tuple[Chunk, ...]:
     )
 
 
-def _chunks(rows: pa.RecordBatch | None, shape: Shape) -> tuple[Chunk, ...]:
-    return (chunk(rows, shape),) if rows is not None and rows.num_rows else ()
-
-
 def _tidied(parts: tuple[Chunk, ...], shape: Shape) -> tuple[Chunk, ...]:
     """Merges small chunks when there are many."""
     small = [part for part in parts if part.rows.num_rows < SMALL_ROWS]
@@ -184,13 +179,10 @@ def _tidied(parts: tuple[Chunk, ...], shape: Shape) -> tuple[Chunk, ...]:
     return (*large, chunk(pa.concat_batches([part.rows for part in small]), shape))
 
 
-Rows = tuple[pa.RecordBatch | None, pa.RecordBatch | None]
-
-
-def _last_row(puts: Arrivals | None, deletes: Arrivals | None, shape: Shape) -> Rows:
+def _last_row(puts: Sequence[Arrivals], deletes: Sequence[Arrivals], shape: Shape) -> View:
     """Upsert: of each identity the latest write stays, be it a row or a tombstone."""
-    sources = [source for source in (puts, deletes) if source is not None]
-    keys = pa.Table.from_batches([source.rows.select(shape.identity) for source in sources])
+    sources = (*puts, *deletes)
+    keys = _identities(sources, shape)
     arrival = np.concatenate([source.arrival for source in sources])
     if np.all(arrival[1:] > arrival[:-1]):
         winners = KeySet(keys, shape.identity).last_positions()
@@ -198,28 +190,42 @@ def _last_row(puts: Arrivals | None, deletes: Arrivals | None, shape: Shape) -> 
         order = np.argsort(arrival)
         ordered = KeySet(keys.take(pa.array(order)), shape.identity)
         winners = np.sort(order[ordered.last_positions()])
-    count = puts.rows.num_rows if puts is not None else 0
-    return (
-        _take(puts, winners[winners < count]),
-        _take(deletes, winners[winners >= count] - count),
+    count = sum(source.rows.num_rows for source in puts)
+    split = int(np.searchsorted(winners, count))
+    return View(
+        _pick(puts, winners[:split], shape),
+        _pick(deletes, winners[split:] - count, shape),
     )
 
 
-def _append_only(puts: Arrivals | None, deletes: Arrivals | None, shape: Shape) -> Rows:
+def _append_only(puts: Sequence[Arrivals], deletes: Sequence[Arrivals], shape: Shape) -> View:
     """Append: all rows stay but those equal to one that was deleted later."""
-    if puts is None or deletes is None:
-        return (puts.rows if puts else None), (deletes.rows if deletes else None)
-    keys = pa.Table.from_batches([source.rows.select(shape.identity) for source in (puts, deletes)])
-    groups = KeySet(keys, shape.identity).groups()
-    count = puts.rows.num_rows
+    tombstones = tuple(chunk(source.rows, shape) for source in deletes)
+    if not puts or not deletes:
+        return View(tuple(chunk(source.rows, shape) for source in puts), tombstones)
+    groups = KeySet(_identities((*puts, *deletes), shape), shape.identity).groups()
+    put_at = np.concatenate([source.arrival for source in puts])
     deleted_at = np.full(int(groups.max()) + 1, -1, np.int64)
-    np.maximum.at(deleted_at, groups[count:], deletes.arrival)
-    live = np.flatnonzero(puts.arrival > deleted_at[groups[:count]])
-    return _take(puts, live), deletes.rows
+    arrival = np.concatenate([source.arrival for source in deletes])
+    np.maximum.at(deleted_at, groups[len(put_at) :], arrival)
+    live = np.flatnonzero(put_at > deleted_at[groups[: len(put_at)]])
+    return View(_pick(puts, live, shape), tombstones)
 
 
-def _take(source: Arrivals | None, positions: Codes) -> pa.RecordBatch | None:
-    """The rows at ascending positions, without a copy if that is all of them."""
-    if source is None or len(positions) == source.rows.num_rows:
-        return source.rows if source else None
-    return source.rows.take(pa.array(positions))
+def _identities(sources: Iterable[Arrivals], shape: Shape) -> pa.Table:
+    return pa.Table.from_batches([source.rows.select(shape.identity) for source in sources])
+
+
+def _pick(sources: Sequence[Arrivals], positions: Codes, shape: Shape) -> tuple[Chunk, ...]:
+    """The rows at ascending positions of all sources together; whole sources are not copied."""
+    chunks = []
+    start = 0
+    for source in sources:
+        count = source.rows.num_rows
+        first, last = np.searchsorted(positions, (start, start + count))
+        if last - first == count:
+            chunks.append(chunk(source.rows, shape))
+        elif last > first:
+            chunks.append(chunk(source.rows.take(pa.array(positions[first:last] - start)), shape))
+        start += count
+    return tuple(chunks)

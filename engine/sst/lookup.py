@@ -6,6 +6,8 @@ statistics exclude every key.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,23 +26,32 @@ def positions(path: str, keys: KeySet, identity: tuple[str, ...]) -> Positions:
     Raises: DbError CORRUPTED if the file cannot be read as Parquet, STORAGE_UNAVAILABLE if it is
     not there.
     """
+    with _readable(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    with file:
+        return _search(path, file, keys, identity)
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Names the file and the kind of trouble when reading fails."""
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return _search(file, keys, identity)
+        yield
     except FileNotFoundError as error:
         raise DbError(ErrorKind.STORAGE_UNAVAILABLE, f"the file {path} is missing") from error
     except (OSError, pa.ArrowException) as error:
         raise DbError(ErrorKind.CORRUPTED, f"the file {path} cannot be read: {error}") from error
 
 
-def _search(file: Any, keys: KeySet, identity: tuple[str, ...]) -> Positions:
+def _search(path: str, file: Any, keys: KeySet, identity: tuple[str, ...]) -> Positions:
     found = [np.empty(0, np.int64)]
     start = 0
     column = _leaf(file.schema_arrow, identity[0])
     for group in range(file.num_row_groups):
         metadata = file.metadata.row_group(group)
         if _may_hold(metadata, column, keys.first_column):
-            rows = file.read_row_group(group, columns=list(identity), use_threads=False)
+            with _readable(path):
+                rows = file.read_row_group(group, columns=list(identity), use_threads=False)
             found.append(start + np.flatnonzero(keys.contains(rows)))
         start += metadata.num_rows
     return np.concatenate(found)
@@ -64,6 +75,8 @@ def _may_hold(group: Any, column: int, values: pa.Array) -> bool:
         return True
     statistics = group.column(column).statistics
     if statistics is None or not statistics.has_min_max or values.null_count:
+        return True
+    if isinstance(statistics.min, bool):
         return True
     least = pa.scalar(statistics.min, values.type)
     greatest = pa.scalar(statistics.max, values.type)

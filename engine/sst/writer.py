@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,7 +19,10 @@ from engine.sst.file import KEY_BOUND_CHARACTERS_MAX, KeyBound
 FORMAT_VERSION = "1"
 # One false positive in a hundred row groups costs less than the larger filter would.
 _BLOOM_FALSE_POSITIVES = 0.01
-_TEXT = (pa.types.is_string, pa.types.is_binary)
+# A dictionary pays (size and query time) when values repeat; of 4096 rows spread over the file, a
+# column of counters or codes repeats nearly all, one of measurements or ids hardly any.
+_SAMPLE_ROWS = 4096
+_DISTINCT_SHARE_MAX = 0.5
 
 
 def write(rows: pa.Table, schema: RegionSchema, path: str, row_group_rows: int) -> None:
@@ -36,18 +40,26 @@ def write(rows: pa.Table, schema: RegionSchema, path: str, row_group_rows: int) 
 def _layout(rows: pa.Table, schema: RegionSchema) -> dict[str, Any]:
     """The writer's options: how each column is encoded."""
     names = [column.name for column in schema.columns]
-    text = [f.name for f in rows.schema if any(is_a(f.type) for is_a in _TEXT)]
     order = [pq.SortingColumn(names.index(name)) for name in schema.sort_key]
     return {
         "compression": "zstd",
         "write_statistics": True,
-        # Text repeats in sorted runs. Numbers hardly do; the writer itself gives a dictionary up
-        # that grows beyond a page.
-        "use_dictionary": text,
+        "use_dictionary": [name for name in names if _repeats(rows.column(name))],
         "sorting_columns": order,
         "bloom_filter_options": _bloom_filters(rows, schema),
         "write_page_checksum": True,
     }
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """True if a sample suggests that a dictionary pays."""
+    if pa.types.is_nested(column.type) or pa.types.is_boolean(column.type):
+        return False
+    count = len(column)
+    if count > _SAMPLE_ROWS:
+        column = column.take(pa.array(np.linspace(0, count - 1, _SAMPLE_ROWS).astype(np.int64)))
+    distinct = pc.count_distinct(column, mode="all").as_py()
+    return bool(distinct <= max(1, len(column) * _DISTINCT_SHARE_MAX))
 
 
 def _bloom_filters(rows: pa.Table, schema: RegionSchema) -> dict[str, Any] | None:

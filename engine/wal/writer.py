@@ -54,8 +54,9 @@ class Log:
     I3. A failed write leaves nothing that counts. The file is cut back to the last good length; if
         the cut or a sync fails, the kernel's pages can no longer be trusted: the segment is sealed
         and nothing is accepted until a new one is on the disk, whose header says how much of the
-        sealed one counts. (If the machine dies before that, records of the failed sync may come
-        back at recovery: their writers were told that the outcome is an error, not that it is no.)
+        sealed one counts. (If cut and new segment both fail and the process ends before a later
+        attempt succeeds, the records of the failed sync may come back at recovery: no program can
+        take back bytes on a disk that accepts no change.)
     """
 
     def __init__(
@@ -196,7 +197,7 @@ class Log:
                 self._file.sync()
         except OSError:
             self._cut_back()
-            self._seal()
+            self._give_up_segment()
             raise
         self._offset = end
         for entry in group:
@@ -222,7 +223,7 @@ class Log:
             file.write_at(self._offset, buffers)
         except OSError:
             if not self._cut_back():
-                self._seal()
+                self._give_up_segment()
             raise
         return end
 
@@ -236,7 +237,7 @@ class Log:
         return True
 
     def _seal(self) -> None:
-        """Gives the segment up; the next commit starts another one."""
+        """Ends the segment where its last good record ends."""
         assert self._file is not None
         with suppress(OSError):  # a descriptor that fails to close is closed all the same
             self._file.close()
@@ -245,6 +246,12 @@ class Log:
             self._first_sequence = self._next_sequence
         self._file = None
         self._offset = 0
+
+    def _give_up_segment(self) -> None:
+        """Seals a segment that failed and starts another one at once, if the disk lets us (I3)."""
+        self._seal()
+        with suppress(OSError):  # the next commit tries again before it accepts anything
+            self._open_segment()
 
     def _open_segment(self) -> None:
         """Starts the next segment. Raises: OSError, and the state is as before."""

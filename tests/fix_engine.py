@@ -1,7 +1,9 @@
-"""What sql/ does with a snapshot, in a few lines of DuckDB: the live rows as one table."""
+"""For tests of the engine: the live rows of a snapshot, as sql/ gets them; a log that fails."""
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,7 @@ import pyarrow as pa
 from engine.api import Regions, ScanRequest, Snapshot, TimeRange, Write
 from engine.datatypes import FLOAT64, INT64, STRING, TIMESTAMP_MILLISECOND
 from engine.schema import RegionColumn, RegionSchema, Semantic
+from engine.wal.segments import Buffers, LocalLogFolder, LogFile
 
 CPU = RegionSchema(
     (
@@ -92,3 +95,81 @@ def live_rows(
         table = materialise(snapshot, columns)
     plain = [c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in table.columns]
     return sorted(zip(*(c.to_pylist() for c in plain), strict=True), key=repr)
+
+
+class FaultyLogFolder:
+    """A log folder whose changes fail from call number `fail_at` on, for `fail_count` calls.
+
+    `torn`: a failing write leaves its first half in the file.
+    """
+
+    def __init__(
+        self,
+        inner: LocalLogFolder,
+        *,
+        fail_at: int | None = None,
+        fail_count: int = 1,
+        torn: bool = False,
+        code: int = errno.EIO,
+    ) -> None:
+        self.inner = inner
+        self.fail_at = fail_at
+        self.fail_count = fail_count
+        self.torn = torn
+        self.code = code
+        self.calls: list[str] = []
+
+    def fails(self, name: str) -> bool:
+        self.calls.append(name)
+        at = self.fail_at
+        return at is not None and at <= len(self.calls) < at + self.fail_count
+
+    def step(self, name: str) -> None:
+        if self.fails(name):
+            raise OSError(self.code, os.strerror(self.code))
+
+    def numbers(self) -> list[int]:
+        return self.inner.numbers()
+
+    def name(self, number: int) -> str:
+        return self.inner.name(number)
+
+    def create(self, number: int, header: bytes) -> LogFile:
+        self.step("create")
+        return FaultyLogFile(self, self.inner.create(number, header))
+
+    def read(self, number: int) -> memoryview:
+        return self.inner.read(number)
+
+    def truncate(self, number: int, length: int) -> None:
+        self.inner.truncate(number, length)
+
+    def remove(self, number: int) -> None:
+        self.inner.remove(number)
+
+
+class FaultyLogFile:
+    """A segment of a `FaultyLogFolder`."""
+
+    def __init__(self, folder: FaultyLogFolder, inner: LogFile) -> None:
+        self.folder = folder
+        self.inner = inner
+
+    def write_at(self, offset: int, buffers: Buffers) -> None:
+        if self.folder.fails("write"):
+            if self.folder.torn:
+                data = b"".join(bytes(buffer) for buffer in buffers)
+                self.inner.write_at(offset, [data[: len(data) // 2]])
+            raise OSError(self.folder.code, os.strerror(self.folder.code))
+        self.inner.write_at(offset, buffers)
+
+    def sync(self) -> None:
+        self.folder.step("sync")
+        self.inner.sync()
+
+    def truncate(self, length: int) -> None:
+        self.folder.step("truncate")
+        self.inner.truncate(length)
+
+    def close(self) -> None:
+        self.inner.close()
