@@ -116,7 +116,7 @@ def _check_years(array: pa.Array, data_type: DataType) -> None:
 def _matrix(numbers: npt.NDArray[Any], valid: Mask | None) -> FixedCells:
     """Numbers as little-endian bytes (which is how Arrow holds them)."""
     little = np.ascontiguousarray(numbers, numbers.dtype.newbyteorder("<"))
-    return FixedCells(little.view(np.uint8).reshape(len(numbers), -1), valid)
+    return FixedCells(little.view(np.uint8).reshape(len(numbers), little.itemsize), valid)
 
 
 def _timestamps(array: pa.Array, unit: str, timezone: str) -> FixedCells:
