@@ -26,7 +26,9 @@ from server.http.app import create_app
 from server.http.context import HttpContext
 from server.http.listener import HttpListener
 from server.metrics import Metrics
+from server.mysql.connection import MysqlListener, MysqlOptions
 from server.observe import ObservedDatabase
+from server.postgres.listener import PostgresListener
 from server.warm import warm_all
 from server.work import Workers
 from sql.database import Database, DatabaseOptions
@@ -102,18 +104,21 @@ class Server:
         return addresses
 
     def _listener(self, wire: str, database: ObservedDatabase) -> Listener:
-        if wire == "http":
-            context = HttpContext(
-                database,
-                self._workers,
-                self._users,
-                self._metrics,
-                self._configuration,
-                PRODUCT_VERSION,
-                is_ready=lambda: not database.is_draining,
-            )
-            return HttpListener(create_app(context))
-        raise AssertionError(wire)
+        if wire == "mysql":
+            options = MysqlOptions(tls=self._tls)
+            return MysqlListener(database, self._workers, self._users, options)
+        if wire == "postgres":
+            return PostgresListener(database, self._workers, self._users, tls=self._tls)
+        context = HttpContext(
+            database,
+            self._workers,
+            self._users,
+            self._metrics,
+            self._configuration,
+            PRODUCT_VERSION,
+            is_ready=lambda: not database.is_draining,
+        )
+        return HttpListener(create_app(context))
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Takes everything down in order; `hurry` ends the grace of running statements."""
