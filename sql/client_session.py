@@ -20,7 +20,7 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql import execute
 from sql.deadlines import Deadline
-from sql.dialect.duckdb import GnomonDuckDB
+from sql.dialect.duckdb import to_duckdb
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
@@ -62,6 +62,7 @@ class ClientSession:
         self.prepared: dict[str, ParsedStatement] = {}
         self.cursors: dict[str, Cursor] = {}
         self.user_variables: dict[str, object] = {}
+        self.last_notices: tuple[Notice, ...] = ()  # what SHOW WARNINGS tells
         self.running: str = ""  # the statement being run, for process lists
         self._database = client.database
         self._initial_settings: dict[str, str] = {}
@@ -162,6 +163,8 @@ class ClientSession:
     def take_notices(self) -> list[Notice]:
         """See `SessionApi.take_notices`."""
         notices, self._notices = self._notices, []
+        if notices:
+            self.last_notices = tuple(notices)
         return notices
 
     def take_reports(self) -> dict[str, str]:
@@ -182,13 +185,16 @@ class ClientSession:
 
     def inner_statement(self, outer: ParsedStatement, tree: exp.Expr) -> ParsedStatement:
         """A query inside another statement (EXPLAIN, DECLARE, COPY), as one of its own."""
-        text = tree.sql(dialect=GnomonDuckDB)
+        text = to_duckdb(tree)
         return replace(outer, tree=tree, text=text)
 
-    def evaluate(self, expression: str) -> pa.Array:
-        """The one value of a stored SQL expression, such as a column default."""
+    def evaluate(self, expression: str, rows: int) -> pa.Array:
+        """A stored SQL expression, such as a column default, for that many rows."""
         tree = parse(f"SELECT {expression}", Wire.HTTP)[0].tree
         assert tree is not None
+        if rows != 1:
+            assert isinstance(tree, exp.Select)
+            tree = tree.from_(f"range({rows})", dialect="duckdb")
         plan = plan_query(tree, self.plan_context(expression))
         return self.runner.table(plan, (), expression).column(0).combine_chunks()
 

@@ -110,9 +110,7 @@ def describe(
     return utility.describe(session, statement)
 
 
-def execute(
-    session: ClientSession, statement: Runnable, parameters: Sequence[object]
-) -> Result:
+def execute(session: ClientSession, statement: Runnable, parameters: Sequence[object]) -> Result:
     """Runs one statement. Raises: DbError; an open transaction has failed then."""
     if statement.is_empty:
         return Empty()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from sql.dialect.duckdb import GnomonDuckDB
 from sql.session import Wire
 
 _POSTGRES_TYPES = {"INT": "int4", "BIGINT": "int8", "SMALLINT": "int2", "DOUBLE": "float8"}
@@ -35,7 +34,7 @@ def _leftmost(tree: exp.Expr | None) -> exp.Select | None:
 
 def expression_name(node: exp.Expr) -> str:
     """The expression's text, functions in lower case: `count(*)`, `a + 1`."""
-    return node.sql(dialect=GnomonDuckDB, normalize_functions="lower", identify=False)
+    return node.sql(dialect="duckdb", normalize_functions="lower")
 
 
 def postgres_name(node: exp.Expr) -> str:

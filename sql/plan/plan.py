@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from catalog.records import Table
 from engine.datatypes import DataType
-from sql.dialect.duckdb import GnomonDuckDB
+from sql.dialect.duckdb import to_duckdb
 from sql.plan.context import PlanContext
 from sql.plan.literals import Bound, time_bounds, timestamp_literals
 from sql.plan.naming import name_outputs
@@ -95,7 +95,7 @@ def _finish(
     scopes = Scopes(resolved.tables)
     tree = timestamp_literals(tree, scopes, context.timezone)
     types = infer_types(tree, scopes, parameter_count, declared, target)
-    text = tree.sql(dialect=GnomonDuckDB)
+    text = to_duckdb(tree)
     return QueryPlan(
         sql=text,
         scans=tuple(resolved.scans),

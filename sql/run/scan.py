@@ -22,14 +22,14 @@ from engine.api import Regions, ScanFile, ScanRequest, Snapshot, TimeRange, Writ
 from engine.clock import Clock
 from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError
-from sql.dialect.duckdb import GnomonDuckDB
+from sql.dialect.duckdb import to_duckdb
 from sql.plan.literals import Bound
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import QueryPlan
 from sql.plan.tables import NOW
 from sql.results import ResultColumn, Rows
 from sql.run.duck import Duck, OpenResult
-from sql.types import duckdb_name, from_duckdb
+from sql.types import duckdb_name, from_duckdb, quote
 
 _WIDER = frozenset({TypeId.TIMESTAMP_SECOND, TypeId.TIMESTAMP_MILLISECOND})
 _ISO = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,9})?)?")
@@ -169,7 +169,7 @@ class Runner:
             return int(np.array(text, f"datetime64[{unit}]").astype(np.int64))
         if any(parameter_number(node) is not None for node in bound.value.walk()):
             return None
-        sql = bound.value.sql(dialect=GnomonDuckDB).replace(NOW, now)
+        sql = to_duckdb(bound.value).replace(NOW, now)
         try:
             rows = self.duck.execute(f"SELECT epoch_us(CAST({sql} AS TIMESTAMP))")
         except DbError:
@@ -234,7 +234,7 @@ class Runner:
             parts.append(f"SELECT {columns} FROM {source} AS f{join}{where}")
         if snapshot.memory.num_rows:
             memory = self._register(snapshot.memory, stack)
-            names = ", ".join(_quote(c.name) for c in table.columns)
+            names = ", ".join(quote(c.name) for c in table.columns)
             parts.append(f"SELECT {names} FROM {memory} AS f{where}")
         return parts
 
@@ -328,9 +328,9 @@ def _range_filter(table: Table, range_: TimeRange) -> str:
     unit = _unit(table)
     conditions = []
     if range_.start is not None:
-        conditions.append(f"f.{_quote(index)} >= {_timestamp(range_.start, unit)}")
+        conditions.append(f"f.{quote(index)} >= {_timestamp(range_.start, unit)}")
     if range_.end is not None:
-        conditions.append(f"f.{_quote(index)} < {_timestamp(range_.end, unit)}")
+        conditions.append(f"f.{quote(index)} < {_timestamp(range_.end, unit)}")
     return " WHERE " + " AND ".join(conditions) if conditions else ""
 
 
@@ -346,28 +346,24 @@ def _timestamp(value: int, unit: str) -> str:
 def _file_columns(table: Table) -> str:
     """The select list over files: Parquet has no seconds, and DuckDB reads millis as micros."""
     return ", ".join(
-        f"CAST(f.{_quote(c.name)} AS {duckdb_name(c.type)}) AS {_quote(c.name)}"
+        f"CAST(f.{quote(c.name)} AS {duckdb_name(c.type)}) AS {quote(c.name)}"
         if c.type.id in _WIDER
-        else f"f.{_quote(c.name)}"
+        else f"f.{quote(c.name)}"
         for c in table.columns
     )
 
 
 def _empty_columns(table: Table) -> str:
     return ", ".join(
-        f"CAST(NULL AS {duckdb_name(c.type)}) AS {_quote(c.name)}" for c in table.columns
+        f"CAST(NULL AS {duckdb_name(c.type)}) AS {quote(c.name)}" for c in table.columns
     )
 
 
 def _shadow_join(identity: Sequence[str], shadow: str | None) -> str:
     assert shadow is not None
-    same = " AND ".join(f"f.{_quote(n)} IS NOT DISTINCT FROM k.{_quote(n)}" for n in identity)
+    same = " AND ".join(f"f.{quote(n)} IS NOT DISTINCT FROM k.{quote(n)}" for n in identity)
     return f" ANTI JOIN {shadow} AS k ON {same}"
 
 
 def _paths(files: Sequence[ScanFile]) -> str:
     return "[" + ", ".join("'" + f.path.replace("'", "''") + "'" for f in files) + "]"
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -12,6 +12,7 @@ from catalog.records import Column, Table
 from engine.errors import DbError, ErrorKind
 from sql.decode.copy import CopyReader
 from sql.dialect.copy import copy_options
+from sql.dialect.nodes import CopyStatement
 from sql.results import CopyIn, CopyOptions, CopyOut, Result, ResultColumn
 from sql.session import Wire
 from sql.statements.query import QUERIES, bind, plan_of
@@ -72,7 +73,7 @@ class TableSink:
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
     """COPY between a table or query and the client. Raises: DbError."""
     tree = statement.tree
-    assert tree is not None
+    assert isinstance(tree, CopyStatement)
     endpoint = tree.args["endpoint"]
     if not isinstance(endpoint, exp.Var):
         raise DbError(

@@ -15,14 +15,15 @@ from sql.decode.assign import assign
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
 from sql.dialect.dialects import to_sql
+from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import Option, TableOptions, constant_text
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result
 from sql.statements.query import bind
-from sql.statements.target import complete, identifier, insert_rows, quoted
+from sql.statements.target import SEQUENCE, complete, insert_rows, quoted
 from sql.statements.truncate import REGION_BITS
-from sql.types import duckdb_name
+from sql.types import duckdb_name, quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -82,7 +83,9 @@ def _create_table(
         session.notice(Notice(message, sqlstate="42P07"))
         return Affected("CREATE TABLE", 0)
     if definition.like is not None:
-        definition = _like(find_table(definition.like, context), definition)
+        source_database, source_name = definition.like
+        node = exp.table_(source_name, source_database, quoted=True)
+        definition = _like(find_table(node, context), definition)
     with session.writing() as transaction:
         if definition.as_query is None:
             _make(session, transaction, definition, database)
@@ -117,7 +120,7 @@ def _make(
         database=database,
         name=definition.name,
         kind=TableKind.TIME_SERIES if definition.time_index else TableKind.RELATIONAL,
-        columns=definition.columns,
+        columns=_with_sequences(definition, database),
         primary_key=definition.primary_key,
         options=definition.options,
         engine=definition.engine,
@@ -135,25 +138,46 @@ def _make(
         for region_id in table.region_ids:
             transaction.create_region(region_id, table.region_schema(), table.region_options())
     else:
-        session.duck.execute(relational_ddl(table))
+        for column in definition.auto_increment:
+            session.duck.execute(f"CREATE SEQUENCE {_sequence(database, table.name, column)}")
+        session.duck.execute(relational_ddl(table, definition.constraints))
     return table
+
+
+def _sequence(database: str, table: str, column: str) -> str:
+    return f"{quote(database)}.{quote(f'{table}_{column}_seq')}"
+
+
+def _with_sequences(definition: TableDefinition, database: str) -> tuple[Column, ...]:
+    """SERIAL, IDENTITY and AUTO_INCREMENT columns get the next number by default."""
+    return tuple(
+        replace(
+            column,
+            default=f"nextval('{_sequence(database, definition.name, column.name)}')",
+            nullable=False,
+        )
+        if column.name in definition.auto_increment
+        else column
+        for column in definition.columns
+    )
 
 
 def _check_defaults(session: ClientSession, table: Table) -> None:
     """A default that cannot be a value of its column is refused now, not at the first INSERT."""
     for column in table.columns:
-        if column.default is not None:
-            assign(session.evaluate(column.default), column, session.timezone)
+        if column.default is not None and SEQUENCE not in column.default:
+            assign(session.evaluate(column.default, 1), column, session.timezone)
 
 
-def relational_ddl(table: Table) -> str:
+def relational_ddl(table: Table, constraints: Sequence[exp.Expr]) -> str:
     """The table as DuckDB keeps it. Defaults are ours: every row that arrives is complete."""
     parts = [
-        f"{identifier(c.name)} {duckdb_name(c.type)}{'' if c.nullable else ' NOT NULL'}"
+        f"{quote(c.name)} {duckdb_name(c.type)}{'' if c.nullable else ' NOT NULL'}"
         for c in table.columns
     ]
     if table.primary_key:
-        parts.append(f"PRIMARY KEY ({', '.join(identifier(n) for n in table.primary_key)})")
+        parts.append(f"PRIMARY KEY ({', '.join(quote(n) for n in table.primary_key)})")
+    parts += [to_duckdb(constraint) for constraint in constraints]
     return f"CREATE TABLE {quoted(table)} ({', '.join(parts)})"
 
 

@@ -12,7 +12,7 @@ from engine.errors import DbError, ErrorKind
 from sql.plan.tables import table_name, undefined_table
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
-from sql.statements.target import quoted
+from sql.statements.target import SEQUENCE, quoted
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -101,3 +101,6 @@ def drop_table(session: ClientSession, transaction: Transaction, table: Table) -
         transaction.drop_regions(table.region_ids)
     elif table.kind is TableKind.RELATIONAL:
         session.duck.execute(f"DROP TABLE {quoted(table)}")
+        for column in table.columns:
+            if column.default is not None and column.default.startswith(SEQUENCE):
+                session.duck.execute(f"DROP SEQUENCE {column.default[len(SEQUENCE) + 1 : -2]}")

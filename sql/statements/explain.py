@@ -13,8 +13,8 @@ from sql.results import Result
 from sql.run.errors import strip_internal
 from sql.run.scan import ScanStatistics
 from sql.session import Wire
+from sql.statements.answers import table_rows
 from sql.statements.query import QUERIES, bind, plan_of
-from sql.statements.settings import text_rows
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -37,12 +37,12 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     ours = _scans(plan, statistics)
     if session.wire is Wire.POSTGRES:
         lines = [line for line in (ours + "\n" + physical).splitlines() if line.strip()]
-        return text_rows(pa.table({"QUERY PLAN": lines}), tag="EXPLAIN")
+        return table_rows(pa.table({"QUERY PLAN": lines}), tag="EXPLAIN")
     if analyze:
         table = pa.table({"stage": ["0", "0"], "node": ["0", "0"], "plan": [ours, physical]})
     else:
         table = pa.table({"plan_type": ["logical_plan", "physical_plan"], "plan": [ours, physical]})
-    return text_rows(table, tag="EXPLAIN")
+    return table_rows(table, tag="EXPLAIN")
 
 
 def _scans(plan: QueryPlan, statistics: ScanStatistics) -> str:

@@ -176,7 +176,8 @@ def _default_of(column: Column) -> exp.Expr:
         return exp.null()
     parsed = parse(f"SELECT {column.default}", Wire.HTTP)[0].tree
     assert isinstance(parsed, exp.Select)
-    return parsed.expressions[0]
+    value: exp.Expr = parsed.expressions[0]
+    return value
 
 
 def _check_count(columns: int, values: int) -> None:

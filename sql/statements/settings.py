@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
-from engine import datatypes
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.plan.plan import plan_query
-from sql.results import Affected, Notice, Result, ResultColumn, Rows, Severity
+from sql.results import Affected, Notice, Result, Severity
 from sql.session import Wire
 from sql.settings import check_boolean
+from sql.statements.answers import table_rows
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -162,15 +162,8 @@ def run_show(
             "setting": [value for _, value in settings],
             "description": [""] * len(settings),
         }
-        return text_rows(pa.table(data), tag="SHOW")
-    return text_rows(pa.table({name: [session.show(name)]}), tag="SHOW")
-
-
-def text_rows(table: pa.Table, *, tag: str) -> Rows:
-    """A small table of strings as a result."""
-    columns = tuple(ResultColumn(name, datatypes.STRING) for name in table.column_names)
-    wanted = pa.schema([pa.field(name, pa.string()) for name in table.column_names])
-    return Rows(columns, iter(table.cast(wanted).to_batches()), tag=tag)
+        return table_rows(pa.table(data), tag="SHOW")
+    return table_rows(pa.table({name: [session.show(name)]}), tag="SHOW")
 
 
 def run_discard(

@@ -19,10 +19,14 @@ from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
 from sql.plan.tables import find_table
 from sql.run.errors import position_of
+from sql.types import quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
     from sql.transaction import Transaction
+
+
+SEQUENCE = "nextval("  # a default that is another value for every row
 
 
 def writable(session: ClientSession, node: exp.Table, text: str) -> Table:
@@ -99,9 +103,11 @@ def default_values(session: ClientSession, column: Column, rows: int) -> pa.Arra
     """A column's default, for that many rows; NULLs without one."""
     if column.default is None or rows == 0:
         return pa.nulls(rows, column.type.arrow)
-    value = session.evaluate(column.default)
-    typed = assign(value, column, session.timezone)
-    return pa.repeat(typed[0], rows)
+    if SEQUENCE in column.default:
+        values = session.evaluate(column.default, rows)
+        return assign(values, column, session.timezone)
+    value = session.evaluate(column.default, 1)
+    return pa.repeat(assign(value, column, session.timezone)[0], rows)
 
 
 def insert_rows(
@@ -132,9 +138,4 @@ def identity_columns(table: Table) -> tuple[str, ...]:
 
 def quoted(table: Table) -> str:
     """The table's name in the embedded database."""
-    return f"{identifier(table.database)}.{identifier(table.name)}"
-
-
-def identifier(name: str) -> str:
-    """A DuckDB identifier."""
-    return '"' + name.replace('"', '""') + '"'
+    return f"{quote(table.database)}.{quote(table.name)}"
