@@ -37,6 +37,7 @@ from server.encode.kernel import (
     kernel_unchecked,
 )
 
+DATA_ROW = ord("D")
 SLICE_ROWS = 8192  # one slice's output stays near the CPU's second-level cache
 SLICE_BYTES = 4 << 20  # … and wide rows cut a slice earlier, which bounds memory per connection
 POSTGRES_ROW_MAX = (1 << 31) - 1  # int32 message length
@@ -102,8 +103,10 @@ class Packets(NamedTuple):
     sequence: int
 
 
-def postgres_rows(columns: Sequence[Cells], rows: int) -> Iterator[memoryview]:
-    """DataRow messages for `rows` rows, a few MiB at a time.
+def postgres_rows(
+    columns: Sequence[Cells], rows: int, code: int = DATA_ROW
+) -> Iterator[memoryview]:
+    """DataRow messages (or CopyData of the same layout: `code`) for `rows` rows, in MiB pieces.
 
     Requires: every column has `rows` cells.
     Raises: DbError LIMIT_EXCEEDED when one row does not fit a message.
@@ -114,9 +117,9 @@ def postgres_rows(columns: Sequence[Cells], rows: int) -> Iterator[memoryview]:
         lengths += column.lengths()
     if rows and lengths.max() > POSTGRES_ROW_MAX:
         raise DbError(ErrorKind.LIMIT_EXCEEDED, "a result row is longer than 2 GiB")
-    for start, stop in _slices(lengths):
-        out, position, ends = _room(lengths[start:stop])
-        _postgres_heads(out, position, lengths[start:stop] - 1, len(columns))
+    for start, stop in slices(lengths):
+        out, position, ends = room(lengths[start:stop])
+        _postgres_heads(out, position, lengths[start:stop] - 1, len(columns), code)
         for column in columns:
             part = column.slice(start, stop)
             if isinstance(part, VarCells):
@@ -171,7 +174,7 @@ def _check_shape(columns: Sequence[Cells], rows: int) -> None:
             assert bool(np.all(starts[1:] >= starts[:-1]))
 
 
-def _slices(lengths: Positions) -> Iterator[tuple[int, int]]:
+def slices(lengths: Positions) -> Iterator[tuple[int, int]]:
     """Cuts rows into runs of at most SLICE_ROWS rows and (one long row aside) SLICE_BYTES bytes."""
     ends = np.cumsum(lengths)
     start = 0
@@ -183,7 +186,7 @@ def _slices(lengths: Positions) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _room(lengths: Positions) -> tuple[Bytes, Positions, Positions]:
+def room(lengths: Positions) -> tuple[Bytes, Positions, Positions]:
     """A buffer for rows of these lengths, where each begins and where it ends."""
     ends = np.cumsum(lengths)
     return np.empty(int(ends[-1]), np.uint8), ends - lengths, ends
@@ -254,9 +257,9 @@ def _mysql_rows(
 ) -> Iterator[Packets]:
     start = 0
     for huge in [*np.flatnonzero(lengths >= MYSQL_PACKET_MAX).tolist(), len(lengths)]:
-        for first, stop in _slices(lengths[start:huge]):
+        for first, stop in slices(lengths[start:huge]):
             part = [column.slice(start + first, start + stop) for column in columns]
-            out, position, ends = _room(lengths[start + first : start + stop] + 4)
+            out, position, ends = room(lengths[start + first : start + stop] + 4)
             _mysql_heads(out, position, lengths[start + first : start + stop], sequence & 0xFF)
             payload(part, out, position, ends)
             sequence = (sequence + stop - first) & 0xFF
@@ -283,12 +286,14 @@ def split_packet(payload: memoryview | bytes, sequence: int) -> tuple[bytes, int
     return b"".join(pieces), sequence & 0xFF
 
 
-@kernel(VOID(WRITE_BYTES, WRITE_INT64, WRITE_INT64, INT))
-def _postgres_heads(out: Bytes, position: Positions, lengths: Positions, columns: int) -> None:
+@kernel(VOID(WRITE_BYTES, WRITE_INT64, WRITE_INT64, INT, INT))
+def _postgres_heads(
+    out: Bytes, position: Positions, lengths: Positions, columns: int, code: int
+) -> None:
     for row in range(position.size):
         at = position[row]
         length = lengths[row]
-        out[at] = 68  # 'D'
+        out[at] = code
         out[at + 1] = (length >> 24) & 255
         out[at + 2] = (length >> 16) & 255
         out[at + 3] = (length >> 8) & 255

@@ -38,7 +38,7 @@ REPORTED = (
 _NOT_SETTINGS = frozenset({"user", "database", "options", "replication"})
 _OPTION = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.]*|[A-Za-z_][\w-]*)\s*=\s*((?:\\.|\S)*)|(\S+)")
 
-Login = Generator[bytes, Frontend, SessionApi]
+Login = Generator[bytes, Frontend, tuple[SessionApi, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Door:
 
 
 def login(startup: StartupMessage, door: Door, address: str) -> Login:
-    """Checks who it is and opens the session; its last bytes end with ReadyForQuery.
+    """Checks who it is and opens the session; returns it and the bytes that end with ReadyForQuery.
 
     Raises: DbError (all of them end the connection): BAD_AUTHORIZATION, BAD_PASSWORD,
         UNDEFINED_DATABASE, INVALID_ARGUMENT for a setting, TOO_MANY_CONNECTIONS, PROTOCOL.
@@ -69,12 +69,11 @@ def login(startup: StartupMessage, door: Door, address: str) -> Login:
         greeting = yield from _authenticate(user, door.users, greeting)
     session = _open_session(parameters, user, door, address)
     try:
-        yield greeting + replies.AUTHENTICATION_OK + _welcome(session, user, door.keys)
-    except GeneratorExit:
-        door.keys.remove(session)
+        welcome = _welcome(session, user, door.keys)
+    except BaseException:
         session.close()
         raise
-    return session
+    return session, greeting + replies.AUTHENTICATION_OK + welcome
 
 
 def _negotiation(startup: StartupMessage) -> bytes:

@@ -1,0 +1,305 @@
+"""One PostgreSQL client's socket: bytes in, messages to the conversation, replies out.
+
+Made by listener.py. Reads and writes happen on the event loop; everything that may take time (the
+login, statements, encoding rows) runs in a worker thread, one call at a time. It knows no SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from engine.errors import DbError, ErrorKind
+from server.postgres import replies
+from server.postgres.conversation import Conversation
+from server.postgres.messages import (
+    CancelRequest,
+    Frontend,
+    GSSENCRequest,
+    SSLRequest,
+    StartupMessage,
+    Terminate,
+)
+from server.postgres.protocol import FrontendReader, Limits
+from server.postgres.rows import Piece
+from server.postgres.startup import Door, Login, login
+from server.work import Workers
+from sql.session import SessionApi
+
+logger = logging.getLogger(__name__)
+
+PULL_BYTES = 1 << 18  # one trip to a worker thread computes about this much
+READ_AHEAD_BYTES = 8 << 20  # more than this unread, and the client has to wait
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator chooses for all connections of a listener."""
+
+    limits: Limits = field(default_factory=Limits)
+    login_seconds_max: float = 60.0  # PostgreSQL's authentication_timeout
+    tls: ssl.SSLContext | None = None
+
+
+class Connection(asyncio.Protocol):
+    """A socket and the task that serves it.
+
+    I1. `_lost` set means nobody reads our replies: a running statement is cancelled at once.
+    I2. The session is closed exactly once, after its last call has returned.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        workers: Workers,
+        options: Options,
+        on_end: Callable[[Connection], None],
+    ) -> None:
+        # Constant after construction.
+        self._door = door
+        self._workers = workers
+        self._options = options
+        self._on_end = on_end
+        # Changed on the event loop only.
+        self._reader = FrontendReader(options.limits)
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._session: SessionApi | None = None
+        self._more = asyncio.Event()  # bytes came, or the end
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._lost = False
+        self._is_paused = False
+        self._is_stopping = False
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The client is there (again, after TLS was started)."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one only by behaviour
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes for the reader; too many unread ones make the client wait."""
+        self._reader.feed(data)
+        self._more.set()
+        if self._reader.buffered > READ_AHEAD_BYTES and not self._is_paused:
+            self._is_paused = True
+            self._require_transport().pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: whatever runs for it ends (I1)."""
+        self._lost = True
+        self._more.set()
+        self._writable.set()
+        if self._session is not None:
+            self._session.cancel()
+
+    def pause_writing(self) -> None:
+        """The client reads slower than we write."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """It caught up."""
+        self._writable.set()
+
+    async def close(self) -> None:
+        """Ends the connection: an idle one at once, a busy one when its statement was cancelled."""
+        self._is_stopping = True
+        self._more.set()
+        if self._session is not None:
+            self._session.cancel()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    # The life of a connection.
+
+    async def _serve(self) -> None:
+        conversation = None
+        try:
+            conversation = await asyncio.wait_for(self._log_in(), self._options.login_seconds_max)
+            if conversation is not None:
+                await self._converse(conversation)
+        except DbError as error:
+            self._write([replies.error_response(error, fatal=True)])
+        except TimeoutError:
+            logger.info("a client did not log in in time")
+        except Exception:
+            logger.exception("connection failed unexpectedly")
+            self._write([replies.error_response(replies.internal_error(), fatal=True)])
+        finally:
+            await self._leave(conversation)
+
+    async def _leave(self, conversation: Conversation | None) -> None:
+        """Frees everything (I2), then lets the last bytes go out."""
+        session = self._session
+        if session is not None:
+            self._door.keys.remove(session)
+            self._session = None
+            await self._workers.run(_close, conversation, session)
+        if self._transport is not None:
+            self._transport.close()
+        self._on_end(self)
+
+    async def _log_in(self) -> Conversation | None:
+        """Until the session is open; None for a connection that wanted something else."""
+        startup = await self._startup()
+        if startup is None:
+            return None
+        exchange = login(startup, self._door, self._peer())
+        answer: Frontend | None = None
+        while True:
+            sent, opened = await self._workers.run(_login_step, exchange, answer)
+            if opened is not None:
+                self._session = opened
+                self._reader.authenticated = True
+                self._write([sent])
+                return Conversation(opened)
+            self._write([sent])
+            answer = await self._next()
+            if answer is None or isinstance(answer, Terminate):
+                return None
+
+    async def _startup(self) -> StartupMessage | None:
+        """Answers requests for encryption and cancellation until the startup message comes."""
+        while (event := await self._next()) is not None:
+            match event:
+                case StartupMessage():
+                    return event
+                case CancelRequest(process, secret):
+                    await self._workers.run(self._door.keys.cancel, process, secret)
+                    return None
+                case SSLRequest() if self._options.tls is not None and not self._is_encrypted():
+                    await self._start_tls(self._options.tls)
+                case SSLRequest() | GSSENCRequest():
+                    self._write([b"N"])
+        return None
+
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        if self._reader.buffered:
+            # Somebody in the middle may have put plain bytes before the encrypted ones.
+            raise DbError(ErrorKind.PROTOCOL, "received unencrypted data after SSL request")
+        self._write([b"S"])
+        loop = asyncio.get_running_loop()
+        transport = await loop.start_tls(self._require_transport(), self, context, server_side=True)
+        assert transport is not None
+        self._transport = transport
+
+    async def _converse(self, conversation: Conversation) -> None:
+        """Serves messages until the client leaves or we stop."""
+        while not self._is_stopping:
+            events = await self._next_batch()
+            if not events:
+                break
+            leaves = isinstance(events[-1], Terminate)
+            await self._answer(conversation, events[:-1] if leaves else events)
+            if leaves:
+                return
+        if self._is_stopping:
+            message = "terminating connection because the server is shutting down"
+            raise DbError(ErrorKind.SHUTTING_DOWN, message)
+
+    async def _answer(self, conversation: Conversation, events: list[Frontend]) -> None:
+        """Sends the replies to some messages, as fast as the client takes them."""
+        pieces = _replies(conversation, events)
+        is_finished = False
+        while not is_finished:
+            sent, is_finished = await self._workers.run(_pull, pieces)
+            if self._lost:
+                await self._workers.run(_drop, pieces)
+                return
+            self._write(sent)
+            await self._writable.wait()
+
+    async def _next_batch(self) -> list[Frontend]:
+        """All messages that are there, at least one; empty at the end."""
+        first = await self._next()
+        if first is None:
+            return []
+        events = [first]
+        while not isinstance(events[-1], Terminate):
+            event = self._reader.next_event()
+            if event is None:
+                break
+            events.append(event)
+        return events
+
+    async def _next(self) -> Frontend | None:
+        """The next message, None when the client is gone or we stop. Raises: DbError PROTOCOL."""
+        while not self._lost and not self._is_stopping:
+            event = self._reader.next_event()
+            if event is not None:
+                return event
+            self._more.clear()
+            if self._is_paused:
+                self._is_paused = False
+                self._require_transport().resume_reading()
+            await self._more.wait()
+        return None
+
+    # The socket.
+
+    def _write(self, pieces: list[Piece]) -> None:
+        if self._transport is not None and not self._lost and pieces:
+            self._transport.writelines(pieces)
+
+    def _require_transport(self) -> asyncio.Transport:
+        assert self._transport is not None
+        return self._transport
+
+    def _is_encrypted(self) -> bool:
+        return self._require_transport().get_extra_info("sslcontext") is not None
+
+    def _peer(self) -> str:
+        peer: Any = self._require_transport().get_extra_info("peername")
+        return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "local")
+
+
+# What runs in worker threads.
+
+
+def _login_step(exchange: Login, answer: Frontend | None) -> tuple[bytes, SessionApi | None]:
+    """Bytes to send, and the session when the login is complete. Raises: DbError."""
+    try:
+        if answer is None:
+            return next(exchange), None
+        return exchange.send(answer), None
+    except StopIteration as end:
+        session, sent = end.value
+        return sent, session
+
+
+def _replies(conversation: Conversation, events: list[Frontend]) -> Iterator[Piece]:
+    for event in events:
+        yield from conversation.handle(event)
+
+
+def _pull(pieces: Iterator[Piece]) -> tuple[list[Piece], bool]:
+    """The next replies and whether they are the last."""
+    found: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        found.append(piece)
+        size += len(piece)
+        if size >= PULL_BYTES:
+            return found, False
+    return found, True
+
+
+def _drop(pieces: Iterator[Piece]) -> None:
+    close = getattr(pieces, "close", None)
+    assert close is not None
+    close()
+
+
+def _close(conversation: Conversation | None, session: SessionApi) -> None:
+    try:
+        if conversation is not None:
+            conversation.close()
+    finally:
+        session.close()

@@ -1,0 +1,251 @@
+"""One client's session after login: messages in, reply bytes out, no sockets.
+
+connection.py calls `handle` for each message and pulls the replies in worker threads, so that large
+results stream: each pull computes a little more. Holds the state that spans messages: what is left
+of a simple query, a COPY in progress, whether an error waits for Sync.
+https://www.postgresql.org/docs/current/protocol-flow.html
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from engine.errors import DbError, ErrorKind
+from server.postgres import replies
+from server.postgres.copy_in import CopyInput
+from server.postgres.copy_out import copy_out
+from server.postgres.extended import Extended, Running
+from server.postgres.messages import (
+    BadMessage,
+    Bind,
+    Close,
+    CopyData,
+    CopyDone,
+    CopyFail,
+    Describe,
+    Execute,
+    Flush,
+    Frontend,
+    FunctionCall,
+    Parse,
+    Password,
+    Query,
+    Sync,
+)
+from server.postgres.rows import Piece
+from sql.results import Affected, CopyIn, CopyOut, Empty
+from sql.session import SessionApi, Statement
+
+logger = logging.getLogger(__name__)
+
+_EXTENDED_CODES = frozenset("PBDEC")
+
+
+class Conversation:
+    """Answers messages in order. One thread at a time.
+
+    I1. Every message gets its whole reply before the next one is looked at.
+    I2. After an error in an extended-protocol message nothing runs until Sync.
+    I3. What `handle` holds open (rows, a COPY sink) is released when its iterator is closed or
+        `close` is called.
+    """
+
+    def __init__(self, session: SessionApi) -> None:
+        # Constant after construction.
+        self.session = session
+        self._extended = Extended(session)
+        # Changed by handle only.
+        self._pending: deque[tuple[Statement, int]] = deque()  # rest of a simple query
+        self._copy: CopyInput | None = None
+        self._is_skipping = False
+
+    def handle(self, event: Frontend) -> Iterator[Piece]:
+        """The reply to one message. Raises nothing a client could cause."""
+        if self._copy is not None:
+            return self._handle_copy(event, self._copy)
+        if isinstance(event, Sync):
+            return self._sync()
+        if self._is_skipping or isinstance(event, Flush | CopyData | CopyDone | CopyFail):
+            # Flush: nothing is ever held back. Copy messages: late ones of a COPY that failed.
+            return iter(())
+        if isinstance(event, Query):
+            return self._query(event.text)
+        if isinstance(event, Parse | Bind | Describe | Execute | Close):
+            return self._guarded(lambda: self._extended_step(event))
+        return self._refuse(event)
+
+    def close(self) -> None:
+        """Drops what is in progress; the session itself stays open."""
+        if self._copy is not None:
+            self._copy.abort()
+            self._copy = None
+        self._pending.clear()
+        self._extended.close()
+
+    # The simple protocol.
+
+    def _query(self, text: str) -> Iterator[Piece]:
+        self._extended.drop_unnamed()
+        try:
+            statements = self.session.parse(text)
+        except Exception as error:  # noqa: BLE001 - the last line of defence, logged there
+            yield from self._failed(error)
+            yield from self._ready()
+            return
+        at = 0
+        for statement in statements:
+            at = max(text.find(statement.text, at), at)
+            self._pending.append((statement, at))
+            at += len(statement.text)
+        yield from self._run_pending()
+
+    def _run_pending(self) -> Iterator[Piece]:
+        """Runs the rest of a simple query, until its end, an error or a COPY FROM STDIN."""
+        offset = 0
+        try:
+            while self._pending:
+                statement, offset = self._pending.popleft()
+                yield from self._run_simple(statement)
+                if self._copy is not None:
+                    return
+        except Exception as error:  # noqa: BLE001 - the last line of defence, logged there
+            self._pending.clear()
+            yield from self._failed(error, offset)
+        yield from self._ready()
+
+    def _run_simple(self, statement: Statement) -> Iterator[Piece]:
+        result = self._extended.run(statement, ())
+        if isinstance(result, Affected | Empty | CopyIn | CopyOut):
+            yield from self._rowless(result, is_extended=False)
+            return
+        running = Running(result, self.session)
+        try:
+            yield replies.row_description(result.columns, (0,) * len(result.columns))
+            yield from running.send((), 0)
+            yield from self._notices()
+            yield replies.command_complete(result.tag, running.sent)
+        finally:
+            running.close()
+
+    def _rowless(
+        self, result: Affected | Empty | CopyIn | CopyOut, *, is_extended: bool
+    ) -> Iterator[Piece]:
+        match result:
+            case Empty():
+                yield replies.EMPTY_QUERY
+            case Affected(tag, rows):
+                yield from self._notices()
+                yield replies.command_complete(tag, rows)
+            case CopyOut():
+                yield from copy_out(result, self.session)
+                yield from self._notices()
+            case CopyIn(sink):
+                self._copy = CopyInput(sink, is_extended)
+                yield self._copy.response()
+
+    # The extended protocol.
+
+    def _extended_step(self, event: Parse | Bind | Describe | Execute | Close) -> Iterator[Piece]:
+        match event:
+            case Parse():
+                yield self._extended.parse(event)
+            case Bind():
+                yield self._extended.bind(event)
+            case Describe(target, name):
+                yield from self._extended.describe(target, name)
+            case Close(target, name):
+                yield self._extended.drop(target, name)
+            case Execute(portal, max_rows):
+                result = yield from self._extended.execute(portal, max_rows, self._notices)
+                if result is not None:
+                    yield from self._rowless(result, is_extended=True)
+
+    def _sync(self) -> Iterator[Piece]:
+        self._is_skipping = False
+        yield from self._guarded(self._extended.sync)
+        self._is_skipping = False
+        yield from self._ready()
+
+    def _guarded(self, step: Callable[[], Iterator[Piece]]) -> Iterator[Piece]:
+        """Runs one extended step; an error is told and skips everything until Sync (I2)."""
+        try:
+            yield from step()
+        except Exception as error:  # noqa: BLE001 - the last line of defence, logged there
+            self._is_skipping = True
+            yield from self._failed(error)
+
+    # COPY FROM STDIN.
+
+    def _handle_copy(self, event: Frontend, copy: CopyInput) -> Iterator[Piece]:
+        if isinstance(event, Sync | Flush):
+            return
+        try:
+            if isinstance(event, CopyData):
+                copy.feed(event.data)
+                return
+            if isinstance(event, CopyDone):
+                rows = copy.finish()
+            else:
+                raise _copy_failure(event)
+        except Exception as error:  # noqa: BLE001 - the last line of defence, logged there
+            self._copy = None
+            copy.abort()
+            yield from self._copy_failed(error, copy)
+            return
+        self._copy = None
+        yield from self._notices()
+        yield replies.command_complete("COPY", rows)
+        if not copy.is_extended:
+            yield from self._run_pending()
+
+    def _copy_failed(self, error: Exception, copy: CopyInput) -> Iterator[Piece]:
+        """Late copy messages are ignored after this; in the extended protocol until Sync."""
+        self._pending.clear()
+        yield from self._failed(error)
+        if copy.is_extended:
+            self._is_skipping = True
+        else:
+            yield from self._ready()
+
+    # What all replies share.
+
+    def _refuse(self, event: Frontend) -> Iterator[Piece]:
+        if isinstance(event, BadMessage):
+            yield from self._failed(event.error)
+            if event.code in _EXTENDED_CODES:
+                self._is_skipping = True
+                return
+        elif isinstance(event, FunctionCall):
+            message = "the function call protocol is not supported"
+            yield from self._failed(DbError(ErrorKind.UNSUPPORTED, message, hint="use SELECT"))
+        else:
+            assert isinstance(event, Password)
+            yield from self._failed(DbError(ErrorKind.PROTOCOL, "nobody asked for a password"))
+        yield from self._ready()
+
+    def _ready(self) -> Iterator[Piece]:
+        for name, value in self.session.take_reports().items():
+            yield replies.parameter_status(name, value)
+        yield replies.READY[self.session.transaction_status]
+
+    def _notices(self) -> Iterator[Piece]:
+        for notice in self.session.take_notices():
+            yield replies.notice_response(notice)
+
+    def _failed(self, error: Exception, offset: int = 0) -> Iterator[Piece]:
+        yield from self._notices()
+        if not isinstance(error, DbError):
+            logger.error("statement failed unexpectedly", exc_info=error)
+            error = replies.internal_error()
+        yield replies.error_response(error, offset=offset)
+
+
+def _copy_failure(event: Frontend) -> DbError:
+    if isinstance(event, CopyFail):
+        return DbError(ErrorKind.CANCELLED, f"COPY from stdin failed: {event.reason}")
+    if isinstance(event, BadMessage):
+        return event.error
+    name = type(event).__name__
+    return DbError(ErrorKind.PROTOCOL, f"unexpected message {name} during COPY from stdin")

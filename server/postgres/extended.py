@@ -1,0 +1,296 @@
+"""The extended protocol: prepared statements, portals and what is known about them.
+
+Called by conversation.py. A portal runs its statement at its first Execute and keeps the rows that
+`max_rows` held back until it is executed again, closed, or its transaction ends.
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from engine.datatypes import DataType
+from engine.errors import DbError, ErrorKind
+from server.postgres import replies
+from server.postgres.messages import Bind, Parse, Target
+from server.postgres.rows import Piece, encode_batch, expand_formats, style_for
+from server.postgres.types import oids
+from server.postgres.types.parameters import decode_parameters
+from sql.results import Affected, CopyIn, CopyOut, Description, Empty, Result, ResultColumn, Rows
+from sql.session import SessionApi, Statement, TransactionStatus
+
+STATEMENTS_MAX = 10_000  # per connection; a driver that never closes them is broken
+
+_DEALLOCATE = re.compile(
+    r'\s*DEALLOCATE\s+(?:PREPARE\s+)?(?:"((?:[^"]|"")*)"|([a-z_][\w$]*))\s*;?\s*', re.I
+)
+_FORGETTING = frozenset({"DEALLOCATE ALL", "DISCARD ALL"})
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A statement between Parse and Close."""
+
+    statement: Statement
+    declared: tuple[DataType | None, ...]  # what Parse said of the parameters
+    declared_oids: tuple[int, ...]
+    description: Description | None = None  # what the session said, once somebody asked
+    shown: tuple[ResultColumn, ...] | None = None  # what the client was told about its rows
+
+
+class Running:
+    """A result being sent: the rows, and what of the current batch is left."""
+
+    def __init__(self, rows: Rows, session: SessionApi) -> None:
+        # Constant after construction.
+        self.rows = rows
+        self._style = style_for(session.timezone)
+        # Changed by send only.
+        self.sent = 0  # by the latest send
+        self.is_finished = False
+        self._batches = iter(rows)
+        self._rest: pa.RecordBatch | None = None
+
+    def send(self, formats: Sequence[int], max_rows: int) -> Iterator[Piece]:
+        """DataRow messages for the next `max_rows` rows (0: all). Sets `sent`, `is_finished`."""
+        codes = expand_formats(formats, len(self.rows.columns))
+        self.sent = 0
+        while not self.is_finished:
+            if max_rows and self.sent == max_rows:
+                return
+            batch = self._next_batch()
+            if batch is None:
+                self.is_finished = True
+                return
+            room = max_rows - self.sent if max_rows else batch.num_rows
+            if room < batch.num_rows:
+                self._rest = batch.slice(room)
+                batch = batch.slice(0, room)
+            self.sent += batch.num_rows
+            yield from encode_batch(batch, self.rows.columns, codes, self._style)
+
+    def close(self) -> None:
+        """Frees the statement."""
+        self.is_finished = True
+        self._rest = None
+        self.rows.close()
+
+    def _next_batch(self) -> pa.RecordBatch | None:
+        if self._rest is not None:
+            batch, self._rest = self._rest, None
+            return batch
+        return next(self._batches, None)
+
+
+@dataclass(slots=True)
+class Portal:
+    """A statement with its parameters, and its result once it was executed."""
+
+    prepared: Prepared
+    parameters: list[object]
+    formats: tuple[int, ...]
+    running: Running | None = None
+    is_done: bool = False  # executed, and it was no query
+
+    def close(self) -> None:
+        """Frees what it holds."""
+        if self.running is not None:
+            self.running.close()
+
+
+@dataclass(slots=True)
+class Extended:
+    """The prepared statements and portals of one session."""
+
+    session: SessionApi
+    _statements: dict[str, Prepared] = field(default_factory=dict)
+    _portals: dict[str, Portal] = field(default_factory=dict)
+
+    def parse(self, event: Parse) -> bytes:
+        """Prepares a statement. Raises: DbError SYNTAX, DUPLICATE_STATEMENT, LIMIT_EXCEEDED."""
+        if event.statement and event.statement in self._statements:
+            raise DbError(
+                ErrorKind.DUPLICATE_STATEMENT,
+                f'prepared statement "{event.statement}" already exists',
+            )
+        if len(self._statements) >= STATEMENTS_MAX:
+            raise DbError(
+                ErrorKind.LIMIT_EXCEEDED,
+                f"a connection may have {STATEMENTS_MAX} prepared statements",
+                hint="close or deallocate the ones no longer needed",
+            )
+        statements = self.session.parse(event.text)
+        if len(statements) != 1:
+            raise DbError(
+                ErrorKind.SYNTAX, "cannot insert multiple commands into a prepared statement"
+            )
+        if event.statement == "":
+            self._statements.pop("", None)
+        declared = tuple(oids.from_oid(oid) for oid in event.types)
+        self._statements[event.statement] = Prepared(statements[0], declared, event.types)
+        return replies.PARSE_COMPLETE
+
+    def bind(self, event: Bind) -> bytes:
+        """Makes a portal. Raises: DbError UNDEFINED_STATEMENT, DUPLICATE_CURSOR, bad parameters."""
+        prepared = self._statement(event.statement)
+        if event.portal and event.portal in self._portals:
+            raise DbError(ErrorKind.DUPLICATE_CURSOR, f'cursor "{event.portal}" already exists')
+        expected = max(prepared.statement.parameter_count, len(prepared.declared_oids))
+        if len(event.parameters) != expected:
+            raise DbError(
+                ErrorKind.PROTOCOL,
+                f"bind message supplies {len(event.parameters)} parameters, but prepared "
+                f'statement "{event.statement}" requires {expected}',
+            )
+        types = self._parameter_oids(prepared) if event.parameters else ()
+        parameters = decode_parameters(event.parameters, event.formats, types)
+        self._drop_portal(event.portal)
+        self._portals[event.portal] = Portal(
+            prepared,
+            parameters[: prepared.statement.parameter_count],
+            event.result_formats,
+        )
+        return replies.BIND_COMPLETE
+
+    def describe(self, target: Target, name: str) -> Iterator[bytes]:
+        """ParameterDescription (statements) and RowDescription or NoData."""
+        if target is Target.STATEMENT:
+            prepared = self._statement(name)
+            prepared.description = None  # tables may have changed since it was asked last
+            yield replies.parameter_description(self._parameter_oids(prepared))
+            formats: tuple[int, ...] = ()
+        else:
+            portal = self._portal(name)
+            prepared, formats = portal.prepared, portal.formats
+        columns = self._description(prepared).columns
+        prepared.shown = columns
+        if columns is None:
+            yield replies.NO_DATA
+        else:
+            yield replies.row_description(columns, expand_formats(formats, len(columns)))
+
+    def execute(
+        self, name: str, max_rows: int, notices: Callable[[], Iterator[Piece]]
+    ) -> Generator[Piece, None, Affected | Empty | CopyIn | CopyOut | None]:
+        """Sends rows; returns the result when it has none, None when everything was said."""
+        portal = self._portal(name)
+        if portal.is_done:
+            raise DbError(ErrorKind.UNDEFINED_CURSOR, f'portal "{name}" cannot be run')
+        if portal.running is None:
+            result = self.run(portal.prepared.statement, portal.parameters)
+            if not isinstance(result, Rows):
+                portal.is_done = True
+                return result
+            portal.running = Running(result, self.session)
+            _check_shape(portal.prepared, result)
+        running = portal.running
+        yield from running.send(portal.formats, max_rows)
+        yield from notices()
+        if max_rows and running.sent == max_rows and not running.is_finished:
+            yield replies.PORTAL_SUSPENDED
+            return None
+        running.close()
+        yield replies.command_complete(running.rows.tag, running.sent)
+        return None
+
+    def run(self, statement: Statement, parameters: Sequence[object]) -> Result:
+        """Runs a statement; DEALLOCATE and DISCARD also reach the protocol's own statements."""
+        if statement.is_empty:
+            return Empty()
+        if len(statement.text) < 200:
+            match = _DEALLOCATE.fullmatch(statement.text)
+            if match is not None and self._deallocate(match):
+                return Affected("DEALLOCATE")
+        result = self.session.execute(statement, parameters)
+        if isinstance(result, Affected) and result.tag in _FORGETTING:
+            self._statements.clear()
+        return result
+
+    def drop(self, target: Target, name: str) -> bytes:
+        """Closes a statement or portal; one that does not exist is no error."""
+        if target is Target.STATEMENT:
+            self._statements.pop(name, None)
+        else:
+            self._drop_portal(name)
+        return replies.CLOSE_COMPLETE
+
+    def drop_unnamed(self) -> None:
+        """A simple query ends the unnamed statement and portal."""
+        self._statements.pop("", None)
+        self._drop_portal("")
+
+    def sync(self) -> Iterator[bytes]:
+        """Outside a transaction, portals end here."""
+        if self.session.transaction_status is TransactionStatus.IDLE:
+            self.close()
+        return iter(())
+
+    def close(self) -> None:
+        """Closes every portal."""
+        while self._portals:
+            self._portals.popitem()[1].close()
+
+    def _deallocate(self, match: re.Match[str]) -> bool:
+        quoted = match[1]
+        name = quoted.replace('""', '"') if quoted is not None else match[2].lower()
+        return self._statements.pop(name, None) is not None
+
+    def _statement(self, name: str) -> Prepared:
+        prepared = self._statements.get(name)
+        if prepared is None:
+            shown = f'prepared statement "{name}"' if name else "unnamed prepared statement"
+            raise DbError(ErrorKind.UNDEFINED_STATEMENT, f"{shown} does not exist")
+        return prepared
+
+    def _portal(self, name: str) -> Portal:
+        portal = self._portals.get(name)
+        if portal is None:
+            raise DbError(ErrorKind.UNDEFINED_CURSOR, f'portal "{name}" does not exist')
+        return portal
+
+    def _drop_portal(self, name: str) -> None:
+        portal = self._portals.pop(name, None)
+        if portal is not None:
+            portal.close()
+
+    def _description(self, prepared: Prepared) -> Description:
+        if prepared.description is None:
+            if prepared.statement.is_empty:
+                prepared.description = Description((), None)
+            else:
+                prepared.description = self.session.describe(prepared.statement, prepared.declared)
+        return prepared.description
+
+    def _parameter_oids(self, prepared: Prepared) -> tuple[int, ...]:
+        """Declared types where there are any, inferred ones for the others."""
+        declared = prepared.declared_oids
+        count = max(prepared.statement.parameter_count, len(declared))
+        if len(declared) == count and all(oid not in (0, oids.UNKNOWN) for oid in declared):
+            return declared
+        inferred = self._description(prepared).parameters
+        found: list[int] = []
+        for index in range(count):
+            oid = declared[index] if index < len(declared) else 0
+            if oid in (0, oids.UNKNOWN):
+                oid = oids.describe(inferred[index]).oid if index < len(inferred) else oids.TEXT
+            found.append(oid)
+        return tuple(found)
+
+
+def _check_shape(prepared: Prepared, result: Rows) -> None:
+    """The client decodes rows by what Describe said; a changed table must not surprise it."""
+    shown = prepared.shown
+    if shown is None:
+        return
+    before = [oids.describe(column.type).oid for column in shown]
+    now = [oids.describe(column.type).oid for column in result.columns]
+    if before != now:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "cached plan must not change result type",
+            hint="prepare the statement again",
+        )
