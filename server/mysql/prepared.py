@@ -229,7 +229,7 @@ def _calendar(reader: PacketReader) -> tuple[int, dt.datetime]:
         return length, dt.datetime(  # noqa: DTZ001 naive: the session's time zone
             year, month, day, hour, minute, second, microsecond
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DbError(
             ErrorKind.INVALID_DATETIME, f"incorrect date and time in a parameter: {error}"
         ) from None
