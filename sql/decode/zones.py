@@ -7,7 +7,9 @@ hour, that is, it is read with the offset from before the change.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +20,12 @@ from engine.errors import DbError, ErrorKind
 from sql.decode.jit import Int64s
 
 _OFFSET = re.compile(r"([+-])(\d{1,2}):?(\d{2})?(?::?(\d{2}))?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # local times are naive
 _UTC = frozenset({"", "UTC", "utc", "Z", "GMT", "Etc/UTC", "+00:00"})
-# The Gregorian calendar repeats after 400 years; zone rules are known to Arrow for fewer years.
-_CYCLE = 12_622_780_800
-_YEAR_9999, _YEAR_1 = 253_402_300_799, -62_135_596_800
+_YEAR_2037 = 2_114_380_800  # from here on Arrow's zone tables may have no rules
+_YEAR_9000 = 221_845_392_000
+_CYCLE = 12_622_780_800  # the Gregorian calendar repeats after 400 years
+_QUARTER = 900  # seconds; offsets change at quarters of an hour
 
 
 def is_utc(timezone: str) -> bool:
@@ -39,12 +43,13 @@ def to_utc(values: Int64s, unit: str, timezone: str) -> Int64s:
     offset = _fixed_offset(timezone)
     if offset is not None:
         return values - offset * UNITS_PER_SECOND[unit]
-    low, high = _YEAR_1 * UNITS_PER_SECOND[unit], _YEAR_9999 * UNITS_PER_SECOND[unit]
-    if unit == "ns" or (values.min() > low and values.max() < high):
+    late = values >= _YEAR_2037 * UNITS_PER_SECOND[unit]
+    if not late.any():
         return _by_rules(values, unit, timezone)
-    cycle = _CYCLE * UNITS_PER_SECOND[unit]
-    folded = values % cycle
-    return _by_rules(folded, unit, timezone) + (values - folded)
+    result = np.empty_like(values)
+    result[~late] = _by_rules(values[~late], unit, timezone)
+    result[late] = _by_zone_info(values[late], unit, timezone)
+    return result
 
 
 def _fixed_offset(timezone: str) -> int | None:
@@ -65,11 +70,7 @@ def _assume(values: Int64s, unit: str, timezone: str, nonexistent: str) -> Int64
             local, timezone, ambiguous="earliest", nonexistent=nonexistent
         )
     except pa.ArrowInvalid:
-        raise DbError(
-            ErrorKind.INVALID_ARGUMENT,
-            f'time zone "{timezone}" is not known',
-            hint="use a name like Europe/Berlin or an offset like +08:00",
-        ) from None
+        raise _unknown(timezone) from None
     return np.asarray(known.cast(pa.int64()))
 
 
@@ -87,3 +88,32 @@ def _by_rules(values: Int64s, unit: str, timezone: str) -> Int64s:
         result = result.copy()
         result[skipped] = values[skipped] - offset
     return result
+
+
+def _by_zone_info(values: Int64s, unit: str, timezone: str) -> Int64s:
+    """The same by Python's rules, which have no end, for each quarter of an hour that occurs."""
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise _unknown(timezone) from None
+    per_second = UNITS_PER_SECOND[unit]
+    quarters, which = np.unique(values // (_QUARTER * per_second), return_inverse=True)
+    offsets = np.empty(len(quarters), np.int64)
+    for index, quarter in enumerate(quarters.tolist()):
+        seconds = quarter * _QUARTER
+        if seconds >= _YEAR_9000:
+            seconds = _YEAR_2037 + (seconds - _YEAR_2037) % _CYCLE
+        # fold=0: the earlier of two readings, and the offset from before a gap.
+        local = _EPOCH + timedelta(seconds=seconds)
+        offset = zone.utcoffset(local)
+        assert offset is not None
+        offsets[index] = offset // timedelta(seconds=1)
+    return values - offsets[which] * per_second
+
+
+def _unknown(timezone: str) -> DbError:
+    return DbError(
+        ErrorKind.INVALID_ARGUMENT,
+        f'time zone "{timezone}" is not known',
+        hint="use a name like Europe/Berlin or an offset like +08:00",
+    )
