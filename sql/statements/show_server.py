@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -41,7 +40,7 @@ def processes(context: SystemContext, *, full: bool) -> pa.Table:
     if full:
         names = ["Id", "Catalog", "Schema", "Query", "Client", "Frontend", "Start Time"]
         names.append("Elapsed Time")
-    catalog, now = catalog_name(context.session), time.time_ns() // 1_000_000
+    catalog, now = catalog_name(context.session), context.clock.now_ms()
     told = [_process(session, catalog, now) for session in context.sessions]
     rows = [[process[name] for name in names] for process in told]
     return from_rows(pa.schema([_process_field(name) for name in names]), rows)

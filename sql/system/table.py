@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from catalog.records import Database, Table
 from engine.api import RegionStatistics
+from engine.clock import Clock, SystemClock
 from sql.session import SessionApi, Wire
 
 
@@ -21,6 +22,7 @@ class SystemContext:
     tables: Sequence[Table]
     sessions: Sequence[SessionApi]
     statistics: Callable[[int], RegionStatistics]  # by region id
+    clock: Clock = SystemClock()  # noqa: RUF009 - it has no state
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pyarrow as pa
 
 from engine.errors import DbError
@@ -59,7 +57,7 @@ def _padded(name: str, rows: tuple[tuple[object, ...], ...]) -> pa.Table:
 def process_list(context: SystemContext) -> pa.Table:
     """Sessions and what they run."""
     sessions = [(session, activity_of(session)) for session in context.sessions]
-    now = _now_ms()
+    now = context.clock.now_ms()
     return fill(
         SHAPES["process_list"],
         len(sessions),
@@ -91,14 +89,10 @@ def elapsed_ms(started_ms: int, now_ms: int) -> int:
     return max(0, now_ms - started_ms) if started_ms else 0
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def mysql_process_list(context: SystemContext) -> pa.Table:
     """MySQL's PROCESSLIST."""
     sessions = [(session, activity_of(session)) for session in context.sessions]
-    now = _now_ms()
+    now = context.clock.now_ms()
     return fill(
         SHAPES["processlist"],
         len(sessions),
