@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
 
-from server.mysql.constants import Capability
+from server.mysql.constants import Capability, CommandCode
 from server.mysql.packets import PacketReader, lenenc_string
 
 CHUNK = 0xFFFFFF
@@ -285,3 +285,71 @@ def text_row(payload: bytes) -> list[bytes | None]:
         else:
             cells.append(reader.lenenc_bytes())
     return cells
+
+
+def u16(value: int) -> bytes:
+    """Two bytes, little endian."""
+    return value.to_bytes(2, "little")
+
+
+def u32(value: int) -> bytes:
+    """Four bytes, little endian."""
+    return value.to_bytes(4, "little")
+
+
+def query(client: RawClient, text: str) -> Ok | Failure | Table:
+    """COM_QUERY."""
+    return client.ask(CommandCode.QUERY, text.encode())
+
+
+def rows_of(answer: Ok | Failure | Table) -> list[list[bytes | None]]:
+    """The cells of a text result."""
+    assert isinstance(answer, Table), answer
+    return [text_row(row) for row in answer.rows]
+
+
+def prepare(client: RawClient, text: str) -> tuple[int, int, int]:
+    """Statement id, columns, parameters."""
+    reader = PacketReader(client.command(CommandCode.STMT_PREPARE, text.encode()))
+    assert reader.integer(1) == 0
+    statement, columns, parameters = reader.integer(4), reader.integer(2), reader.integer(2)
+    for count in (parameters, columns):
+        for _ in range(count):
+            client.read()
+        if count and not client.deprecates_eof:
+            assert client.read()[0] == 0xFE
+    return statement, columns, parameters
+
+
+def bind(*values: tuple[int, bytes | None], null_bits: bytes | None = None) -> bytes:
+    """The parameters of an execution: (type, encoded value or None)."""
+    bits = bytearray((len(values) + 7) // 8)
+    for index, (_, value) in enumerate(values):
+        if value is None:
+            bits[index // 8] |= 1 << index % 8
+    types = b"".join(u16(code) for code, _ in values)
+    data = b"".join(value for _, value in values if value is not None)
+    return bytes(null_bits or bits) + b"\x01" + types + data
+
+
+def execute(
+    client: RawClient, statement: int, parameters: bytes = b"", cursor: int = 0
+) -> Ok | Failure | Table:
+    """COM_STMT_EXECUTE."""
+    return client.ask(
+        CommandCode.STMT_EXECUTE, u32(statement) + bytes((cursor,)) + u32(1) + parameters
+    )
+
+
+def fetch(client: RawClient, statement: int, count: int) -> Table:
+    """COM_STMT_FETCH: rows without a heading."""
+    client.tell(CommandCode.STMT_FETCH, u32(statement) + u32(count))
+    table = Table([])
+    while True:
+        payload = client.read()
+        if payload[0] == 0xFE:
+            reader = PacketReader(payload, 1)
+            reader.fixed(2)  # two zero lengths, or the warnings of an EOF packet
+            table.end = Ok(0, reader.integer(2), 0)
+            return table
+        table.rows.append(payload)

@@ -1,3 +1,5 @@
+"""Logins as pure exchanges: both password plugins, every path, every truncation."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""Framing and the primitive values of packets."""
+
 from __future__ import annotations
 
 import pytest
