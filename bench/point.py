@@ -114,7 +114,7 @@ def _aggregate(ours: Server, peer: Server, rows: int, times: int) -> list[Figure
                 latencies[name].append((time.perf_counter() - began) * 1000)
             assert answers[0] == answers[1], sql
             assert answers[0], "the question found nothing"
-    name = f"max per minute, one of {HOSTS} series, one hour of {rows // 1_000_000} M rows"
+    name = f"max per minute, one of {HOSTS} series, one hour of {rows / 1e6:g} M rows"
     figures = []
     for label, at in (("p50", 49), ("p95", 94)):
         mine, theirs = (
