@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
-from sql.system.pg_catalog.lookups import RELATIONS, Kind
+from sql.system.pg_catalog.lookups import SIZES, Kind
 from sql.system.pg_catalog.types import TYPES
 from sql.system.pg_regtypes import TYPE_OIDS, is_text, relation, text_of, to_oid
 
@@ -125,12 +125,12 @@ def _oid(argument: exp.Expr) -> exp.Expr:
 
 
 def _size(arguments: _Arguments) -> exp.Expr:
-    found = relation("_size", _oid(arguments[0]))
+    found = relation("_size", _oid(arguments[0]), SIZES)
     return exp.Coalesce(this=found, expressions=[exp.Literal.number(0)])
 
 
 def _database_size(_: _Arguments) -> exp.Expr:
-    table = exp.table_(exp.to_identifier(RELATIONS, quoted=True), db="pg_catalog")
+    table = exp.table_(exp.to_identifier(SIZES, quoted=True), db="pg_catalog")
     query = exp.select("CAST(coalesce(sum(_size), 0) AS BIGINT)").from_(table)
     return exp.Subquery(this=query)
 

@@ -56,10 +56,10 @@ def text_of(kind: Kind, oid: exp.Expr, sub: exp.Expr | None = None) -> exp.Expr:
     )
 
 
-def relation(column: str, oid: exp.Expr) -> exp.Expr:
-    """A subquery: a column of the relations helper, for one OID."""
+def relation(column: str, oid: exp.Expr, helper: str = RELATIONS) -> exp.Expr:
+    """A subquery: a column of a helper relation, for one OID."""
     same = exp.EQ(this=exp.column("_oid"), expression=_number(oid))
-    return exp.Subquery(this=exp.select(column).from_(_helper(RELATIONS)).where(same))
+    return exp.Subquery(this=exp.select(column).from_(_helper(helper)).where(same))
 
 
 def _helper(name: str) -> exp.Table:

@@ -15,6 +15,7 @@ from sql.system.arrow import fill
 from sql.system.information_schema import columns, constraints, server, tables
 from sql.system.information_schema.shapes import POSTGRES_COLUMNS
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
+from sql.system.memo import Memo
 from sql.system.pg_catalog import cluster, derived, lookups, relations, types
 from sql.system.pg_catalog.shapes import SHAPES as PG_CATALOG
 from sql.system.pg_functions import FUNCTIONS
@@ -29,7 +30,7 @@ _INFORMATION_SCHEMA: dict[str, _Maker] = {
     "schemata": tables.schemata,
     "views": tables.views,
     "partitions": tables.partitions,
-    "columns": columns.columns,
+    "columns": Memo(columns.columns),
     "table_constraints": constraints.table_constraints,
     "key_column_usage": constraints.key_column_usage,
     "constraint_column_usage": constraints.column_usage,
@@ -50,11 +51,11 @@ _INFORMATION_SCHEMA: dict[str, _Maker] = {
 }
 _PG_CATALOG: dict[str, _Maker] = {
     "pg_class": relations.pg_class,
-    "pg_attribute": relations.pg_attribute,
-    "pg_attrdef": relations.pg_attrdef,
-    "pg_index": relations.pg_index,
-    "pg_constraint": relations.pg_constraint,
-    "pg_description": relations.pg_description,
+    "pg_attribute": Memo(relations.pg_attribute),
+    "pg_attrdef": Memo(relations.pg_attrdef),
+    "pg_index": Memo(relations.pg_index),
+    "pg_constraint": Memo(relations.pg_constraint),
+    "pg_description": Memo(relations.pg_description),
     "pg_type": types.pg_type,
     "pg_namespace": cluster.pg_namespace,
     "pg_database": cluster.pg_database,
@@ -72,9 +73,9 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_extension": cluster.pg_extension,
     "pg_tables": derived.pg_tables,
     "pg_views": derived.pg_views,
-    "pg_indexes": derived.pg_indexes,
-    "pg_rewrite": derived.pg_rewrite,
-    "pg_depend": derived.pg_depend,
+    "pg_indexes": Memo(derived.pg_indexes),
+    "pg_rewrite": Memo(derived.pg_rewrite),
+    "pg_depend": Memo(derived.pg_depend),
     "pg_proc": derived.pg_proc,
     **{
         name: partial(derived.user_tables, name)
@@ -113,6 +114,7 @@ def _registry() -> dict[tuple[str, str], SystemTable]:
     ]
     helpers = (
         (lookups.RELATIONS, lookups.RELATIONS_SCHEMA, lookups.relations),
+        (lookups.SIZES, lookups.SIZES_SCHEMA, lookups.sizes),
         (lookups.TEXTS, lookups.TEXTS_SCHEMA, lookups.texts),
     )
     found += [SystemTable("pg_catalog", *helper) for helper in helpers]

@@ -16,6 +16,7 @@ import pyarrow as pa
 from catalog.records import TableKind
 from sql.system.arrow import from_rows
 from sql.system.facts import search_path, size_of
+from sql.system.memo import Memo
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.cluster import role_names
 from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid, role_oid
@@ -24,6 +25,7 @@ from sql.system.pg_catalog.types import IO_FUNCTIONS
 from sql.system.table import SystemContext
 
 RELATIONS = "#relations"
+SIZES = "#sizes"
 TEXTS = "#texts"
 RELATIONS_SCHEMA = pa.schema(
     [
@@ -32,9 +34,9 @@ RELATIONS_SCHEMA = pa.schema(
         ("_qualified", pa.string()),  # schema.name
         ("_shown", pa.string()),  # as regclass prints it: qualified unless visible
         ("_visible", pa.bool_()),
-        ("_size", pa.int64()),  # bytes
     ]
 )
+SIZES_SCHEMA = pa.schema([("_oid", pa.int64()), ("_size", pa.int64())])  # in bytes
 TEXTS_SCHEMA = pa.schema(
     [("_kind", pa.string()), ("_oid", pa.int64()), ("_sub", pa.int64()), ("_text", pa.string())]
 )
@@ -53,37 +55,56 @@ class Kind(Enum):
     FUNCTION = "function"
 
 
-def relations(context: SystemContext) -> pa.Table:
-    """Every relation; `_visible` if an unqualified name finds this one."""
-    path = ("pg_catalog", *search_path(context.session))
+def _path(context: SystemContext) -> tuple[str, ...]:
+    return ("pg_catalog", *search_path(context.session))
+
+
+def _relations(context: SystemContext) -> pa.Table:
+    path = _path(context)
     rank = {schema: at for at, schema in enumerate(path)}
-    found = sorted(_relations(context), key=lambda row: rank.get(row[1], len(path)))
+    found = sorted(_names_of_relations(context), key=lambda row: rank.get(row[1], len(path)))
     seen: set[str] = set()
     rows = []
-    for oid, schema, name, size in found:
+    for oid, schema, name in found:
         visible = schema in rank and name not in seen
         seen.add(name)
         bare, qualified = quote(name), f"{quote(schema)}.{quote(name)}"
-        rows.append((oid, bare, qualified, bare if visible else qualified, visible, size))
+        rows.append((oid, bare, qualified, bare if visible else qualified, visible))
     return from_rows(RELATIONS_SCHEMA, rows)
 
 
-def _relations(context: SystemContext) -> Iterator[tuple[int, str, str, int]]:
-    """(OID, schema, name, bytes) of every relation."""
+relations = Memo(_relations, _path)
+"""Every relation; `_visible` if an unqualified name finds this one."""
+
+
+def _names_of_relations(context: SystemContext) -> Iterator[tuple[int, str, str]]:
+    """(OID, schema, name) of every relation."""
     for oid, name, namespace, _, _ in system_relations():
         in_catalog = namespace == oids.PG_CATALOG
-        yield oid, "pg_catalog" if in_catalog else "information_schema", name, 0
+        yield oid, "pg_catalog" if in_catalog else "information_schema", name
     for table in context.tables:
-        size = size_of(context, table)
-        yield table.id, table.database, table.name, size.bytes if size else 0
+        yield table.id, table.database, table.name
     for index in indexes(context.tables):
-        yield index.oid, index.table.database, index.name, 0
+        yield index.oid, index.table.database, index.name
+
+
+def sizes(context: SystemContext) -> pa.Table:
+    """Bytes of every table whose store knows them."""
+    found = ((table.id, size_of(context, table)) for table in context.tables)
+    return from_rows(SIZES_SCHEMA, [(oid, size.bytes) for oid, size in found if size])
 
 
 def texts(context: SystemContext) -> pa.Table:
     """Definitions, comments and names, by what is asked and of which OID."""
-    rows = [*_definitions(context), *_comments(context), *_names(context)]
-    return pa.concat_tables([from_rows(TEXTS_SCHEMA, rows), _functions()])
+    names = from_rows(TEXTS_SCHEMA, list(_names(context)))
+    return pa.concat_tables([_catalog_texts(context), names, _functions()])
+
+
+def _texts(context: SystemContext) -> pa.Table:
+    return from_rows(TEXTS_SCHEMA, [*_definitions(context), *_comments(context)])
+
+
+_catalog_texts = Memo(_texts, lambda _: None)
 
 
 def _definitions(context: SystemContext) -> Iterator[_Text]:

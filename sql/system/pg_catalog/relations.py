@@ -17,6 +17,7 @@ from catalog.records import Column, Table, TableKind
 from sql.system.arrow import fill
 from sql.system.facts import size_of
 from sql.system.information_schema.shapes import INFORMATION_SCHEMA_NAMES
+from sql.system.memo import Memo
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid
 from sql.system.pg_catalog.shapes import SHAPES
@@ -108,8 +109,20 @@ _CLASS_DEFAULTS = {
 
 def pg_class(context: SystemContext) -> pa.Table:
     """Tables, views and indexes; then the system relations themselves."""
-    users = [_class_of_tables(context), _class_of_indexes(context)]
-    return pa.concat_tables([*users, _system_class()])
+    rows = _class_of_users(context)
+    sizes = [size_of(context, table) for table in context.tables]
+    counts = [-1.0 if size is None else float(size.rows) for size in sizes]
+    counts += [0.0] * (rows.num_rows - len(counts))
+    column = _CLASS.get_field_index("reltuples")
+    rows = rows.set_column(column, _CLASS.field(column), pa.array(counts, pa.float32()))
+    return pa.concat_tables([rows, _system_class()])
+
+
+def _users(context: SystemContext) -> pa.Table:
+    return pa.concat_tables([_class_of_tables(context), _class_of_indexes(context)])
+
+
+_class_of_users = Memo(_users, lambda _: None)
 
 
 def _namespaces(context: SystemContext) -> dict[str, int]:
@@ -119,7 +132,6 @@ def _namespaces(context: SystemContext) -> dict[str, int]:
 def _class_of_tables(context: SystemContext) -> pa.Table:
     namespaces = _namespaces(context)
     tables = context.tables
-    sizes = [size_of(context, table) for table in tables]
     views = [table.kind is TableKind.VIEW for table in tables]
     return fill(
         _CLASS,
@@ -131,7 +143,6 @@ def _class_of_tables(context: SystemContext) -> pa.Table:
             "relnamespace": [namespaces.get(table.database, 0) for table in tables],
             "relam": [0 if view else oids.HEAP for view in views],
             "relfilenode": [0 if t.kind is TableKind.VIEW else t.id for t in tables],
-            "reltuples": [-1.0 if size is None else float(size.rows) for size in sizes],
             "relhasindex": [bool(identity_columns(t) or t.time_index) for t in tables],
             "relpersistence": ["t" if table.temporary else "p" for table in tables],
             "relkind": ["v" if view else "r" for view in views],
@@ -155,7 +166,6 @@ def _class_of_indexes(context: SystemContext) -> pa.Table:
             "relnamespace": [namespaces.get(index.table.database, 0) for index in found],
             "relam": oids.BTREE,
             "relfilenode": [index.oid for index in found],
-            "reltuples": 0.0,
             "relhasindex": False,
             "relpersistence": ["t" if index.table.temporary else "p" for index in found],
             "relkind": "i",

@@ -1,0 +1,55 @@
+"""Kept rows never outlive the catalog they were made from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pyarrow as pa
+from fix_system import CPU, system_context
+
+from sql.session import Wire
+from sql.system.memo import Memo
+from sql.system.registry import SYSTEM_TABLES
+from sql.system.table import SystemContext
+
+
+class Counting:
+    """A maker that counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, context: SystemContext) -> pa.Table:
+        self.calls += 1
+        return pa.table({"name": [table.name for table in context.tables]})
+
+
+def test_an_unchanged_catalog_is_read_once() -> None:
+    make, context = Counting(), system_context()
+    memo = Memo(make)
+    first = memo(context)
+    assert memo(replace(context, tables=list(context.tables))) is first
+    assert make.calls == 1
+
+
+def test_a_changed_catalog_is_read_again() -> None:
+    make, context = Counting(), system_context()
+    memo = Memo(make)
+    memo(context)
+    renamed = replace(context, tables=[CPU.renamed("public", "fresh")])
+    assert memo(renamed)["name"].to_pylist() == ["fresh"]
+
+
+def test_wires_do_not_share_rows() -> None:
+    columns = SYSTEM_TABLES["information_schema", "columns"]
+    postgres = columns.rows(system_context(Wire.POSTGRES))
+    mysql = columns.rows(system_context(Wire.MYSQL))
+    assert set(postgres["data_type"].to_pylist()) != set(mysql["data_type"].to_pylist())
+
+
+def test_many_catalogs_in_turn_stay_right() -> None:
+    memo, context = Memo(Counting()), system_context()
+    for turn in range(20):
+        name = f"t{turn % 5}"
+        changed = replace(context, tables=[CPU.renamed("public", name)])
+        assert memo(changed)["name"].to_pylist() == [name]
