@@ -134,7 +134,8 @@ class MysqlListener:
         limit = None if self.options.tls is None else FIRST_READ_BYTES
 
         def made(channel: Channel) -> None:
-            task = asyncio.get_running_loop().create_task(connection.serve(channel))
+            connection.take(channel)
+            task = asyncio.get_running_loop().create_task(connection.serve())
             self._live[task] = connection
             task.add_done_callback(self._live.pop)
 
@@ -157,14 +158,17 @@ class Connection:
         self._protocol = ServerProtocol(listener.options.packet_bytes_max)
         self._secure = False
         self._working = False  # a blocking call is on its way
-        # Set by `serve` and by the login.
+        # Set by `take` and by the login.
         self._channel: Channel
         self._terms: Terms
         self._speaker: Speaker | None = None
 
-    async def serve(self, channel: Channel) -> None:
-        """The whole conversation."""
+    def take(self, channel: Channel) -> None:
+        """Gives the connection its socket. Requires: before anything else is called."""
         self._channel = channel
+
+    async def serve(self) -> None:
+        """The whole conversation."""
         try:
             await self._converse()
         except (ConnectionError, TimeoutError, ssl.SSLError) as error:
