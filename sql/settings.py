@@ -105,7 +105,8 @@ def _one_of(*allowed: str) -> Check:
 
 
 def _check_encoding(name: str, value: str) -> str:
-    if value.strip().lower().replace("-", "").replace("_", "") in ("utf8", "unicode", "utf8mb4"):
+    plain = value.strip(" '\"").lower().replace("-", "").replace("_", "")
+    if plain in ("utf8", "unicode", "utf8mb4"):
         return "UTF8"
     raise _invalid(name, value, "UTF8, the only client encoding")
 
