@@ -61,6 +61,8 @@ FUNCTIONS: tuple[str, ...] = (
     """CREATE OR REPLACE MACRO _pg_quote_ident(t) AS CASE
         WHEN regexp_full_match(CAST(t AS VARCHAR), '[a-z_][a-z0-9_]*') THEN CAST(t AS VARCHAR)
         ELSE '"' || replace(CAST(t AS VARCHAR), '"', '""') || '"' END""",
+    """CREATE OR REPLACE MACRO _pg_quote_literal(t) AS
+        chr(39) || replace(CAST(t AS VARCHAR), chr(39), chr(39) || chr(39)) || chr(39)""",
     """CREATE OR REPLACE MACRO _pg_expandarray(a) AS
         list_transform(range(1, len(a) + 1), lambda i: {'x': a[i], 'n': i})""",
 )
@@ -228,6 +230,9 @@ MAKERS: dict[str, _Maker] = {
     "to_regrole": lambda arguments: to_oid("regrole", arguments[0], strict=False),
     "to_regproc": lambda arguments: to_oid("regproc", arguments[0], strict=False),
     "quote_ident": _macro("_pg_quote_ident"),
+    "quote_literal": _macro("_pg_quote_literal"),
+    "acldefault": _constant("CAST(NULL AS VARCHAR[])"),
+    "set_config": lambda arguments: arguments[1],
     "current_setting": _setting,
     "current_schemas": current_schemas,
     "array_upper": _upper,

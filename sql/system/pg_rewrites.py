@@ -8,6 +8,7 @@ use none of these are left as they are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from sqlglot import exp
@@ -86,6 +87,8 @@ class _Rewriter:
             suffix = "[]" * depth
             node.set("to", exp.DataType.build(_PG_TYPES[name] + suffix, dialect="duckdb"))
         inner = node.this
+        if inner.is_string and inner.name.startswith("{") and _is_array(node.to):
+            inner.replace(array_literal(inner.name))
         if isinstance(inner, exp.Column) and self._is_regproc(inner) and _is_text_type(node):
             return to_text("regproc", inner)
         return node
@@ -146,8 +149,7 @@ class _Rewriter:
             if not isinstance(column, exp.Column) or column.name.lower() not in ARRAY_COLUMNS:
                 continue
             if other.is_string and other.name.startswith("{") and self.catalogs:
-                items = [item for item in other.name.strip("{}").split(",") if item]
-                other.replace(exp.Array(expressions=[exp.Literal.string(item) for item in items]))
+                other.replace(array_literal(other.name))
         return node
 
     def coalesce(self, node: exp.Expr) -> exp.Expr:
@@ -181,7 +183,7 @@ class _Rewriter:
         if name == "_pg_expandarray":
             return node if _inside_unnest(node) else exp.Unnest(expressions=[node.copy()])
         make = MAKERS.get(name)
-        if make is None or (name == "current_setting" and node.expressions[0].is_string):
+        if make is None or (name in _OF_THE_SESSION and node.expressions[0].is_string):
             return node
         return make(node.expressions)
 
@@ -199,16 +201,56 @@ class _Rewriter:
 
     def table(self, node: exp.Expr) -> exp.Expr:
         """`FROM pg_catalog.unnest(a) x`: the alias names the column too."""
+        assert isinstance(node, exp.Table)
         call = node.this
         if not isinstance(call, exp.Func):
             return node
         node.set("db", None)
+        if isinstance(call, exp.Anonymous) and call.name.lower() == "pg_options_to_table":
+            return _options_table(node, call.expressions[0])
         if isinstance(call, exp.Explode) and not isinstance(call, exp.Posexplode):
             alias = node.args.get("alias")
             if alias is not None and not alias.args.get("columns"):
                 alias.set("columns", [alias.this.copy()])
             return exp.Unnest(expressions=[call.this], alias=alias)
         return node
+
+
+def array_literal(text: str) -> exp.Array:
+    """PostgreSQL's text form of a one-dimensional array.
+
+    https://www.postgresql.org/docs/15/arrays.html#ARRAYS-IO
+
+    >>> array_literal('{1, NULL, "a,b"}').sql("duckdb")
+    "['1', NULL, 'a,b']"
+    """
+    items: list[exp.Expr] = []
+    for quoted, bare in _ARRAY_ITEMS.findall(text.strip()[1:-1]):
+        if not quoted and bare.strip().upper() == "NULL":
+            items.append(exp.null())
+        else:
+            plain = re.sub(r"\\(.)", r"\1", quoted) if quoted else bare.strip()
+            items.append(exp.Literal.string(plain))
+    return exp.Array(expressions=items)
+
+
+_ARRAY_ITEMS = re.compile(r'"((?:[^"\\]|\\.)*)"|([^",]+)')
+_OF_THE_SESSION = frozenset({"current_setting", "set_config"})  # the planner's, for literal names
+
+
+def _is_array(node: exp.Expr) -> bool:
+    return isinstance(node, exp.DataType) and node.this is exp.DType.ARRAY
+
+
+def _options_table(node: exp.Table, options: exp.Expr) -> exp.Expr:
+    """`pg_options_to_table(array)`: the names and values of `name=value` texts."""
+    query = exp.select(
+        "split_part(_o, '=', 1) AS option_name", "split_part(_o, '=', 2) AS option_value"
+    )
+    alias = exp.TableAlias(this=exp.to_identifier("_t"), columns=[exp.to_identifier("_o")])
+    source = exp.Unnest(expressions=[options.copy()], alias=alias)
+    outer = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier("_options"))
+    return exp.Subquery(this=query.from_(source), alias=outer)
 
 
 def _outermost(tree: exp.Expr | None) -> Iterator[exp.Select]:
