@@ -15,25 +15,33 @@ from engine.store.store import ObjectStore
 
 
 class FaultyStore:
-    """Implements `ObjectStore`; changes number `fail_at` and later all fail.
+    """Implements `ObjectStore`; change number `fail_at` fails, and unless `once` all later ones.
 
     `after`: the failing call takes effect before it reports failure, as when the answer is lost.
     """
 
-    def __init__(self, inner: ObjectStore, *, fail_at: int | None, after: bool = False) -> None:
+    def __init__(
+        self,
+        inner: ObjectStore,
+        *,
+        fail_at: int | None = None,
+        after: bool = False,
+        once: bool = False,
+    ) -> None:
         # Constant after construction.
         self._inner = inner
         self._after = after
+        self._once = once
         # Guarded by _lock.
         self._lock = Lock()
         self._fail_at = fail_at
         self.calls = 0
         self.failures = 0
 
-    def heal(self) -> None:
-        """From now on nothing fails."""
+    def fail_from(self, call: int | None) -> None:
+        """Sets the number of the call that fails; None: nothing fails from now on."""
         with self._lock:
-            self._fail_at = None
+            self._fail_at = call
 
     def put(self, path: str, data: bytes) -> None:
         """As the inner store, or fails."""
@@ -89,7 +97,8 @@ class FaultyStore:
     def _count(self) -> bool:
         with self._lock:
             self.calls += 1
-            fails = self._fail_at is not None and self.calls >= self._fail_at
+            at = self._fail_at
+            fails = at is not None and (self.calls == at or (self.calls > at and not self._once))
             self.failures += fails
             return fails
 

@@ -90,13 +90,13 @@ def test_a_missing_action_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("after", [False, True])
 def test_I2_a_failed_append_is_undone_or_nothing_follows_it(tmp_path: Path, after: bool) -> None:
-    store = FaultyStore(LocalStore(tmp_path), fail_at=None, after=after)
+    store = FaultyStore(LocalStore(tmp_path), after=after)
     manifest = Manifest.create(store, 1, EMPTY, 9)
     assert manifest is not None
-    store._fail_at = store.calls + 1
+    store.fail_from(store.calls + 1)
     with pytest.raises(DbError, match="injected"):
         manifest.append(Edit(flushed_sequence=1))
-    store.heal()
+    store.fail_from(None)
     if after:  # the undo failed as well: whether the action counts is unknown
         with pytest.raises(DbError, match="unknown outcome"):
             manifest.append(Edit(flushed_sequence=2))

@@ -73,6 +73,6 @@ def test_the_faulty_twin_fails_before_or_after_the_effect(tmp_path: Path, after:
     with pytest.raises(DbError), store.create("3") as name:
         Path(name).write_bytes(b"")
     assert store.list("") == (["1", "2", "3"] if after else ["1"])
-    store.heal()
+    store.fail_from(None)
     store.put("4", b"")
     assert store.failures == 2

@@ -254,7 +254,7 @@ def test_a_closed_log_refuses(tmp_path: Path) -> None:
     assert caught.value.kind is ErrorKind.SHUTTING_DOWN
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_any_bytes_end_in_records_or_a_corruption_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
