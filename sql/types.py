@@ -78,6 +78,7 @@ _NAMED = {
     "unsigned": dt.UINT64,
     "char": dt.STRING,  # PostgreSQL's one-byte "char"
     "record": dt.STRING,
+    "json2": dt.JSON,
     "year": dt.INT16,
 }
 _NAMED |= {

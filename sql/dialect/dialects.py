@@ -14,7 +14,7 @@ from sqlglot.dialects.mysql import MySQL
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.generators.mysql import MySQLGenerator
 from sqlglot.generators.postgres import PostgresGenerator
-from sqlglot.parser import binary_range_parser
+from sqlglot.parser import Parser, binary_range_parser
 from sqlglot.parsers.mysql import MySQLParser
 from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenType
@@ -152,8 +152,19 @@ class Grammar(
     STATEMENTS = _STATEMENTS
 
 
+# sqlglot takes encode(data, 'hex') for a change of character set.
+_OWN_FUNCTIONS = frozenset({"ENCODE", "DECODE", "UUID"})
+
+
+def _functions(base: dict[str, Any], **added: Any) -> dict[str, Any]:
+    return {name: build for name, build in base.items() if name not in _OWN_FUNCTIONS} | added
+
+
 class GnomonPostgresParser(Grammar, PostgresParser):
     """What PostgreSQL clients say."""
+
+    FUNCTIONS = _functions(PostgresParser.FUNCTIONS)
+    FUNCTION_PARSERS = _functions(PostgresParser.FUNCTION_PARSERS)
 
     STRING_PARSERS = PostgresParser.STRING_PARSERS | _TEXT_PARSERS
     PRIMARY_PARSERS = PostgresParser.PRIMARY_PARSERS | _TEXT_PARSERS | _SESSION_PARAMETER
@@ -183,7 +194,17 @@ class GnomonHttpParser(GnomonPostgresParser):
 
 
 class GnomonMySQLParser(Grammar, MySQLParser):
-    """What MySQL clients say."""
+    """What MySQL clients say. `||` concatenates, as with PIPES_AS_CONCAT."""
+
+    FUNCTIONS = _functions(
+        MySQLParser.FUNCTIONS,
+        NOW=exp.CurrentTimestamp.from_arg_list,
+        LOCALTIMESTAMP=exp.Localtimestamp.from_arg_list,
+        FIRST_VALUE=exp.FirstValue.from_arg_list,
+        LAST_VALUE=exp.LastValue.from_arg_list,
+    )
+    DISJUNCTION = Parser.DISJUNCTION
+    FUNCTION_PARSERS = _functions(MySQLParser.FUNCTION_PARSERS)
 
     STRING_PARSERS = MySQLParser.STRING_PARSERS | _TEXT_PARSERS
     PRIMARY_PARSERS = MySQLParser.PRIMARY_PARSERS | _TEXT_PARSERS
@@ -231,6 +252,7 @@ class GnomonHttp(GnomonPostgres):
 class GnomonMySQL(MySQL):
     """The dialect of the MySQL wire."""
 
+    DPIPE_IS_STRING_CONCAT = True
     SUPPORTS_USER_DEFINED_TYPES = True  # UINT8, TIMESTAMP_MS and their kin
 
     class Tokenizer(MySQL.Tokenizer):

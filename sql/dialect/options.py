@@ -60,6 +60,12 @@ def _size(_key: str, text: str) -> str:
     return durations.format_size(durations.parse_size(text))
 
 
+def _storage(_key: str, text: str) -> str:
+    if text.lower() not in ("", "file"):
+        raise DbError(ErrorKind.INVALID_ARGUMENT, f"Object store not found: {text}")
+    return text
+
+
 def _one_of(*allowed: str) -> Check:
     def check(key: str, text: str) -> str:
         if text.lower() not in allowed:
@@ -77,7 +83,7 @@ def _invalid(key: str, text: str, hint: str) -> DbError:
 
 _BOTH: dict[str, Check] = {
     "ttl": _ttl,
-    "storage": _any,
+    "storage": _storage,
     "append_mode": _flag,
     "merge_mode": _one_of("last_row", "last_non_null"),
     "skip_wal": _flag,
