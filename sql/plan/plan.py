@@ -19,7 +19,7 @@ from sql.plan.context import PlanContext
 from sql.plan.literals import Bound, time_bounds, timestamp_literals
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types
-from sql.plan.range_align import rewrite_range
+from sql.plan.range_align import rewrite_ranges
 from sql.plan.scopes import Scopes
 from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.tables import Reference, Resolved, find_table, resolve_tables
@@ -58,13 +58,12 @@ def plan_query(
     parameter_count: int = 0,
     declared: Sequence[DataType | None] = (),
     target: tuple[Table, Sequence[str]] | None = None,
-    now_ms: int = 0,
 ) -> QueryPlan:
     """Plans a SELECT, VALUES or set operation. The tree is not changed. Raises: DbError."""
     tree = tree.copy()
+    tree = rewrite_ranges(tree, lambda node: find_table(node, context), context.timezone)
     if target is None:
         tree = name_outputs(tree, context.wire)
-    tree = _rewrite_ranges(tree, context, now_ms)
     return _finish(tree, context, parameter_count, declared, target)
 
 
@@ -106,21 +105,6 @@ def _finish(
         is_constant=_is_constant(tree),
         session_bound=session_bound,
     )
-
-
-def _rewrite_ranges(tree: exp.Expr, context: PlanContext, now_ms: int) -> exp.Expr:
-    def resolve(node: exp.Table) -> Table | None:
-        return find_table(node, context)
-
-    for select in list(tree.find_all(exp.Select)):
-        rewritten = rewrite_range(select, resolve, context.timezone, now_ms)
-        if rewritten is select:
-            continue
-        if select is tree:
-            tree = rewritten
-        else:
-            select.replace(rewritten)
-    return tree
 
 
 def _outputs(tree: exp.Expr, scopes: Scopes) -> tuple[tuple[Table, str] | None, ...]:

@@ -45,14 +45,14 @@ OFFSETS_MAX = 100_000
 _SLOT = "__slot"
 
 
-def rewrite_ranges(tree: exp.Expr, resolve: Resolve, timezone: str, now_ms: int) -> exp.Expr:
+def rewrite_ranges(tree: exp.Expr, resolve: Resolve, timezone: str) -> exp.Expr:
     """Rewrites every range query in a tree, innermost first; the argument may be changed.
 
     Raises: DbError.
     """
     selects = list(tree.find_all(exp.Select))
     for select in reversed(selects):  # breadth first, so the reverse meets inner ones first
-        rewritten = rewrite_range(select, resolve, timezone, now_ms)
+        rewritten = rewrite_range(select, resolve, timezone)
         if rewritten is select:
             continue
         if select is tree:
@@ -62,11 +62,11 @@ def rewrite_ranges(tree: exp.Expr, resolve: Resolve, timezone: str, now_ms: int)
     return tree
 
 
-def rewrite_range(select: exp.Select, resolve: Resolve, timezone: str, now_ms: int) -> exp.Expr:
+def rewrite_range(select: exp.Select, resolve: Resolve, timezone: str) -> exp.Expr:
     """One range query as a plain SELECT; any other query as it is.
 
     `resolve` gives the table a name stands for (None: unknown, or the name of a CTE). `timezone` is
-    the session's and sets the default origin; `now_ms` is the statement's time.
+    the session's and sets the default origin. `TO NOW` becomes CURRENT_TIMESTAMP.
     Raises: DbError (SYNTAX, PLAN, GROUPING, UNSUPPORTED, LIMIT_EXCEEDED).
     """
     align = select.args.get("align")
@@ -83,7 +83,7 @@ def rewrite_range(select: exp.Select, resolve: Resolve, timezone: str, now_ms: i
         )
     _check_clauses(select, ranged)
     query = _Query(select, align, find_source(select, resolve))
-    return query.plan(timezone, now_ms)
+    return query.plan(timezone)
 
 
 def _check_clauses(select: exp.Select, ranged: list[nodes.RangeAggregate]) -> None:
@@ -124,7 +124,7 @@ class _Query:
     aggregates: list[_Aggregate] = field(default_factory=list)
     filled: bool = False
 
-    def plan(self, timezone: str, now_ms: int) -> exp.Expr:
+    def plan(self, timezone: str) -> exp.Expr:
         ticks = self.source.ticks_per_ms
         step = interval_ms(self.align.this) * ticks
         default_fill = self.align.args.get("fill")
@@ -132,7 +132,7 @@ class _Query:
         items = [self._prepare(item, default_fill) for item in self.select.expressions]
         self.filled = any(aggregate.fill is not None for aggregate in self.aggregates)
         by = self._by()
-        origin = origin_ticks(self.align.args.get("to"), timezone, now_ms, ticks)
+        origin = origin_ticks(self.align.args.get("to"), timezone, ticks)
         plan = self._group(by, step, origin)
         if self.filled:
             plan = self._fill_gaps(plan, len(by), step)

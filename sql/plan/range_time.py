@@ -14,7 +14,7 @@ _OFFSET = re.compile(r"([+-])(\d{1,2}):?(\d{2})?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def origin_ticks(to: exp.Expr | None, zone: str, now_ms: int, ticks_per_ms: int) -> exp.Expr:
+def origin_ticks(to: exp.Expr | None, zone: str, ticks_per_ms: int) -> exp.Expr:
     """Where slot 0 starts, in ticks since the epoch, as an expression.
 
     Raises: DbError INVALID_DATETIME for an unreadable timestamp, INVALID_ARGUMENT for a zone.
@@ -23,7 +23,7 @@ def origin_ticks(to: exp.Expr | None, zone: str, now_ms: int, ticks_per_ms: int)
         midnight = datetime(1970, 1, 1, tzinfo=zone_of(zone))
         return _number(_micros(midnight) * ticks_per_ms // 1000)
     if isinstance(to, exp.Var) and to.name.upper() == "NOW":
-        return _number(now_ms * ticks_per_ms)
+        to = exp.CurrentTimestamp()
     while isinstance(to, exp.Paren):
         to = to.this
     if to.is_string:

@@ -145,7 +145,6 @@ def _plan_source(
         parameter_count=statement.parameter_count,
         declared=declared,
         target=(table, [column.name for column in columns]),
-        now_ms=session.server.clock.now_ms(),
     )
 
 

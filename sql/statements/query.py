@@ -61,7 +61,6 @@ def plan_of(
             context,
             parameter_count=statement.parameter_count,
             declared=declared,
-            now_ms=session.server.clock.now_ms(),
         )
         cache.put(key, plan)
     return plan
