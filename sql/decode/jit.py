@@ -22,7 +22,6 @@ Bytes = NDArray[np.uint8]
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 UInt64s = NDArray[np.uint64]
-Float64s = NDArray[np.float64]
 
 # Parameter types of kernels. A read-only array also accepts a writable one.
 BYTES = types.Array(types.uint8, 1, "C", readonly=True)
@@ -32,7 +31,6 @@ OUT_BYTES = types.uint8[::1]
 OUT_INT32 = types.int32[::1]
 OUT_INT64 = types.int64[::1]
 OUT_UINT64 = types.uint64[::1]
-OUT_FLOAT64 = types.float64[::1]
 INT = types.int64
 UINT = types.uint64
 

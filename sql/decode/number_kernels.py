@@ -14,11 +14,9 @@ from sql.decode.jit import (
     INT,
     OFFSETS,
     OUT_BYTES,
-    OUT_FLOAT64,
     OUT_UINT64,
     UINT,
     Bytes,
-    Float64s,
     Int32s,
     UInt64s,
     kernel,
@@ -28,14 +26,12 @@ from sql.decode.kernels import DECIMAL, FALSE, INTEGER, KIND, NULL, TRUE, hex_va
 
 SYNTAX, RANGE = 1, 2
 
-_POWERS = np.array([10.0**n for n in range(23)])
 # Unsigned words. Kernels that mix them with plain (signed) integers would compute in floats.
 _ZERO: Any = np.uint64(0)
 _ONE: Any = np.uint64(1)
 _TEN: Any = np.uint64(10)
 _LOW32: Any = np.uint64(0xFFFFFFFF)
 _SHIFT32: Any = np.uint64(32)
-_EXACT: Any = np.uint64(1 << 53)  # integers up to here are exact in a float
 _MAX_UINT64: Any = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
@@ -146,7 +142,7 @@ def parse_integers(
 
 
 @part
-def _exponent(data: Bytes, i: int, end: int) -> tuple[int, bool]:
+def read_exponent(data: Bytes, i: int, end: int) -> tuple[int, bool]:
     """The exponent from the byte after `e` to the end: (value, valid). Clamped to ±100000."""
     negative = False
     if i < end and (data[i] == 45 or data[i] == 43):
@@ -161,69 +157,6 @@ def _exponent(data: Bytes, i: int, end: int) -> tuple[int, bool]:
         value = min(value * 10 + (data[i] - 48), 100_000)
         i += 1
     return (-value if negative else value), True
-
-
-@part
-def _float(data: Bytes, i: int, end: int) -> tuple[float, bool]:
-    """A float whose digits and power of ten are exact (Clinger's fast path): (value, done)."""
-    negative = i < end and data[i] == 45
-    if negative:
-        i += 1
-    mantissa, digits, power = _ZERO, 0, 0
-    point = False
-    while i < end:
-        byte = data[i]
-        if is_digit(byte):
-            mantissa = mantissa * _TEN + np.uint64(byte - 48)
-            digits += 1
-            power -= point
-        elif byte == 46 and not point:
-            point = True
-        else:
-            break
-        i += 1
-    if i < end:
-        if (data[i] | 32) != 101:
-            return 0.0, False
-        exponent, valid = _exponent(data, i + 1, end)
-        if not valid:
-            return 0.0, False
-        power += exponent
-    if digits == 0 or digits > 18 or mantissa > _EXACT or power > 22 or power < -22:
-        return 0.0, False
-    value = np.float64(mantissa)
-    value = value / _POWERS[-power] if power < 0 else value * _POWERS[power]
-    return (-value if negative else value), True
-
-
-@kernel(BYTES, OFFSETS, OFFSETS, BYTES, INT, INT, INT, OUT_FLOAT64, OUT_BYTES)
-def parse_floats(
-    data: Bytes,
-    starts: Int32s,
-    ends: Int32s,
-    kinds: Bytes,
-    first: int,
-    step: int,
-    count: int,
-    out: Float64s,
-    status: Bytes,
-) -> int:
-    """Correctly rounded floats where that is easy; the others get status 1.
-
-    Returns: how many others there are.
-    """
-    others = 0
-    for row in range(count):
-        cell = first + row * step
-        status[row] = 0
-        out[row] = 0.0
-        if kinds[cell] & KIND != NULL:
-            value, done = _float(data, starts[cell], ends[cell])
-            out[row] = value
-            if not done:
-                status[row] = 1
-                others += 1
-    return others
 
 
 @part
@@ -255,7 +188,7 @@ def _decimal_shape(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
     if i < end:
         if (data[i] | 32) != 101:
             return stop, digits, -1_000_000
-        exponent, valid = _exponent(data, i + 1, end)
+        exponent, valid = read_exponent(data, i + 1, end)
         if not valid:
             return stop, digits, -1_000_000
         power += exponent

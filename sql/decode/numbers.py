@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode.cells import Cells, array_of, strings
+from sql.decode.float_kernels import parse_floats
 from sql.decode.jit import Int64s
 from sql.decode.kernels import DECIMAL, NULL
 from sql.decode.number_kernels import (
     RANGE,
     parse_booleans,
     parse_decimals,
-    parse_floats,
     parse_integers,
 )
 
@@ -112,9 +112,11 @@ def floats(cells: Cells, type_: DataType, timezone: str) -> Any:
         out = np.zeros(cells.count, np.float32)
         out[rows] = _exact_floats(cells.take(rows), type_)
         return array_of(cells, type_.arrow, out)
-    values = np.empty(cells.count, np.float64)
+    bits = np.empty(cells.count, np.uint64)
     status = np.empty(cells.count, np.uint8)
-    if parse_floats(*cells.slices, values, status):
+    others = parse_floats(*cells.slices, bits, status)
+    values = bits.view(np.float64)
+    if others:
         rows = np.flatnonzero(status)
         values[rows] = _exact_floats(cells.take(rows), type_)
     return array_of(cells, type_.arrow, values)

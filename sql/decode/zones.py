@@ -22,6 +22,7 @@ from sql.decode.jit import Int64s
 _OFFSET = re.compile(r"([+-])(\d{1,2}):?(\d{2})?(?::?(\d{2}))?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # local times are naive
 _UTC = frozenset({"", "UTC", "utc", "Z", "GMT", "Etc/UTC", "+00:00"})
+_YEAR_1980 = 315_532_800
 _YEAR_2037 = 2_114_380_800  # from here on Arrow's zone tables may have no rules
 _YEAR_9000 = 221_845_392_000
 _CYCLE = 12_622_780_800  # the Gregorian calendar repeats after 400 years
@@ -45,7 +46,7 @@ def to_utc(values: Int64s, unit: str, timezone: str) -> Int64s:
         return values - offset * UNITS_PER_SECOND[unit]
     late = values >= _YEAR_2037 * UNITS_PER_SECOND[unit]
     if not late.any():
-        return _by_rules(values, unit, timezone)
+        return _by_buckets(values, unit, timezone)
     result = np.empty_like(values)
     result[~late] = _by_rules(values[~late], unit, timezone)
     result[late] = _by_zone_info(values[late], unit, timezone)
@@ -88,6 +89,19 @@ def _by_rules(values: Int64s, unit: str, timezone: str) -> Int64s:
         result = result.copy()
         result[skipped] = values[skipped] - offset
     return result
+
+
+def _by_buckets(values: Int64s, unit: str, timezone: str) -> Int64s:
+    """Like `_by_rules`, but each quarter of an hour only once where rows are close in time."""
+    width = _QUARTER * UNITS_PER_SECOND[unit]
+    lowest, highest = int(values.min()) // width, int(values.max()) // width
+    buckets = highest - lowest + 1
+    # Before 1980 some zones changed their offsets at odd minutes.
+    if 4 * buckets > len(values) or lowest * _QUARTER < _YEAR_1980:
+        return _by_rules(values, unit, timezone)
+    begins = np.arange(lowest, highest + 1) * width
+    offsets = begins - _by_rules(begins, unit, timezone)
+    return values - offsets[values // width - lowest]
 
 
 def _by_zone_info(values: Int64s, unit: str, timezone: str) -> Int64s:
