@@ -194,7 +194,6 @@ def _create_as(
         definition.as_query,
         session.plan_context(statement.text),
         parameter_count=statement.parameter_count,
-        now_ms=session.server.clock.now_ms(),
     )
     values = bind(parameters, plan.parameter_types, session.timezone)
     rows = session.runner.collect(plan, values, statement.text, tag="SELECT")
@@ -228,7 +227,7 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
     context = session.plan_context(statement.text)
     database, name = table_name(node, context)
     query = tree.expression
-    plan = plan_query(query, context, now_ms=session.server.clock.now_ms())
+    plan = plan_query(query, context)
     found = session.runner.describe(plan, statement.text)
     if len(names) > len(found):
         raise DbError(ErrorKind.COLUMN_COUNT, "the view has more column names than columns")
