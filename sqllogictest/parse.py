@@ -29,7 +29,7 @@ from pathlib import Path
 
 WIRES = ("postgres", "mysql", "http")
 SORTS = ("nosort", "rowsort", "valuesort")
-SQLSTATE = re.compile(r"^[0-9A-Z]{5}$")
+SQLSTATE = re.compile(r"^(?=.*[0-9])[0-9A-Z]{5}$")
 
 
 class CaseError(Exception):
