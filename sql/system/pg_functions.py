@@ -7,10 +7,12 @@ not here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
+from engine.errors import DbError, ErrorKind
 from sql.system.pg_catalog.lookups import SIZES, Kind
 from sql.system.pg_catalog.types import TYPES
 from sql.system.pg_regtypes import TYPE_OIDS, is_text, relation, text_of, to_oid
@@ -63,6 +65,10 @@ FUNCTIONS: tuple[str, ...] = (
         ELSE '"' || replace(CAST(t AS VARCHAR), '"', '""') || '"' END""",
     """CREATE OR REPLACE MACRO _pg_quote_literal(t) AS
         chr(39) || replace(CAST(t AS VARCHAR), chr(39), chr(39) || chr(39)) || chr(39)""",
+    """CREATE OR REPLACE MACRO _pg_parse_ident(t) AS
+        list_transform(regexp_extract_all(CAST(t AS VARCHAR), '"(?:[^"]|"")*"|[^".]+'),
+            lambda i: CASE WHEN i[1] = '"' THEN replace(i[2:-2], '""', '"')
+                           ELSE lower(trim(i)) END)""",
     """CREATE OR REPLACE MACRO _pg_expandarray(a) AS
         list_transform(range(1, len(a) + 1), lambda i: {'x': a[i], 'n': i})""",
 )
@@ -163,6 +169,51 @@ def _remove(arguments: _Arguments) -> exp.Expr:
     return exp.Anonymous(this="list_filter", expressions=[arguments[0].copy(), keep])
 
 
+def _age(arguments: _Arguments) -> exp.Expr:
+    """The age of a transaction id is nothing; of a time, an interval."""
+    first = arguments[0]
+    if isinstance(first, exp.Column) and first.name.lower().endswith("xid"):
+        return exp.Literal.number(0)
+    return exp.Anonymous(this="age", expressions=list(arguments))
+
+
+_SPECIFIERS = re.compile(r"%(?:(\d+)\$)?([sIL%])")
+_AS_TEXT = {"I": "_pg_quote_ident", "L": "_pg_quote_literal"}
+
+
+def format_call(node: exp.Expr) -> exp.Expr:
+    """`format('%I is %s', a, b)` as a concatenation.
+
+    https://www.postgresql.org/docs/15/functions-string.html#FUNCTIONS-STRING-FORMAT
+    Requires: the pattern is a literal. Widths and flags are not supported: such a call is left.
+    """
+    pattern, arguments = node.this.name, node.expressions
+    if "%" in _SPECIFIERS.sub("", pattern):
+        return node
+    parts: list[exp.Expr] = []
+    end = following = 0
+    for found in _SPECIFIERS.finditer(pattern):
+        parts.append(exp.Literal.string(pattern[end : found.start()]))
+        end = found.end()
+        if found[2] == "%":
+            parts.append(exp.Literal.string("%"))
+            continue
+        following = int(found[1]) if found[1] else following + 1
+        if following > len(arguments):
+            raise DbError(ErrorKind.INVALID_ARGUMENT, "too few arguments for format()")
+        parts.append(_formatted(found[2], arguments[following - 1].copy()))
+    parts.append(exp.Literal.string(pattern[end:]))
+    return exp.Concat(expressions=parts, safe=True)
+
+
+def _formatted(specifier: str, value: exp.Expr) -> exp.Expr:
+    text = exp.cast(value, "TEXT")
+    if specifier == "s":
+        return exp.Coalesce(this=text, expressions=[exp.Literal.string("")])
+    shown = exp.Anonymous(this=_AS_TEXT[specifier], expressions=[text])
+    return exp.Coalesce(this=shown, expressions=[exp.Literal.string("NULL")])
+
+
 def current_schemas(arguments: _Arguments) -> exp.Expr:
     """The current schema, after pg_catalog if implicit ones are asked for."""
     implicit = bool(arguments) and isinstance(arguments[0], exp.Boolean) and arguments[0].this
@@ -231,6 +282,8 @@ MAKERS: dict[str, _Maker] = {
     "to_regproc": lambda arguments: to_oid("regproc", arguments[0], strict=False),
     "quote_ident": _macro("_pg_quote_ident"),
     "quote_literal": _macro("_pg_quote_literal"),
+    "parse_ident": _macro("_pg_parse_ident"),
+    "age": _age,
     "acldefault": _constant("CAST(NULL AS VARCHAR[])"),
     "set_config": lambda arguments: arguments[1],
     "current_setting": _setting,

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
+from sql.system.pg_catalog.lookups import KEYWORDS
 from sql.system.pg_catalog.shapes import (
     ARRAY_COLUMNS,
     REGPROC_COLUMNS,
     SHAPES,
     ZERO_BASED_COLUMNS,
 )
-from sql.system.pg_functions import MAKERS, current_schemas
+from sql.system.pg_functions import MAKERS, current_schemas, format_call
 from sql.system.pg_regtypes import REG_TYPES, to_oid, to_text
 
 _SCHEMAS = frozenset({"pg_catalog", "information_schema"})
@@ -89,8 +90,11 @@ class _Rewriter:
         inner = node.this
         if inner.is_string and inner.name.startswith("{") and _is_array(node.to):
             inner.replace(array_literal(inner.name))
-        if isinstance(inner, exp.Column) and self._is_regproc(inner) and _is_text_type(node):
-            return to_text("regproc", inner)
+        if isinstance(inner, exp.Column) and _is_text_type(node):
+            if self._is_regproc(inner):
+                return to_text("regproc", inner)
+            if self._is_zero_based(inner):
+                return vector_text(inner)
         return node
 
     def _reg_cast(self, kind: str, node: exp.Expr) -> exp.Expr:
@@ -113,16 +117,22 @@ class _Rewriter:
         return bool(self.catalogs) and node.name.lower() in REGPROC_COLUMNS
 
     def column(self, node: exp.Expr) -> exp.Expr:
-        """`tableoid`, and function OIDs in the output, which PostgreSQL shows as names."""
+        """`tableoid`; in the output, function OIDs as names and vectors as text."""
         assert isinstance(node, exp.Column)
         name = node.name.lower()
+        if name == "user" and not node.table and not node.this.quoted:
+            return exp.CurrentUser()
         if name == "tableoid" and self.catalogs:
             return self._table_oid(node)
-        if self._is_regproc(node) and self._is_shown(node):
-            shown = to_text("regproc", node)
-            bare = id(node) in self.shown
-            return exp.alias_(shown, node.name, quoted=True) if bare else shown
-        return node
+        if not self._is_shown(node):
+            return node
+        if self._is_regproc(node):
+            return self._shown_as(node, to_text("regproc", node))
+        return self._shown_as(node, vector_text(node)) if self._is_zero_based(node) else node
+
+    def _shown_as(self, node: exp.Column, made: exp.Expr) -> exp.Expr:
+        """What is shown in a column's place keeps its name."""
+        return exp.alias_(made, node.name, quoted=True) if id(node) in self.shown else made
 
     def _table_oid(self, node: exp.Column) -> exp.Expr:
         owner = node.table if node.table else next(iter(self.catalogs))
@@ -175,6 +185,10 @@ class _Rewriter:
 
     # --- Functions --------------------------------------------------------------------------------
 
+    def format(self, node: exp.Expr) -> exp.Expr:
+        """format() with a literal pattern."""
+        return format_call(node) if node.this.is_string else node
+
     def call(self, node: exp.Expr) -> exp.Expr:
         """Catalog functions by name."""
         name = node.name.lower()
@@ -206,8 +220,10 @@ class _Rewriter:
         if not isinstance(call, exp.Func):
             return node
         node.set("db", None)
-        if isinstance(call, exp.Anonymous) and call.name.lower() == "pg_options_to_table":
-            return _options_table(node, call.expressions[0])
+        if isinstance(call, exp.Anonymous):
+            return _table_function(node, call)
+        if isinstance(call, exp.StringToArray):  # a scalar function gives one row
+            return _one_row(node, call)
         if isinstance(call, exp.Explode) and not isinstance(call, exp.Posexplode):
             alias = node.args.get("alias")
             if alias is not None and not alias.args.get("columns"):
@@ -242,6 +258,25 @@ def _is_array(node: exp.Expr) -> bool:
     return isinstance(node, exp.DataType) and node.this is exp.DType.ARRAY
 
 
+def vector_text(vector: exp.Expr) -> exp.Expr:
+    """An int2vector or oidvector as PostgreSQL prints it: numbers with spaces between."""
+    space = exp.Literal.string(" ")
+    return exp.Anonymous(this="array_to_string", expressions=[vector.copy(), space])
+
+
+def _table_function(node: exp.Table, call: exp.Anonymous) -> exp.Expr:
+    """PostgreSQL's own table functions as queries."""
+    name = call.name.lower()
+    if name == "pg_options_to_table":
+        return _options_table(node, call.expressions[0])
+    if name == "pg_get_keywords":
+        keywords = exp.table_(
+            exp.to_identifier(KEYWORDS, quoted=True), db=exp.to_identifier("pg_catalog")
+        )
+        return _derived(node, exp.select("*").from_(keywords))
+    return _one_row(node, call) if name in _SCALARS else node
+
+
 def _options_table(node: exp.Table, options: exp.Expr) -> exp.Expr:
     """`pg_options_to_table(array)`: the names and values of `name=value` texts."""
     query = exp.select(
@@ -249,8 +284,22 @@ def _options_table(node: exp.Table, options: exp.Expr) -> exp.Expr:
     )
     alias = exp.TableAlias(this=exp.to_identifier("_t"), columns=[exp.to_identifier("_o")])
     source = exp.Unnest(expressions=[options.copy()], alias=alias)
-    outer = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier("_options"))
-    return exp.Subquery(this=query.from_(source), alias=outer)
+    return _derived(node, query.from_(source))
+
+
+def _one_row(node: exp.Table, call: exp.Expr) -> exp.Expr:
+    """`FROM f(x) AS a`, f no table function: one row with one column a."""
+    name = node.alias or call.name.lower()
+    return _derived(node, exp.select(exp.alias_(call.copy(), name, quoted=True)))
+
+
+def _derived(node: exp.Table, query: exp.Select) -> exp.Expr:
+    """A query in a table's place, under its alias."""
+    alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier("_derived"))
+    return exp.Subquery(this=query, alias=alias)
+
+
+_SCALARS = frozenset({"string_to_array", "regexp_split_to_array", "parse_ident", "version"})
 
 
 def _outermost(tree: exp.Expr | None) -> Iterator[exp.Select]:
@@ -387,6 +436,7 @@ _HANDLERS: dict[type[exp.Expr], Callable[[_Rewriter, exp.Expr], exp.Expr]] = {
     exp.Anonymous: _Rewriter.call,
     exp.Coalesce: _Rewriter.coalesce,
     exp.CurrentSchemas: _Rewriter.schemas,
+    exp.Format: _Rewriter.format,
     exp.Select: _Rewriter.select,
     exp.Table: _Rewriter.table,
 }

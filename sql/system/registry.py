@@ -115,6 +115,7 @@ def _registry() -> dict[tuple[str, str], SystemTable]:
     helpers = (
         (lookups.RELATIONS, lookups.RELATIONS_SCHEMA, lookups.relations),
         (lookups.SIZES, lookups.SIZES_SCHEMA, lookups.sizes),
+        (lookups.KEYWORDS, lookups.KEYWORDS_SCHEMA, lookups.keywords),
         (lookups.TEXTS, lookups.TEXTS_SCHEMA, lookups.texts),
     )
     found += [SystemTable("pg_catalog", *helper) for helper in helpers]

@@ -12,6 +12,7 @@ from enum import Enum
 from functools import cache
 
 import pyarrow as pa
+from sqlglot.dialects.postgres import Postgres
 
 from catalog.records import TableKind
 from sql.system.arrow import from_rows
@@ -27,6 +28,7 @@ from sql.system.table import SystemContext
 RELATIONS = "#relations"
 SIZES = "#sizes"
 TEXTS = "#texts"
+KEYWORDS = "#keywords"
 RELATIONS_SCHEMA = pa.schema(
     [
         ("_oid", pa.int64()),
@@ -39,6 +41,10 @@ RELATIONS_SCHEMA = pa.schema(
 SIZES_SCHEMA = pa.schema([("_oid", pa.int64()), ("_size", pa.int64())])  # in bytes
 TEXTS_SCHEMA = pa.schema(
     [("_kind", pa.string()), ("_oid", pa.int64()), ("_sub", pa.int64()), ("_text", pa.string())]
+)
+
+KEYWORDS_SCHEMA = pa.schema(
+    [("word", pa.string()), ("catcode", pa.string()), ("catdesc", pa.string())]
 )
 
 _Text = tuple[str, int, int, str]
@@ -142,3 +148,14 @@ def _names(context: SystemContext) -> Iterator[_Text]:
 def _functions() -> pa.Table:
     kind = Kind.FUNCTION.value
     return from_rows(TEXTS_SCHEMA, [(kind, oid, 0, name) for name, oid in IO_FUNCTIONS.items()])
+
+
+def keywords(context: SystemContext) -> pa.Table:
+    """Rows of pg_get_keywords(): the words our own tokenizer takes for more than names."""
+    return _keywords()
+
+
+@cache
+def _keywords() -> pa.Table:
+    words = sorted(word.lower() for word in Postgres.Tokenizer.KEYWORDS if word.isalpha())
+    return from_rows(KEYWORDS_SCHEMA, [(word, "U", "unreserved") for word in words])

@@ -51,6 +51,12 @@ from sql.system.pg_rewrites import rewrite_pg
         ("CAST('x' AS pg_catalog.text)", "x"),
         ("'{1,2}' = 'x'", False),
         ("has_table_privilege('cpu', 'select')", True),
+        ("format('%I.%s is %L%%', 'Odd', 1, 'it''s')", "\"Odd\".1 is 'it''s'%"),
+        ("format('%2$s%1$s', 'a', 'b')", "ba"),
+        ("parse_ident('Public.\"A.b\"')", ["public", "A.b"]),
+        ("quote_literal('it''s')", "'it''s'"),
+        ("'{1, NULL, 3}'::int[]", [1, None, 3]),
+        ("'{\"a,b\", c}'::text[]", ["a,b", "c"]),
     ],
 )
 def test_expressions(expression: str, value: object) -> None:
@@ -99,6 +105,13 @@ def test_vectors_count_from_zero() -> None:
     assert found == [(0, 1), (1, 2), (2, 3)]
 
 
+def test_vectors_are_shown_as_text() -> None:
+    found = ask("SELECT indkey, indkey::text || '!' FROM pg_index WHERE indrelid = 16386")
+    assert found == [("1", "1!")]
+    found = ask("SELECT indkey FROM pg_index WHERE indrelid = 16385 AND indisprimary")
+    assert found == [("1 2 3",)]
+
+
 def test_arrays_count_from_one() -> None:
     found = ask(
         "SELECT generate_subscripts(conkey, 1), unnest(conkey) FROM pg_constraint"
@@ -132,6 +145,23 @@ def test_table_functions_name_their_column_by_their_alias() -> None:
         " LATERAL unnest(c.conkey) WITH ORDINALITY AS k(attnum, at) WHERE c.conrelid = 16386"
     )
     assert found == [(1, 1)]
+
+
+def test_scalar_functions_in_from_give_one_row() -> None:
+    found = ask("SELECT trim(s[i]) FROM generate_series(1, 2) AS i, string_to_array('a, b', ',') s")
+    assert found == [("a",), ("b",)]
+
+
+def test_options_and_keywords_are_tables() -> None:
+    found = ask("SELECT option_name, option_value FROM pg_options_to_table(ARRAY['a=1', 'b=2'])")
+    assert found == [("a", "1"), ("b", "2")]
+    assert ("select",) in ask("SELECT word FROM pg_catalog.pg_get_keywords()")
+
+
+def test_format_wants_all_its_arguments() -> None:
+    with pytest.raises(DbError) as caught:
+        ask("SELECT format('%s %s', 1)")
+    assert caught.value.kind is ErrorKind.INVALID_ARGUMENT
 
 
 def test_array_literals_are_arrays() -> None:
