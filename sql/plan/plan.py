@@ -22,7 +22,7 @@ from sql.plan.parameters import infer_types
 from sql.plan.range_align import rewrite_ranges
 from sql.plan.scopes import Scopes
 from sql.plan.session_functions import is_session_bound, session_functions
-from sql.plan.tables import Reference, Resolved, find_table, resolve_tables
+from sql.plan.tables import Reference, Resolved, known_table, resolve_tables
 from sql.results import ResultColumn
 from sql.session import Wire
 from sql.system.pg_rewrites import rewrite_pg
@@ -61,7 +61,7 @@ def plan_query(
 ) -> QueryPlan:
     """Plans a SELECT, VALUES or set operation. The tree is not changed. Raises: DbError."""
     tree = tree.copy()
-    tree = rewrite_ranges(tree, lambda node: find_table(node, context), context.timezone)
+    tree = rewrite_ranges(tree, lambda node: known_table(node, context), context.timezone)
     if target is None:
         tree = name_outputs(tree, context.wire)
     return _finish(tree, context, parameter_count, declared, target)

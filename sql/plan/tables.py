@@ -80,6 +80,13 @@ def table_name(node: exp.Table, context: PlanContext) -> tuple[str, str]:
     return node.db or context.database, node.name
 
 
+def known_table(node: exp.Table, context: PlanContext) -> Table | None:
+    """The table a node names, None if there is none of that name or it is a CTE's."""
+    if not isinstance(node.this, exp.Identifier) or _is_cte(node):
+        return None
+    return context.lookup(*table_name(node, context))
+
+
 def find_table(node: exp.Table, context: PlanContext) -> Table:
     """The catalog's record of a named table. Raises: DbError UNDEFINED_TABLE."""
     database, name = table_name(node, context)

@@ -37,6 +37,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = tuple(
         (r'Referenced table "([^"]+)" not found', _K.UNDEFINED_TABLE),
         (r'Ambiguous reference to column name "([^"]+)"', _K.AMBIGUOUS_COLUMN),
         (r'Referenced column "([^"]+)" (?:was )?not found', _K.UNDEFINED_COLUMN),
+        (r"Referenced update column (\w+) not found", _K.UNDEFINED_COLUMN),
         (r'does not have a column named "([^"]+)"', _K.UNDEFINED_COLUMN),
         (r'column "([^"]+)" must appear in the GROUP BY', _K.GROUPING),
         (r'Table "[^"]*" does not have a column with name "([^"]+)"', _K.UNDEFINED_COLUMN),
@@ -70,7 +71,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = tuple(
 
 _CONTEXT = re.compile(r"\n\s*\n?LINE \d+:.*", re.DOTALL)
 _PREFIX = re.compile(r"^([A-Za-z ]+) Error: ")
-_DID_YOU_MEAN = re.compile(r"\n(Did you mean .*|Candidate (?:bindings|functions):.*)", re.DOTALL)
+_DID_YOU_MEAN = re.compile(r"\n+(Did you mean .*|Candidate (?:bindings|functions):.*)", re.DOTALL)
 _SCAN_NAME = re.compile(r'"?__(?:scan|system|arrow)_\w+"?\.?')
 
 

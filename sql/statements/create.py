@@ -16,7 +16,8 @@ from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
 from sql.dialect.dialects import to_sql
 from sql.dialect.duckdb import to_duckdb
-from sql.dialect.nodes import Option, TableOptions, constant_text
+from sql.dialect.nodes import TableOptions
+from sql.dialect.options import database_options
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result
@@ -52,8 +53,7 @@ def _create_database(session: ClientSession, tree: exp.Create, kind: str) -> Res
     options: dict[str, str] = {}
     properties = tree.args.get("properties")
     for found in properties.find_all(TableOptions) if properties is not None else ():
-        for option in found.expressions:
-            options.update(_option(option))
+        options.update(database_options(found.expressions))
     tag = f"CREATE {kind}"
     if session.has_database(name) and tree.args.get("exists"):
         session.notice(Notice(f'schema "{name}" already exists, skipping', sqlstate="42P06"))
@@ -62,11 +62,6 @@ def _create_database(session: ClientSession, tree: exp.Create, kind: str) -> Res
         transaction.changed_store = True
         session.catalog.create_database(session.duck.cursor, name, options)
     return Affected(tag, 1)
-
-
-def _option(option: Option) -> dict[str, str]:
-    value = option.args.get("expression")
-    return {str(option.this): constant_text(value) or "" if value is not None else ""}
 
 
 def _create_table(

@@ -13,6 +13,7 @@ from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.plan.tables import find_table
 from sql.results import Affected, Description, Result, ResultColumn, Rows
+from sql.run.errors import position_of
 from sql.statements import describe_table, show_statement
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ _NOTHING_TO_DO = {
     "UNLISTEN": "UNLISTEN",
     "FLUSH": "FLUSH",
 }
+
+
+# Kinds of objects that exist elsewhere: naming one is no syntax error.
+_OBJECTS = frozenset(
+    ["ROLE", "USER", "GROUP", "FUNCTION", "PROCEDURE", "TRIGGER", "FLOW", "SEQUENCE", "TYPE", "DOMAIN", "EXTENSION", "INDEX", "RULE", "POLICY", "SERVER", "PUBLICATION", "SUBSCRIPTION", "TABLESPACE", "AGGREGATE", "OPERATOR", "CAST", "COLLATION", "EVENT", "MATERIALIZED", "STATISTICS", "LANGUAGE", "CONVERSION", "LANGUAGE", "SYSTEM", "DATABASE", "SCHEMA", "TABLE", "VIEW"]
+)
 
 
 def run_kill(
@@ -83,6 +90,13 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         raise DbError(
             ErrorKind.LOCAL_INFILE_REFUSED,
             "loading local data is disabled on this server",
+        )
+    if verb.split()[0] in ("CREATE", "DROP", "ALTER") and verb.split()[-1] not in _OBJECTS:
+        word = verb.split()[-1].lower()
+        raise DbError(
+            ErrorKind.SYNTAX,
+            f'syntax error at or near "{word}"',
+            position=position_of(word, statement.text),
         )
     raise DbError(ErrorKind.UNSUPPORTED, f"{verb} is not supported")
 
