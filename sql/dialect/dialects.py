@@ -206,6 +206,13 @@ class GnomonMySQLParser(Grammar, MySQLParser):
     DISJUNCTION = Parser.DISJUNCTION
     FUNCTION_PARSERS = _functions(MySQLParser.FUNCTION_PARSERS)
 
+    def _parse_bitwise(self) -> exp.Expr | None:
+        this = super()._parse_bitwise()
+        while self._match(TokenType.DPIPE):
+            right = super()._parse_bitwise()
+            this = self.expression(exp.DPipe(this=this, expression=right, safe=True))
+        return this
+
     STRING_PARSERS = MySQLParser.STRING_PARSERS | _TEXT_PARSERS
     PRIMARY_PARSERS = MySQLParser.PRIMARY_PARSERS | _TEXT_PARSERS
     PLACEHOLDER_PARSERS = _PARAMETER | _QUESTION_MARK

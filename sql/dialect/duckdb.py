@@ -74,7 +74,8 @@ class GnomonDuckDBGenerator(DuckDBGenerator):
         width = expression.this
         if width.is_string:
             width = exp.cast(width, "INTERVAL")
-        origin = expression.args.get("origin")
+        # sqlglot takes the third argument for another dialect's unit
+        origin = expression.args.get("unit") or expression.args.get("origin")
         start = self.sql(origin) if origin is not None else _EPOCH
         return f"time_bucket({self.sql(width)}, {self.sql(expression, 'expression')}, {start})"
 
