@@ -76,6 +76,7 @@ class ErrorKind(Enum):
     ACTIVE_TRANSACTION = Codes(1004, "InvalidArguments", 400, "25001", 1568, "25001")
     FAILED_TRANSACTION = Codes(1004, "InvalidArguments", 400, "25P02", 1105, "HY000")
     NO_TRANSACTION = Codes(1004, "InvalidArguments", 400, "25P01", 1305, "42000")
+    UNDEFINED_SAVEPOINT = Codes(1004, "InvalidArguments", 400, "3B001", 1305, "42000")
     SERIALIZATION_FAILURE = Codes(3001, "EngineExecuteQuery", 503, "40001", 1213, "40001")
     # Who may do what.
     BAD_PASSWORD = Codes(7002, "UserPasswordMismatch", 401, "28P01", 1045, "28000")

@@ -20,7 +20,7 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql import execute
 from sql.deadlines import Deadline
-from sql.dialect.duckdb import to_duckdb
+from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
@@ -185,7 +185,7 @@ class ClientSession:
 
     def inner_statement(self, outer: ParsedStatement, tree: exp.Expr) -> ParsedStatement:
         """A query inside another statement (EXPLAIN, DECLARE, COPY), as one of its own."""
-        text = to_duckdb(tree)
+        text = to_sql(tree, self.wire)
         return replace(outer, tree=tree, text=text)
 
     def evaluate(self, expression: str, rows: int) -> pa.Array:

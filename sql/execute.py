@@ -18,7 +18,8 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.dialect.parser import ParsedStatement, parse
-from sql.results import Description, Empty, Result, Rows
+from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
+from sql.session import Wire
 from sql.statements import (
     copy,
     create,
@@ -69,7 +70,7 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     nodes.CommitTransaction: transaction.run_commit,
     nodes.RollbackTransaction: transaction.run_rollback,
     nodes.Savepoint: transaction.run_savepoint,
-    nodes.ReleaseSavepoint: transaction.run_savepoint,
+    nodes.ReleaseSavepoint: transaction.run_release,
     nodes.CopyStatement: copy.run,
     nodes.PrepareStatement: prepare.run_prepare,
     nodes.ExecuteStatement: prepare.run_execute,
@@ -83,6 +84,13 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
 }
 
 _ENDS_FAILED = (nodes.RollbackTransaction, nodes.CommitTransaction)
+_CONTROL = (
+    *_ENDS_FAILED,
+    nodes.BeginTransaction,
+    nodes.Savepoint,
+    nodes.ReleaseSavepoint,
+    nodes.SetVariables,
+)
 
 
 def parse_request(session: ClientSession, text: str) -> Sequence[Runnable]:
@@ -117,19 +125,33 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     _check_transaction(session, statement)
     _start(session, statement)
     try:
-        if isinstance(statement, insert.FastInsert):
-            result = insert.run_fast(session, statement)
-        else:
-            result = handler_of(statement)(session, statement, parameters)
+        result = _run(session, statement, parameters)
     except BaseException:
         _finish(session)
         _fail(session)
         raise
     if isinstance(result, Rows):
         result.and_on_close(lambda: _finish(session))
+    elif isinstance(result, CopyOut):
+        result.rows.and_on_close(lambda: _finish(session))
+    elif isinstance(result, CopyIn) and isinstance(result.sink, copy.TableSink):
+        result.sink.on_end = lambda error: _end_copy(session, error)
     else:
         _finish(session)
     return result
+
+
+def _run(session: ClientSession, statement: Runnable, parameters: Sequence[object]) -> Result:
+    def again() -> Result:
+        if isinstance(statement, insert.FastInsert):
+            return insert.run_fast(session, statement)
+        return handler_of(statement)(session, statement, parameters)
+
+    open_ = session.transaction
+    if open_ is None or isinstance(statement.tree, _CONTROL):
+        return again()
+    with open_.step(again):
+        return again()
 
 
 def handler_of(statement: ParsedStatement) -> Handler:
@@ -165,9 +187,22 @@ def _finish(session: ClientSession) -> None:
     session.duck.finish()
 
 
+def _end_copy(session: ClientSession, error: DbError | None) -> None:
+    if session.running:
+        _finish(session)
+        if error is not None:
+            _fail(session)
+
+
 def _fail(session: ClientSession) -> None:
-    if session.transaction is not None:
-        if session.transaction.explicit:
-            session.transaction.failed = True
-        else:
-            session.end_transaction(commit=False)
+    """PostgreSQL's transactions fail as a whole; MySQL's undo the one statement and go on."""
+    open_ = session.transaction
+    if open_ is None:
+        return
+    if not open_.explicit:
+        session.end_transaction(commit=False)
+    elif session.wire is Wire.POSTGRES:
+        open_.failed = True
+    else:
+        session.duck.settle()
+        open_.restart()

@@ -1,5 +1,9 @@
 """A session's transaction over both stores: DuckDB's own, and staged writes for the region engine.
 
+DuckDB has no savepoints, and any error ends its whole transaction. So every statement that changed
+something is remembered; going back to an earlier point (ROLLBACK TO, or a failed statement on a
+wire whose transactions survive those) starts DuckDB's transaction afresh and runs what stays again.
+
 I1. Staged rows are visible to their own session only, until COMMIT.
 I2. A transaction that touched both stores has one deciding moment, DuckDB's COMMIT: the regions'
     rows are in the log as prepared before it, and its transaction id is stored by it. Recovery
@@ -10,7 +14,9 @@ I3. Regions made by the transaction are dropped by its rollback; regions it drop
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from catalog.api import Catalog
 from catalog.store import SYSTEM_SCHEMA
@@ -18,6 +24,23 @@ from engine.api import Regions, Write
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionOptions, RegionSchema
 from sql.run.duck import Duck
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement that changed something: how to run it again, and what it staged."""
+
+    again: Callable[[], object]
+    changed_store: bool
+    staged: tuple[Write, ...]
+
+
+@dataclass(frozen=True)
+class Savepoint:
+    """A point to go back to: its name and the number of steps before it."""
+
+    name: str
+    steps: int
 
 
 class Transaction:
@@ -34,6 +57,8 @@ class Transaction:
         self._staged: list[Write] = []
         self._created: list[int] = []
         self._dropped: list[int] = []
+        self._steps: list[Step] = []
+        self._savepoints: list[Savepoint] = []
         duck.execute("BEGIN TRANSACTION")
 
     @property
@@ -55,6 +80,59 @@ class Transaction:
         """Drops regions when (and only if) the transaction commits."""
         self._dropped += region_ids
         self._staged = [w for w in self._staged if w.region_id not in region_ids]
+
+    # Going back.
+
+    @contextmanager
+    def step(self, again: Callable[[], object]) -> Iterator[None]:
+        """Around a statement: if it succeeds and changed something, `again` can repeat it."""
+        known = {id(write) for write in self._staged}
+        before, self.changed_store = self.changed_store, False
+        try:
+            yield
+        finally:
+            changed, self.changed_store = self.changed_store, self.changed_store or before
+        staged = tuple(write for write in self._staged if id(write) not in known)
+        if changed or staged:
+            self._steps.append(Step(again, changed, staged))
+
+    def savepoint(self, name: str) -> None:
+        """Marks a point to go back to; a later one of the same name hides it."""
+        self._savepoints.append(Savepoint(name, len(self._steps)))
+
+    def release(self, name: str) -> None:
+        """Forgets a savepoint and those after it. Raises: DbError UNDEFINED_SAVEPOINT."""
+        del self._savepoints[self._find(name) :]
+
+    def rollback_to(self, name: str) -> None:
+        """Undoes what came after a savepoint, which stays. Raises: DbError UNDEFINED_SAVEPOINT."""
+        index = self._find(name)
+        del self._savepoints[index + 1 :]
+        del self._steps[self._savepoints[index].steps :]
+        self.restart()
+        self.failed = False
+
+    def restart(self) -> None:
+        """Starts DuckDB's transaction afresh and repeats the steps that stay. Raises: DbError."""
+        steps, self._steps = self._steps, []
+        savepoints, self._savepoints = self._savepoints, []
+        self.rollback()
+        self.changed_store = False
+        self._duck.execute("BEGIN TRANSACTION")
+        for step in steps:
+            if step.changed_store:
+                with self.step(step.again):
+                    step.again()
+            else:
+                self._staged += step.staged
+                self._steps.append(step)
+        self._savepoints = savepoints
+
+    def _find(self, name: str) -> int:
+        for index in range(len(self._savepoints) - 1, -1, -1):
+            if self._savepoints[index].name == name:
+                return index
+        raise DbError(ErrorKind.UNDEFINED_SAVEPOINT, f'savepoint "{name}" does not exist')
 
     def commit(self) -> None:
         """Makes everything durable and visible, or (raising DbError) nothing."""
@@ -97,3 +175,4 @@ class Transaction:
             for region_id in self._created:
                 self._regions.drop(region_id)
             self._created.clear()
+            self._dropped.clear()

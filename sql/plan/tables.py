@@ -81,10 +81,12 @@ def table_name(node: exp.Table, context: PlanContext) -> tuple[str, str]:
 
 
 def known_table(node: exp.Table, context: PlanContext) -> Table | None:
-    """The table a node names, None if there is none of that name or it is a CTE's."""
+    """The table a node names, None for a CTE's name or a function. Raises: DbError."""
     if not isinstance(node.this, exp.Identifier) or _is_cte(node):
         return None
-    return context.lookup(*table_name(node, context))
+    if _system_name(node, context) is not None:
+        return None
+    return find_table(node, context)
 
 
 def find_table(node: exp.Table, context: PlanContext) -> Table:

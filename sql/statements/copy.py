@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -43,26 +44,50 @@ class TableSink:
         self._columns = columns
         self._reader = CopyReader(columns, options, session.timezone)
         self._pieces: list[pa.Table] = []
+        # Called once at the end with the error, if any: the statement is over.
+        self.on_end: Callable[[DbError | None], None] = lambda error: None
 
     def feed(self, data: bytes) -> None:
         """See `CopySink.feed`."""
-        self._session.duck.check()
-        self._keep(self._reader.feed(data))
+        with self._ending_on_error():
+            self._session.duck.check()
+            self._keep(self._reader.feed(data))
 
     def finish(self) -> int:
         """See `CopySink.finish`."""
-        self._keep(self._reader.finish())
-        if not self._pieces:
-            return 0
-        rows = pa.concat_tables(self._pieces)
-        self._pieces.clear()
-        with self._session.writing() as transaction:
-            insert_rows(self._session, transaction, self._table, rows)
-        return int(rows.num_rows)
+        with self._ending_on_error():
+            self._keep(self._reader.finish())
+            rows = pa.concat_tables(self._pieces) if self._pieces else None
+            self._pieces.clear()
+            if rows is not None:
+                self._write(rows)
+        self.on_end(None)
+        return int(rows.num_rows) if rows is not None else 0
 
     def abort(self) -> None:
         """See `CopySink.abort`."""
         self._pieces.clear()
+        reason = DbError(ErrorKind.CANCELLED, "COPY from stdin failed")
+        self.on_end(reason)
+
+    def _write(self, rows: pa.Table) -> None:
+        session, table = self._session, self._table
+        with session.writing() as transaction:
+
+            def write() -> None:
+                insert_rows(session, transaction, table, rows)
+
+            with transaction.step(write):
+                write()
+
+    @contextmanager
+    def _ending_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except DbError as error:
+            self._pieces.clear()
+            self.on_end(error)
+            raise
 
     def _keep(self, pieces: Sequence[pa.Table]) -> None:
         for piece in pieces:

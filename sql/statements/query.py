@@ -15,6 +15,7 @@ from sql.plan.cache import plan_key
 from sql.plan.plan import QueryPlan, plan_query
 from sql.results import Description, Result, Rows
 from sql.settings import zone_of
+from sql.statements.set_config import apply_set_config
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -26,6 +27,7 @@ QUERIES = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
     """Runs a query. Raises: DbError."""
     plan = plan_of(session, statement)
+    apply_set_config(session, statement.tree, statement.text, parameters)
     if plan.is_constant:
         return _constant(session, plan, statement.text)
     values = bind(parameters, plan.parameter_types, session.timezone)

@@ -11,6 +11,7 @@ from engine.errors import DbError, ErrorKind
 from sql.dialect.nodes import words_of
 from sql.results import Affected, Notice, Result, Severity
 from sql.session import Wire
+from sql.transaction import Transaction
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -45,27 +46,41 @@ def run_commit(
 def run_rollback(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
-    """Rolls back."""
+    """Rolls back, all or to a savepoint."""
     tree = statement.tree
     assert tree is not None
-    if tree.args.get("savepoint") is not None:
-        raise _no_savepoints()
-    return _end(session, statement, commit=False)
+    savepoint = tree.args.get("savepoint")
+    if savepoint is None:
+        return _end(session, statement, commit=False)
+    session.duck.settle()
+    _open(session, "ROLLBACK TO SAVEPOINT").rollback_to(savepoint.name)
+    return Affected("ROLLBACK")
 
 
 def run_savepoint(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
-    """SAVEPOINT and RELEASE: refused, precisely."""
-    raise _no_savepoints()
+    """SAVEPOINT name."""
+    assert statement.tree is not None
+    if session.transaction is None and session.wire is Wire.MYSQL:
+        return Affected("SAVEPOINT")  # autocommit: a transaction of its own, over at once
+    _open(session, "SAVEPOINT").savepoint(statement.tree.this.name)
+    return Affected("SAVEPOINT")
 
 
-def _no_savepoints() -> DbError:
-    return DbError(
-        ErrorKind.UNSUPPORTED,
-        "savepoints are not supported",
-        hint="use BEGIN … COMMIT without nesting",
-    )
+def run_release(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """RELEASE SAVEPOINT name."""
+    assert statement.tree is not None
+    _open(session, "RELEASE SAVEPOINT").release(statement.tree.this.name)
+    return Affected("RELEASE")
+
+
+def _open(session: ClientSession, what: str) -> Transaction:
+    if session.transaction is None:
+        raise DbError(ErrorKind.NO_TRANSACTION, f"{what} can only be used in transaction blocks")
+    return session.transaction
 
 
 def _end(session: ClientSession, statement: ParsedStatement, *, commit: bool) -> Result:
