@@ -240,7 +240,12 @@ def _say_ready(settings: Settings, addresses: Mapping[str, Address]) -> None:
 
 
 def _warm() -> None:
-    seconds = warm_all()
+    """In a thread of its own. A kernel that does not compile fails again, visibly, when used."""
+    try:
+        seconds = warm_all()
+    except Exception:
+        logger.exception("kernels could not be compiled ahead")
+        return
     logger.info("kernels are compiled", extra={"seconds": round(seconds, 3)})
 
 

@@ -92,8 +92,10 @@ def serve(chosen: argparse.Namespace) -> int:
 
     configuration = _configuration(chosen)
     logs.setup(configuration.settings.log_format, configuration.settings.log_level)
+    logger = logging.getLogger(__name__)
     for warning in configuration.warnings:
-        logging.getLogger(__name__).warning(warning)
+        logger.warning(warning)
+    logger.info("starting")  # the first start on a machine compiles kernels: it may take a while
 
     import uvloop
 

@@ -7,11 +7,18 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
+import pymysql
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 SLOW = "SELECT count(*) FROM range(30000) a, range(20000) b WHERE (a.range * b.range) % 7 = 3"
 ENDLESS = SLOW.replace("20000", "20000000000")
@@ -82,7 +89,7 @@ def test_a_killed_server_has_everything_it_acknowledged(server_factory: Any) -> 
         assert sql(first.http_url, f"INSERT INTO t VALUES ({number}, {number})").status_code == 200
     first.kill()
     again = server_factory.start()
-    answer = sql(again.http_url, "SELECT count(*), sum(v) FROM t")
+    answer = sql(again.http_url, "SELECT count(*), sum(v)::BIGINT FROM t")
     assert answer.json()["output"][0]["records"]["rows"] == [[20, 190]]
 
 
@@ -133,6 +140,61 @@ def test_a_wrong_users_file_is_a_usage_error(server_factory: Any, tmp_path: Path
         server_factory.start("--users", str(tmp_path / "users"))
     assert caught.value.code == 2
     assert "line 1" in str(caught.value)
+
+
+def certificate(directory: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for localhost, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=36_500))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    paths = directory / "cert.pem", directory / "key.pem"
+    paths[0].write_bytes(signed.public_bytes(pem))
+    paths[1].write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return paths
+
+
+@pytest.mark.slow
+def test_users_and_tls_hold_on_every_wire(server_factory: Any, tmp_path: Path) -> None:
+    (tmp_path / "users").write_text("ann=plain:secret\nbob:ro=plain:pw\n")
+    cert, key = certificate(tmp_path)
+    running = server_factory.start(
+        *("--users", str(tmp_path / "users")),
+        *("--tls-certificate", str(cert), "--tls-key", str(key)),
+    )
+    with psycopg.connect(running.postgres_dsn("ann"), password="secret", sslmode="require") as pg:
+        assert pg.pgconn.ssl_in_use
+        pg.execute("CREATE TABLE t (ts TIMESTAMP TIME INDEX, v BIGINT)")
+        pg.execute("INSERT INTO t VALUES (1, 7)")
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(running.postgres_dsn("ann"), password="wrong")
+    secure = {"ssl": {"ca": str(cert), "check_hostname": False}}
+    with (
+        pymysql.connect(**running.mysql_args("bob"), password="pw", **secure) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT v FROM t")
+        assert cursor.fetchall() == ((7,),)
+        with pytest.raises(pymysql.err.MySQLError) as caught:
+            cursor.execute("INSERT INTO t VALUES (2, 8)")
+        assert caught.value.args[0] == 1142
+    where = f"{running.http_url}/v1/sql"
+    assert httpx.post(where, data={"sql": "SELECT v FROM t"}).status_code == 401
+    answer = httpx.post(where, data={"sql": "DROP TABLE t"}, auth=("bob", "pw"))
+    assert (answer.status_code, answer.json()["code"]) == (403, 7006)
+    assert httpx.post(where, data={"sql": "DROP TABLE t"}, auth=("ann", "secret")).is_success
 
 
 @pytest.mark.slow
