@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +63,7 @@ def _out_of_range(cells: Cells, row: int, type_: DataType) -> DbError:
 
 
 def _read(cells: Cells, type_: DataType, width: int) -> Int64s:
-    out = np.empty(cells.count, np.int64)
+    out = np.empty(cells.size, np.int64)
     row = binary_kernels.read_integers(*cells.slices, width, out)
     if row >= 0:
         raise _malformed(cells, row, type_)
@@ -81,7 +80,7 @@ def _integers(cells: Cells, type_: DataType, timezone: str) -> Any:
 
 
 def _numeric_words(cells: Cells, type_: DataType, precision: int, scale: int) -> Any:
-    words = np.empty(2 * cells.count, np.uint64)
+    words = np.empty(2 * cells.size, np.uint64)
     limit = 10**precision
     low, high = np.uint64(limit & ((1 << 64) - 1)), np.uint64(limit >> 64)
     problem = binary_kernels.read_numerics(*cells.slices, scale, low, high, words)  # type: ignore[arg-type]
@@ -160,7 +159,7 @@ def _in_unit(micros: Int64s, unit: str) -> Int64s:
 
 
 def _intervals(cells: Cells, type_: DataType, timezone: str) -> Any:
-    out = np.empty(cells.count * 16, np.uint8)
+    out = np.empty(cells.size * 16, np.uint8)
     row = binary_kernels.read_blocks(*cells.slices, 16, out)
     if row >= 0:
         raise _malformed(cells, row, type_)
@@ -169,7 +168,7 @@ def _intervals(cells: Cells, type_: DataType, timezone: str) -> Any:
     outside = np.flatnonzero((micros > _INT64_MAX // 1_000) | (micros < -_INT64_MAX // 1_000))
     if len(outside):
         raise _no_time(cells, int(outside[0]), type_)
-    values = np.empty(cells.count, np.dtype([("months", "<i4"), ("days", "<i4"), ("nanos", "<i8")]))
+    values = np.empty(cells.size, np.dtype([("months", "<i4"), ("days", "<i4"), ("nanos", "<i8")]))
     values["months"], values["days"], values["nanos"] = sent["months"], sent["days"], micros * 1_000
     return array_of(cells, type_.arrow, values.view(np.uint8))
 
@@ -208,10 +207,10 @@ def _is_text(value: bytes) -> bool:
 def _json(cells: Cells, type_: DataType, timezone: str) -> Any:
     """JSON text; the version byte of jsonb is skipped."""
     filled = cells.row_kinds() != NULL
-    rows = cells.take(np.arange(cells.count))
+    rows = cells.take(np.arange(cells.size))
     versioned = filled & (rows.ends > rows.starts)
     versioned[versioned] = rows.data[rows.starts[versioned]] == 1
-    rows = replace(rows, starts=rows.starts + versioned.astype(np.int32))
+    rows = rows._replace(starts=rows.starts + versioned.astype(np.int32))
     texts = checked_text(rows, strings(rows))
     check_json(rows)
     return texts
@@ -222,8 +221,8 @@ def _binaries(cells: Cells, type_: DataType, timezone: str) -> Any:
 
 
 def _uuids(cells: Cells, type_: DataType, timezone: str) -> Any:
-    out = np.empty(cells.count * 36, np.uint8)
-    offsets = np.zeros(cells.count + 1, np.int32)
+    out = np.empty(cells.size * 36, np.uint8)
+    offsets = np.zeros(cells.size + 1, np.int32)
     row = binary_kernels.read_uuids(*cells.slices, out, offsets)
     if row >= 0:
         raise _malformed(cells, row, type_)
@@ -240,7 +239,7 @@ def _lists(cells: Cells, type_: DataType, timezone: str) -> Any:
     sizes: list[tuple[int, ...] | None] = []
     slices: list[tuple[int, int, int]] = []
     owners: list[int] = []
-    for row in range(cells.count):
+    for row in range(cells.size):
         at = cells.first + row * cells.step
         if cells.kinds[at] & KIND == NULL:
             sizes.append(None)
@@ -304,7 +303,7 @@ def _folded(sizes: list[tuple[int, ...] | None], elements: Any, type_: DataType)
 
 
 def _nulls(cells: Cells, type_: DataType, timezone: str) -> Any:
-    return pa.nulls(cells.count)
+    return pa.nulls(cells.size)
 
 
 _CONVERTERS: dict[TypeId, Converter] = {

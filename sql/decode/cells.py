@@ -6,7 +6,6 @@ Built by the readers of VALUES and COPY and by `text.column_from_text`; consumed
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,9 +28,8 @@ class Unescape(NamedTuple):
     escape: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """A column of `count` cells: cell `first + row * step` is data[starts:ends] of that kind.
+class Cells(NamedTuple):
+    """A column of `size` cells: cell `first + row * step` is data[starts:ends] of that kind.
 
     I1. All arrays are C-contiguous; offsets are 32 bits and inside `data`.
     I2. `seen` has bit 1 << kind for every kind that occurs, and the flags that occur.
@@ -43,7 +41,7 @@ class Cells:
     kinds: Bytes
     first: int
     step: int
-    count: int
+    size: int
     seen: int
     unescape: Unescape
     place: Place
@@ -51,7 +49,7 @@ class Cells:
     @property
     def slices(self) -> tuple[Bytes, Int32s, Int32s, Bytes, int, int, int]:
         """The arguments with which every kernel on one column begins."""
-        return self.data, self.starts, self.ends, self.kinds, self.first, self.step, self.count
+        return self.data, self.starts, self.ends, self.kinds, self.first, self.step, self.size
 
     @property
     def has_nulls(self) -> bool:
@@ -73,7 +71,7 @@ class Cells:
 
     def row_kinds(self) -> Bytes:
         """The kind of each row, without flags."""
-        stop = self.first + self.step * self.count
+        stop = self.first + self.step * self.size
         return self.kinds[self.first : stop : self.step] & np.uint8(KIND)
 
     def text(self, row: int) -> str:
@@ -91,14 +89,13 @@ class Cells:
         """The cells of some rows, in that order."""
         index = self.first + rows * self.step
         place = self.place
-        return replace(
-            self,
+        return self._replace(
             starts=self.starts[index],
             ends=self.ends[index],
             kinds=self.kinds[index],
             first=0,
             step=1,
-            count=len(index),
+            size=len(index),
             place=lambda row: place(int(rows[row])),
         )
 
@@ -108,7 +105,7 @@ class Cells:
             return self
         kinds = self.row_kinds()
         seen = self.seen & ~ESCAPED
-        return replace(from_strings(strings(self), self.place), kinds=kinds, seen=seen)
+        return from_strings(strings(self), self.place)._replace(kinds=kinds, seen=seen)
 
 
 def from_strings(array: Any, place: Place) -> Cells:
@@ -139,19 +136,19 @@ def validity(cells: Cells) -> Any:
 
 def array_of(cells: Cells, arrow: Any, values: Any) -> Any:
     """A fixed-width Arrow array from its values and the cells' NULLs."""
-    return pa.Array.from_buffers(arrow, cells.count, [validity(cells), pa.py_buffer(values)])
+    return pa.Array.from_buffers(arrow, cells.size, [validity(cells), pa.py_buffer(values)])
 
 
 def variable(cells: Cells, arrow: Any, offsets: Int32s, content: Bytes) -> Any:
     """A string or binary Arrow array from its buffers and the cells' NULLs."""
     buffers = [validity(cells), pa.py_buffer(offsets), pa.py_buffer(content)]
-    return pa.Array.from_buffers(arrow, cells.count, buffers)
+    return pa.Array.from_buffers(arrow, cells.size, buffers)
 
 
 def strings(cells: Cells, arrow: Any = None) -> Any:
     """The cells gathered and unescaped into an Arrow string (or binary) array."""
     size = kernels.total_length(*cells.slices)
     out = np.empty(size, np.uint8)
-    offsets = np.empty(cells.count + 1, np.int32)
+    offsets = np.empty(cells.size + 1, np.int32)
     end = kernels.gather(*cells.slices, *cells.unescape, out, offsets)
     return variable(cells, arrow or pa.string(), offsets, out[:end])

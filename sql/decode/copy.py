@@ -232,7 +232,7 @@ class CopyReader:
 
     def _array(self, cells: Cells, column: Column) -> Any:
         if not cells.has_values:
-            return pa.nulls(cells.count, column.type.arrow)
+            return pa.nulls(cells.size, column.type.arrow)
         if self._binary:
             return convert_binary(cells, column.type, self._timezone)
         if cells.seen & RAW_BYTES:  # \x and octal escapes may spell what is no text

@@ -46,7 +46,7 @@ def integers(cells: Cells, type_: DataType, timezone: str) -> Any:
     """Integers, checked for range. Unquoted decimals are rounded half away from zero."""
     bits, signed, name = _INTEGERS[type_.id]
     lowest, highest = (1 << (bits - 1), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-    out = np.empty(cells.count, np.uint64)
+    out = np.empty(cells.size, np.uint64)
     decimals_too = cells.has(DECIMAL)
     problem = parse_integers(*cells.slices, _word(lowest), _word(highest), int(decimals_too), out)
     if problem >= 0:
@@ -61,7 +61,7 @@ def integers(cells: Cells, type_: DataType, timezone: str) -> Any:
 def _rounded(cells: Cells, rows: Int64s, lowest: int, highest: int, name: str) -> Any:
     """Decimals as integers: the low words of their two's complement."""
     some = cells.take(rows)
-    words = np.empty(2 * some.count, np.uint64)
+    words = np.empty(2 * some.size, np.uint64)
     limit = 10**38
     problem = parse_decimals(*some.slices, 0, *_words(limit), words)
     if problem >= 0:
@@ -86,7 +86,7 @@ def _words(number: int) -> tuple[Any, Any]:
 
 def decimals(cells: Cells, type_: DataType, timezone: str) -> Any:
     """Decimals, rounded half away from zero to the column's scale."""
-    words = np.empty(2 * cells.count, np.uint64)
+    words = np.empty(2 * cells.size, np.uint64)
     limit = _words(10**type_.precision)
     problem = parse_decimals(*cells.slices, type_.scale, *limit, words)
     if problem >= 0:
@@ -109,11 +109,11 @@ def floats(cells: Cells, type_: DataType, timezone: str) -> Any:
     """Floats, correctly rounded; NaN and infinities by name."""
     if type_.id is TypeId.FLOAT32:  # not by way of a float64: that would round twice
         rows = np.flatnonzero(cells.row_kinds() != NULL)
-        out = np.zeros(cells.count, np.float32)
+        out = np.zeros(cells.size, np.float32)
         out[rows] = _exact_floats(cells.take(rows), type_)
         return array_of(cells, type_.arrow, out)
-    bits = np.empty(cells.count, np.uint64)
-    status = np.empty(cells.count, np.uint8)
+    bits = np.empty(cells.size, np.uint64)
+    status = np.empty(cells.size, np.uint8)
     others = parse_floats(*cells.slices, bits, status)
     values = bits.view(np.float64)
     if others:
@@ -159,7 +159,7 @@ def _check_extreme(cells: Cells, row: int, value: float, name: str) -> None:
 
 def booleans(cells: Cells, type_: DataType, timezone: str) -> Any:
     """Booleans: true, false and their usual words, 1 and 0."""
-    out = np.empty(cells.count, np.uint8)
+    out = np.empty(cells.size, np.uint8)
     problem = parse_booleans(*cells.slices, out)
     if problem >= 0:
         raise _bad(cells, problem, "boolean")

@@ -63,7 +63,7 @@ def _texts(cells: Cells, type_: DataType, timezone: str) -> Any:
 
 
 def _nulls(cells: Cells, type_: DataType, timezone: str) -> Any:
-    return pa.nulls(cells.count)
+    return pa.nulls(cells.size)
 
 
 def _invalid(cells: Cells, row: int, name: str) -> DbError:
@@ -84,8 +84,8 @@ def check_json(cells: Cells) -> None:
 
 
 def _uuids(cells: Cells, type_: DataType, timezone: str) -> Any:
-    out = np.empty(cells.count * 36, np.uint8)
-    offsets = np.zeros(cells.count + 1, np.int32)
+    out = np.empty(cells.size * 36, np.uint8)
+    offsets = np.zeros(cells.size + 1, np.int32)
     row = text_kernels.parse_uuids(*cells.slices, out, offsets)
     if row >= 0:
         raise _invalid(cells, row, "uuid")
@@ -94,7 +94,7 @@ def _uuids(cells: Cells, type_: DataType, timezone: str) -> Any:
 
 def _bytea(cells: Cells, type_: DataType, timezone: str) -> Any:
     out = np.empty(kernels.total_length(*cells.slices), np.uint8)
-    offsets = np.zeros(cells.count + 1, np.int32)
+    offsets = np.zeros(cells.size + 1, np.int32)
     row = text_kernels.parse_bytea(*cells.slices, out, offsets)
     if row >= 0:
         raise _invalid(cells, row, "bytea")

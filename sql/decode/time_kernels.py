@@ -29,6 +29,7 @@ from sql.decode.number_kernels import RANGE, SYNTAX, integer, trim
 NAIVE = 4
 DAY = 86_400
 MAX_YEAR = 262_143
+_POWERS = np.array([10**n for n in range(10)], np.int64)
 _MAX_INT64: Any = np.uint64(0x7FFFFFFFFFFFFFFF)
 
 
@@ -92,14 +93,12 @@ def _date(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
 @part
 def _fraction(data: Bytes, i: int, end: int) -> tuple[int, int]:
     """Digits after a point as nanoseconds, rounded: (0 to 1_000_000_000, next)."""
-    value, places = 0, 0
-    while i < end and places < 9 and is_digit(data[i]):
+    value, first = 0, i
+    stop = min(i + 9, end)
+    while i < stop and is_digit(data[i]):
         value = value * 10 + (data[i] - 48)
-        places += 1
         i += 1
-    while places < 9:
-        value *= 10
-        places += 1
+    value *= _POWERS[9 - (i - first)]
     if i < end and 53 <= data[i] <= 57:
         value += 1
     return value, skip_digits(data, i, end)
@@ -164,6 +163,37 @@ def _zone(data: Bytes, i: int, end: int) -> tuple[int, int]:
 
 
 @part
+def _pair(data: Bytes, i: int) -> int:
+    """Two digits; far below zero if they are none."""
+    value = -100_000
+    if is_digit(data[i]) and is_digit(data[i + 1]):
+        value = (data[i] - 48) * 10 + (data[i + 1] - 48)
+    return value
+
+
+@part
+def _usual(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
+    """`YYYY-MM-DD HH:MM:SS…` like `_datetime`, but SYNTAX for whatever is unusual or bad."""
+    if end - i < 19 or data[i + 4] != 45 or data[i + 7] != 45:
+        return 0, 0, SYNTAX
+    if data[i + 13] != 58 or data[i + 16] != 58 or (data[i + 10] != 32 and data[i + 10] != 84):
+        return 0, 0, SYNTAX
+    hour, minute, second = _pair(data, i + 11), _pair(data, i + 14), _pair(data, i + 17)
+    if not 0 <= hour <= 23 or not 0 <= minute <= 59 or not 0 <= second <= 59:
+        return 0, 0, SYNTAX
+    year = _pair(data, i) * 100 + _pair(data, i + 2)
+    days, code = _checked_days(year, _pair(data, i + 5), _pair(data, i + 8))
+    if code != 0:
+        return 0, 0, SYNTAX
+    nanos = 0
+    i += 19
+    if i < end and data[i] == 46:
+        nanos, i = _fraction(data, i + 1, end)
+    offset, status = _zone(data, i, end)
+    return days * DAY + hour * 3600 + minute * 60 + second - offset, nanos, status
+
+
+@part
 def _datetime(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
     """A whole slice as a date and time: (seconds since the epoch, nanoseconds, status)."""
     days, i, code = _date(data, i, end)
@@ -207,7 +237,9 @@ def _timestamp(data: Bytes, i: int, end: int, per_second: int) -> tuple[int, int
     i, end = trim(data, i, end)
     if _only_digits(data, i, end):
         return _epoch(data, i, end)
-    seconds, nanos, status = _datetime(data, i, end)
+    seconds, nanos, status = _usual(data, i, end)
+    if status not in (0, NAIVE):
+        seconds, nanos, status = _datetime(data, i, end)
     if status != 0 and status != NAIVE:
         return 0, status
     most = 9_223_372_036_854_775_807 // per_second - DAY  # leaves room for any zone's offset

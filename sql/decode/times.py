@@ -30,8 +30,8 @@ def timestamps(cells: Cells, type_: DataType, timezone: str) -> Any:
 
 def dates(cells: Cells, type_: DataType, timezone: str) -> Any:
     """Dates; a time of day behind one is dropped."""
-    out = np.empty(cells.count, np.int32)
-    status = np.empty(cells.count, np.uint8)
+    out = np.empty(cells.size, np.int32)
+    status = np.empty(cells.size, np.uint8)
     if parse_dates(*cells.slices, out, status):
         for row in np.flatnonzero(status):
             days = _special_date(cells.text(int(row)), timezone)
@@ -43,16 +43,16 @@ def dates(cells: Cells, type_: DataType, timezone: str) -> Any:
 
 def times(cells: Cells, type_: DataType, timezone: str) -> Any:
     """Times of day; an offset behind one is dropped."""
-    out = np.empty(cells.count, np.int64)
-    status = np.empty(cells.count, np.uint8)
+    out = np.empty(cells.size, np.int64)
+    status = np.empty(cells.size, np.uint8)
     if parse_times(*cells.slices, out, status):
         raise _bad(cells, int(np.flatnonzero(status)[0]), status, "time")
     return array_of(cells, type_.arrow, out)
 
 
 def _instants(cells: Cells, unit: str, timezone: str) -> Int64s:
-    out = np.empty(cells.count, np.int64)
-    status = np.empty(cells.count, np.uint8)
+    out = np.empty(cells.size, np.int64)
+    status = np.empty(cells.size, np.uint8)
     together = parse_timestamps(*cells.slices, UNITS_PER_SECOND[unit], out, status)
     if together & ~NAIVE:
         for row in np.flatnonzero(status & ~np.uint8(NAIVE)):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -199,29 +200,30 @@ def _column(rows: LiteralRows, index: int, column: Column, timezone: str) -> Any
     return convert(cells, column.type, timezone)
 
 
-# Kinds of literal that a column takes besides NULL and strings.
-_NUMBERS = frozenset({INTEGER, DECIMAL})
-_BOOLEANS = frozenset({TRUE, FALSE})
 _NAMES = {INTEGER: "integer", DECIMAL: "numeric", TRUE: "boolean", FALSE: "boolean"}
+_NUMBERS = (1 << INTEGER) | (1 << DECIMAL)
+_BOOLEANS = (1 << TRUE) | (1 << FALSE)
 
 
-def _accepted(type_: DataType, wire: Wire) -> frozenset[int]:
+@lru_cache(maxsize=256)
+def _refused(type_: DataType, wire: Wire) -> int:
+    """Kinds of literal, as bits, that a column does not take: all of `_NAMES` but a few."""
+    accepted = 0
     if type_.is_numeric:
-        return _NUMBERS
-    if type_.id is TypeId.BOOLEAN:
+        accepted = _NUMBERS
+    elif type_.id is TypeId.BOOLEAN:
         # PostgreSQL wants a cast here; for MySQL's drivers a boolean is the number 1 or 0.
-        return _BOOLEANS if wire is Wire.POSTGRES else _BOOLEANS | {INTEGER}
-    if type_.is_timestamp or type_.id is TypeId.TIMESTAMP_TZ:
-        return frozenset({INTEGER})
-    return frozenset()
+        accepted = _BOOLEANS if wire is Wire.POSTGRES else _BOOLEANS | 1 << INTEGER
+    elif type_.is_timestamp or type_.id is TypeId.TIMESTAMP_TZ:
+        accepted = 1 << INTEGER
+    return (_NUMBERS | _BOOLEANS) & ~accepted
 
 
 def _check_kinds(cells: Cells, column: Column, wire: Wire) -> None:
     """Raises DATATYPE_MISMATCH for the first literal that the column does not take."""
-    accepted = _accepted(column.type, wire)
-    wrong = [kind for kind in _NAMES if kind not in accepted and cells.has(kind)]
+    wrong = cells.seen & _refused(column.type, wire)
     if wrong:
-        row = cells.first_of(*wrong)
+        row = cells.first_of(*(kind for kind in _NAMES if wrong & (1 << kind)))
         raise DbError(
             ErrorKind.DATATYPE_MISMATCH,
             f'column "{column.name}" is of type {column.type.name} '

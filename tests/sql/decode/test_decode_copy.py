@@ -409,7 +409,7 @@ ROWS = st.lists(st.tuples(st.none() | st.integers(-(2**31), 2**31 - 1), st.none(
 
 
 @given(ROWS, st.integers(1, 50), st.integers(1, 60), st.sampled_from(["\n", "\r\n"]))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_random_text_and_csv_come_back(
     rows: list[tuple[int | None, str | None]], chunk: int, piece: int, end: str
 ) -> None:
@@ -444,7 +444,7 @@ CELLS: dict[DataType, st.SearchStrategy[object]] = {
 
 
 @given(st.data(), st.lists(st.sampled_from(list(CELLS)), min_size=1, max_size=5))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_random_binary_comes_back(data: st.DataObject, types: list[DataType]) -> None:
     row = st.tuples(*(st.none() | CELLS[type_] for type_ in types))
     rows = data.draw(st.lists(row, max_size=8))

@@ -95,6 +95,7 @@ def test_no_rows_give_an_empty_column(type_: DataType) -> None:
 
 
 @given(st.lists(st.floats() | st.none()))
+@settings(deadline=None)
 def test_floats_come_back_from_their_shortest_text(numbers: list[float | None]) -> None:
     texts = [None if number is None else repr(number) for number in numbers]
     result = column(texts, dt.FLOAT64)
@@ -104,7 +105,7 @@ def test_floats_come_back_from_their_shortest_text(numbers: list[float | None]) 
 
 
 @given(st.from_regex(r"[+-]?(\d{1,25}(\.\d{0,25})?|\.\d{1,25})(e[+-]?\d{1,2})?", fullmatch=True))
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_a_float_is_rounded_as_python_rounds(text: str) -> None:
     text = text.encode("ascii", "ignore").decode() or "0"
     if not any(c.isdigit() for c in text.partition("e")[0]) or text.endswith(("e", "e+", "e-")):
@@ -113,6 +114,7 @@ def test_a_float_is_rounded_as_python_rounds(text: str) -> None:
 
 
 @given(st.floats(width=32, allow_nan=False))
+@settings(deadline=None)
 def test_a_real_comes_back_from_its_shortest_text(number: float) -> None:
     assert values([str(np.float32(number))], dt.FLOAT32) == [number]
 
@@ -147,7 +149,7 @@ def test_what_is_no_float_is_refused(text: str) -> None:
     st.integers(1, 38),
     st.data(),
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_a_decimal_is_rounded_half_away_and_checked(
     number: Decimal, precision: int, data: st.DataObject
 ) -> None:
@@ -178,6 +180,7 @@ def test_booleans_have_many_words() -> None:
 
 
 @given(st.binary())
+@settings(deadline=None)
 def test_binary_comes_back_from_hex_and_from_escapes(content: bytes) -> None:
     escaped = "".join(
         chr(b) if 32 <= b < 127 and b != 92 else r"\\" if b == 92 else f"\\{b:03o}" for b in content
@@ -196,7 +199,7 @@ MOMENTS = st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1))  # noqa: DTZ0
 
 @pytest.mark.parametrize("type_", TIMESTAMPS, ids=lambda type_: type_.unit)
 @given(st.lists(MOMENTS, min_size=1))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_naive_timestamps_are_in_the_session_zone(type_: DataType, moments: list[datetime]) -> None:
     per_second = dt.UNITS_PER_SECOND[type_.unit]
     for name in ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"):
@@ -317,12 +320,14 @@ def test_an_unknown_session_zone_is_the_clients_error() -> None:
 
 
 @given(st.dates())
+@settings(deadline=None)
 def test_dates_come_back(day: date) -> None:
     texts = [day.isoformat(), f"{day.isoformat()} 23:59:59+05", day.strftime("%Y%m%d").zfill(8)]
     assert values([*texts, None], dt.DATE) == [day, day, day, None]
 
 
 @given(st.times())
+@settings(deadline=None)
 def test_times_come_back(moment: time) -> None:
     assert values([moment.isoformat(), f"{moment.isoformat()}+02", None], dt.TIME) == [
         moment,
@@ -361,7 +366,7 @@ def is_json(text: str) -> bool:
 
 
 @given(JSON_VALUES, st.booleans(), st.data())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_json_is_checked_and_kept_as_it_is(
     value: object, ascii_only: bool, data: st.DataObject
 ) -> None:
@@ -381,6 +386,7 @@ def test_json_may_be_deep_but_not_bottomless() -> None:
 
 
 @given(st.uuids())
+@settings(deadline=None)
 def test_uuids_become_canonical(value: object) -> None:
     text = str(value)
     bare = text.replace("-", "")
@@ -445,6 +451,7 @@ def array_text(items: object) -> str:
 
 
 @given(st.lists(st.none() | st.lists(st.none() | st.text())))
+@settings(deadline=None)
 def test_arrays_of_text_come_back(rows: list[list[str | None] | None]) -> None:
     texts = [None if row is None else array_text(row) for row in rows]
     assert values(texts, dt.list_of(dt.STRING)) == rows

@@ -288,7 +288,7 @@ def literal(value: object, wire: Wire) -> str:
 
 
 @given(st.data(), st.lists(st.sampled_from(list(CELLS)), min_size=1, max_size=5))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_random_tables_come_back(data: st.DataObject, types: list[DataType]) -> None:
     wire = data.draw(st.sampled_from([POSTGRES, MYSQL]))
     if wire is MYSQL:  # strings are raw bytes there
