@@ -30,7 +30,7 @@ QUESTIONS = (
     Question(
         "The same with MySQL's client: memory in use, MiB",
         "mysql",
-        "SELECT ts, max(used) RANGE '1s' / 1048576 AS mib, min(percent) RANGE '1s' AS percent "
+        "SELECT ts, round(max(used) RANGE '1s' / 1048576, 1) AS mib, min(percent) RANGE '1s' AS percent "
         "FROM memory ALIGN '1s' ORDER BY ts",
     ),
     Question(
@@ -78,11 +78,11 @@ QUESTIONS = (
         "ON last.symbol = s.symbol AND last.ts = s.ts ORDER BY place",
     ),
     Question(
-        "Every share's three-year windows, year by year (overlapping RANGE)",
+        "Apple's price in three-year windows, year by year (overlapping RANGE)",
         "psql",
         "SELECT ts, symbol, round(avg(price) RANGE '156w', 2) AS mean, "
-        "count(price) RANGE '156w' AS months FROM stocks "
-        "ALIGN '52w' TO '2000-01-01T00:00:00Z' ORDER BY symbol, ts",
+        "count(price) RANGE '156w' AS months FROM stocks WHERE symbol = 'AAPL' "
+        "ALIGN '52w' TO '2000-01-01T00:00:00Z' ORDER BY ts",
     ),
     Question(
         "How many rows are there in all?",

@@ -118,7 +118,8 @@ CASES = (
     Case("long text", "SELECT repeat('x', 100000)", [("x" * 100000,)]),
 )
 
-# Inserted by parameters into a fresh row, then read back: (column, value).
+# Inserted by parameters into a fresh row, then read back: (column, value). The very first and last
+# days are left out: asyncpg sends them as -infinity and infinity.
 ROUND_TRIPS: tuple[tuple[str, Any], ...] = (
     ("b", True),
     ("i1", -5),
@@ -134,8 +135,8 @@ ROUND_TRIPS: tuple[tuple[str, Any], ...] = (
     ("s", "'; DROP TABLE typed; --"),
     ("s", 'back\\slash, "double", new\nline'),
     ("y", bytes(range(256))),
-    ("day", date(1, 1, 1)),
-    ("day", date(9999, 12, 31)),
+    ("day", date(1, 1, 2)),
+    ("day", date(9999, 12, 30)),
     ("us", datetime(2262, 4, 11, 23, 47, 16, 854775)),  # noqa: DTZ001
     ("us", datetime(1970, 1, 1)),  # noqa: DTZ001
     ("s", None),
