@@ -17,7 +17,7 @@ from sqlglot.generators.postgres import PostgresGenerator
 from sqlglot.parser import Parser, binary_range_parser
 from sqlglot.parsers.mysql import MySQLParser
 from sqlglot.parsers.postgres import PostgresParser
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import TokenizerCore, TokenType
 
 from sql.dialect.copy import CopyGrammar
 from sql.dialect.core import text_literal
@@ -220,6 +220,18 @@ class GnomonMySQLParser(Grammar, MySQLParser):
     CONSTRAINT_PARSERS = _constraints(MySQLParser.CONSTRAINT_PARSERS)
 
 
+class _DollarCore(TokenizerCore):
+    """Tells `$1,$2` from `$tag$text$tag$`: no tag begins with a digit."""
+
+    __slots__ = ()
+
+    def _scan_string(self, start: str) -> bool:
+        if start == "$" and self._peek.isdigit():
+            self._add(TokenType.PARAMETER)
+            return True
+        return super()._scan_string(start)
+
+
 class GnomonPostgres(Postgres):
     """The dialect of the PostgreSQL wire."""
 
@@ -228,6 +240,11 @@ class GnomonPostgres(Postgres):
 
         COMMANDS: ClassVar[set[TokenType]] = set()
         KEYWORDS = _keywords(Postgres.Tokenizer.KEYWORDS)
+
+        def _init_core(self) -> TokenizerCore:
+            core = super()._init_core()
+            core.__class__ = _DollarCore  # it has no fields of its own
+            return core
 
     Parser = GnomonPostgresParser
 

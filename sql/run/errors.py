@@ -35,6 +35,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), kind)
     for pattern, kind in (
         (r'Referenced table "([^"]+)" not found', _K.UNDEFINED_TABLE),
+        (r'relation "(.+)" does not exist', _K.UNDEFINED_TABLE),
         (r'Ambiguous reference to column name "([^"]+)"', _K.AMBIGUOUS_COLUMN),
         (r'Referenced column "([^"]+)" (?:was )?not found', _K.UNDEFINED_COLUMN),
         (r"Referenced update column (\w+) not found", _K.UNDEFINED_COLUMN),

@@ -162,6 +162,16 @@ class _Rewriter:
                 other.replace(array_literal(other.name))
         return node
 
+    def array_agg(self, node: exp.Expr) -> exp.Expr:
+        """`array_agg(atttypid)`: as text[], which asyncpg reads without asking for its type.
+
+        It asks this way for the fields of composite types, of which there are none.
+        """
+        item = node.this.this if isinstance(node.this, exp.Order) else node.this
+        if isinstance(item, exp.Column) and item.name.lower() == "atttypid" and self.catalogs:
+            item.replace(exp.cast(item.copy(), "TEXT"))
+        return node
+
     def coalesce(self, node: exp.Expr) -> exp.Expr:
         """`coalesce(array_agg(…), '{}')`: the empty array."""
         for other in node.expressions:
@@ -197,7 +207,7 @@ class _Rewriter:
         if name == "_pg_expandarray":
             return node if _inside_unnest(node) else exp.Unnest(expressions=[node.copy()])
         make = MAKERS.get(name)
-        if make is None or (name in _OF_THE_SESSION and node.expressions[0].is_string):
+        if make is None or (name == "current_setting" and node.expressions[0].is_string):
             return node
         return make(node.expressions)
 
@@ -251,7 +261,6 @@ def array_literal(text: str) -> exp.Array:
 
 
 _ARRAY_ITEMS = re.compile(r'"((?:[^"\\]|\\.)*)"|([^",]+)')
-_OF_THE_SESSION = frozenset({"current_setting", "set_config"})  # the planner's, for literal names
 
 
 def _is_array(node: exp.Expr) -> bool:
@@ -430,6 +439,7 @@ _HANDLERS: dict[type[exp.Expr], Callable[[_Rewriter, exp.Expr], exp.Expr]] = {
     exp.Cast: _Rewriter.cast,
     exp.TryCast: _Rewriter.cast,
     exp.Column: _Rewriter.column,
+    exp.ArrayAgg: _Rewriter.array_agg,
     exp.Bracket: _Rewriter.bracket,
     exp.EQ: _Rewriter.comparison,
     exp.NEQ: _Rewriter.comparison,

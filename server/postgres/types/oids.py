@@ -120,7 +120,8 @@ def describe(data_type: DataType) -> Kind:
         inner = data_type
         while inner.element is not None:  # arrays of arrays have the type of their innermost items
             inner = inner.element
-        return Kind(ARRAYS[describe(inner).oid], -1)
+        item = describe(inner).oid  # text[] is one of the few arrays drivers know without asking
+        return Kind(ARRAYS[TEXT if item == VARCHAR else item], -1)
     return _KINDS[data_type.id]
 
 

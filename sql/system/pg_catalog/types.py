@@ -306,7 +306,7 @@ _NAMES = {
     TypeId.FLOAT32: "float4",
     TypeId.FLOAT64: "float8",
     TypeId.DECIMAL: "numeric",
-    TypeId.STRING: "varchar",
+    TypeId.STRING: "text",
     TypeId.BINARY: "bytea",
     TypeId.JSON: "json",
     TypeId.UUID: "uuid",

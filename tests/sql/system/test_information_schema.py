@@ -32,7 +32,7 @@ def test_every_system_table_has_exactly_its_columns(wire: Wire) -> None:
         (
             Wire.POSTGRES,
             [
-                *("text", "character varying", "timestamp without time zone"),
+                *("text", "text", "timestamp without time zone"),
                 *("double precision", "numeric"),
             ],
         ),
@@ -75,7 +75,7 @@ def test_numbers_have_precision_in_the_base_of_the_wire() -> None:
 
 def test_arrays_are_told_as_postgresql_tells_them() -> None:
     labels = rows("columns", Wire.POSTGRES, table_name="rel", column_name="labels")[0]
-    assert (labels["data_type"], labels["udt_name"]) == ("ARRAY", "_varchar")
+    assert (labels["data_type"], labels["udt_name"]) == ("ARRAY", "_text")
 
 
 def test_postgresql_columns_are_hidden_from_other_wires() -> None:

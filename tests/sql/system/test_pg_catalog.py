@@ -43,7 +43,7 @@ def test_attributes_have_types_and_modifiers() -> None:
         ("id", "integer", True),
         ("name", "character varying(20)", True),
         ("price", "numeric(10,2)", False),
-        ("labels", "character varying[]", False),
+        ("labels", "text[]", False),
     ]
 
 
@@ -54,7 +54,7 @@ def test_attributes_join_their_types() -> None:
     )
     assert found == [
         ("host", "text", -1),
-        ("Rack No", "varchar", -1),
+        ("Rack No", "text", -1),
         ("ts", "timestamp", 8),
         ("usage", "float8", 8),
         ("hits", "numeric", -1),

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 import sqlglot
 from fix_system import ask, system_context
+from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
 from sql.dialect.dialects import GnomonPostgres
@@ -189,6 +190,12 @@ def test_grouping_by_an_output_that_is_also_a_table() -> None:
 
 def test_arrays_of_object_numbers_parse() -> None:
     assert ask("SELECT typname FROM pg_type WHERE oid = any(ARRAY[23]::oid[])") == [("int4",)]
+
+
+def test_neighbouring_parameters_are_no_quoted_text() -> None:
+    text = "SELECT 1 FROM pg_class WHERE relkind = ANY(ARRAY[$2,$3]) AND relname <> $4"
+    tree = sqlglot.parse_one(text, read=GnomonPostgres)
+    assert [node.name for node in tree.find_all(exp.Parameter)] == ["4", "2", "3"]
 
 
 def test_statements_without_catalog_words_stay_as_they_are() -> None:
