@@ -95,12 +95,15 @@ def _put_clock(
         out[at] = 43
         at += 1
     second = nanos // 1000000000
+    cut = 1000000000
+    for _ in range(digits):
+        cut //= 10
     at = put_digits(out, at, second // 3600, 2)
     out[at] = 58
     at = put_digits(out, at + 1, second // 60 % 60, 2)
     out[at] = 58
     at = put_digits(out, at + 1, second % 60, 2)
-    return put_fraction(out, at, nanos % 1000000000, 1000000000, digits, True)
+    return put_fraction(out, at, nanos % 1000000000 // cut, digits, True)
 
 
 @kernel(_INTERVAL_SIGNATURE)
@@ -185,7 +188,7 @@ def _iso_intervals(
                         out[at] = 45
                         at += 1
                     at = put_digits(out, at, second % 60, 1)
-                    at = put_fraction(out, at, time % 1000000000, 1000000000, 9, True)
+                    at = put_fraction(out, at, time % 1000000000, 9, True)
                     out[at] = 83  # S
                     at += 1
         offsets[row + 1] = at

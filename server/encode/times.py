@@ -85,15 +85,14 @@ def _room(rows: int) -> tuple[Bytes, Offsets]:
 def put_digits(out: Bytes, at: int, number: int, width: int) -> int:
     """Writes a number >= 0 with at least `width` digits; returns the position after it."""
     count = 1
-    rest = number // 10
-    while rest > 0:
+    limit = 10
+    while count < 19 and number >= limit:  # 10^19 is beyond 64 bits
         count += 1
-        rest //= 10
+        limit *= 10
     count = max(count, width)
-    rest = number
-    for k in range(count):
-        out[at + count - 1 - k] = 48 + rest % 10
-        rest //= 10
+    for k in range(count - 1, -1, -1):
+        out[at + k] = 48 + number % 10
+        number //= 10
     return at + count
 
 
@@ -132,27 +131,19 @@ def _put_date(out: Bytes, at: int, days: int, era: bool) -> int:
     return _put_two(out, at + 1, day)
 
 
-@kernel(INT(WRITE_BYTES, INT, INT, INT, INT, BOOL))
-def put_fraction(out: Bytes, at: int, part: int, unit: int, digits: int, trim: bool) -> int:
-    """Writes `.123` for part/unit of a second with `digits` digits, cut, maybe trimmed."""
+@kernel(INT(WRITE_BYTES, INT, INT, INT, BOOL))
+def put_fraction(out: Bytes, at: int, part: int, digits: int, trim: bool) -> int:
+    """Writes `.123` for part / 10^digits of a second, without trailing zeros if `trim`."""
     if digits == 0 or (trim and part == 0):
         return at
-    start = at
     out[at] = 46
-    at += 1
-    for _ in range(digits):
-        unit //= 10
-        if unit == 0:
-            out[at] = 48
-        else:
-            out[at] = 48 + part // unit
-            part %= unit
-        at += 1
+    for k in range(digits, 0, -1):
+        out[at + k] = 48 + part % 10
+        part //= 10
+    at += digits + 1
     if trim:
         while out[at - 1] == 48:
             at -= 1
-        if at == start + 1:
-            at = start
     return at
 
 
@@ -212,6 +203,12 @@ def _timestamps(
     era: bool,
 ) -> None:
     at = 0
+    cut = unit
+    for _ in range(digits):
+        cut //= 10
+    last_days = -1  # neighbours often share their day: its text is then copied
+    date_at = 0
+    date_size = 0
     for row in range(local.size):
         value = local[row]
         if valid.size and not valid[row]:
@@ -221,10 +218,23 @@ def _timestamps(
         else:
             seconds = value // unit
             days = seconds // 86400
-            at = _put_date(out, at, days, era)
+            if days == last_days and date_size:
+                for k in range(date_size):
+                    out[at + k] = out[date_at + k]
+                date_at = at
+                at += date_size
+            else:
+                date_at = at
+                at = _put_date(out, at, days, era)
+                date_size = at - date_at
+                last_days = days
             out[at] = 32
             at = _put_clock(out, at + 1, seconds - days * 86400)
-            at = put_fraction(out, at, value - seconds * unit, unit, digits, trim)
+            part = value - seconds * unit
+            if digits and part:
+                at = put_fraction(out, at, part // cut, digits, trim)
+            else:
+                at = put_fraction(out, at, 0, digits, trim)
             if shifts.size:
                 at = _put_offset(out, at, shifts[row])
             if era and days < -719162:  # before 0001-01-01
@@ -260,9 +270,13 @@ def _times(
     trim: bool,
 ) -> None:
     at = 0
+    cut = 1000000
+    for _ in range(digits):
+        cut //= 10
     for row in range(micros.size):
         if not valid.size or valid[row]:
             second = micros[row] // 1000000
             at = _put_clock(out, at, second)
-            at = put_fraction(out, at, micros[row] - second * 1000000, 1000000, digits, trim)
+            part = (micros[row] - second * 1000000) // cut
+            at = put_fraction(out, at, part, digits, trim)
         offsets[row + 1] = at
