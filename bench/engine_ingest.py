@@ -75,6 +75,7 @@ def ingest(directory: Path, threads: int, batches: list[pa.Table]) -> dict[str, 
         "threads": threads,
         "batch_rows": batches[0].num_rows,
         "rows_per_second": round(rows / seconds),
+        "rows_per_second_with_flush": round(rows / (seconds + flush_seconds)),
         "write_ms": round(seconds * threads / len(batches) * 1e3, 3),
         "last_flush_seconds": round(flush_seconds, 2),
         "files": statistics.files,
@@ -88,6 +89,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=5000)
     parser.add_argument("--directory", type=Path, default=None)
     arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
+        ingest(Path(directory), 1, [batch(start, 5000) for start in range(0, 200_000, 5000)])
     for size, rows in ((arguments.batch, arguments.rows), (1000, 200_000), (1, 1000)):
         batches = [batch(start, size) for start in range(0, rows, size)]
         for threads in (1, 2):

@@ -69,8 +69,8 @@ def _edit(region: Region, memtable: Memtable, tools: FlushTools) -> Edit:
 
 
 def _sorted(parts: tuple[Chunk, ...], shape: Shape) -> pa.Table:
-    """All rows in the order of an SST, in one piece."""
-    rows = pa.Table.from_batches([part.rows for part in parts]).combine_chunks()
+    """All rows in the order of an SST."""
+    rows = pa.Table.from_batches([part.rows for part in parts])
     return rows.take(pa.array(sort_order(rows, shape.schema.sort_key)))
 
 

@@ -12,7 +12,7 @@ from threading import Lock
 
 import pyarrow as pa
 
-from engine.api import Op, RegionStatistics
+from engine.api import Op, RegionStatistics, TimeRange
 from engine.errors import DbError, ErrorKind
 from engine.manifest.log import Manifest
 from engine.memtable.memtable import Memtable
@@ -85,13 +85,14 @@ class Region:
         with self._lock:
             return self._state_locked()
 
-    def pinned_state(self) -> tuple[RegionState, frozenset[str]]:
-        """As `state`, with its paths pinned; the caller unpins them."""
+    def pinned_state(self, wanted: TimeRange) -> tuple[RegionState, frozenset[str]]:
+        """As `state`, with only the files that overlap a range, pinned; the caller unpins them."""
         with self._lock:
             state = self._state_locked()
-            paths = state.version.paths()
+            version = state.version.overlapping(wanted)
+            paths = version.paths()
             self._purge.pin(paths)
-            return state, paths
+            return RegionState(version, state.memtables), paths
 
     def unpin(self, paths: frozenset[str]) -> None:
         """Gives the pins of `pinned_state` back."""

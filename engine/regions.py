@@ -8,6 +8,7 @@ some time later flushed to a file (flush.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
@@ -84,6 +85,8 @@ class LocalRegions:
         except BaseException:
             self._directory_lock.release()
             raise
+        with suppress(DbError):  # segments that stay are removed after the next flush
+            self._trim_log()
         self._flusher.wake()
 
     def create(self, region_id: int, schema: RegionSchema, options: RegionOptions) -> None:

@@ -45,14 +45,14 @@ def scan(
     vectors: VectorCache,
 ) -> RegionSnapshot:
     """Pins a snapshot. Raises: DbError REGION_NOT_FOUND, CORRUPTED."""
-    state, pins = region.pinned_state()
+    state, pins = region.pinned_state(request.time_range)
     try:
         shape = state.shape
         memtables = [m for m in state.memtables if not m.is_empty]
         if staged:
             memtables.append(_overlay(staged, shape))
         view = stack([m.view() for m in memtables], shape) if memtables else View()
-        files = tuple(f for f in state.version.files if f.overlaps(request.time_range))
+        files = state.version.files
         shadow = _shadow(view.keys(shape), files, shape)
         return RegionSnapshot(
             files=tuple(_scan_file(f, _shadows(shadow, f), store, vectors) for f in files),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from engine.api import TimeRange
 from engine.schema import RegionOptions, RegionSchema
 from engine.sst.file import DeletionVector, FileMeta
 
@@ -56,6 +57,10 @@ class Version:
             flushed_sequence=max(self.flushed_sequence, edit.flushed_sequence),
             next_file_id=max([self.next_file_id, *(file.id + 1 for file in edit.added)]),
         )
+
+    def overlapping(self, wanted: TimeRange) -> Version:
+        """The part of the version that may hold rows of a range."""
+        return replace(self, files=tuple(file for file in self.files if file.overlaps(wanted)))
 
     def paths(self) -> frozenset[str]:
         """Every path the version needs: files and deletion vectors."""

@@ -109,6 +109,37 @@ def test_a_file_without_live_rows_disappears(regions, tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.parquet")) == []
 
 
+def test_a_deletion_vector_grows_with_each_flush(regions, tmp_path: Path) -> None:
+    regions.write([put(*(row("a", i, 1.0) for i in range(6)))])
+    regions.flush(1)
+    for i in (4, 0, 2):
+        regions.write([delete(("a", 1, i))])
+        regions.flush(1)
+    with pinned(regions) as snapshot:
+        assert snapshot.files[0].deleted.to_pylist() == [0, 2, 4]
+    assert [r[2] for r in live_rows(regions)] == [1, 3, 5]
+    assert len(list(tmp_path.rglob("*.dv"))) == 1
+
+
+def test_files_that_no_manifest_names_are_removed_at_the_start(
+    regions, opened, tmp_path: Path
+) -> None:
+    regions.write([put(row("a", 1, 1.0))])
+    regions.flush(1)
+    folder = tmp_path / "regions/1/sst"
+    kept = {p.name for p in folder.iterdir()}
+    for name in ("0000000009.parquet", "0000000001.0000000009.dv", "0000000008.parquet.3.tmp"):
+        (folder / name).write_bytes(b"left over")
+    assert len(live_rows(opened())) == 1
+    assert {p.name for p in folder.iterdir()} == kept
+
+
+def test_restarts_leave_no_empty_log_segments(opened, tmp_path: Path) -> None:
+    for number in range(4):
+        opened().create(number, CPU, RegionOptions())
+    assert len(list((tmp_path / "wal").iterdir())) <= 2
+
+
 def test_append_mode_keeps_duplicates_and_deletes_whole_rows(opened) -> None:
     engine = opened()
     engine.create(1, CPU, APPEND)

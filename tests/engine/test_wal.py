@@ -142,6 +142,20 @@ def test_a_missing_or_short_segment_in_the_middle_is_reported(tmp_path: Path) ->
         payloads_of(tmp_path)
 
 
+def test_a_damaged_last_record_of_a_finished_segment_is_reported(tmp_path: Path) -> None:
+    folder = LocalLogFolder(tmp_path)
+    log, _ = open_log(folder, segment_bytes=200)
+    for _ in range(4):
+        append(log, b"x" * 100)
+    first = Path(folder.name(1))
+    data = bytearray(first.read_bytes())
+    data[-1] ^= 1
+    first.write_bytes(data)
+    with pytest.raises(DbError) as caught:
+        payloads_of(tmp_path)
+    assert caught.value.kind is ErrorKind.CORRUPTED
+
+
 def test_writers_that_wait_share_one_sync(tmp_path: Path) -> None:
     class SlowFolder(FaultyLogFolder):
         """The first sync waits until the test lets it go."""
