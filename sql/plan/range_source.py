@@ -172,7 +172,7 @@ def _projected(query: exp.Select, time: str, data_type: DataType) -> tuple[str, 
 def _rewritten(query: exp.Select, data_type: DataType) -> tuple[str, DataType] | None:
     """The time column of a range query that is already rewritten."""
     for item in query.expressions:
-        slots = item.find(exp.Column) if isinstance(item, exp.Alias) else None
-        if slots is not None and slots.name == "__slot":
+        column = item.find(exp.Column) if isinstance(item, exp.Alias) else None
+        if item.alias == "__slot" or (column is not None and column.name == "__slot"):
             return item.alias, data_type
     return None
