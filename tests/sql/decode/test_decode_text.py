@@ -113,6 +113,16 @@ def test_a_float_is_rounded_as_python_rounds(text: str) -> None:
     assert values([text], dt.FLOAT64) == [float(text)]
 
 
+@given(st.integers(2**52, 2**53 - 1), st.integers(-27, 10))
+@settings(max_examples=300, deadline=None)
+def test_a_float_halfway_between_two_goes_to_the_even_one(mantissa: int, power: int) -> None:
+    halfway = 2 * mantissa + 1  # 54 bits
+    texts = [str(halfway), str(halfway * 2**10), f"{halfway}e{power}", f"-{halfway}.0"]
+    if power < 0:  # exactly halfway again, with a fraction
+        texts.append(f"{halfway * 5**-power}e{power}")
+    assert values(texts, dt.FLOAT64) == [float(text) for text in texts]
+
+
 @given(st.floats(width=32, allow_nan=False))
 @settings(deadline=None)
 def test_a_real_comes_back_from_its_shortest_text(number: float) -> None:
