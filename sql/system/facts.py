@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalog.records import Table, TableKind
 from engine.errors import DbError
@@ -83,3 +83,15 @@ def activity_of(session: SessionApi) -> Activity:
     """The session's activity; idle if it does not keep one."""
     found = getattr(session, "activity", None)
     return found if isinstance(found, Activity) else Activity()
+
+
+def activities(context: SystemContext) -> list[tuple[SessionApi, Activity]]:
+    """Every session with its activity; who asks is active, whatever it tells."""
+    found = [(session, activity_of(session)) for session in context.sessions]
+    return [
+        (
+            session,
+            replace(activity, state="active") if session.id == context.session.id else activity,
+        )
+        for session, activity in found
+    ]

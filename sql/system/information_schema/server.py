@@ -8,7 +8,7 @@ from engine.errors import DbError
 from sql.session import SessionApi
 from sql.settings import PRODUCT_VERSION
 from sql.system.arrow import fill, from_rows
-from sql.system.facts import activity_of, catalog_name
+from sql.system.facts import activities, catalog_name
 from sql.system.information_schema.shapes import SHAPES
 from sql.system.pg_catalog.oids import OWNER_NAME
 from sql.system.table import SystemContext
@@ -56,7 +56,7 @@ def _padded(name: str, rows: tuple[tuple[object, ...], ...]) -> pa.Table:
 
 def process_list(context: SystemContext) -> pa.Table:
     """Sessions and what they run."""
-    sessions = [(session, activity_of(session)) for session in context.sessions]
+    sessions = activities(context)
     now = context.clock.now_ms()
     return fill(
         SHAPES["process_list"],
@@ -91,7 +91,7 @@ def elapsed_ms(started_ms: int, now_ms: int) -> int:
 
 def mysql_process_list(context: SystemContext) -> pa.Table:
     """MySQL's PROCESSLIST."""
-    sessions = [(session, activity_of(session)) for session in context.sessions]
+    sessions = activities(context)
     now = context.clock.now_ms()
     return fill(
         SHAPES["processlist"],

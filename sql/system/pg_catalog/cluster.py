@@ -11,7 +11,7 @@ from engine.errors import DbError
 from sql.session import SessionApi, Wire
 from sql.settings import Settings
 from sql.system.arrow import fill
-from sql.system.facts import activity_of, catalog_name
+from sql.system.facts import Activity, activities, catalog_name
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.oids import namespace_oid, role_oid
 from sql.system.pg_catalog.shapes import SHAPES
@@ -165,7 +165,7 @@ def _value(session: SessionApi, name: str, default: str) -> str:
 
 def pg_stat_activity(context: SystemContext) -> pa.Table:
     """Sessions and what they run."""
-    sessions = [(session, activity_of(session)) for session in context.sessions]
+    sessions = activities(context)
     places = [session.client.address.rpartition(":") for session, _ in sessions]
     started = [_moment(activity.started_ms) for _, activity in sessions]
     databases = {database.name: database.id for database in context.databases}
@@ -189,7 +189,7 @@ def pg_stat_activity(context: SystemContext) -> pa.Table:
             ],
             "query_start": started,
             "state_change": started,
-            "state": [_state(session) for session, _ in sessions],
+            "state": [_state(session, activity) for session, activity in sessions],
             "query": [activity.query for _, activity in sessions],
             "backend_type": "client backend",
         },
@@ -200,8 +200,7 @@ def _moment(milliseconds: int) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
 
 
-def _state(session: SessionApi) -> str:
-    activity = activity_of(session)
+def _state(session: SessionApi, activity: Activity) -> str:
     if activity.state != "idle":
         return activity.state
     status = session.transaction_status.value

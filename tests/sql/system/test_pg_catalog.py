@@ -152,7 +152,7 @@ def test_type_functions_are_shown_by_name() -> None:
 
 def test_sessions_and_roles_are_listed() -> None:
     found = ask("SELECT usename, datname, pid, state FROM pg_stat_activity")
-    assert found == [("alice", "public", 7, "idle")]
+    assert found == [("alice", "public", 7, "active")]
     assert ask("SELECT rolname FROM pg_roles ORDER BY 1") == [("alice",), ("postgres",)]
     assert ask("SELECT pg_get_userbyid(10), pg_get_userbyid(99)") == [
         ("postgres", "unknown (OID=99)")
