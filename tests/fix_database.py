@@ -1,0 +1,101 @@
+"""A whole database without listeners: sessions over a temporary directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sql.client_session import ClientSession
+from sql.database import Database, DatabaseOptions
+from sql.results import Affected, Empty, Result, Rows
+from sql.session import ClientInfo, Wire
+
+
+class Client:
+    """One session, with answers as plain Python values."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self.session = session
+
+    def run(self, text: str, parameters: Sequence[object] = ()) -> Any:
+        """The last statement's answer: rows as a list of tuples, or the affected count."""
+        answer: Any = None
+        for statement in self.session.parse(text):
+            answer = plain(self.session.execute(statement, parameters))
+        return answer
+
+    def names(self, text: str) -> list[str]:
+        """The column names of a query."""
+        rows = self.session.execute(self.session.parse(text)[0])
+        assert isinstance(rows, Rows)
+        rows.close()
+        return [column.name for column in rows.columns]
+
+
+def plain(result: Result) -> Any:
+    if isinstance(result, Rows):
+        try:
+            batches = list(result)
+        finally:
+            result.close()
+        return [row for batch in batches for row in zip(*map(_values, batch.columns), strict=True)]
+    if isinstance(result, Affected):
+        return result.rows
+    assert isinstance(result, Empty)
+    return None
+
+
+def _values(array: Any) -> list[Any]:
+    return list(array.to_pylist())
+
+
+class Databases:
+    """Opens the database of one directory, again and again."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.database: Database | None = None
+
+    def open(self) -> Database:
+        self.close()
+        self.database = Database.open(self.directory, DatabaseOptions())
+        return self.database
+
+    def close(self) -> None:
+        if self.database is not None:
+            self.database.close()
+            self.database = None
+
+
+def client(database: Database, wire: Wire = Wire.POSTGRES, **info: str) -> Client:
+    """A fresh session."""
+    values = {"user": "me", "database": "public", "address": "127.0.0.1:1", **info}
+    return Client(database.connect(wire, ClientInfo(**values)))
+
+
+@pytest.fixture
+def databases(tmp_path: Path) -> Iterator[Databases]:
+    opened = Databases(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def database(databases: Databases) -> Database:
+    return databases.open()
+
+
+@pytest.fixture
+def db(database: Database) -> Client:
+    return client(database)
+
+
+@pytest.fixture
+def connect(database: Database) -> Callable[..., Client]:
+    def connect(wire: Wire = Wire.POSTGRES, **info: str) -> Client:
+        return client(database, wire, **info)
+
+    return connect
