@@ -67,7 +67,7 @@ class FakeStatement:
 
     @property
     def is_empty(self) -> bool:
-        return not re.sub(r"--[^\n]*|/\*.*?\*/", "", self.text, flags=re.S).strip()
+        return not re.sub(r"--[^\n]*|/\*.*?\*/", "", self.text, flags=re.S).strip("; \n\t")
 
 
 class FakeDatabase:
@@ -202,12 +202,12 @@ class FakeSession:
         with self._errors():
             if word in ("SELECT", "FROM", "VALUES", "WITH"):
                 return self._rows(self._duck.sql(text, params=list(parameters) or None))
+            if "RETURNING" in text.upper():
+                rows = self._rows(self._duck.sql(text, params=list(parameters) or None))
+                rows.tag = word
+                return rows
             cursor = self._duck.execute(text, list(parameters))
             if word in ("INSERT", "UPDATE", "DELETE"):
-                if "RETURNING" in text.upper():
-                    rows = self._rows(cursor.to_arrow_table())
-                    rows.tag = word
-                    return rows
                 return Affected(word, cursor.fetchone()[0])
         return Affected(" ".join(text.split()[:2]).upper())
 

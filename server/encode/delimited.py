@@ -35,10 +35,10 @@ _CONTROL_LETTERS = {8: b"b", 9: b"t", 10: b"n", 11: b"v", 12: b"f", 13: b"r", 92
 def escaped(cells: VarCells, options: CopyOptions) -> VarCells:
     """Text format: backslash before control letters, backslash and the delimiter."""
     letters = np.zeros(256, np.uint8)
-    for byte, letter in _CONTROL_LETTERS.items():
-        letters[byte] = letter[0]
     delimiter = single_byte(options.delimiter, "delimiter")
     letters[delimiter] = delimiter
+    for byte, letter in _CONTROL_LETTERS.items():  # after: a tab is \t also as the delimiter
+        letters[byte] = letter[0]
     offsets, out = _room(cells, 0)
     _escape(out, offsets, cells.offsets, cells.data, _mask(cells), letters)
     return VarCells(offsets, out, cells.valid)
