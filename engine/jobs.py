@@ -6,11 +6,14 @@ and tried again after a pause.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from threading import Condition, Thread
 
-from engine.errors import DbError
+from engine.errors import DbError, ErrorKind
 from engine.region import Region
+
+_LOG = logging.getLogger(__name__)
 
 
 class Flusher:
@@ -63,6 +66,12 @@ class Flusher:
             self._flush(region)
         except DbError as error:
             region.health = error
+            _LOG.warning("region %d cannot be flushed: %s", region.id, error.message)
+            return False
+        except Exception as error:  # noqa: BLE001 - a bug or want of memory must not end the thread
+            # The rows are safe in the log.
+            region.health = DbError(ErrorKind.INTERNAL, f"flush failed: {error!r}")
+            _LOG.exception("region %d cannot be flushed", region.id)
             return False
         return True
 

@@ -213,29 +213,28 @@ class LocalRegions:
 
     def _reapply(self, rows: list[RegionRows], sequence: int, log_sequence: int) -> None:
         """Replay: gives regions what they have not flushed."""
-        known = {
-            region.id
-            for region in self._regions.values()
-            if region.version.flushed_sequence < sequence
-        }
-        self._apply([row for row in rows if row.region_id in known], sequence, log_sequence)
+
+        def lacks(region: Region | None) -> bool:
+            return region is not None and region.version.flushed_sequence < sequence
+
+        missing = [row for row in rows if lacks(self._regions.get(row.region_id))]
+        self._apply(missing, sequence, log_sequence)
 
     def _checked(self, writes: Sequence[Write]) -> list[RegionRows]:
         """The writes' batches, valid for their regions. Raises: DbError."""
         self._check_open()
-        rows = [
-            batch
-            for write in writes
-            for batch in checked(write, _shape(self._region(write.region_id)))
-        ]
-        size = sum(batch.rows.nbytes for batch in rows)
+        size = sum(write.rows.nbytes for write in writes)
         if size > self._options.write_bytes_max:
             raise DbError(
                 ErrorKind.LIMIT_EXCEEDED,
                 f"one write of {size} bytes is above the limit of {self._options.write_bytes_max}",
                 hint="split it into smaller writes",
             )
-        return rows
+        return [
+            batch
+            for write in writes
+            for batch in checked(write, _shape(self._region(write.region_id)))
+        ]
 
     def _logged(
         self,

@@ -108,9 +108,14 @@ class LocalStore:
     def list(self, prefix: str) -> list[str]:
         """Paths of all objects below a folder, sorted."""
         with translated(f"list {prefix}"):
-            files = (p for p in (self._root / prefix).rglob("*") if p.is_file())
-            names = [p.relative_to(self._root).as_posix() for p in files]
-        return sorted(name for name in names if not name.endswith(_TEMPORARY))
+            names = [
+                os.path.join(folder, name)
+                for folder, _, files in os.walk(self._root / prefix, onerror=_unless_missing)
+                for name in files
+                if not name.endswith(_TEMPORARY)
+            ]
+        start = len(str(self._root)) + 1
+        return sorted(name[start:] for name in names)
 
     @contextmanager
     def create(self, path: str) -> Iterator[str]:
@@ -132,19 +137,17 @@ class LocalStore:
 
     def local_path(self, path: str) -> str:
         """The object's own file."""
-        return str(self._root / path)
+        return f"{self._root}/{path}"
 
     def clean(self, prefix: str) -> None:
         """Removes leftovers of unfinished writes and empty folders below (and at) `prefix`."""
-        folder = self._root / prefix
         with translated(f"clean {prefix}"):
-            for name in sorted(folder.rglob("*"), reverse=True):
-                if name.is_dir():
-                    _remove_if_empty(name)
-                elif name.name.endswith(_TEMPORARY):
-                    name.unlink(missing_ok=True)
-            if folder.is_dir():
-                _remove_if_empty(folder)
+            tree = os.walk(self._root / prefix, topdown=False, onerror=_unless_missing)
+            for folder, _, files in tree:
+                for name in files:
+                    if name.endswith(_TEMPORARY):
+                        Path(folder, name).unlink(missing_ok=True)
+                _remove_if_empty(Path(folder))
 
     def _temporary(self, target: Path) -> Path:
         return target.with_name(f"{target.name}.{next(self._numbers)}{_TEMPORARY}")
@@ -161,6 +164,12 @@ class LocalStore:
     def _sync_parent(self, path: Path) -> None:
         if self._sync:
             sync_folder(path.parent)
+
+
+def _unless_missing(error: OSError) -> None:
+    """A folder that cannot be read must not look like an empty one; one that is not there may."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _remove_if_empty(folder: Path) -> None:

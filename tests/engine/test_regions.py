@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -371,6 +371,27 @@ def test_writers_are_told_to_wait_when_memory_is_full(opened, monkeypatch) -> No
     engine.flush(1)
     engine.write([put(row("b", 1, 1.0))])
     assert len(live_rows(engine)) == written + 1
+
+
+def test_the_flusher_outlives_failures_of_any_kind(opened, monkeypatch) -> None:
+    engine = opened(memtable_region_bytes=10_000, flush_retry_seconds=0.0)
+    engine.create(1, CPU, RegionOptions())
+    tried = Event()
+
+    def fails(*_: object) -> int:
+        tried.set()
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.regions.flush", fails)
+        engine.write([put(*(row("a", i, 1.0) for i in range(300)))])
+        assert tried.wait(10)
+        while engine._regions[1].health is None:
+            tried.wait(0.01)
+    while engine.statistics(1).files == 0:
+        tried.clear()
+        tried.wait(0.01)
+    assert len(live_rows(engine)) == 300
 
 
 def test_a_write_above_the_limit_is_refused(opened) -> None:

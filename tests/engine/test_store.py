@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,21 @@ def test_errors_of_the_disk_become_ours(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a file where a folder is needed")
     with pytest.raises(DbError) as caught:
         LocalStore(tmp_path).put("a/b", b"")
+    assert caught.value.kind is ErrorKind.STORAGE_UNAVAILABLE
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(tmp_path)
+    store.put("a/b", b"")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "refused")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DbError) as caught:
+        store.list("a")
     assert caught.value.kind is ErrorKind.STORAGE_UNAVAILABLE
 
 
