@@ -21,6 +21,7 @@ from server.metrics import Metrics
 from sql.permissions import Access, access_of
 from sql.results import CopyOut, Description, Notice, Result, Rows
 from sql.session import (
+    Activity,
     ClientInfo,
     DatabaseApi,
     SessionApi,
@@ -184,6 +185,11 @@ class ObservedSession:
     def transaction_status(self) -> TransactionStatus:
         """Where the session stands."""
         return self._inner.transaction_status
+
+    @property
+    def activity(self) -> Activity:
+        """What the session is doing."""
+        return self._inner.activity
 
     @property
     def autocommit(self) -> bool:

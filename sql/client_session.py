@@ -27,7 +27,7 @@ from sql.plan.plan import plan_query
 from sql.results import Description, Notice, Result
 from sql.run.duck import Duck
 from sql.run.scan import Runner
-from sql.session import ClientInfo, Statement, TransactionStatus, Wire
+from sql.session import Activity, ClientInfo, Statement, TransactionStatus, Wire
 from sql.settings import Settings, check_boolean
 from sql.statements.cursor import Cursor
 from sql.statements.insert import FastInsert
@@ -63,7 +63,10 @@ class ClientSession:
         self.cursors: dict[str, Cursor] = {}
         self.user_variables: dict[str, object] = {}
         self.last_notices: tuple[Notice, ...] = ()  # what SHOW WARNINGS tells
-        self.running: str = ""  # the statement being run, for process lists
+        self._connected_ms = database.clock.now_ms()
+        self._query = ""  # the running statement, or the last one
+        self._query_ms = 0
+        self._running = False
         self._database = client.database
         self._initial_settings: dict[str, str] = {}
         self._deadline: Deadline | None = None
@@ -88,6 +91,18 @@ class ClientSession:
         if self.transaction is None:
             return TransactionStatus.IDLE
         return TransactionStatus.FAILED if self.transaction.failed else TransactionStatus.ACTIVE
+
+    @property
+    def activity(self) -> Activity:
+        """See `SessionApi.activity`."""
+        if self._running:
+            state = "active"
+        elif self.transaction is None:
+            state = "idle"
+        else:
+            failed = " (aborted)" if self.transaction.failed else ""
+            state = f"idle in transaction{failed}"
+        return Activity(self._query, self._query_ms, state, self._connected_ms)
 
     @property
     def autocommit(self) -> bool:
@@ -292,7 +307,29 @@ class ClientSession:
         else:
             self.regions.write([write for write in writes if write.rows.num_rows])
 
-    # Statement timeouts.
+    # The running statement.
+
+    @property
+    def running(self) -> bool:
+        """True between `statement_started` and `statement_ended`."""
+        return self._running
+
+    def statement_started(self, text: str) -> None:
+        """From here on the statement can be cancelled, and ends when its time is over."""
+        self._query, self._query_ms = text, self.server.clock.now_ms()
+        self._running = True
+        self.duck.start()
+        timeout_ms = self.statement_timeout_ms()
+        if timeout_ms:
+            self._arm_deadline(timeout_ms)
+
+    def statement_ended(self) -> None:
+        """Later cancels and deadlines hit nothing."""
+        self._running = False
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self.duck.finish()
 
     def statement_timeout_ms(self) -> int:
         """The statement's time limit in milliseconds, 0 for none."""
@@ -301,18 +338,12 @@ class ClientSession:
             limit = int(self.settings.get("max_execution_time")) or limit
         return limit
 
-    def arm_deadline(self, milliseconds: int) -> None:
+    def _arm_deadline(self, milliseconds: int) -> None:
         """Ends the running statement after that time."""
         message = "canceling statement due to statement timeout"
         reason = DbError(ErrorKind.TIMEOUT, message)
         seconds = milliseconds / 1000
         self._deadline = self.server.deadlines.arm(seconds, lambda: self.duck.interrupt(reason))
-
-    def disarm_deadline(self) -> None:
-        """The statement has ended in time."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
     def _staged(self) -> Sequence[Write]:
         return self.transaction.staged if self.transaction is not None else ()

@@ -123,21 +123,21 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     if statement.is_empty:
         return Empty()
     _check_transaction(session, statement)
-    _start(session, statement)
+    session.statement_started(statement.text)
     try:
         result = _run(session, statement, parameters)
     except BaseException:
-        _finish(session)
+        session.statement_ended()
         _fail(session)
         raise
     if isinstance(result, Rows):
-        result.and_on_close(lambda: _finish(session))
+        result.and_on_close(session.statement_ended)
     elif isinstance(result, CopyOut):
-        result.rows.and_on_close(lambda: _finish(session))
+        result.rows.and_on_close(session.statement_ended)
     elif isinstance(result, CopyIn) and isinstance(result.sink, copy.TableSink):
         result.sink.on_end = lambda error: _end_copy(session, error)
     else:
-        _finish(session)
+        session.statement_ended()
     return result
 
 
@@ -173,23 +173,9 @@ def _check_transaction(session: ClientSession, statement: Runnable) -> None:
         )
 
 
-def _start(session: ClientSession, statement: Runnable) -> None:
-    session.running = statement.text
-    session.duck.start()
-    timeout_ms = session.statement_timeout_ms()
-    if timeout_ms:
-        session.arm_deadline(timeout_ms)
-
-
-def _finish(session: ClientSession) -> None:
-    session.running = ""
-    session.disarm_deadline()
-    session.duck.finish()
-
-
 def _end_copy(session: ClientSession, error: DbError | None) -> None:
     if session.running:
-        _finish(session)
+        session.statement_ended()
         if error is not None:
             _fail(session)
 

@@ -41,6 +41,16 @@ class ClientInfo:
     application: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a session is doing, for process lists."""
+
+    query: str = ""  # the running statement, or the last one
+    started_ms: int = 0  # when it began, in Unix time
+    state: str = "idle"  # PostgreSQL's words: active, idle, idle in transaction, …
+    connected_ms: int = 0
+
+
 class Statement(Protocol):
     """One parsed statement. Opaque to the wires but for these attributes."""
 
@@ -75,6 +85,10 @@ class SessionApi(Protocol):
     @property
     def transaction_status(self) -> TransactionStatus:
         """Where the session stands; changes only inside `execute`."""
+
+    @property
+    def activity(self) -> Activity:
+        """What the session is doing. Any thread."""
 
     @property
     def autocommit(self) -> bool:

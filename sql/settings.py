@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from engine.errors import DbError, ErrorKind
 from sql.session import Wire
 
-SERVER_VERSION = "16.3"
+# The PostgreSQL release whose behaviour clients may expect: Debian 12's tools refuse a newer one.
+SERVER_VERSION = "15.12"
 MYSQL_VERSION = "8.4.2"
 PRODUCT_VERSION = "0.1.0"
 
@@ -144,7 +145,7 @@ _SHARED = (
 
 _POSTGRES = (
     Setting("server_version", f"{SERVER_VERSION} (Gnomon {PRODUCT_VERSION})", read_only=True),
-    Setting("server_version_num", "160003", read_only=True),
+    Setting("server_version_num", "150012", read_only=True),
     Setting("server_encoding", "UTF8", read_only=True),
     Setting("client_encoding", "UTF8", _check_encoding, reported=True),
     Setting("DateStyle", "ISO, MDY", _check_datestyle, reported=True),

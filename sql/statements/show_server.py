@@ -11,7 +11,7 @@ from sql.results import Notice, Severity
 from sql.session import SessionApi, Wire
 from sql.settings import Settings
 from sql.system.arrow import from_rows, integers, strings
-from sql.system.facts import activity_of, catalog_name
+from sql.system.facts import catalog_name
 from sql.system.information_schema import server
 from sql.system.table import SystemContext
 
@@ -52,7 +52,7 @@ def _process_field(name: str) -> pa.Field:
 
 
 def _process(session: SessionApi, catalog: str, now_ms: int) -> dict[str, object]:
-    activity = activity_of(session)
+    activity = session.activity
     return {
         "Id": server.process_id(session),
         "Catalog": catalog,

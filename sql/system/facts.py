@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from catalog.records import Table, TableKind
 from engine.errors import DbError
-from sql.session import SessionApi, Wire
+from sql.session import Activity, SessionApi, Wire
 from sql.system.table import SystemContext
 
 CATALOG = "greptime"
@@ -69,25 +69,9 @@ def table_type(table: Table) -> str:
     return "LOCAL TEMPORARY" if table.temporary else "BASE TABLE"
 
 
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What a session is doing; its `activity` attribute, where it has one."""
-
-    query: str = ""
-    started_ms: int = 0  # when the statement began, in Unix time
-    state: str = "idle"  # PostgreSQL's words: active, idle, idle in transaction, …
-    connected_ms: int = 0
-
-
-def activity_of(session: SessionApi) -> Activity:
-    """The session's activity; idle if it does not keep one."""
-    found = getattr(session, "activity", None)
-    return found if isinstance(found, Activity) else Activity()
-
-
 def activities(context: SystemContext) -> list[tuple[SessionApi, Activity]]:
     """Every session with its activity; who asks is active, whatever it tells."""
-    found = [(session, activity_of(session)) for session in context.sessions]
+    found = [(session, session.activity) for session in context.sessions]
     return [
         (
             session,

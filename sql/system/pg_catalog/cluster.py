@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from engine.errors import DbError
-from sql.session import SessionApi, Wire
+from sql.session import Activity, SessionApi, Wire
 from sql.settings import Settings
 from sql.system.arrow import fill
-from sql.system.facts import Activity, activities, catalog_name
+from sql.system.facts import activities, catalog_name
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.oids import namespace_oid, role_oid
 from sql.system.pg_catalog.shapes import SHAPES
