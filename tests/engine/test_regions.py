@@ -7,18 +7,15 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from fix_engine import COLUMNS, CPU, cpu_keys, cpu_rows, live_rows, pinned
 
-from engine import datatypes
 from engine.api import Op, TimeRange, Write
 from engine.clock import ManualClock
-from engine.datatypes import DataType, TypeId, decimal, list_of
 from engine.errors import DbError, ErrorKind
 from engine.options import EngineOptions
 from engine.regions import LocalRegions
-from engine.schema import RegionColumn, RegionOptions, RegionSchema, Semantic
+from engine.schema import RegionOptions
 
 APPEND = RegionOptions(append_mode=True)
 Row = tuple[str | None, int | None, int, float | None, str | None]
@@ -458,51 +455,3 @@ def test_concurrent_writers_readers_and_flushes_agree(regions) -> None:
         regions.flush(1)
     assert not failures
     assert len(live_rows(regions)) == 160
-
-
-def test_every_type_of_column_is_stored(opened) -> None:
-    struct = DataType(TypeId.STRUCT, arrow_nested=pa.struct([("a", pa.int64())]))
-    values = {
-        datatypes.BOOLEAN: True,
-        datatypes.INT8: -8,
-        datatypes.UINT64: 2**64 - 1,
-        datatypes.FLOAT32: 1.5,
-        decimal(20, 3): "1.250",
-        datatypes.STRING: "ä",
-        datatypes.BINARY: b"\0\xff",
-        datatypes.JSON: "{}",
-        datatypes.DATE: 19000,
-        datatypes.TIME: 123_456,
-        datatypes.TIMESTAMP_SECOND: 1_700_000_000,
-        datatypes.TIMESTAMP_NANOSECOND: 1,
-        datatypes.TIMESTAMP_TZ: 5,
-        list_of(datatypes.INT64): [1, None],
-        struct: {"a": 1},
-    }
-    for mode in (RegionOptions(), APPEND):
-        columns = tuple(
-            RegionColumn(f"c{i}", type_, Semantic.FIELD) for i, type_ in enumerate(values)
-        )
-        tag = RegionColumn("flag", datatypes.BOOLEAN, Semantic.TAG)
-        ts = RegionColumn("ts", datatypes.TIMESTAMP_SECOND, Semantic.TIMESTAMP, False)
-        schema = RegionSchema((*columns, tag, ts), ("flag",))
-        region = int(mode.append_mode) + 1
-        engine = opened()
-        engine.create(region, schema, mode)
-        names = schema.arrow.names
-        arrays = [
-            pa.array([v], pa.string()).cast(t.arrow)
-            if t.id is TypeId.DECIMAL
-            else pa.array([v], t.arrow)
-            for t, v in values.items()
-        ]
-        arrays += [pa.array([None], pa.bool_()), pa.array([7], pa.timestamp("s"))]
-        rows = pa.Table.from_arrays(arrays, schema=schema.arrow)
-        engine.write([Write(region, Op.PUT, rows)])
-        engine.flush(region)
-        with pinned(engine, region, tuple(names)) as snapshot:
-            assert pq.read_table(snapshot.files[0].path).cast(rows.schema).equals(rows)
-        key = rows if mode.append_mode else rows.select(schema.sort_key)
-        engine.write([Write(region, Op.DELETE, key)])
-        engine.flush(region)
-        assert opened().statistics(region).rows == 0
