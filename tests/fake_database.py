@@ -32,7 +32,7 @@ from sql.results import (
     ResultColumn,
     Rows,
 )
-from sql.session import ClientInfo, TransactionStatus, Wire
+from sql.session import Activity, ClientInfo, TransactionStatus, Wire
 from sql.types import duckdb_name, from_arrow, from_duckdb
 
 SETTINGS = {
@@ -110,6 +110,7 @@ class FakeSession:
         self.database = client.database
         self.transaction_status = TransactionStatus.IDLE
         self.autocommit = True
+        self.activity = Activity()
         self.is_closed = False
         self.open_rows = 0
         self.cancelled = threading.Event()

@@ -25,7 +25,7 @@ from server.auth.api import OpenDoor, Users
 from server.mysql.connection import MysqlListener, MysqlOptions
 from server.work import Workers
 from sql.results import Affected, Description, Notice, Result, ResultColumn, Rows, Severity
-from sql.session import ClientInfo, TransactionStatus, Wire
+from sql.session import Activity, ClientInfo, TransactionStatus, Wire
 from sql.types import from_arrow
 
 T = TypeVar("T")
@@ -49,6 +49,7 @@ class FakeSession:
         self.database = client.database
         self.timezone = "UTC"
         self.autocommit = True
+        self.activity = Activity()
         self.transaction_status = TransactionStatus.IDLE
         self.is_closed = False
         self.resets = 0

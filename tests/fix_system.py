@@ -14,7 +14,7 @@ from engine.api import RegionStatistics
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from sql.dialect.dialects import GnomonPostgres
-from sql.session import ClientInfo, TransactionStatus, Wire
+from sql.session import Activity, ClientInfo, TransactionStatus, Wire
 from sql.settings import Settings
 from sql.system.pg_rewrites import rewrite_pg
 from sql.system.registry import FUNCTIONS, SYSTEM_TABLES
@@ -82,6 +82,7 @@ class FakeSession:
     timezone = "UTC"
     transaction_status = TransactionStatus.IDLE
     autocommit = True
+    activity = Activity()
 
     def __init__(self, wire: Wire, database: str = "public", connected: str = "public") -> None:
         self.wire = wire

@@ -2,7 +2,8 @@
 
 Used by every way of writing that is not text (INSERT … SELECT, UPDATE, expressions in VALUES);
 text goes through sql/decode/text.py. Integers assigned to timestamps are epochs in the column's
-unit; numbers are rounded half to even for integers as PostgreSQL's assignment casts do.
+unit; floats become integers rounded half to even and decimals half away from zero, as PostgreSQL
+does on assignment.
 """
 
 from __future__ import annotations
@@ -56,8 +57,10 @@ def _cast(array: pa.Array, column: Column) -> pa.Array:
             if source.tz is not None:
                 array = array.cast(pa.timestamp(source.unit, "UTC")).cast(pa.timestamp(source.unit))
             return array.cast(target, safe=False)
-    if column.type.is_integer and (pa.types.is_floating(source) or pa.types.is_decimal(source)):
+    if column.type.is_integer and pa.types.is_floating(source):
         return pc.round(array, round_mode="half_to_even").cast(target)
+    if column.type.is_integer and pa.types.is_decimal(source):
+        return pc.round(array, round_mode="half_towards_infinity").cast(target)
     if pa.types.is_floating(target):
         return array.cast(target, safe=False)
     if pa.types.is_decimal(target):

@@ -42,7 +42,7 @@ class TableSink:
         self._session = session
         self._table = table
         self._columns = columns
-        self._reader = CopyReader(columns, options, session.timezone)
+        self._reader = CopyReader(columns, options, session.timezone, table=table.name)
         self._pieces: list[pa.Table] = []
         # Called once at the end with the error, if any: the statement is over.
         self.on_end: Callable[[DbError | None], None] = lambda error: None

@@ -25,7 +25,7 @@ from server.metrics import Metrics
 from server.observe import ObservedDatabase
 from server.work import Workers
 from sql.results import Affected, Description, Notice, Result, ResultColumn, Rows
-from sql.session import ClientInfo, SessionApi, Statement, TransactionStatus, Wire
+from sql.session import Activity, ClientInfo, SessionApi, Statement, TransactionStatus, Wire
 
 COUNTED = {"INSERT", "UPDATE", "DELETE"}
 
@@ -63,6 +63,7 @@ class FakeSession:
     wire = Wire.HTTP
     transaction_status = TransactionStatus.IDLE
     autocommit = True
+    activity = Activity()
 
     def __init__(self, database: FakeDatabase, client: ClientInfo, number: int) -> None:
         self.id = number
