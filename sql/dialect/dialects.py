@@ -232,8 +232,20 @@ class _DollarCore(TokenizerCore):
         return super()._scan_string(start)
 
 
+# Template patterns of to_char, to_date and to_timestamp that sqlglot does not know.
+_NAMES_IN_TIMES = {
+    **dict.fromkeys(("Mon", "mon", "MON"), "%b"),
+    **dict.fromkeys(("Month", "month", "MONTH"), "%B"),
+    **dict.fromkeys(("Dy", "DY"), "%a"),
+    **dict.fromkeys(("Day", "DAY"), "%A"),
+    **dict.fromkeys(("AM", "PM"), "%p"),
+}
+
+
 class GnomonPostgres(Postgres):
     """The dialect of the PostgreSQL wire."""
+
+    TIME_MAPPING = Postgres.TIME_MAPPING | _NAMES_IN_TIMES
 
     class Tokenizer(Postgres.Tokenizer):
         """No commands: every statement is parsed."""
