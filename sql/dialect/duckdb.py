@@ -14,6 +14,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ErrorLevel
 from sqlglot.generators.duckdb import DuckDBGenerator
 
+from engine.datatypes import TypeId
 from engine.errors import DbError
 from sql import types
 from sql.dialect import nodes
@@ -51,6 +52,12 @@ _RENAMED = {
     "covar": "covar_samp",
 }
 _INTEGERS = exp.DataType.INTEGER_TYPES
+_FROM_EPOCH = {
+    TypeId.TIMESTAMP_SECOND: "make_timestamp_ms(({}) * 1000)",
+    TypeId.TIMESTAMP_MILLISECOND: "make_timestamp_ms({})",
+    TypeId.TIMESTAMP_MICROSECOND: "make_timestamp({})",
+    TypeId.TIMESTAMP_NANOSECOND: "make_timestamp_ns({})",
+}
 
 
 class GnomonDuckDBGenerator(DuckDBGenerator):
@@ -148,7 +155,22 @@ class GnomonDuckDBGenerator(DuckDBGenerator):
             named = expression.this.is_string or isinstance(expression.this, exp.Parameter)
             function = f"to_{name}" if named else f"{name}_out"
             return f"{function}({self.sql(expression, 'this')})"
+        if isinstance(to, exp.DataType) and _is_integer(expression.this):
+            epoch = self._epoch_sql(expression)
+            if epoch is not None:
+                return epoch
         return super().cast_sql(expression, safe_prefix)
+
+    def _epoch_sql(self, expression: exp.Cast) -> str | None:
+        """`5::TimestampSecond`: an integer counts in the type's unit, milliseconds when bare."""
+        try:
+            target = types.from_sql(expression.to, time_series=True)
+        except DbError:
+            return None
+        if target.id not in _FROM_EPOCH:
+            return None
+        made = _FROM_EPOCH[target.id].format(self.sql(expression, "this"))
+        return f"CAST({made} AS {types.duckdb_name(target)})"
 
     # --- Aggregates -------------------------------------------------------------------------------
 

@@ -53,10 +53,16 @@ def _ttl(_key: str, text: str) -> str:
 
 
 def _duration(_key: str, text: str) -> str:
-    return durations.format_human(durations.parse_human(text))
+    durations.parse_human(text)
+    return text
 
 
 def _size(_key: str, text: str) -> str:
+    durations.parse_size(text)
+    return text
+
+
+def _canonical_size(_key: str, text: str) -> str:
     return durations.format_size(durations.parse_size(text))
 
 
@@ -101,7 +107,7 @@ _BOTH: dict[str, Check] = {
 }
 _TABLE: dict[str, Check] = _BOTH | {
     "comment": _any,
-    "write_buffer_size": _size,
+    "write_buffer_size": _canonical_size,
     "auto_flush_interval": _duration,
     "max_row_group_row_count": _rows,
     "memtable.partition_tree.index_max_keys_per_shard": _number,

@@ -23,6 +23,7 @@ from sql.plan.range_align import rewrite_ranges
 from sql.plan.scopes import Scopes
 from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.tables import Reference, Resolved, known_table, resolve_tables
+from sql.plan.typed import typed_operators
 from sql.results import ResultColumn
 from sql.session import Wire
 from sql.system.pg_rewrites import rewrite_pg
@@ -93,6 +94,7 @@ def _finish(
     tree = session_functions(tree, context)
     scopes = Scopes(resolved.tables)
     tree = timestamp_literals(tree, scopes, context.timezone)
+    tree = typed_operators(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target)
     text = to_duckdb(tree)
     return QueryPlan(

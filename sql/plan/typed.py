@@ -1,0 +1,185 @@
+"""Operators whose meaning hangs on their operands' types, where DuckDB's differs from ours.
+
+Integers divide to an integer; a timestamp cast to BIGINT is its epoch in its own unit; an integer
+cast to a timestamp is such an epoch. Types are inferred only as far as is certain: an expression
+of unknown type is left to DuckDB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sqlglot import exp
+
+from engine import datatypes as dt
+from engine.datatypes import DataType, TypeId
+from engine.errors import DbError
+from sql import types
+from sql.plan.scopes import Scopes
+
+_EPOCHS = {
+    TypeId.TIMESTAMP_MILLISECOND: "epoch_ms",
+    TypeId.TIMESTAMP_MICROSECOND: "epoch_us",
+    TypeId.TIMESTAMP_NANOSECOND: "epoch_ns",
+    TypeId.TIMESTAMP_TZ: "epoch_us",
+}
+_COUNTS = (exp.Count, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.Length, exp.IntDiv)
+_SAME = (
+    *(exp.Min, exp.Max, exp.First, exp.Last, exp.FirstValue, exp.LastValue, exp.Sum, exp.Abs),
+    *(exp.Paren, exp.Neg, exp.Alias, exp.Window, exp.Filter, exp.Order, exp.IgnoreNulls),
+    *(exp.Lag, exp.Lead, exp.AnyValue, exp.Nullif, exp.TimestampTrunc, exp.Round, exp.Distinct),
+)
+_MIXED = (exp.Add, exp.Sub, exp.Mul, exp.Mod)
+_DEPTH_MAX = 64  # of subqueries and expressions looked through for a type
+
+
+def typed_operators(tree: exp.Expr, scopes: Scopes) -> exp.Expr:
+    """Rewrites the operators of a statement in place.
+
+    Requires: `scopes` knows the statement's tables.
+    """
+    infer = partial(_type_of, scopes, 0)
+    for division in list(tree.find_all(exp.Div)):
+        _divide(division, infer)
+    for cast in list(tree.find_all(exp.Cast)):
+        if isinstance(cast.to, exp.DataType):
+            _cast(cast, infer)
+    return tree
+
+
+def _divide(node: exp.Div, infer: Callable[[exp.Expr], DataType | None]) -> None:
+    if node.args.get("typed") and _whole(infer(node.left)) and _whole(infer(node.right)):
+        node.replace(exp.IntDiv(this=node.left.copy(), expression=node.right.copy()))
+
+
+def _cast(node: exp.Cast, infer: Callable[[exp.Expr], DataType | None]) -> None:
+    try:
+        target = types.from_sql(node.to)
+    except DbError:
+        return
+    if not target.is_integer and not target.is_timestamp:
+        return
+    source = infer(node.this)
+    if source is None:
+        return
+    if target.is_integer and (source.is_timestamp or source.id is TypeId.TIMESTAMP_TZ):
+        node.set("this", _epoch(node.this, source))
+    elif target.is_timestamp and source.is_integer and not node.this.is_int:
+        node.set("this", exp.cast(node.this.copy(), exp.DType.BIGINT))  # now plainly an integer
+
+
+def _epoch(node: exp.Expr, source: DataType) -> exp.Expr:
+    """The epoch of a time in its type's unit."""
+    if source.id is TypeId.TIMESTAMP_SECOND:
+        millis = exp.Anonymous(this="epoch_ms", expressions=[node.copy()])
+        return exp.Paren(this=exp.IntDiv(this=millis, expression=exp.Literal.number(1000)))
+    return exp.Anonymous(this=_EPOCHS[source.id], expressions=[node.copy()])
+
+
+def _whole(data_type: DataType | None) -> bool:
+    return data_type is not None and data_type.is_integer
+
+
+# --- Inference ------------------------------------------------------------------------------------
+
+
+def _type_of(scopes: Scopes, depth: int, node: exp.Expr | None) -> DataType | None:
+    """The type of an expression, None when it is not certain."""
+    if node is None or depth > _DEPTH_MAX:
+        return None
+    infer = partial(_type_of, scopes, depth + 1)
+    if isinstance(node, exp.Column):
+        return _column_type(scopes, depth, node)
+    if isinstance(node, exp.Literal):
+        return dt.STRING if node.is_string else dt.INT64 if node.is_int else dt.FLOAT64
+    if isinstance(node, exp.Cast):
+        return _cast_type(node)
+    if isinstance(node, _COUNTS):
+        return dt.INT64
+    if isinstance(node, _SAME):
+        return infer(node.this)
+    if isinstance(node, _MIXED):
+        return _arithmetic(infer(node.left), infer(node.right))
+    if isinstance(node, exp.Div):
+        both = _whole(infer(node.left)) and _whole(infer(node.right)) and node.args.get("typed")
+        return dt.INT64 if both else None
+    if isinstance(node, (exp.Coalesce, exp.Case, exp.If)):
+        return _branches(infer, node)
+    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select):
+        return infer(node.this.expressions[0]) if len(node.this.expressions) == 1 else None
+    return None
+
+
+def _cast_type(node: exp.Cast) -> DataType | None:
+    try:
+        return types.from_sql(node.to)
+    except DbError:
+        return None
+
+
+def _arithmetic(left: DataType | None, right: DataType | None) -> DataType | None:
+    if _whole(left) and _whole(right):
+        return dt.INT64
+    known = left is not None and right is not None and left.is_numeric and right.is_numeric
+    return dt.FLOAT64 if known else None
+
+
+def _branches(infer: Callable[[exp.Expr], DataType | None], node: exp.Expr) -> DataType | None:
+    """The common type of COALESCE's arguments or CASE's results (NULLs aside)."""
+    if isinstance(node, exp.Coalesce):
+        values = [node.this, *node.expressions]
+    elif isinstance(node, exp.If):
+        values = [node.args.get("true"), node.args.get("false")]
+    else:
+        values = [branch.args.get("true") for branch in node.args["ifs"]]
+        values.append(node.args.get("default"))
+    found = {infer(v) for v in values if v is not None and not isinstance(v, exp.Null)}
+    if len(found) == 1:
+        return found.pop()
+    return dt.INT64 if found and all(map(_whole, found)) else None
+
+
+def _column_type(scopes: Scopes, depth: int, node: exp.Column) -> DataType | None:
+    declared = scopes.column(node)
+    if declared is not None:
+        return declared.type
+    holder: Any = node.find_ancestor(exp.Select)
+    if holder is None:
+        return None
+    relations = [holder.args[key].this for key in ("from_",) if holder.args.get(key)]
+    relations += [join.this for join in holder.args.get("joins") or []]
+    for relation in relations:
+        if node.table and relation.alias_or_name != node.table:
+            continue
+        query = _query_of(relation, holder)
+        found = query and _projected_type(scopes, depth + 1, query, node.name)
+        if found:
+            return found
+    return None
+
+
+def _query_of(relation: exp.Expr, holder: exp.Expr) -> exp.Select | None:
+    """The SELECT behind a subquery, or behind the name of a CTE."""
+    body: exp.Expr | None = relation.this if isinstance(relation, exp.Subquery) else None
+    scope: exp.Expr | None = holder if isinstance(relation, exp.Table) else None
+    while body is None and scope is not None:
+        with_ = scope.args.get("with_")
+        ctes = with_.expressions if with_ is not None else []
+        body = next((cte.this for cte in ctes if cte.alias == relation.name), None)
+        scope = scope.parent
+    while isinstance(body, (exp.SetOperation, exp.Subquery)):
+        body = body.this
+    return body if isinstance(body, exp.Select) else None
+
+
+def _projected_type(scopes: Scopes, depth: int, query: exp.Select, name: str) -> DataType | None:
+    for item in query.expressions:
+        if item.alias_or_name == name:
+            return _type_of(scopes, depth + 1, item)
+        if item.is_star:
+            column = exp.column(name)
+            column.parent = query  # only to be looked up from here
+            return _column_type(scopes, depth + 1, column)
+    return None
