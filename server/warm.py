@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 # of them (or loads them from the cache).
 KERNEL_MODULES: tuple[str, ...] = (
     "server.encode.assemble",
+    "server.encode.delimited",
     "server.encode.text",
     "server.mysql.rows",
     "server.postgres.types.results",
