@@ -157,10 +157,10 @@ def rewrite(path: Path, address: Address, login: Sequence[str] = ()) -> bool:
     with connect("postgres", address, database, login) as client:
         for record in parse.parse(text, str(path)):
             if isinstance(record, Query) and "postgres" in record.wires:
-                rows = rows_of(client.run(record.sql.replace("$db", database)), record, database)
-                body = rows[1:] if record.header else rows
-                ordered = body if record.sort == "nosort" else sorted(body)
-                answers.append((record.answer, _aligned(rows[: len(rows) - len(body)] + ordered)))
+                try:
+                    answers.append((record.answer, _answer_lines(client, record, database)))
+                except (Refused, ValueShapeError) as error:
+                    print(f"{path}:{record.line} is left as it is: {error}")
             elif "postgres" in record.wires:
                 check(client, record, database)
     _drop(database, "postgres", address, login, "")
@@ -168,6 +168,13 @@ def rewrite(path: Path, address: Address, login: Sequence[str] = ()) -> bool:
         lines[start:end] = rows_text
     path.write_text("\n".join(lines), encoding="utf-8")
     return "\n".join(lines) != text
+
+
+def _answer_lines(client: Client, record: Query, database: str) -> list[str]:
+    rows = rows_of(client.run(record.sql.replace("$db", database)), record, database)
+    body = rows[1:] if record.header else rows
+    ordered = body if record.sort == "nosort" else sorted(body)
+    return _aligned(rows[: len(rows) - len(body)] + ordered)
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
