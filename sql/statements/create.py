@@ -10,7 +10,9 @@ import pyarrow as pa
 from sqlglot import exp
 
 from catalog.records import Column, Table, TableKind
+from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
+from engine.schema import MergeMode
 from sql.decode.assign import assign
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
@@ -20,7 +22,7 @@ from sql.dialect.nodes import TableOptions
 from sql.dialect.options import database_options
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
-from sql.results import Affected, Notice, Result
+from sql.results import Affected, Notice, Result, Severity
 from sql.statements.query import bind
 from sql.statements.target import SEQUENCE, complete, insert_rows, quoted
 from sql.statements.truncate import REGION_BITS
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
     from sql.dialect.parser import ParsedStatement
     from sql.transaction import Transaction
+
+
+_NOT_STORABLE = frozenset({TypeId.NULL, TypeId.INTERVAL, TypeId.STRUCT, TypeId.MAP})
 
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
@@ -126,6 +131,8 @@ def _make(
         temporary=definition.temporary,
         created_ms=session.server.clock.now_ms(),
     )
+    if table.is_time_series:
+        _check_storable(session, table)
     _check_defaults(session, table)
     session.catalog.put_table(cursor, table)
     transaction.changed_store = True
@@ -155,6 +162,25 @@ def _with_sequences(definition: TableDefinition, database: str) -> tuple[Column,
         else column
         for column in definition.columns
     )
+
+
+def _check_storable(session: ClientSession, table: Table) -> None:
+    """What the region engine cannot do is refused, and what it does not do yet is said."""
+    if table.options.get("merge_mode") == MergeMode.LAST_NON_NULL.value:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "merge_mode 'last_non_null' is not supported",
+            hint="'last_row' replaces whole rows; append_mode keeps all of them",
+        )
+    for column in table.columns:
+        if column.type.id in _NOT_STORABLE:
+            raise DbError(
+                ErrorKind.UNSUPPORTED,
+                f'column "{column.name}": a time-series table cannot hold {column.type.name}',
+            )
+    if "ttl" in table.options:
+        message = "ttl is kept with the table, but old rows are not removed by this version"
+        session.notice(Notice(message, Severity.WARNING, "01000"))
 
 
 def _check_defaults(session: ClientSession, table: Table) -> None:
