@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from sql.dialect.dialects import dialect_of
 from sql.session import Wire
 
 _POSTGRES_TYPES = {"INT": "int4", "BIGINT": "int8", "SMALLINT": "int2", "DOUBLE": "float8"}
@@ -20,7 +21,11 @@ def name_outputs(tree: exp.Expr, wire: Wire) -> exp.Expr:
             continue
         if isinstance(projection, exp.Column):
             continue
-        name = postgres_name(projection) if wire is Wire.POSTGRES else expression_name(projection)
+        name = (
+            postgres_name(projection)
+            if wire is Wire.POSTGRES
+            else expression_name(projection, wire)
+        )
         alias = exp.Alias(this=projection.copy(), alias=exp.to_identifier(name, quoted=True))
         projection.replace(alias)
     return tree
@@ -32,9 +37,9 @@ def _leftmost(tree: exp.Expr | None) -> exp.Select | None:
     return tree
 
 
-def expression_name(node: exp.Expr) -> str:
+def expression_name(node: exp.Expr, wire: Wire) -> str:
     """The expression's text, functions in lower case: `count(*)`, `a + 1`."""
-    return node.sql(dialect="duckdb", normalize_functions="lower")
+    return node.sql(dialect=dialect_of(wire), normalize_functions="lower")
 
 
 def postgres_name(node: exp.Expr) -> str:
