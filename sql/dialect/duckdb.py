@@ -15,7 +15,7 @@ from sqlglot.errors import ErrorLevel
 from sqlglot.generators.duckdb import DuckDBGenerator
 
 from engine.datatypes import TypeId
-from engine.errors import DbError
+from engine.errors import DbError, ErrorKind
 from sql import types
 from sql.dialect import nodes
 
@@ -305,8 +305,18 @@ class GnomonDuckDB(DuckDB):
 
 
 def to_duckdb(tree: exp.Expr) -> str:
-    """The tree as one DuckDB statement; every name is quoted. The tree is left as it is."""
-    text: str = tree.sql(
-        dialect=GnomonDuckDB, identify=True, comments=False, unsupported_level=ErrorLevel.IGNORE
-    )
+    """The tree as one DuckDB statement; every name is quoted. The tree is left as it is.
+
+    Raises: DbError UNSUPPORTED for a node that no planning rule has rewritten (TQL in a CTE),
+    LIMIT_EXCEEDED for a tree nested too deeply.
+    """
+    try:
+        text: str = tree.sql(
+            dialect=GnomonDuckDB, identify=True, comments=False, unsupported_level=ErrorLevel.IGNORE
+        )
+    except ValueError as error:
+        what = str(error).rsplit(" ", 1)[-1]
+        raise DbError(ErrorKind.UNSUPPORTED, f"{what} is not supported here") from error
+    except RecursionError as error:
+        raise DbError(ErrorKind.LIMIT_EXCEEDED, "the statement is nested too deeply") from error
     return text

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
+from engine.errors import DbError, ErrorKind
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.parser import parse
 from sql.session import Wire
@@ -97,3 +98,10 @@ def test_object_casts_become_calls() -> None:
     assert "to_regclass('pg_class')" in text
     assert 'regtype_out("oid")' in text
     assert "CAST('1' AS BIGINT)" in text
+
+
+def test_what_no_rule_has_rewritten_is_refused() -> None:
+    with pytest.raises(DbError) as caught:
+        text_of("WITH c AS (TQL EVAL (0, 1, '1s') up) SELECT * FROM c", Wire.HTTP)
+    assert caught.value.kind is ErrorKind.UNSUPPORTED
+    assert "Tql" in caught.value.message
