@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from time import perf_counter
 
-logger = logging.getLogger(__name__)
+from sql.decode import jit
 
 # Every module with kernels on a hot path. Each has a function `warm() -> None` that compiles all
 # of them (or loads them from the cache).
@@ -28,7 +27,8 @@ KERNEL_MODULES: tuple[str, ...] = (
 def warm_all() -> float:
     """Warms every module; returns the seconds it took."""
     started = perf_counter()
-    for name in KERNEL_MODULES:
-        importlib.import_module(name).warm()
-        logger.debug("kernels ready", extra={"module_name": name})
+    modules = [importlib.import_module(name) for name in KERNEL_MODULES]
+    jit.warm()
+    for module in modules:
+        module.warm()
     return perf_counter() - started

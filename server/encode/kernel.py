@@ -1,6 +1,8 @@
 """The one way encoders compile loops: Numba, cached on disk, without the GIL, with bounds checked.
 
 Bounds stay checked because a wrong offset must become an error, never a wild read or write.
+Importing compiles nothing: `sql.decode.jit.warm` compiles (or loads) all kernels of the process, a
+call before that compiles its own.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from typing import ParamSpec, TypeVar, cast
 
 import numba
 from numba import types as nt
+
+from sql.decode import jit
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,12 +35,21 @@ VOID = nt.void
 
 
 def kernel(signature: object) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Compiles a function for exactly one signature, when its module is first imported."""
-    compiled = numba.njit(signature, cache=True, nogil=True, boundscheck=True)
-    return cast(Callable[[Callable[P, T]], Callable[P, T]], compiled)
+    """Declares a kernel with one signature."""
+    return _declared(signature, boundscheck=True)
 
 
 def kernel_unchecked(signature: object) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """As `kernel`, for an inner function that checks its whole range once before its loop."""
-    compiled = numba.njit(signature, cache=True, nogil=True, boundscheck=False)
-    return cast(Callable[[Callable[P, T]], Callable[P, T]], compiled)
+    return _declared(signature, boundscheck=False)
+
+
+def _declared(
+    signature: object, *, boundscheck: bool
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    def declare(function: Callable[P, T]) -> Callable[P, T]:
+        compiled = numba.njit(cache=True, nogil=True, boundscheck=boundscheck)(function)
+        jit.declare(compiled, signature)
+        return cast(Callable[P, T], compiled)
+
+    return declare

@@ -74,11 +74,7 @@ def _other(array: pa.Array, data_type: DataType, style: TextStyle) -> VarCells:
 
 
 def warm() -> None:
-    """Compiles or loads every kernel behind `text_cells`; importing this module did it already.
-
-    Kernels have explicit signatures, which Numba compiles (or reads from its cache) at import.
-    Running one of each also pays what the first call costs.
-    """
+    """Runs the kernels behind `text_cells` once: this pays what first calls cost."""
     for style in (POSTGRES, MYSQL, TextStyle(binary=BinaryText.ESCAPE)):
         for type_id in _WARM:
             data_type = DataType(type_id)

@@ -18,7 +18,7 @@ from engine.errors import DbError, ErrorKind
 from server.auth.api import Users
 from server.auth.caching_sha2 import Secrets
 from server.auth.steps import Say, StartTls, Step
-from server.mysql import answers, replies, rows
+from server.mysql import answers, replies
 from server.mysql import protocol as commands
 from server.mysql.answers import Piece, Speaker
 from server.mysql.channel import Channel
@@ -74,7 +74,7 @@ class MysqlListener:
 
     async def start(self, host: str, port: int) -> None:
         """Listens from now on; port 0 lets the system choose one. Raises: OSError."""
-        await self.workers.run(self._prepare)
+        await self.workers.run(self.secrets.prepare)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._new_channel, host, port)
 
@@ -123,11 +123,6 @@ class MysqlListener:
     def _check_owner(self, owner: str, user: str) -> None:
         if self.users.required and owner != user:
             raise DbError(ErrorKind.ACCESS_DENIED, "that connection belongs to another user")
-
-    def _prepare(self) -> None:
-        """What no client should wait for: the RSA key and the kernels."""
-        self.secrets.prepare()
-        rows.warm()
 
     def _new_channel(self) -> Channel:
         connection = Connection(self)

@@ -87,7 +87,7 @@ def binary_cells(array: pa.Array, data_type: DataType, timezone: str) -> Cells:
 
 
 def warm() -> None:
-    """Compiles or loads the kernels; importing this module did it, this pays the first calls."""
+    """Runs the kernels once: this pays what first calls cost."""
     for type_id in (TypeId.TIMESTAMP_SECOND, TypeId.TIMESTAMP_NANOSECOND, TypeId.DATE):
         data_type = DataType(type_id)
         binary_cells(pa.nulls(1, data_type.arrow), data_type, "UTC")

@@ -35,7 +35,7 @@ INT = types.int64
 UINT = types.uint64
 
 _lock = Lock()
-_declared: list[tuple[Any, tuple[Any, ...]]] = []
+_declared: list[tuple[Any, Any]] = []
 
 
 def kernel(*signature: Any) -> Callable[[Function], Function]:
@@ -45,13 +45,18 @@ def kernel(*signature: Any) -> Callable[[Function], Function]:
     or at worst an IndexError, never a wild read.
     """
 
-    def declare(function: Function) -> Function:
+    def compile_later(function: Function) -> Function:
         compiled: Any = numba.njit(cache=True, nogil=True, boundscheck=True)(function)
-        with _lock:
-            _declared.append((compiled, signature))
+        declare(compiled, signature)
         return compiled  # type: ignore[no-any-return]
 
-    return declare
+    return compile_later
+
+
+def declare(compiled: Any, signature: Any) -> None:
+    """Adds a Numba dispatcher to those that `warm` compiles, for one signature."""
+    with _lock:
+        _declared.append((compiled, signature))
 
 
 def part(function: Function) -> Function:
