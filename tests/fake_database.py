@@ -147,7 +147,11 @@ class FakeSession:
         casts = dict(re.findall(r"\$(\d+)::(\w+(?:\[\])?)", text))
         inferred = [
             types[k]
-            or (from_duckdb(casts[str(k + 1)].upper()) if str(k + 1) in casts else dt.STRING)
+            or (
+                from_duckdb(casts[str(k + 1)].upper().replace("DECIMAL", "DECIMAL(18,5)"))
+                if str(k + 1) in casts
+                else dt.STRING
+            )
             for k in range(len(types))
         ]
         if not re.match(r"\s*(SELECT|FROM|VALUES|WITH|SHOW)", text, re.I) or "NODESCRIBE" in text:

@@ -1,0 +1,517 @@
+"""The listener as psql, psycopg 3, psycopg2 and asyncpg see it, and as rude clients do."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import psycopg
+import psycopg2
+import pytest
+from fix_postgres import RunningListener
+
+from server.auth.api import UserRecord
+from server.auth.verifiers import scram_verifier
+from server.postgres.connection import Options
+from server.postgres.protocol import Limits
+from sql.session import TransactionStatus
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Polls until the server has noticed; the event is bound to come."""
+    end = time.monotonic() + 20
+    gate = threading.Event()
+    while not condition():
+        assert time.monotonic() < end
+        gate.wait(0.01)
+
+
+class StaticUsers:
+    required = True
+
+    def lookup(self, name: str) -> UserRecord | None:
+        if name == "alice":
+            return UserRecord("alice", scram_verifier("wönderland", iterations=64))
+        return UserRecord("carol") if name == "carol" else None
+
+
+@pytest.fixture
+def guarded() -> Iterator[RunningListener]:
+    running = RunningListener(StaticUsers())
+    yield running
+    running.stop()
+
+
+def raw_connection(running: RunningListener) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", running.port), timeout=20)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client
+
+
+def send_startup(client: socket.socket, code: int = 196608, **parameters: str) -> None:
+    chosen = {"user": "tester", "database": "public"} | parameters
+    body = struct.pack("!i", code)
+    body += b"".join(f"{k}\0{v}\0".encode() for k, v in chosen.items()) + b"\0"
+    client.sendall(struct.pack("!i", len(body) + 4) + body)
+
+
+def receive_until(client: socket.socket, end: bytes) -> bytes:
+    data = b""
+    while end not in data:
+        piece = client.recv(65536)
+        if not piece:
+            break
+        data += piece
+    return data
+
+
+# Login.
+
+
+@pytest.mark.parametrize("mode", ["disable", "prefer"])
+def test_everybody_may_come_when_no_users_are_configured(postgres, mode) -> None:
+    with psycopg.connect(postgres.dsn + f" sslmode={mode}", autocommit=True) as connection:
+        assert connection.info.parameter_status("server_encoding") == "UTF8"
+        assert connection.info.parameter_status("session_authorization") == "tester"
+        assert connection.info.server_version == 160003
+        (session,) = postgres.database.sessions()
+        assert connection.info.backend_pid == session.id
+    wait_until(lambda: not postgres.database.sessions())
+
+
+def test_the_right_password_opens_the_door(guarded) -> None:
+    dsn = f"host=127.0.0.1 port={guarded.port} dbname=public"
+    with psycopg.connect(dsn, user="alice", password="wönderland") as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+    async def by_asyncpg() -> object:
+        connection = await asyncpg.connect(
+            host="127.0.0.1",
+            port=guarded.port,
+            user="alice",
+            password="wönderland",
+            database="public",
+        )
+        try:
+            return await connection.fetchval("SELECT 1")
+        finally:
+            await connection.close()
+
+    assert asyncio.run(by_asyncpg()) == 1
+
+
+@pytest.mark.parametrize(("user", "password"), [("alice", "wrong"), ("bob", "x"), ("carol", "x")])
+def test_a_wrong_password_and_an_unknown_user_look_alike(guarded, user, password) -> None:
+    dsn = f"host=127.0.0.1 port={guarded.port} dbname=public"
+    with pytest.raises(psycopg.OperationalError) as caught:
+        psycopg.connect(dsn, user=user, password=password)
+    assert f'password authentication failed for user "{user}"' in str(caught.value)
+    assert guarded.database.sessions() == []
+
+
+def test_an_unknown_database_is_fatal_3d000(postgres) -> None:
+    client = raw_connection(postgres)
+    send_startup(client, database="nowhere")
+    reply = receive_until(client, b"impossible")
+    assert b"SFATAL\0VFATAL\0C3D000\0" in reply
+    client.close()
+
+
+def test_startup_parameters_become_settings(postgres) -> None:
+    options = "options='-c TimeZone=Asia/Tokyo -c search_path=a\\\\ b' application_name=me"
+    with psycopg.connect(postgres.dsn + " " + options) as connection:
+        assert connection.info.parameter_status("TimeZone") == "Asia/Tokyo"
+        assert connection.info.parameter_status("application_name") == "me"
+        (session,) = postgres.database.sessions()
+        assert session.show("search_path") == "a b"
+        assert session.client.application == "me"
+
+
+def test_a_wrong_setting_at_startup_is_fatal(postgres) -> None:
+    with pytest.raises(psycopg.OperationalError) as caught:
+        psycopg.connect(postgres.dsn + " options='-c TimeZone=Mars/Olympus'")
+    assert "Mars/Olympus" in str(caught.value)
+    assert all(session.is_closed for session in postgres.database.opened)
+
+
+def test_newer_minor_versions_and_unknown_options_are_negotiated(postgres) -> None:
+    client = raw_connection(postgres)
+    send_startup(client, 196608 + 9, **{"_pq_.magic": "1"})
+    reply = receive_until(client, b"Z\0\0\0\x05I")
+    assert reply[:1] == b"v"
+    assert b"_pq_.magic\0" in reply
+    assert struct.unpack_from("!i", reply, 5)[0] == 196608 + 2
+    client.close()
+
+
+def test_a_connection_without_a_user_is_refused(postgres) -> None:
+    client = raw_connection(postgres)
+    send_startup(client, user="")
+    assert b"C28000\0" in receive_until(client, b"impossible")
+    client.close()
+
+
+def test_who_does_not_log_in_in_time_is_sent_away() -> None:
+    running = RunningListener(options=Options(login_seconds_max=0.05))
+    client = raw_connection(running)
+    assert client.recv(10) == b""
+    client.close()
+    running.stop()
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, private = folder / "server.crt", folder / "server.key"
+    certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return certificate, private
+
+
+@pytest.fixture
+def encrypted(certificate: tuple[Path, Path]) -> Iterator[RunningListener]:
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    running = RunningListener(options=Options(tls=context))
+    yield running
+    running.stop()
+
+
+def test_tls_is_started_when_asked_for(encrypted) -> None:
+    with psycopg.connect(encrypted.dsn + " sslmode=require", autocommit=True) as connection:
+        assert connection.pgconn.ssl_in_use
+        rows = connection.execute("SELECT i FROM range(100000) t(i)").fetchall()
+        assert len(rows) == 100_000
+
+
+def test_plain_bytes_behind_the_tls_request_are_refused(encrypted) -> None:
+    client = raw_connection(encrypted)
+    client.sendall(struct.pack("!ii", 8, 80877103) + struct.pack("!ii", 8, 80877103))
+    assert b"C08P01\0" in receive_until(client, b"impossible")
+    client.close()
+
+
+# Statements.
+
+
+@pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
+def test_psql_runs_scripts_and_shows_errors(postgres) -> None:
+    script = (
+        "CREATE TABLE t (a INT, b VARCHAR);\n"
+        "INSERT INTO t VALUES (1, 'x'), (2, NULL);\n"
+        "\\copy t from stdin\n3\tthree\n\\.\n"
+        "SELECT * FROM t ORDER BY a;\n"
+        "SYNTAXERROR;\n"
+        "\\copy t to stdout (format csv)\n"
+    )
+    done = subprocess.run(
+        ["psql", "-X", "-A", "-t", postgres.dsn],
+        input=script,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "CREATE TABLE",
+        "INSERT 0 2",
+        "1|x",
+        "2|",
+        "3|three",
+        "1,x",
+        "2,",
+        "3,three",
+    ]
+    assert 'ERROR:  syntax error at or near "SYNTAXERROR"' in done.stderr
+    assert "HINT:  write SQL" in done.stderr
+
+
+def test_psycopg2_works_in_transactions(postgres) -> None:
+    connection = psycopg2.connect(postgres.dsn)
+    cursor = connection.cursor()
+    cursor.execute("CREATE TABLE t (a INT)")
+    cursor.execute("INSERT INTO t VALUES (%s), (%s)", (1, 2))
+    assert cursor.rowcount == 2
+    (session,) = postgres.database.sessions()
+    assert session.transaction_status is TransactionStatus.ACTIVE
+    connection.commit()
+    with pytest.raises(psycopg2.errors.UndefinedTable):
+        cursor.execute("SELECT * FROM missing")
+    with pytest.raises(psycopg2.errors.InFailedSqlTransaction):
+        cursor.execute("SELECT 1")
+    connection.rollback()
+    cursor.execute("SELECT a FROM t ORDER BY a")
+    assert cursor.fetchall() == [(1,), (2,)]
+    connection.close()
+
+
+def test_psycopg_prepares_deallocates_and_reports_counts(postgres) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True, prepare_threshold=0) as connection:
+        connection.prepared_max = 3
+        connection.execute("CREATE TABLE t (a INT)")
+        for number in range(10):
+            cursor = connection.execute(f"INSERT INTO t VALUES (%s::INT), ({number})", (number,))
+            assert cursor.rowcount == 2
+            assert cursor.statusmessage == "INSERT 0 2"
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (20,)
+
+
+def test_psycopg_pipelines_survive_an_error_in_the_middle(postgres) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        with connection.pipeline() as pipeline:
+            first = connection.execute("SELECT 1")
+            pipeline.sync()
+            connection.execute("SELECT * FROM missing")
+            connection.execute("SELECT 2")
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                pipeline.sync()
+            last = connection.execute("SELECT 4")
+            pipeline.sync()
+            assert last.fetchone() == (4,)
+        assert first.fetchone() == (1,)
+        assert connection.execute("SELECT 3").fetchone() == (3,)
+
+
+def test_asyncpg_executemany_cursors_and_cached_statements(postgres) -> None:
+    async def work() -> None:
+        connection = await asyncpg.connect(
+            host="127.0.0.1", port=postgres.port, user="tester", database="public"
+        )
+        await connection.execute("CREATE TABLE t (a BIGINT, b VARCHAR)")
+        await connection.executemany(
+            "INSERT INTO t VALUES ($1::BIGINT, $2)", [(n, f"v{n}") for n in range(500)]
+        )
+        async with connection.transaction():
+            seen = [
+                record["a"]
+                async for record in connection.cursor("SELECT a FROM t ORDER BY a", prefetch=7)
+            ]
+        assert seen == list(range(500))
+        query = "SELECT b FROM t WHERE a = $1::BIGINT"
+        for number in (1, 2, 3):
+            assert await connection.fetchval(query, number) == f"v{number}"
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await connection.fetch("SELECT * FROM missing")
+        await connection.close()
+
+    asyncio.run(work())
+
+
+def test_copy_both_ways_by_psycopg(postgres) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (a INT, b VARCHAR)")
+        with connection.cursor() as cursor:
+            with cursor.copy("COPY t FROM STDIN") as copy:
+                for number in range(2000):
+                    copy.write_row((number, None if number % 5 == 0 else f"v{number}"))
+            assert cursor.rowcount == 2000
+            with cursor.copy("COPY (SELECT * FROM t ORDER BY a) TO STDOUT") as copy:
+                rows = list(copy.rows())
+            assert rows[:2] == [("0", None), ("1", "v1")]
+            with cursor.copy("COPY (SELECT * FROM t ORDER BY a) TO STDOUT (FORMAT binary)") as copy:
+                copy.set_types(["int4", "varchar"])
+                rows = list(copy.rows())
+            assert rows[1999] == (1999, "v1999")
+            assert len(rows) == 2000
+
+
+def test_a_copy_that_raises_writes_nothing(postgres) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (a INT)")
+
+        def give_up() -> None:
+            with connection.cursor() as cursor, cursor.copy("COPY t FROM STDIN") as copy:
+                copy.write_row((1,))
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            give_up()
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+def test_notices_reach_the_client(postgres) -> None:
+    heard: list[str] = []
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        connection.add_notice_handler(lambda notice: heard.append(notice.message_primary or ""))
+        connection.execute("NOTICE mind the gap")
+    assert heard == ["mind the gap"]
+
+
+# Cancelling, leaving, misbehaving.
+
+
+def test_cancel_ends_a_running_statement(postgres) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        timer = threading.Timer(0.2, connection.cancel_safe)
+        timer.start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("SLEEP 30")
+        timer.join()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_cancel_with_a_wrong_key_does_nothing(postgres) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        session = postgres.database.sessions()[0]
+        client = raw_connection(postgres)
+        client.sendall(struct.pack("!iiii", 16, 80877102, session.id, 12345))
+        assert client.recv(1) == b""
+        client.close()
+        assert not session.cancelled.is_set()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_client_that_leaves_ends_its_statement(postgres) -> None:
+    client = raw_connection(postgres)
+    send_startup(client)
+    receive_until(client, b"Z\0\0\0\x05I")
+    client.sendall(b"Q" + struct.pack("!i", 13) + b"SLEEP 30\0")
+    (session,) = postgres.database.sessions()
+    gate = threading.Event()
+    gate.wait(0.1)
+    client.close()
+    wait_until(lambda: session.is_closed)
+    assert session.cancelled.is_set()
+    assert postgres.listener.connections == 0
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_result_frees_it(postgres) -> None:
+    client = raw_connection(postgres)
+    send_startup(client)
+    receive_until(client, b"Z\0\0\0\x05I")
+    query = b"SELECT repeat('x', 1000) FROM range(3000000)\0"
+    client.sendall(b"Q" + struct.pack("!i", len(query) + 4) + query)
+    client.recv(1000)
+    (session,) = postgres.database.sessions()
+    wait_until(lambda: session.open_rows == 1)
+    client.close()
+    wait_until(lambda: session.is_closed)
+    assert session.open_rows == 0
+
+
+def test_a_slow_reader_does_not_fill_our_memory(postgres) -> None:
+    client = raw_connection(postgres)
+    send_startup(client)
+    receive_until(client, b"Z\0\0\0\x05I")
+    query = b"SELECT repeat('x', 1000) FROM range(1000000)\0"
+    client.sendall(b"Q" + struct.pack("!i", len(query) + 4) + query)
+    gate = threading.Event()
+    gate.wait(0.5)
+    (connection,) = postgres.listener._connections
+    assert connection._transport.get_write_buffer_size() < 32 << 20
+    client.close()
+
+
+def test_garbage_gets_a_fatal_error_and_the_listener_goes_on(postgres) -> None:
+    for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x08\x01\x02\x03\x04", b"\xff" * 100):
+        client = raw_connection(postgres)
+        client.sendall(garbage)
+        assert b"SFATAL\0" in receive_until(client, b"impossible")
+        client.close()
+    with psycopg.connect(postgres.dsn) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_message_beyond_the_limit_ends_the_connection() -> None:
+    running = RunningListener(options=Options(limits=Limits(large=10_000)))
+    connection = psycopg.connect(running.dsn, autocommit=True)
+    with pytest.raises(psycopg.OperationalError):
+        connection.execute("SELECT '" + "x" * 20_000 + "'")
+    connection.close()
+    running.stop()
+
+
+def test_stopping_tells_idle_clients_and_ends_running_statements() -> None:
+    running = RunningListener()
+    idle = psycopg.connect(running.dsn, autocommit=True)
+    busy = psycopg.connect(running.dsn, autocommit=True)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            busy.execute("SLEEP 30")
+        except psycopg.Error as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    gate = threading.Event()
+    gate.wait(0.2)
+    running.stop()
+    thread.join(20)
+    assert len(failures) == 1
+    with pytest.raises(psycopg.errors.AdminShutdown):
+        idle.execute("SELECT 1")
+    assert all(session.is_closed for session in running.database.opened)
+    idle.close()
+    busy.close()
+
+
+def test_two_hundred_idle_connections_are_cheap(postgres) -> None:
+    clients = []
+    for _ in range(200):
+        client = raw_connection(postgres)
+        send_startup(client)
+        clients.append(client)
+    for client in clients:
+        receive_until(client, b"Z\0\0\0\x05I")
+    assert postgres.listener.connections == 200
+    assert threading.active_count() < 20
+    for client in clients:
+        client.close()
+    wait_until(lambda: postgres.listener.connections == 0)
+
+
+def test_thirty_two_clients_at_once(postgres) -> None:
+    results: list[int] = []
+
+    def work(number: int) -> None:
+        with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+            for _ in range(10):
+                (found,) = connection.execute("SELECT %s::INT", (number,)).fetchone()
+                results.append(found == number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert results == [True] * 320
