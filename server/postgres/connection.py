@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._session: SessionApi | None = None
+        self._deadline: float | None = None  # of the loop's clock, while the client logs in
         self._more = asyncio.Event()  # bytes came, or the end
         self._writable = asyncio.Event()
         self._writable.set()
@@ -79,10 +81,14 @@ class Connection(asyncio.Protocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The client is there (again, after TLS was started)."""
+        """The client is there."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one only by behaviour
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._serve())
+        link: socket.socket | None = transport.get_extra_info("socket")
+        if link is not None and link.family in (socket.AF_INET, socket.AF_INET6):
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # finds dead clients
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.time() + self._options.login_seconds_max
+        self._task = loop.create_task(self._serve())
 
     def data_received(self, data: bytes) -> None:
         """Bytes for the reader; too many unread ones make the client wait."""
@@ -122,7 +128,8 @@ class Connection(asyncio.Protocol):
     async def _serve(self) -> None:
         conversation = None
         try:
-            conversation = await asyncio.wait_for(self._log_in(), self._options.login_seconds_max)
+            conversation = await self._log_in()
+            self._deadline = None
             if conversation is not None:
                 await self._converse(conversation)
         except DbError as error:
@@ -206,7 +213,7 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, conversation: Conversation, events: list[Frontend]) -> None:
         """Sends the replies to some messages, as fast as the client takes them."""
-        pieces = _replies(conversation, events)
+        pieces = self._replies(conversation, events)
         is_finished = False
         while not is_finished:
             sent, is_finished = await self._workers.run(_pull, pieces)
@@ -215,6 +222,13 @@ class Connection(asyncio.Protocol):
                 return
             self._write(sent)
             await self._writable.wait()
+
+    def _replies(self, conversation: Conversation, events: list[Frontend]) -> Iterator[Piece]:
+        """Runs in worker threads; stops before the next message when nobody listens any more."""
+        for event in events:
+            if self._lost or self._is_stopping:
+                return
+            yield from conversation.handle(event)
 
     async def _next_batch(self) -> list[Frontend]:
         """All messages that are there, at least one; empty at the end."""
@@ -230,7 +244,10 @@ class Connection(asyncio.Protocol):
         return events
 
     async def _next(self) -> Frontend | None:
-        """The next message, None when the client is gone or we stop. Raises: DbError PROTOCOL."""
+        """The next message, None when the client is gone or we stop.
+
+        Raises: DbError PROTOCOL, TimeoutError when a login takes too long.
+        """
         while not self._lost and not self._is_stopping:
             event = self._reader.next_event()
             if event is not None:
@@ -239,7 +256,8 @@ class Connection(asyncio.Protocol):
             if self._is_paused:
                 self._is_paused = False
                 self._require_transport().resume_reading()
-            await self._more.wait()
+            async with asyncio.timeout_at(self._deadline):
+                await self._more.wait()
         return None
 
     # The socket.
@@ -272,11 +290,6 @@ def _login_step(exchange: Login, answer: Frontend | None) -> tuple[bytes, Sessio
     except StopIteration as end:
         session, sent = end.value
         return sent, session
-
-
-def _replies(conversation: Conversation, events: list[Frontend]) -> Iterator[Piece]:
-    for event in events:
-        yield from conversation.handle(event)
 
 
 def _pull(pieces: Iterator[Piece]) -> tuple[list[Piece], bool]:

@@ -289,6 +289,7 @@ def _check_shape(prepared: Prepared, result: Rows) -> None:
     before = [oids.describe(column.type).oid for column in shown]
     now = [oids.describe(column.type).oid for column in result.columns]
     if before != now:
+        prepared.description = prepared.shown = None  # the next Describe looks again
         raise DbError(
             ErrorKind.UNSUPPORTED,
             "cached plan must not change result type",
