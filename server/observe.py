@@ -205,6 +205,10 @@ class ObservedSession:
             self._record(text, started, 0, error)
             raise
 
+    def is_instant(self, text: str) -> bool:
+        """True if the answer is known and takes no time."""
+        return not self._refused and self._inner.is_instant(text)
+
     def describe(
         self, statement: Statement, parameter_types: Sequence[DataType | None] = ()
     ) -> Description:

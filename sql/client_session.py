@@ -61,6 +61,7 @@ class ClientSession:
         self.transaction: Transaction | None = None
         self.prepared: dict[str, ParsedStatement] = {}
         self.cursors: dict[str, Cursor] = {}
+        self.constants: set[str] = set()  # queries of literals that were answered before
         self.user_variables: dict[str, object] = {}
         self.last_notices: tuple[Notice, ...] = ()  # what SHOW WARNINGS tells
         self._connected_ms = database.clock.now_ms()
@@ -117,11 +118,21 @@ class ClientSession:
         if known is None:
             with self._failing():
                 known = execute.parse_request(self, text)
-            if len(text) < 16_384:
+            if isinstance(known, list) and type(known[0]) is ParsedStatement and len(text) < 16_384:
                 if len(self._texts) >= STATEMENT_CACHE_SIZE:
                     self._texts.pop(next(iter(self._texts)))
                 self._texts[text] = known
         return list(known)
+
+    def is_instant(self, text: str) -> bool:
+        """See `SessionApi.is_instant`."""
+        known = self._texts.get(text)
+        return (
+            known is not None
+            and len(known) == 1
+            and known[0].text in self.constants
+            and self.duck.is_free
+        )
 
     def describe(
         self, statement: Statement, parameter_types: Sequence[DataType | None] = ()

@@ -95,7 +95,7 @@ _CONTROL = (
 
 def parse_request(session: ClientSession, text: str) -> Sequence[Runnable]:
     """Splits a request into statements. Raises: DbError SYNTAX."""
-    fast = insert.recognise(session, text)
+    fast = insert.recognise(session, text) or query.recognise(session, text)
     return [fast] if fast is not None else parse(text, session.wire)
 
 

@@ -97,6 +97,9 @@ class SessionApi(Protocol):
     def parse(self, text: str) -> list[Statement]:
         """Splits and parses a request; no statement gives one empty one. Raises: DbError SYNTAX."""
 
+    def is_instant(self, text: str) -> bool:
+        """True if the request's answer is known and takes no time: it may run on an event loop."""
+
     def describe(
         self, statement: Statement, parameter_types: Sequence[DataType | None] = ()
     ) -> Description:

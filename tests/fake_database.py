@@ -125,6 +125,9 @@ class FakeSession:
     def timezone(self) -> str:
         return self._settings["timezone"]
 
+    def is_instant(self, text: str) -> bool:
+        return False
+
     def parse(self, text: str) -> list[FakeStatement]:
         if "SYNTAXERROR" in text:
             raise DbError(

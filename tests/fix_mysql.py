@@ -57,6 +57,9 @@ class FakeSession:
         self._cursor = database.connection.cursor()  # of the last statement
         self._notices: list[Notice] = []
 
+    def is_instant(self, text: str) -> bool:
+        return False
+
     def parse(self, text: str) -> list[FakeStatement]:
         pieces = [piece.strip() for piece in re.split(r";(?=(?:[^']*'[^']*')*[^']*$)", text)]
         found = [FakeStatement(piece, _placeholders(piece)) for piece in pieces if piece]

@@ -321,15 +321,27 @@ class Connection:
                 self._listener.kill(connection_id, self.user)
                 self._write_payload(self._outcome_ok())
             case _:
-                await self._send(lambda speaker: answers.answer(speaker, command))
+                assert self._speaker is not None
+                instant = isinstance(command, commands.Query) and (
+                    self._speaker.session.is_instant(command.text)
+                )
+                await self._send(lambda speaker: answers.answer(speaker, command), instant=instant)
 
-    async def _send(self, make: Callable[[Speaker], Iterator[Piece]]) -> None:
-        """Makes an answer on worker threads and sends it piece by piece, as fast as it is taken."""
+    async def _send(
+        self, make: Callable[[Speaker], Iterator[Piece]], *, instant: bool = False
+    ) -> None:
+        """Makes an answer on worker threads and sends it piece by piece, as fast as it is taken.
+
+        An `instant` answer is made here: the hop to a thread would take longer.
+        """
         assert self._speaker is not None
         answer = make(self._speaker)
         try:
             while True:
-                gathered = await self._work(answers.gather, answer)
+                if instant:
+                    gathered = answers.gather(answer)
+                else:
+                    gathered = await self._work(answers.gather, answer)
                 self._channel.write(gathered.pieces)
                 if gathered.error is not None:
                     raise self._explained(gathered.error)

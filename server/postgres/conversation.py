@@ -76,6 +76,12 @@ class Conversation:
             return self._guarded(lambda: self._extended_step(event))
         return self._refuse(event)
 
+    def is_instant(self, event: Frontend) -> bool:
+        """True for a simple query whose answer is known and takes no time."""
+        if not isinstance(event, Query) or self._copy is not None:
+            return False
+        return self.session.is_instant(event.text)
+
     def close(self) -> None:
         """Drops what is in progress; the session itself stays open."""
         if self._copy is not None:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from typing import Generic, TypeVar
 
 from engine.datatypes import DataType
+from sql.dialect.parser import ParsedStatement
 from sql.plan.context import PlanContext
 from sql.plan.plan import QueryPlan
+from sql.session import Wire
 
 CACHE_PLANS_MAX = 2_000  # a plan is a few kB
 TEXT_CHARS_MAX = 32_768  # longer texts are mostly data, seen once
 
 Key = tuple[object, ...]
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class Unliftable:
+    """Marks a lifted text that failed where the original would not."""
 
 
 def plan_key(
@@ -26,29 +35,45 @@ def plan_key(
     return text, context.wire, *names, context.timezone, version, declared
 
 
-class PlanCache:
-    """Least recently used plans; shared by all sessions."""
+class Lru(Generic[_K, _V]):
+    """A bounded map that forgets what was not asked for longest. Any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        assert limit > 0
+        self._limit = limit
         # Guarded by _lock.
         self._lock = threading.Lock()
-        self._plans: OrderedDict[Key, QueryPlan] = OrderedDict()
+        self._items: OrderedDict[_K, _V] = OrderedDict()
+
+    def get(self, key: _K) -> _V | None:
+        """The value, if known."""
+        with self._lock:
+            value = self._items.get(key)
+            if value is not None:
+                self._items.move_to_end(key)
+            return value
+
+    def put(self, key: _K, value: _V) -> None:
+        """Remembers a value."""
+        with self._lock:
+            self._items[key] = value
+            self._items.move_to_end(key)
+            while len(self._items) > self._limit:
+                self._items.popitem(last=False)
+
+
+class PlanCache:
+    """Plans and parsed lifted texts; shared by all sessions."""
+
+    def __init__(self) -> None:
+        self._plans: Lru[Key, QueryPlan] = Lru(CACHE_PLANS_MAX)
+        self.lifted: Lru[tuple[str, Wire], ParsedStatement | Unliftable] = Lru(CACHE_PLANS_MAX)
 
     def get(self, key: Key | None) -> QueryPlan | None:
         """The plan, if known."""
-        if key is None:
-            return None
-        with self._lock:
-            plan = self._plans.get(key)
-            if plan is not None:
-                self._plans.move_to_end(key)
-            return plan
+        return self._plans.get(key) if key is not None else None
 
     def put(self, key: Key | None, plan: QueryPlan) -> None:
         """Remembers a plan, unless it belongs to one session."""
-        if key is None or plan.session_bound:
-            return
-        with self._lock:
-            self._plans[key] = plan
-            while len(self._plans) > CACHE_PLANS_MAX:
-                self._plans.popitem(last=False)
+        if key is not None and not plan.session_bound:
+            self._plans.put(key, plan)

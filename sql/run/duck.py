@@ -97,6 +97,11 @@ class Duck:
             self._running = True
             self._reason = None
 
+    @property
+    def is_free(self) -> bool:
+        """True if no result is open."""
+        return self._open is None
+
     def settle(self) -> None:
         """Frees the connection: what an open result has not given yet is read into memory."""
         if self._open is not None:

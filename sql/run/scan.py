@@ -312,6 +312,8 @@ def _epoch_of(value: object, unit: str) -> int | None:
         delta = aware - datetime(1970, 1, 1, tzinfo=UTC)
         micros = (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
         return micros * UNITS_PER_SECOND[unit] // 1_000_000
+    if isinstance(value, str) and _ISO.fullmatch(value):
+        return int(np.array(value, f"datetime64[{unit}]").astype(np.int64))
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,11 @@ import pyarrow as pa
 from sqlglot import exp
 
 from engine.datatypes import DataType
+from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
-from sql.plan.cache import plan_key
+from sql.dialect.parser import ParsedStatement, parse
+from sql.plan.cache import Unliftable, plan_key
+from sql.plan.lifting import Lifted, lift
 from sql.plan.plan import QueryPlan, plan_query
 from sql.results import Description, Result, Rows
 from sql.settings import zone_of
@@ -19,13 +23,72 @@ from sql.statements.set_config import apply_set_config
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
-    from sql.dialect.parser import ParsedStatement
 
+_CONSTANTS_MAX = 64  # texts a session remembers as instant: pings of connection pools
 QUERIES = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
+
+
+@dataclass(frozen=True)
+class LiftedQuery(ParsedStatement):
+    """A query whose literals were lifted into parameters (sql/plan/lifting.py).
+
+    `text` is what the client wrote; `tree` and `form` have parameters in place of `values`.
+    """
+
+    form: str = ""
+    values: tuple[object, ...] = ()
+
+
+def recognise(session: ClientSession, text: str) -> LiftedQuery | None:
+    """The request as a lifted query, if it is one."""
+    if session.transaction is not None:
+        return None  # trying the lifted form first would fail the transaction
+    lifted = lift(text)
+    if lifted is None:
+        return None
+    cache = session.server.plans.lifted
+    known = cache.get((lifted.text, session.wire))
+    if known is None:
+        known = _parse_lifted(session, lifted)
+        cache.put((lifted.text, session.wire), known)
+    if isinstance(known, Unliftable):
+        return None
+    return LiftedQuery(text, known.tree, form=lifted.text, values=lifted.values)
+
+
+def _parse_lifted(session: ClientSession, lifted: Lifted) -> ParsedStatement | Unliftable:
+    try:
+        statements = parse(lifted.text, session.wire)
+    except DbError:
+        return Unliftable()
+    alone = len(statements) == 1 and statements[0].parameter_count == len(lifted.values)
+    return statements[0] if alone else Unliftable()
 
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
     """Runs a query. Raises: DbError."""
+    if isinstance(statement, LiftedQuery):
+        return _run_lifted(session, statement)
+    return _run(session, statement, parameters)
+
+
+def _run_lifted(session: ClientSession, statement: LiftedQuery) -> Result:
+    if session.transaction is None:
+        try:
+            return _run(session, _form(statement), statement.values)
+        except DbError:
+            session.duck.check()  # a cancelled statement is not run again
+            session.server.plans.lifted.put((statement.form, session.wire), Unliftable())
+    return _run(session, parse(statement.text, session.wire)[0], ())
+
+
+def _form(statement: LiftedQuery) -> ParsedStatement:
+    return ParsedStatement(statement.form, statement.tree, 0, len(statement.values))
+
+
+def _run(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
     plan = plan_of(session, statement)
     apply_set_config(session, statement.tree, statement.text, parameters)
     if plan.is_constant:
@@ -38,6 +101,8 @@ def describe(
     session: ClientSession, statement: ParsedStatement, declared: Sequence[DataType | None]
 ) -> Description:
     """Parameter types and columns. Raises: DbError."""
+    if isinstance(statement, LiftedQuery):
+        statement = parse(statement.text, session.wire)[0]
     plan = plan_of(session, statement, tuple(declared))
     if plan.learned.columns is None:
         plan.learned.columns = session.runner.describe(plan, statement.text)
@@ -83,10 +148,21 @@ def _bound(value: object, type_: DataType | None, timezone: str) -> object:
                 return value
             value = value.replace(tzinfo=zone_of(timezone))
         return value.astimezone(UTC).replace(tzinfo=None)
-    if isinstance(value, str) and type_ is not None and type_.is_timestamp:
-        array = column_from_text(pa.array([value]), type_, timezone, column="parameter")
-        return array.cast(pa.timestamp("us"), safe=False)[0].as_py()
+    if isinstance(value, str | int) and type_ is not None and type_.is_timestamp:
+        return _timestamp(str(value), type_, timezone)
     return value
+
+
+def _timestamp(text: str, type_: DataType, timezone: str) -> object:
+    """A moment as a parameter; nanoseconds as text, which Python's datetime cannot hold."""
+    array = column_from_text(pa.array([text]), type_, timezone, column="parameter")
+    if type_.unit == "ns":
+        return array.cast(pa.string())[0].as_py()
+    try:
+        return array.cast(pa.timestamp("us"))[0].as_py()
+    except (ValueError, OverflowError, pa.ArrowInvalid) as error:
+        message = f'timestamp out of range: "{text}"'
+        raise DbError(ErrorKind.DATETIME_OVERFLOW, message) from error
 
 
 def _constant(session: ClientSession, plan: QueryPlan, text: str) -> Rows:
@@ -97,5 +173,7 @@ def _constant(session: ClientSession, plan: QueryPlan, text: str) -> Rows:
             plan.learned.constant = rows.columns, list(rows)
         finally:
             rows.close()
+    if len(session.constants) < _CONSTANTS_MAX:
+        session.constants.add(text)
     columns, batches = plan.learned.constant
     return Rows(columns, iter(batches))

@@ -78,6 +78,9 @@ class FakeSession:
     def timezone(self) -> str:
         return self.settings["timezone"]
 
+    def is_instant(self, text: str) -> bool:
+        return False
+
     def parse(self, text: str) -> list[Statement]:
         if text.startswith("FAIL"):
             return [FakeStatement(text)]
