@@ -73,6 +73,9 @@ class FuzzSession:
     batch = pa.record_batch([pa.array([1, None], pa.int32()), pa.array(["x", "y"])], ["a", "b"])
     columns = (ResultColumn("a", dt.INT32), ResultColumn("b", dt.STRING))
 
+    def is_instant(self, text: str) -> bool:
+        return not text
+
     def parse(self, text: str) -> list[Statement]:
         return [FuzzStatement(part) for part in text.split(";")]
 

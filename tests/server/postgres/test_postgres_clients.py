@@ -157,6 +157,13 @@ def test_a_copy_that_raises_writes_nothing(postgres) -> None:
         assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
 
 
+def test_a_known_answer_and_an_unknown_one_in_any_order(postgres) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        for text, expected in (("SELECT 'known'", "known"), ("SELECT 'other'", "other")) * 3:
+            result = connection.pgconn.exec_(text.encode())
+            assert result.get_value(0, 0) == expected.encode()
+
+
 def test_notices_reach_the_client(postgres) -> None:
     heard: list[str] = []
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:
