@@ -163,6 +163,11 @@ class Harness:
                     found[table, writer, unit] = (rows, parts, low, high)
         return found
 
+    def log_of_errors(self) -> str:
+        """The server's last errors, for whoever has to explain a problem."""
+        lines = self.server.log.read_text(errors="replace").splitlines()
+        return "\n".join([line for line in lines if " ERROR " in line][-3:])
+
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
             host="127.0.0.1",

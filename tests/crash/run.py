@@ -30,6 +30,8 @@ def main() -> int:
                     break
         finally:
             harness.server.stop()
+            if harness.summary.problems:
+                print(harness.log_of_errors())
     for problem in harness.summary.problems[:50]:
         print("  " + problem)
     return 1 if harness.summary.problems else 0
