@@ -68,6 +68,7 @@ class EmbeddedStore:
         store = cls(connection)
         store._bootstrap(path)
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET parquet_metadata_cache = true")  # our files never change
         connection.execute(f"SET allowed_directories = ['{_quoted(readable)}/']")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -82,7 +83,8 @@ class EmbeddedStore:
         elif rows[0][0] > _SCHEMA_VERSION:
             raise DbError(
                 ErrorKind.CORRUPTED,
-                f"{path} was written by a newer version (format {rows[0][0]}, ours {_SCHEMA_VERSION})",
+                f"{path} was written by a newer version"
+                f" (format {rows[0][0]}, ours {_SCHEMA_VERSION})",
                 hint="start the newer version again, or restore a backup",
             )
 

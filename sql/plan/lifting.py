@@ -2,8 +2,8 @@
 
 A dashboard asks the same query with another host and another hour each time. Literals that a WHERE
 clause compares a name with become parameters; the plan cache then knows the query by what is left.
-Found by tokens alone, before anything is parsed: in doubt a literal stays where it is, and a query
-whose lifted form fails is run again as it was written (sql/statements/query.py).
+Found in the text alone, before anything is parsed: in doubt a literal stays where it is, and a
+query whose lifted form fails is run again as it was written (sql/statements/query.py).
 """
 
 from __future__ import annotations
@@ -15,34 +15,25 @@ from typing import NamedTuple
 TEXT_CHARS_MAX = 4_096
 VALUES_MAX = 64
 
-_TOKEN = re.compile(
-    r"""
-    (?P<space>\s+)
-  | (?P<string>'(?:[^'\\]|'')*')
-  | (?P<name>"[^"]*"|`[^`]*`|[A-Za-z_][A-Za-z0-9_]*)
-  | (?P<number>\d+(?:\.\d+)?(?![\w.]))
-  | (?P<operator><=|>=|<>|!=|=|<|>)
-  | (?P<other>[().,;+*/%-])
-    """,
-    re.VERBOSE,
-)
+_STRING = r"'(?:[^'\\]|'')*'"
+_LITERAL = rf"(?:{_STRING}|-?\d+(?:\.\d+)?(?![\w.]))"
+_CLOSING = "SELECT|FROM|GROUP|ORDER|HAVING|LIMIT|OFFSET|UNION|EXCEPT|INTERSECT|WINDOW|QUALIFY|ALIGN"
+_END = rf"(?=\s*(?:;|\)|\Z|(?:AND|OR|{_CLOSING})\b))"
+
 _QUERY = re.compile(r"\s*(SELECT|WITH)\s", re.IGNORECASE)
-_COMPARED = frozenset({"=", "<", ">", "<=", ">=", "<>", "!="})
-# Words that begin or end the part of a query where literals may be lifted.
-_OPENING = frozenset({"WHERE"})
-_CLOSING = frozenset(
-    {
-        *("SELECT", "FROM", "GROUP", "ORDER", "HAVING", "LIMIT", "OFFSET", "UNION", "EXCEPT"),
-        *("INTERSECT", "WINDOW", "QUALIFY", "ALIGN", "FILL", "SAMPLE", "LATEST", "FETCH", "FOR"),
-    }
+# Comments, placeholders, variables, escapes, dollar quotes: not worth the risk.
+_UNUSUAL = re.compile(r"[$?@#\\]|--|/\*")
+_SCAN = re.compile(
+    rf"""
+    (?P<where>\bWHERE\b)
+  | (?P<close>\b(?:{_CLOSING})\b)
+  | (?P<compared>(?:(?<![\w.])[A-Za-z_][\w.]*|"[^"]*"|`[^`]*`)\s*(?:<=|>=|<>|!=|[=<>])\s*)
+    (?P<literal>{_LITERAL}){_END}
+  | (?P<between>\bBETWEEN\s+)(?P<low>{_LITERAL})(?P<and>\s+AND\s+)(?P<high>{_LITERAL}){_END}
+  | {_STRING} | "[^"]*" | `[^`]*`
+    """,
+    re.VERBOSE | re.IGNORECASE,
 )
-_WORDS = frozenset(
-    {
-        *("AND", "OR", "NOT", "BETWEEN", "IN", "LIKE", "IS", "NULL", "TRUE", "FALSE"),
-        *("CASE", "WHEN", "THEN", "ELSE", "END"),
-    }
-)
-_AFTER = frozenset({"AND", "OR", ")", "", ";", *_CLOSING})
 
 
 class Lifted(NamedTuple):
@@ -52,84 +43,38 @@ class Lifted(NamedTuple):
     values: tuple[object, ...]
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str  # words in upper case
-
-
 def lift(text: str) -> Lifted | None:
     """The lifted form of a query; None when there is nothing to lift, or anything unusual in it.
 
     >>> lift("SELECT v FROM t WHERE host = 'a' AND ts > 5 LIMIT 3")
     Lifted(text='SELECT v FROM t WHERE host = $1 AND ts > $2 LIMIT 3', values=('a', 5))
     """
-    if len(text) > TEXT_CHARS_MAX or not _QUERY.match(text):
+    if len(text) > TEXT_CHARS_MAX or not _QUERY.match(text) or _UNUSUAL.search(text):
         return None
-    tokens = _tokens(text)
-    if tokens is None:
-        return None
-    pieces: list[str] = []
     values: list[object] = []
-    lifting = between = False
-    for at, (token, original) in enumerate(tokens):
-        if token.text in _OPENING:
+    lifting = False
+
+    def replaced(found: re.Match[str]) -> str:
+        nonlocal lifting
+        if found.lastgroup == "where":
             lifting = True
-        elif token.text in _CLOSING:
+        elif found.lastgroup == "close":
             lifting = False
-        piece = original
-        if lifting and token.kind in ("string", "number") and len(values) < VALUES_MAX:
-            before = _significant(tokens, at, -1)
-            between = before.text == "BETWEEN" or (between and before.text == "AND")
-            if _stands_alone(tokens, at, before, between=between):
-                values.append(_value(token))
-                piece = f"${len(values)}"
-        pieces.append(piece)
-    return Lifted("".join(pieces), tuple(values)) if values else None
+        elif lifting and len(values) < VALUES_MAX:
+            if found.lastgroup == "literal":
+                return found["compared"] + _lifted(found["literal"], values)
+            if found.lastgroup == "high":
+                low = _lifted(found["low"], values)
+                return found["between"] + low + found["and"] + _lifted(found["high"], values)
+        return found.group()
+
+    form = _SCAN.sub(replaced, text)
+    return Lifted(form, tuple(values)) if values else None
 
 
-def _tokens(text: str) -> list[tuple[_Token, str]] | None:
-    tokens = []
-    at = 0
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
-            return None  # comments, placeholders, escapes, casts: not worth the risk
-        kind = str(found.lastgroup)
-        original = found.group()
-        upper = original.upper() if kind == "name" else original
-        tokens.append((_Token(kind, upper), original))
-        at = found.end()
-    return None if any(token.text == "--" for token, _ in tokens) else tokens
-
-
-def _significant(tokens: list[tuple[_Token, str]], at: int, step: int) -> _Token:
-    """The next token before or after that is no space."""
-    at += step
-    while 0 <= at < len(tokens):
-        if tokens[at][0].kind != "space":
-            return tokens[at][0]
-        at += step
-    return _Token("end", "")
-
-
-def _stands_alone(
-    tokens: list[tuple[_Token, str]], at: int, before: _Token, *, between: bool
-) -> bool:
-    """True for the literal of `name = literal` and `name BETWEEN literal AND literal`."""
-    if _significant(tokens, at, 1).text not in _AFTER:
-        return False
-    if between:
-        return True
-    if before.text not in _COMPARED:
-        return False
-    position = at - 1
-    while tokens[position][0].text != before.text:
-        position -= 1
-    left = _significant(tokens, position, -1)
-    return left.kind == "name" and left.text not in _WORDS
-
-
-def _value(token: _Token) -> object:
-    if token.kind == "string":
-        return token.text[1:-1].replace("''", "'")
-    return Decimal(token.text) if "." in token.text else int(token.text)
+def _lifted(literal: str, values: list[object]) -> str:
+    if literal.startswith("'"):
+        values.append(literal[1:-1].replace("''", "'"))
+    else:
+        values.append(Decimal(literal) if "." in literal else int(literal))
+    return f"${len(values)}"

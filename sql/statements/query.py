@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +26,7 @@ from sql.statements.set_config import apply_set_config
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
+_PLAIN_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
 _CONSTANTS_MAX = 64  # texts a session remembers as instant: pings of connection pools
 QUERIES = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
 
@@ -155,6 +158,9 @@ def _bound(value: object, type_: DataType | None, timezone: str) -> object:
 
 def _timestamp(text: str, type_: DataType, timezone: str) -> object:
     """A moment as a parameter; nanoseconds as text, which Python's datetime cannot hold."""
+    if timezone == "UTC" and type_.unit != "ns" and _PLAIN_MOMENT.fullmatch(text):
+        with contextlib.suppress(ValueError):  # a day that no month has: told below
+            return datetime.fromisoformat(text)
     array = column_from_text(pa.array([text]), type_, timezone, column="parameter")
     if type_.unit == "ns":
         return array.cast(pa.string())[0].as_py()

@@ -172,6 +172,13 @@ class _Rewriter:
             item.replace(exp.cast(item.copy(), "TEXT"))
         return node
 
+    def any(self, node: exp.Expr) -> exp.Expr:
+        """`oid = any(attrtypoids)`: asyncpg's name for what `array_agg` above made text[]."""
+        item = node.this.unnest()
+        if isinstance(item, exp.Column) and item.name.lower() == "attrtypoids" and self.catalogs:
+            item.replace(exp.cast(item.copy(), "BIGINT[]"))
+        return node
+
     def coalesce(self, node: exp.Expr) -> exp.Expr:
         """`coalesce(array_agg(…), '{}')`: the empty array."""
         for other in node.expressions:
@@ -439,6 +446,7 @@ _HANDLERS: dict[type[exp.Expr], Callable[[_Rewriter, exp.Expr], exp.Expr]] = {
     exp.Cast: _Rewriter.cast,
     exp.TryCast: _Rewriter.cast,
     exp.Column: _Rewriter.column,
+    exp.Any: _Rewriter.any,
     exp.ArrayAgg: _Rewriter.array_agg,
     exp.Bracket: _Rewriter.bracket,
     exp.EQ: _Rewriter.comparison,

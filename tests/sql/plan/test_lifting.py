@@ -1,0 +1,98 @@
+"""Which literals leave a query's text, and that answers stay the same."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from fix_database import Client
+
+from sql.plan.lifting import lift
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "values"),
+    [
+        ("SELECT * FROM t WHERE a = 1", "SELECT * FROM t WHERE a = $1", (1,)),
+        ("SELECT 1 FROM t WHERE t.a<='x''y'", "SELECT 1 FROM t WHERE t.a<=$1", ("x'y",)),
+        (
+            'SELECT a FROM t WHERE "A b" > -1.5',
+            'SELECT a FROM t WHERE "A b" > $1',
+            (Decimal("-1.5"),),
+        ),
+        (
+            "SELECT a FROM t WHERE ts BETWEEN '2024' AND '2025' AND b = 2 ORDER BY 1",
+            "SELECT a FROM t WHERE ts BETWEEN $1 AND $2 AND b = $3 ORDER BY 1",
+            ("2024", "2025", 2),
+        ),
+        (
+            "WITH c AS (SELECT 'x' = 'y' AS z FROM t WHERE a = 5) SELECT * FROM c LIMIT 7",
+            "WITH c AS (SELECT 'x' = 'y' AS z FROM t WHERE a = $1) SELECT * FROM c LIMIT 7",
+            (5,),
+        ),
+        (
+            "SELECT a FROM t WHERE ts > now() - INTERVAL '1 hour' AND h = 'x' GROUP BY a",
+            "SELECT a FROM t WHERE ts > now() - INTERVAL '1 hour' AND h = $1 GROUP BY a",
+            ("x",),
+        ),
+    ],
+)
+def test_compared_literals_leave(text: str, form: str, values: tuple[object, ...]) -> None:
+    assert lift(text) == (form, values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT a = 1 FROM t",
+        "SELECT a FROM t WHERE a = 1 + 1",
+        "SELECT a FROM t WHERE lower(a) = 'x'",
+        "SELECT a FROM t WHERE a LIKE 'x%'",
+        "SELECT a FROM t WHERE a = $1 AND b = 2",
+        "SELECT a FROM t WHERE a = ? AND b = 2",
+        "SELECT a FROM t -- WHERE\nWHERE a = 1",
+        "SELECT a FROM t WHERE a = 'it\\'s'",
+        "SELECT 'WHERE a = 1' FROM t",
+        "SELECT a FROM t WHERE a = 1e5",
+        "DELETE FROM t WHERE a = 1",
+    ],
+)
+def test_others_stay(text: str) -> None:
+    assert lift(text) is None
+
+
+@pytest.fixture
+def cpu(db: Client) -> Client:
+    db.run("CREATE TABLE cpu (host TEXT PRIMARY KEY, ts TIMESTAMP(9) TIME INDEX, v DOUBLE,d DATE)")
+    db.run("INSERT INTO cpu VALUES ('a', '2024-01-01 00:00:00.000000001', 1, '2024-01-01')")
+    db.run("INSERT INTO cpu VALUES ('b', '2024-01-01 00:00:00.000000002', 2, '2024-01-02')")
+    return db
+
+
+@pytest.mark.parametrize(
+    ("condition", "hosts"),
+    [
+        ("host = 'a'", ["a"]),
+        ("v > 1.5", ["b"]),
+        ("ts = '2024-01-01 00:00:00.000000002'", ["b"]),
+        ("ts > 1704067200000000001", ["b"]),
+        ("ts <= '2024-01-01 00:00:00.000000001'", ["a"]),
+        ("d = '2024-01-02'", ["b"]),
+        ("d BETWEEN '2024-01-01' AND '2024-01-02'", ["a", "b"]),
+        ("v = '2'", ["b"]),
+        ("host <> 'a' AND v >= 2", ["b"]),
+    ],
+)
+def test_answers_are_those_of_the_literal(cpu: Client, condition: str, hosts: list[str]) -> None:
+    lifted = f"SELECT host FROM cpu WHERE {condition} ORDER BY host"
+    plain = f"SELECT host FROM cpu /* as written */ WHERE {condition} ORDER BY host"
+    expected = [(host,) for host in hosts]
+    assert cpu.run(lifted) == expected
+    assert cpu.run(plain) == expected
+
+
+def test_a_lifted_query_prunes_by_its_own_values(cpu: Client) -> None:
+    cpu.run("ADMIN flush_table('cpu'); INSERT INTO cpu VALUES ('z', '2025-01-01', 1, NULL)")
+    for day, hosts in (("2025-01-01", ["z"]), ("2024-01-01", ["a", "b", "z"])):
+        rows = cpu.run(f"SELECT host FROM cpu WHERE ts >= '{day}' ORDER BY host")
+        assert [host for (host,) in rows] == hosts
