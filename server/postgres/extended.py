@@ -28,6 +28,9 @@ STATEMENTS_MAX = 10_000  # per connection; a driver that never closes them is br
 _DEALLOCATE = re.compile(
     r'\s*DEALLOCATE\s+(?:PREPARE\s+)?(?:"((?:[^"]|"")*)"|([a-z_][\w$]*))\s*;?\s*', re.I
 )
+# Ours are 64-bit integers, but drivers must know an OID from one: asyncpg reads arrays only when
+# the parameter of its own catalog query, `$1::oid[]`, is of a type it need not ask about.
+_OID_CASTS = re.compile(r"\$(\d+)\s*::\s*(?:pg_catalog\.)?oid\b(\s*\[\s*\])?", re.I)
 _FORGETTING = frozenset({"DEALLOCATE ALL", "DISCARD ALL"})
 
 
@@ -272,10 +275,16 @@ class Extended:
         if len(declared) == count and all(oid not in (0, oids.UNKNOWN) for oid in declared):
             return declared
         inferred = self._description(prepared).parameters
+        casts = {
+            int(match[1]) - 1: oids.ARRAYS[oids.OID] if match[2] else oids.OID
+            for match in _OID_CASTS.finditer(prepared.statement.text)
+        }
         found: list[int] = []
         for index in range(count):
             oid = declared[index] if index < len(declared) else 0
             if oid in (0, oids.UNKNOWN):
+                oid = casts.get(index, 0)
+            if oid == 0:
                 oid = oids.describe(inferred[index]).oid if index < len(inferred) else oids.TEXT
             found.append(oid)
         return tuple(found)

@@ -211,6 +211,12 @@ def test_a_statement_is_described_with_its_parameters(talk) -> None:
     assert struct.unpack("!H2I", replies[1][1]) == (2, 20, 25)
 
 
+def test_object_ids_are_known_by_their_casts(talk) -> None:
+    text = "SELECT $1::oid AS a, $2::oid[] AS b"
+    replies = talk.say(Parse("s", text, ()), Describe(Target.STATEMENT, "s"), Sync())
+    assert struct.unpack("!H2I", replies[1][1]) == (2, 26, 1028)
+
+
 def test_a_statement_without_rows_has_no_data(talk) -> None:
     talk.say(Query("CREATE TABLE t (a INT)"))
     events = run(text="INSERT INTO t VALUES (1)")
