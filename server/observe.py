@@ -19,7 +19,7 @@ from engine.errors import DbError, ErrorKind
 from server.auth.api import AccessMode, Users
 from server.metrics import Metrics
 from sql.permissions import Access, access_of
-from sql.results import CopyOut, Description, Notice, Result, Rows
+from sql.results import CopyOut, Cursor, Description, Notice, Result, Rows
 from sql.session import (
     Activity,
     ClientInfo,
@@ -204,6 +204,26 @@ class ObservedSession:
         except DbError as error:
             self._record(text, started, 0, error)
             raise
+
+    def open_block(self) -> None:
+        """From here on statements are one transaction, until `close_block`."""
+        self._inner.open_block()
+
+    def close_block(self, *, commit: bool) -> None:
+        """Ends it. Raises: DbError when it cannot be committed."""
+        self._inner.close_block(commit=commit)
+
+    def cursor(self, name: str) -> Cursor | None:
+        """The open SQL cursor of that name."""
+        return self._inner.cursor(name)
+
+    def share_cursor(self, name: str, cursor: Cursor | None) -> None:
+        """Lets FETCH, MOVE and CLOSE reach a portal of the protocol."""
+        self._inner.share_cursor(name, cursor)
+
+    def when_killed(self, call: Callable[[], object]) -> None:
+        """Registers what ends the connection after KILL."""
+        self._inner.when_killed(call)
 
     def is_instant(self, text: str) -> bool:
         """True if the answer is known and takes no time."""

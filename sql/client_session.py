@@ -6,7 +6,7 @@ this class holds what lives longer than one statement and hands it to them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,12 +24,11 @@ from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
-from sql.results import Description, Notice, Result
+from sql.results import Cursor, Description, Notice, Result
 from sql.run.duck import Duck
 from sql.run.scan import Runner
 from sql.session import Activity, ClientInfo, Statement, TransactionStatus, Wire
 from sql.settings import Settings, check_boolean
-from sql.statements.cursor import Cursor
 from sql.statements.insert import FastInsert
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import SystemContext
@@ -71,6 +70,8 @@ class ClientSession:
         self._database = client.database
         self._initial_settings: dict[str, str] = {}
         self._deadline: Deadline | None = None
+        self._when_killed: Callable[[], object] | None = None
+        self._in_block = False
         self._notices: list[Notice] = []
         self._texts: dict[str, Sequence[execute.Runnable]] = {}
 
@@ -89,7 +90,7 @@ class ClientSession:
     @property
     def transaction_status(self) -> TransactionStatus:
         """See `SessionApi.transaction_status`."""
-        if self.transaction is None:
+        if self.transaction is None or not self.transaction.explicit:
             return TransactionStatus.IDLE
         return TransactionStatus.FAILED if self.transaction.failed else TransactionStatus.ACTIVE
 
@@ -168,6 +169,38 @@ class ClientSession:
         """See `SessionApi.cancel`."""
         message = "canceling statement due to user request"
         self.duck.interrupt(DbError(ErrorKind.CANCELLED, message))
+
+    def open_block(self) -> None:
+        """See `SessionApi.open_block`."""
+        self._in_block = True
+
+    def close_block(self, *, commit: bool) -> None:
+        """See `SessionApi.close_block`."""
+        self._in_block = False
+        if self.transaction is not None and not self.transaction.explicit:
+            self.end_transaction(commit=commit)
+
+    def cursor(self, name: str) -> Cursor | None:
+        """See `SessionApi.cursor`."""
+        return self.cursors.get(name)
+
+    def share_cursor(self, name: str, cursor: Cursor | None) -> None:
+        """See `SessionApi.share_cursor`."""
+        if cursor is None:
+            self.cursors.pop(name, None)
+        else:
+            self.cursors[name] = cursor
+
+    def when_killed(self, call: Callable[[], object]) -> None:
+        """See `SessionApi.when_killed`."""
+        self._when_killed = call
+
+    def kill(self) -> None:
+        """Ends the running statement and the connection. Any thread."""
+        message = "terminating connection due to administrator command"
+        self.duck.interrupt(DbError(ErrorKind.SHUTTING_DOWN, message))
+        if self._when_killed is not None:
+            self._when_killed()
 
     def reset(self) -> None:
         """See `SessionApi.reset`."""
@@ -272,15 +305,15 @@ class ClientSession:
                 raise DbError(ErrorKind.READ_ONLY, "cannot write in a read-only transaction")
             yield self.transaction
             return
-        explicit = not self.autocommit
-        transaction = self.begin(explicit=explicit)
+        lasts = not self.autocommit
+        transaction = self.begin(explicit=lasts)
         try:
             yield transaction
         except BaseException:
-            if not explicit:
+            if not lasts:
                 self.end_transaction(commit=False)
             raise
-        if not explicit:
+        if not lasts and not self._in_block:
             self.end_transaction(commit=True)
 
     @contextmanager
@@ -312,7 +345,7 @@ class ClientSession:
 
     def apply(self, transaction: Transaction, writes: Sequence[Write]) -> None:
         """Writes to regions: at once when the statement is its own transaction, else at COMMIT."""
-        if transaction.explicit or transaction.changed_store:
+        if transaction.explicit or self._in_block or transaction.changed_store:
             for write in writes:
                 transaction.stage(write)
         else:

@@ -61,6 +61,54 @@ class Rows:
         self._on_close.append(call)
 
 
+class Cursor:
+    """Rows read in pieces of any size: an SQL cursor, or a portal of PostgreSQL's protocol."""
+
+    def __init__(self, rows: Rows, *, hold: bool = False) -> None:
+        # Constant after construction.
+        self.rows = rows
+        self.hold = hold  # outlives its transaction
+        # Changed by reading only.
+        self._batches = iter(rows)
+        self._rest: pa.RecordBatch | None = None
+
+    @property
+    def columns(self) -> tuple[ResultColumn, ...]:
+        """The columns of the rows."""
+        return self.rows.columns
+
+    def next_batch(self, limit: int | None = None) -> pa.RecordBatch | None:
+        """The next rows, at most `limit`; None when there are no more."""
+        batch = self._rest if self._rest is not None else next(self._batches, None)
+        self._rest = None
+        if batch is not None and limit is not None and batch.num_rows > limit:
+            self._rest = batch.slice(limit)
+            batch = batch.slice(0, limit)
+        return batch
+
+    def take(self, count: int | None) -> list[pa.RecordBatch]:
+        """The next `count` rows, all of them for None."""
+        taken: list[pa.RecordBatch] = []
+        while count is None or count > 0:
+            batch = self.next_batch(count)
+            if batch is None:
+                break
+            taken.append(batch)
+            if count is not None:
+                count -= batch.num_rows
+        return taken
+
+    def keep(self) -> None:
+        """Reads everything into memory, so that the rows outlive what they come from."""
+        self._batches = iter(list(self._batches))
+
+    def close(self) -> None:
+        """Frees the result; there are no more rows then."""
+        self._batches = iter(())
+        self._rest = None
+        self.rows.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Affected:
     """A statement without rows. `tag` is PostgreSQL's command tag without the count.

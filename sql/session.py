@@ -6,13 +6,13 @@ which any thread may call at any time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from engine.datatypes import DataType
-from sql.results import Description, Notice, Result
+from sql.results import Cursor, Description, Notice, Result
 
 
 class Wire(Enum):
@@ -124,6 +124,25 @@ class SessionApi(Protocol):
 
     def cancel(self) -> None:
         """Ends the running statement, if any, with CANCELLED. Any thread."""
+
+    def open_block(self) -> None:
+        """From here on statements are one transaction, until `close_block`.
+
+        PostgreSQL treats the statements of one simple query, and everything up to a Sync, so. A
+        BEGIN among them goes on after the block. Does nothing when a block or transaction is open.
+        """
+
+    def close_block(self, *, commit: bool) -> None:
+        """Commits or rolls back what the block changed. Raises: DbError (it is rolled back)."""
+
+    def cursor(self, name: str) -> Cursor | None:
+        """The open SQL cursor of that name."""
+
+    def share_cursor(self, name: str, cursor: Cursor | None) -> None:
+        """Lets FETCH, MOVE and CLOSE reach a portal of the protocol; None: it is gone."""
+
+    def when_killed(self, call: Callable[[], object]) -> None:
+        """Registers what ends the connection after KILL; called from any thread, must be quick."""
 
     def reset(self) -> None:
         """Back to the state after login: rolls back, forgets settings, cursors, temp tables."""

@@ -49,7 +49,6 @@ class Transaction:
     def __init__(self, duck: Duck, catalog: Catalog, regions: Regions, *, explicit: bool) -> None:
         self.explicit = explicit
         self.failed = False
-        self.changed_store = False  # something in DuckDB was written
         self.read_only = False
         self._duck = duck
         self._catalog = catalog
@@ -59,7 +58,34 @@ class Transaction:
         self._dropped: list[int] = []
         self._steps: list[Step] = []
         self._savepoints: list[Savepoint] = []
-        duck.execute("BEGIN TRANSACTION")
+        self._changed_store = False  # something in DuckDB was, or is about to be, written
+        self._begun = False  # in DuckDB
+        if explicit:
+            self._begin()
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._duck.execute("BEGIN TRANSACTION")
+            self._begun = True
+
+    def make_explicit(self) -> None:
+        """The client has begun a transaction around what it already did."""
+        self.explicit = True
+        self._begin()
+
+    @property
+    def changed_store(self) -> bool:
+        """True once `change_store` was called."""
+        return self._changed_store
+
+    def change_store(self) -> None:
+        """Must be called before the catalog or a relational table is changed.
+
+        A statement that only writes time-series rows needs no transaction of DuckDB's.
+        """
+        self._duck.settle()
+        self._begin()
+        self._changed_store = True
 
     @property
     def staged(self) -> Sequence[Write]:
@@ -87,11 +113,11 @@ class Transaction:
     def step(self, again: Callable[[], object]) -> Iterator[None]:
         """Around a statement: if it succeeds and changed something, `again` can repeat it."""
         known = {id(write) for write in self._staged}
-        before, self.changed_store = self.changed_store, False
+        before, self._changed_store = self._changed_store, False
         try:
             yield
         finally:
-            changed, self.changed_store = self.changed_store, self.changed_store or before
+            changed, self._changed_store = self._changed_store, self._changed_store or before
         staged = tuple(write for write in self._staged if id(write) not in known)
         if changed or staged:
             self._steps.append(Step(again, changed, staged))
@@ -117,8 +143,8 @@ class Transaction:
         steps, self._steps = self._steps, []
         savepoints, self._savepoints = self._savepoints, []
         self.rollback()
-        self.changed_store = False
-        self._duck.execute("BEGIN TRANSACTION")
+        self._changed_store = False
+        self._begin()
         for step in steps:
             if step.changed_store:
                 with self.step(step.again):
@@ -137,12 +163,12 @@ class Transaction:
     def commit(self) -> None:
         """Makes everything durable and visible, or (raising DbError) nothing."""
         try:
-            if self._staged and self.changed_store:
+            if self._staged and self._changed_store:
                 self._commit_both()
             else:
                 if self._staged:
                     self._regions.write(self._staged)
-                self._duck.execute("COMMIT")
+                self._end("COMMIT")
         except DbError:
             self.rollback()
             raise
@@ -155,17 +181,22 @@ class Transaction:
         self._duck.execute(f"INSERT INTO {SYSTEM_SCHEMA}.decisions VALUES (?)", [transaction_id])
         self._regions.prepare(transaction_id, self._staged)
         try:
-            self._duck.execute("COMMIT")
+            self._end("COMMIT")
         except DbError:
             self._regions.abort_prepared(transaction_id)
             raise
         self._regions.commit_prepared(transaction_id)
 
+    def _end(self, how: str) -> None:
+        if self._begun:
+            self._begun = False
+            self._duck.execute(how)
+
     def rollback(self) -> None:
         """Undoes everything."""
         self._staged.clear()
         try:
-            self._duck.execute("ROLLBACK")
+            self._end("ROLLBACK")
         except DbError as error:
             # A COMMIT that failed has already ended DuckDB's transaction: nothing is left to undo.
             if error.kind not in (ErrorKind.SERIALIZATION_FAILURE, ErrorKind.FAILED_TRANSACTION):

@@ -125,8 +125,20 @@ class FakeSession:
     def timezone(self) -> str:
         return self._settings["timezone"]
 
-    def is_instant(self, text: str) -> bool:
-        return False
+    def cursor(self, name: str) -> None:
+        return None
+
+    def share_cursor(self, name: str, cursor: object) -> None:
+        pass
+
+    def open_block(self) -> None:
+        pass
+
+    def close_block(self, *, commit: bool) -> None:
+        pass
+
+    def when_killed(self, call: object) -> None:
+        pass
 
     def is_instant(self, text: str) -> bool:
         return text == "SELECT 'known'"

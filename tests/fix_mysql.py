@@ -57,6 +57,21 @@ class FakeSession:
         self._cursor = database.connection.cursor()  # of the last statement
         self._notices: list[Notice] = []
 
+    def cursor(self, name: str) -> None:
+        return None
+
+    def share_cursor(self, name: str, cursor: object) -> None:
+        pass
+
+    def open_block(self) -> None:
+        pass
+
+    def close_block(self, *, commit: bool) -> None:
+        pass
+
+    def when_killed(self, call: object) -> None:
+        pass
+
     def is_instant(self, text: str) -> bool:
         return False
 

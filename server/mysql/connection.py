@@ -244,6 +244,8 @@ class Connection:
         database = self._listener.database
         session = await self._workers.run(database.connect, Wire.MYSQL, info, self.id)
         self._adopt(session, accepted)
+        loop = asyncio.get_running_loop()
+        session.when_killed(lambda: loop.call_soon_threadsafe(self.kill))
         await self._send(lambda speaker: iter((speaker.ok(),)))
 
     def _adopt(self, session: SessionApi, accepted: Login) -> None:

@@ -9,6 +9,8 @@ Whatever bytes come in, it answers with values or raises DbError, never anything
 
 from __future__ import annotations
 
+import re
+
 from engine.errors import DbError, ErrorKind
 from server.mysql.constants import PACKET_CHUNK_MAX
 
@@ -215,6 +217,46 @@ _LENENC_SIZES = {0xFC: 2, 0xFD: 3, 0xFE: 8}
 def malformed(detail: str) -> DbError:
     """The error for bytes that are not what the protocol says."""
     return DbError(ErrorKind.PROTOCOL, "malformed communication packet", detail=detail)
+
+
+_STRING = rb"'((?:[^'\\]|\\.|'')*)'"
+_BINARY_STRING = re.compile(rb"_binary\s*" + _STRING, re.IGNORECASE | re.DOTALL)
+_ANY_STRING = re.compile(_STRING, re.DOTALL)
+_ESCAPE = re.compile(rb"\\(.)|''", re.DOTALL)
+_ESCAPED = {b"0": b"\0", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"Z": b"\x1a"}
+
+
+def decode_statement(data: bytes) -> str:
+    """The text of a statement; strings that are bytes, not text, become hexadecimal literals.
+
+    Those are strings after `_binary`, and strings that are not UTF-8 (mysql-connector sends bytes
+    so). Raises: DbError INVALID_ENCODING for other bytes that are not UTF-8.
+    """
+    if b"_binary" in data:
+        data = _BINARY_STRING.sub(_hexadecimal, data)
+    if not _is_text(data):
+        data = _ANY_STRING.sub(_hexadecimal_unless_text, data)
+    return decode_text(data)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _hexadecimal(found: re.Match[bytes]) -> bytes:
+    return b"x'%s'" % _unescaped(found[1]).hex().encode()
+
+
+def _hexadecimal_unless_text(found: re.Match[bytes]) -> bytes:
+    return found[0] if _is_text(found[1]) else _hexadecimal(found)
+
+
+def _unescaped(text: bytes) -> bytes:
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]) if found[1] else b"'", text)
 
 
 def decode_text(data: bytes) -> str:

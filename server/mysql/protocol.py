@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.mysql.constants import Capability, CommandCode, CursorType
-from server.mysql.packets import Framer, PacketReader, decode_text, malformed
+from server.mysql.packets import Framer, PacketReader, decode_statement, decode_text, malformed
 
 PACKET_BYTES_MAX = 64 << 20  # mysqld's default max_allowed_packet
 LOGIN_BYTES_MAX = 1 << 20  # per packet before the password is checked (attributes are < 64 KiB)
@@ -250,7 +250,7 @@ def _parse_long_data(reader: PacketReader) -> SendLongData:
 _PARSERS: dict[int, Callable[[PacketReader], Command]] = {
     CommandCode.QUIT: lambda reader: Quit(),
     CommandCode.INIT_DB: lambda reader: InitDb(decode_text(reader.rest())),
-    CommandCode.QUERY: lambda reader: Query(decode_text(reader.rest())),
+    CommandCode.QUERY: lambda reader: Query(decode_statement(reader.rest())),
     CommandCode.FIELD_LIST: _parse_field_list,
     CommandCode.STATISTICS: lambda reader: Statistics(),
     CommandCode.PROCESS_INFO: lambda reader: ProcessInfo(),

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from engine.errors import DbError, ErrorKind
@@ -114,12 +115,16 @@ class Connection(asyncio.Protocol):
         """It caught up."""
         self._writable.set()
 
-    async def close(self) -> None:
-        """Ends the connection: an idle one at once, a busy one when its statement was cancelled."""
+    def stop(self) -> None:
+        """Cancels what runs; the connection ends when that has ended."""
         self._is_stopping = True
         self._more.set()
         if self._session is not None:
             self._session.cancel()
+
+    async def close(self) -> None:
+        """Ends the connection: an idle one at once, a busy one when its statement was cancelled."""
+        self.stop()
         if self._task is not None:
             await asyncio.wait([self._task])
 
@@ -164,6 +169,8 @@ class Connection(asyncio.Protocol):
             sent, opened = await self._workers.run(_login_step, exchange, answer)
             if opened is not None:
                 self._session = opened
+                stop = partial(asyncio.get_running_loop().call_soon_threadsafe, self.stop)
+                opened.when_killed(stop)
                 self._reader.authenticated = True
                 self._write([sent])
                 return Conversation(opened)

@@ -35,7 +35,7 @@ from server.postgres.messages import (
     Sync,
 )
 from server.postgres.rows import Piece
-from sql.results import Affected, CopyIn, CopyOut, Empty
+from sql.results import Affected, CopyIn, CopyOut, Cursor, Empty
 from sql.session import SessionApi, Statement
 
 logger = logging.getLogger(__name__)
@@ -100,6 +100,8 @@ class Conversation:
             yield from self._failed(error)
             yield from self._ready()
             return
+        if len(statements) > 1:
+            self.session.open_block()
         at = 0
         for statement in statements:
             at = max(text.find(statement.text, at), at)
@@ -116,6 +118,7 @@ class Conversation:
                 yield from self._run_simple(statement)
                 if self._copy is not None:
                     return
+            self.session.close_block(commit=True)
         except Exception as error:  # noqa: BLE001 - the last line of defence, logged there
             self._pending.clear()
             yield from self._failed(error, offset)
@@ -126,7 +129,7 @@ class Conversation:
         if isinstance(result, Affected | Empty | CopyIn | CopyOut):
             yield from self._rowless(result, is_extended=False)
             return
-        running = Running(result, self.session)
+        running = Running(Cursor(result), self.session)
         try:
             yield replies.row_description(result.columns, (0,) * len(result.columns))
             yield from running.send((), 0)
@@ -164,15 +167,21 @@ class Conversation:
             case Close(target, name):
                 yield self._extended.drop(target, name)
             case Execute(portal, max_rows):
+                self.session.open_block()  # what comes before Sync is one transaction
                 result = yield from self._extended.execute(portal, max_rows, self._notices)
                 if result is not None:
                     yield from self._rowless(result, is_extended=True)
 
     def _sync(self) -> Iterator[Piece]:
         self._is_skipping = False
+        yield from self._guarded(self._end_block)
         yield from self._guarded(self._extended.sync)
         self._is_skipping = False
         yield from self._ready()
+
+    def _end_block(self) -> Iterator[Piece]:
+        self.session.close_block(commit=True)
+        return iter(())
 
     def _guarded(self, step: Callable[[], Iterator[Piece]]) -> Iterator[Piece]:
         """Runs one extended step; an error is told and skips everything until Sync (I2)."""
@@ -241,6 +250,7 @@ class Conversation:
             yield replies.notice_response(notice)
 
     def _failed(self, error: Exception, offset: int = 0) -> Iterator[Piece]:
+        self.session.close_block(commit=False)
         yield from self._notices()
         if not isinstance(error, DbError):
             logger.error("statement failed unexpectedly", exc_info=error)

@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import pyarrow as pa
-
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from server.postgres import replies
@@ -20,7 +18,17 @@ from server.postgres.messages import Bind, Parse, Target
 from server.postgres.rows import Piece, encode_batch, expand_formats, style_for
 from server.postgres.types import oids
 from server.postgres.types.parameters import decode_parameters
-from sql.results import Affected, CopyIn, CopyOut, Description, Empty, Result, ResultColumn, Rows
+from sql.results import (
+    Affected,
+    CopyIn,
+    CopyOut,
+    Cursor,
+    Description,
+    Empty,
+    Result,
+    ResultColumn,
+    Rows,
+)
 from sql.session import SessionApi, Statement, TransactionStatus
 
 STATEMENTS_MAX = 10_000  # per connection; a driver that never closes them is broken
@@ -46,47 +54,40 @@ class Prepared:
 
 
 class Running:
-    """A result being sent: the rows, and what of the current batch is left."""
+    """A result being sent."""
 
-    def __init__(self, rows: Rows, session: SessionApi) -> None:
+    def __init__(self, cursor: Cursor, session: SessionApi) -> None:
         # Constant after construction.
-        self.rows = rows
+        self.cursor = cursor
         self._style = style_for(session.timezone)
         # Changed by send only.
         self.sent = 0  # by the latest send
         self.is_finished = False
-        self._batches = iter(rows)
-        self._rest: pa.RecordBatch | None = None
+
+    @property
+    def tag(self) -> str:
+        """The command tag, without the count."""
+        return self.cursor.rows.tag
 
     def send(self, formats: Sequence[int], max_rows: int) -> Iterator[Piece]:
         """DataRow messages for the next `max_rows` rows (0: all). Sets `sent`, `is_finished`."""
-        codes = expand_formats(formats, len(self.rows.columns))
+        columns = self.cursor.columns
+        codes = expand_formats(formats, len(columns))
         self.sent = 0
         while not self.is_finished:
             if max_rows and self.sent == max_rows:
                 return
-            batch = self._next_batch()
+            batch = self.cursor.next_batch(max_rows - self.sent if max_rows else None)
             if batch is None:
                 self.is_finished = True
                 return
-            room = max_rows - self.sent if max_rows else batch.num_rows
-            if room < batch.num_rows:
-                self._rest = batch.slice(room)
-                batch = batch.slice(0, room)
             self.sent += batch.num_rows
-            yield from encode_batch(batch, self.rows.columns, codes, self._style)
+            yield from encode_batch(batch, columns, codes, self._style)
 
     def close(self) -> None:
         """Frees the statement."""
         self.is_finished = True
-        self._rest = None
-        self.rows.close()
-
-    def _next_batch(self) -> pa.RecordBatch | None:
-        if self._rest is not None:
-            batch, self._rest = self._rest, None
-            return batch
-        return next(self._batches, None)
+        self.cursor.close()
 
 
 @dataclass(slots=True)
@@ -167,6 +168,9 @@ class Extended:
             yield replies.parameter_description(self._parameter_oids(prepared))
             formats: tuple[int, ...] = ()
         else:
+            if name not in self._portals and (declared := self.session.cursor(name)) is not None:
+                yield replies.row_description(declared.columns, (0,) * len(declared.columns))
+                return
             portal = self._portal(name)
             prepared, formats = portal.prepared, portal.formats
         columns = self._description(prepared).columns
@@ -188,8 +192,10 @@ class Extended:
             if not isinstance(result, Rows):
                 portal.is_done = True
                 return result
-            portal.running = Running(result, self.session)
+            portal.running = Running(Cursor(result), self.session)
             _check_shape(portal.prepared, result)
+            if name:
+                self.session.share_cursor(name, portal.running.cursor)
         running = portal.running
         yield from running.send(portal.formats, max_rows)
         yield from notices()
@@ -197,7 +203,7 @@ class Extended:
             yield replies.PORTAL_SUSPENDED
             return None
         running.close()
-        yield replies.command_complete(running.rows.tag, running.sent)
+        yield replies.command_complete(running.tag, running.sent)
         return None
 
     def run(self, statement: Statement, parameters: Sequence[object]) -> Result:
@@ -234,8 +240,8 @@ class Extended:
 
     def close(self) -> None:
         """Closes every portal."""
-        while self._portals:
-            self._portals.popitem()[1].close()
+        for name in list(self._portals):
+            self._drop_portal(name)
 
     def _deallocate(self, match: re.Match[str]) -> bool:
         quoted = match[1]
@@ -259,6 +265,7 @@ class Extended:
         portal = self._portals.pop(name, None)
         if portal is not None:
             portal.close()
+            self.session.share_cursor(name, None)
 
     def _description(self, prepared: Prepared) -> Description:
         if prepared.description is None:

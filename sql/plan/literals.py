@@ -14,6 +14,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from catalog.records import Column
+from engine import datatypes
 from engine.datatypes import DataType
 from sql.decode.text import column_from_text
 from sql.plan.scopes import Scopes
@@ -50,6 +51,26 @@ def timestamp_literals(tree: exp.Expr, scopes: Scopes, timezone: str) -> exp.Exp
             literal = _literal(other, column, timezone)
             if literal is not None:
                 other.replace(literal)
+    return tree
+
+
+def binary_literals(tree: exp.Expr) -> exp.Expr:
+    """Reads `'\\x00ff'::bytea` as PostgreSQL does; DuckDB's own blob text differs.
+
+    Raises: DbError INVALID_TEXT.
+    """
+    for node in list(tree.find_all(exp.Cast)):
+        inner = node.this
+        if not (isinstance(inner, exp.Literal) and inner.is_string):
+            continue
+        if not node.to.is_type("binary", "varbinary", "blob"):
+            continue
+        texts = pa.array([inner.name], pa.string())
+        value = column_from_text(texts, datatypes.BINARY, "UTC", column="bytea")[0].as_py()
+        made = exp.Anonymous(this="unhex", expressions=[exp.Literal.string(value.hex())])
+        if node is tree:
+            return made
+        node.replace(made)
     return tree
 
 

@@ -16,7 +16,7 @@ from catalog.records import Table
 from engine.datatypes import DataType
 from sql.dialect.duckdb import to_duckdb
 from sql.plan.context import PlanContext
-from sql.plan.literals import Bound, time_bounds, timestamp_literals
+from sql.plan.literals import Bound, binary_literals, time_bounds, timestamp_literals
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types
 from sql.plan.range_align import rewrite_ranges
@@ -92,6 +92,8 @@ def _finish(
     tree = resolve_tables(tree, context, resolved)
     session_bound = is_session_bound(tree)
     tree = session_functions(tree, context)
+    if context.wire is not Wire.MYSQL:
+        tree = binary_literals(tree)
     scopes = Scopes(resolved.tables)
     tree = timestamp_literals(tree, scopes, context.timezone)
     tree = typed_operators(tree, scopes)

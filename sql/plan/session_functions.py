@@ -77,6 +77,7 @@ _MAKERS: dict[str, _Maker] = {
     "timezone": lambda c: _text(c.timezone),
     "build": lambda _: _text(f"Gnomon {PRODUCT_VERSION}"),
     "pg_is_in_recovery": lambda _: exp.false(),
+    "pg_advisory_unlock_all": lambda _: exp.null(),
     "last_insert_id": lambda _: exp.Literal.number(0),
     "pg_postmaster_start_time": _now,
     "pg_my_temp_schema": lambda _: exp.Literal.number(0),

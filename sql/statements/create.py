@@ -64,7 +64,7 @@ def _create_database(session: ClientSession, tree: exp.Create, kind: str) -> Res
         session.notice(Notice(f'schema "{name}" already exists, skipping', sqlstate="42P06"))
         return Affected(tag, 1)
     with session.writing() as transaction:
-        transaction.changed_store = True
+        transaction.change_store()
         session.catalog.create_database(session.duck.cursor, name, options)
     return Affected(tag, 1)
 
@@ -113,6 +113,7 @@ def _make(
     session: ClientSession, transaction: Transaction, definition: TableDefinition, database: str
 ) -> Table:
     """The empty table, in the catalog and in the store that will hold its rows."""
+    transaction.change_store()
     cursor = session.duck.cursor
     table_id = session.catalog.next_table_id(cursor)
     table = Table(
@@ -135,7 +136,6 @@ def _make(
         _check_storable(session, table)
     _check_defaults(session, table)
     session.catalog.put_table(cursor, table)
-    transaction.changed_store = True
     if table.is_time_series:
         for region_id in table.region_ids:
             transaction.create_region(region_id, table.region_schema(), table.region_options())
@@ -261,7 +261,7 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
     if old is not None and not tree.args.get("replace"):
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'view "{name}" already exists')
     with session.writing() as transaction:
-        transaction.changed_store = True
+        transaction.change_store()
         cursor = session.duck.cursor
         view = Table(
             id=old.id if old is not None else session.catalog.next_table_id(cursor),

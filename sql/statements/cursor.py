@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
-from sql.results import Affected, Result, ResultColumn, Rows
+from sql.results import Affected, Cursor, Result, Rows
 from sql.session import Wire
 from sql.statements.query import bind, plan_of
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
     from sql.dialect.parser import ParsedStatement
-
-
-class Cursor:
-    """A named result, read in pieces of any size."""
-
-    def __init__(self, rows: Rows, *, hold: bool) -> None:
-        self.columns: tuple[ResultColumn, ...] = rows.columns
-        self.hold = hold
-        self._rows = rows
-        self._batches: Iterator[pa.RecordBatch] = iter(rows)
-        self._rest: pa.RecordBatch | None = None
-
-    def take(self, count: int | None) -> list[pa.RecordBatch]:
-        """The next `count` rows, all of them for None."""
-        taken: list[pa.RecordBatch] = []
-        while count is None or count > 0:
-            batch = self._rest if self._rest is not None else next(self._batches, None)
-            self._rest = None
-            if batch is None:
-                break
-            if count is not None and batch.num_rows > count:
-                self._rest = batch.slice(count)
-                batch = batch.slice(0, count)
-            taken.append(batch)
-            if count is not None:
-                count -= batch.num_rows
-        return taken
-
-    def keep(self) -> None:
-        """Reads everything: a held cursor outlives its transaction."""
-        self._batches = iter(list(self._batches))
-
-    def close(self) -> None:
-        """Frees the result."""
-        self._batches = iter(())
-        self._rest = None
-        self._rows.close()
 
 
 def run_declare(

@@ -109,7 +109,7 @@ def run_relational(
     )
     values = bind(parameters, plan.parameter_types, session.timezone)
     with session.writing() as transaction:
-        transaction.changed_store = True
+        transaction.change_store()
         if statement.tree.args.get("returning"):
             return session.runner.collect(plan, values, statement.text, tag=tag)
         counted = session.runner.run(plan, values, statement.text)

@@ -55,8 +55,8 @@ def _drop_databases(session: ClientSession, tree: exp.Drop) -> None:
                 )
             for table in tables:
                 drop_table(session, transaction, table)
+            transaction.change_store()
             session.catalog.drop_database(session.duck.cursor, name)
-            transaction.changed_store = True
 
 
 def _may_cascade(session: ClientSession, tree: exp.Drop) -> bool:
@@ -95,8 +95,8 @@ def _drop_named(
 
 def drop_table(session: ClientSession, transaction: Transaction, table: Table) -> None:
     """Removes one table or view with its rows, when the transaction commits."""
+    transaction.change_store()
     session.catalog.remove_table(session.duck.cursor, table)
-    transaction.changed_store = True
     if table.is_time_series:
         transaction.drop_regions(table.region_ids)
     elif table.kind is TableKind.RELATIONAL:

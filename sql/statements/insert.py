@@ -203,7 +203,7 @@ def _insert_relational(
         )
     transaction = session.transaction
     assert transaction is not None
-    transaction.changed_store = True
+    transaction.change_store()
     name = session.duck.register(rows)
     try:
         changed = tree.copy()

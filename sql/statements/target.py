@@ -120,7 +120,7 @@ def insert_rows(
         region_id = table.region_ids[0]
         session.apply(transaction, [Write(region_id, Op.PUT, rows)])
         return
-    transaction.changed_store = True
+    transaction.change_store()
     duck = session.duck
     name = duck.register(rows)
     try:

@@ -23,6 +23,9 @@ def run_begin(
 ) -> Result:
     """Opens a transaction; MySQL commits an open one first, PostgreSQL warns."""
     tag = "START TRANSACTION" if statement.text.lstrip()[:5].upper() == "START" else "BEGIN"
+    if session.transaction is not None and not session.transaction.explicit:
+        session.transaction.make_explicit()  # BEGIN within a block: what came before belongs to it
+        return Affected(tag)
     if session.transaction is not None:
         if session.wire is not Wire.MYSQL:
             message = "there is already a transaction in progress"

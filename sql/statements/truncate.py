@@ -23,6 +23,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     """Empties tables, all or none. Raises: DbError."""
     assert isinstance(statement.tree, exp.TruncateTable)
     with session.writing() as transaction:
+        transaction.change_store()
         for node in statement.tree.expressions:
             table = writable(session, node, statement.text)
             if table.is_time_series:
@@ -36,7 +37,6 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
                 session.catalog.put_table(session.duck.cursor, emptied)
             else:
                 session.duck.execute(f"DELETE FROM {quoted(table)}")
-            transaction.changed_store = True
     return Affected("TRUNCATE TABLE", 0)
 
 

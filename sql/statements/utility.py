@@ -48,14 +48,18 @@ _OBJECTS = frozenset(
 def run_kill(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
-    """KILL [QUERY | CONNECTION] id: cancels what that session runs. Raises: DbError."""
+    """KILL id ends that session, KILL QUERY id only what it runs. Raises: DbError."""
     assert statement.tree is not None
     text = nodes.constant_text(statement.tree.this) or statement.tree.this.name
     number = text.rpartition("/")[2]
     victim = session.server.session(int(number)) if number.isdigit() else None
     if victim is None:
-        raise DbError(ErrorKind.UNDEFINED_OBJECT, f"Unknown thread id: {text}")
-    victim.cancel()
+        raise DbError(ErrorKind.UNDEFINED_SESSION, f"unknown session id: {text}")
+    kind = statement.tree.args.get("kind")
+    if kind is not None and kind.name.upper() == "QUERY":
+        victim.cancel()
+    else:
+        victim.kill()
     return Affected("KILL", 0)
 
 

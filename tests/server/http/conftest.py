@@ -78,6 +78,21 @@ class FakeSession:
     def timezone(self) -> str:
         return self.settings["timezone"]
 
+    def cursor(self, name: str) -> None:
+        return None
+
+    def share_cursor(self, name: str, cursor: object) -> None:
+        pass
+
+    def open_block(self) -> None:
+        pass
+
+    def close_block(self, *, commit: bool) -> None:
+        pass
+
+    def when_killed(self, call: object) -> None:
+        pass
+
     def is_instant(self, text: str) -> bool:
         return False
 
