@@ -21,6 +21,7 @@ import psycopg
 from bench.launch import Gnomon
 from tests.crash.writers import PLAIN_TABLE, SERIES_TABLES, TABLES, WRITERS, Flusher, Ledger, Writer
 
+WORK_SECONDS_MAX = 60
 Found = dict[tuple[str, str, int], tuple[int, int, int, int]]
 
 
@@ -73,7 +74,8 @@ class Harness:
             writers.append(Flusher(self.server, Ledger(()), killed, self.random.randrange(2**32)))
         for writer in writers:
             writer.start()
-        self._wait(self.random.uniform(0.1, 1.5))
+        self._wait_for_work()
+        self._wait(self.random.uniform(0.0, 1.5))
         killed.set()
         self.server.kill()
         self._collect(writers)
@@ -95,6 +97,18 @@ class Harness:
         self._wait(self.random.uniform(0.2, 1.5))
         self.server.kill()
         self.summary.kills_in_recovery += 1
+
+    def _wait_for_work(self) -> None:
+        """Until something is acknowledged: the first statement may wait for compiled kernels."""
+        before = self._acknowledged()
+        for _ in range(WORK_SECONDS_MAX * 50):
+            if self._acknowledged() > before:
+                return
+            self._wait(0.02)
+        self.summary.problems.append(f"nothing was acknowledged within {WORK_SECONDS_MAX} s")
+
+    def _acknowledged(self) -> int:
+        return sum(ledger.acknowledged for ledger in self.ledgers.values())
 
     def _wait(self, seconds: float) -> None:
         threading.Event().wait(seconds)

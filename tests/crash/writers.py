@@ -35,6 +35,7 @@ class Ledger:
     absent: set[int] = field(default_factory=set)
     unsure: dict[int, int] = field(default_factory=dict)
     next_unit: int = 1
+    acknowledged: int = 0
 
     def begin(self, size: int) -> int:
         """A new unit of some size."""
@@ -46,6 +47,7 @@ class Ledger:
     def written(self, unit: int) -> None:
         """The server has acknowledged it."""
         self.present[unit] = self.unsure.pop(unit)
+        self.acknowledged += 1
 
     def begin_delete(self) -> int:
         """The oldest unit that is there; from now on it may or may not be."""
