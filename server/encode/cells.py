@@ -119,6 +119,15 @@ def values(array: pa.Array, dtype: Any) -> npt.NDArray[Any]:
     return np.frombuffer(buffer, item, len(array), array.offset * item.itemsize)
 
 
+def to_arrow(cells: VarCells) -> pa.Array:
+    """The cells as an Arrow string array, sharing memory. Requires: they hold UTF-8."""
+    valid = None
+    if cells.valid is not None:
+        valid = pa.array(cells.valid).buffers()[1]
+    offsets = pa.py_buffer(np.ascontiguousarray(cells.offsets))
+    return pa.StringArray.from_buffers(len(cells), offsets, pa.py_buffer(cells.data), valid)
+
+
 def from_arrow(array: pa.Array) -> VarCells:
     """The cells of a string or binary Arrow array, sharing its memory.
 

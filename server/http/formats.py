@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 
 from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
-from server.http.json_text import json_arrays, json_column, json_objects
+from server.http.json_text import json_arrays, json_column, json_objects, plain_decimals
 from sql.results import Rows
 
 JSON_TYPE = "application/json"
@@ -272,7 +272,7 @@ def _csv_column(array: pa.Array, data_type: DataType) -> pa.Array:
         text = json_column(array, data_type)
         return pc.if_else(pc.is_valid(array), text, pa.scalar(None, text.type))
     if data_type.id is TypeId.DECIMAL:
-        return array.cast(pa.string())
+        return plain_decimals(array)
     if pa.types.is_temporal(array.type):
         return array.cast(pa.int32() if array.type.bit_width == 32 else pa.int64())
     return array

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.datatypes import DataType, TypeId
+from server.encode.cells import to_arrow
+from server.encode.numbers import decimal_text
 
 _NULL = pa.scalar("null")
 
@@ -86,7 +88,7 @@ def _encode(array: pa.Array, is_json: bool) -> pa.Array:
     elif pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
         text = _integer_text(array)
     elif pa.types.is_decimal(kind):
-        text = pc.binary_join_element_wise('"', array.cast(pa.string()), '"', "")
+        text = pc.binary_join_element_wise('"', plain_decimals(array), '"', "")
     elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         text = _byte_numbers(array)
     elif pa.types.is_interval(kind):
@@ -100,6 +102,11 @@ def _encode(array: pa.Array, is_json: bool) -> pa.Array:
     else:
         text = array.cast(pa.string())  # booleans and integers are spelled as JSON does
     return pc.fill_null(text, _NULL.cast(text.type))
+
+
+def plain_decimals(array: pa.Array) -> pa.Array:
+    """Decimals as digits, never with an exponent (Arrow's own cast writes 1E-10)."""
+    return to_arrow(decimal_text(array, array.type.scale))
 
 
 def _integer_text(array: pa.Array) -> pa.Array:
