@@ -49,11 +49,14 @@ class ScanRequest:
     """What a statement wants to read of a region.
 
     `staged` are writes of the caller's own open transaction, newest last; they shadow stored rows.
+    `first_key`: only rows with this value in the first primary key column are wanted (others may
+    come as well).
     """
 
     columns: tuple[str, ...]
     time_range: TimeRange = TimeRange()
     staged: tuple[Write, ...] = ()
+    first_key: str | int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,13 @@ class Snapshot(Protocol):
 
     The rows of the region are: every file's rows, less its `deleted` positions, less (for files
     with `shadowed`) those whose `identity` columns equal a row of `shadow` (NULL-safe, NaN-safe);
-    plus all rows of `memory`. Rows outside the requested time range may be present: the caller
-    filters.
+    plus all rows of `memory` and of `selected`. Rows outside the requested time range may be
+    present: the caller filters.
     """
 
     files: tuple[ScanFile, ...]
     memory: pa.Table  # the requested columns; already deduplicated, no deleted rows
+    selected: pa.Table | None  # the requested columns of rows read from files already
     shadow: pa.Table | None  # identity columns; None when nothing is shadowed
     identity: tuple[str, ...]
 

@@ -27,6 +27,7 @@ from engine.recovery import Replay, drop_marker, open_regions, remove_region_fil
 from engine.region import Region
 from engine.scan import scan
 from engine.schema import RegionOptions, RegionSchema
+from engine.sst.series import SeriesReader
 from engine.sst.vectors import VectorCache
 from engine.store.local import LocalStore, make_folder, translated
 from engine.store.store import ObjectStore
@@ -73,6 +74,7 @@ class LocalRegions:
             self._store = store or LocalStore(directory, sync=options.sync)
             self._purge = Purge(self._store)
             self._vectors = VectorCache(self._store, options.deletion_cache_bytes)
+            self._series = SeriesReader(options.series_cache_bytes)
             self._tools = FlushTools(self._store, self._vectors, clock, options)
             self._budget = MemoryBudget(2 * options.memtable_total_bytes, options.stall_seconds)
             # Guarded by _lock.
@@ -168,7 +170,7 @@ class LocalRegions:
             for write in request.staged
             for rows in checked(write, _shape(region))
         ]
-        return scan(region, request, staged, self._store, self._vectors)
+        return scan(region, request, staged, self._store, self._vectors, self._series)
 
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""

@@ -1,6 +1,7 @@
 """Scans: which files and which rows in memory make up a region, as one snapshot.
 
-Called by `engine.regions`. It opens no Parquet file: sql/ hands the names to DuckDB.
+Called by `engine.regions`. Files are handed to DuckDB by name, but for selective scans, whose few
+rows are read here.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from engine.api import Op, ScanFile, ScanRequest
+from engine.errors import DbError, ErrorKind
 from engine.memtable.memtable import Memtable
 from engine.memtable.view import Chunk, Shape, View, keys_within, overlapping, stack
 from engine.region import Region
 from engine.sst.file import FileMeta
+from engine.sst.series import SeriesReader
 from engine.sst.vectors import VectorCache
 from engine.store.store import ObjectStore
 
@@ -25,6 +29,7 @@ class RegionSnapshot:
 
     files: tuple[ScanFile, ...]
     memory: pa.Table
+    selected: pa.Table | None
     shadow: pa.Table | None
     identity: tuple[str, ...]
     _region: Region
@@ -43,6 +48,7 @@ def scan(
     staged: Sequence[tuple[Op, pa.RecordBatch]],
     store: ObjectStore,
     vectors: VectorCache,
+    series: SeriesReader,
 ) -> RegionSnapshot:
     """Pins a snapshot. Raises: DbError REGION_NOT_FOUND, CORRUPTED."""
     state, pins = region.pinned_state(request.time_range)
@@ -54,9 +60,19 @@ def scan(
         view = stack([m.view() for m in memtables], shape) if memtables else View()
         files = state.version.files
         shadow = _shadow(view.keys(shape), files, shape)
+        whole: list[ScanFile] = []
+        selected: list[pa.Table] = []
+        for file in files:
+            found = _scan_file(file, _shadows(shadow, file), store, vectors)
+            rows = _selected(found, request, shape, series)
+            if rows is None:
+                whole.append(found)
+            elif rows.num_rows:
+                selected.append(rows)
         return RegionSnapshot(
-            files=tuple(_scan_file(f, _shadows(shadow, f), store, vectors) for f in files),
+            files=tuple(whole),
             memory=_memory(view, request, shape),
+            selected=pa.concat_tables(selected) if selected else None,
             shadow=pa.Table.from_batches([p.rows for p in shadow]) if shadow else None,
             identity=shape.identity,
             _region=region,
@@ -65,6 +81,22 @@ def scan(
     except BaseException:
         region.unpin(pins)
         raise
+
+
+def _selected(
+    file: ScanFile, request: ScanRequest, shape: Shape, series: SeriesReader
+) -> pa.Table | None:
+    """The wanted rows of one series, None if the file is better read whole."""
+    if request.first_key is None or file.shadowed or not shape.schema.primary_key:
+        return None
+    dead = np.empty(0, np.int64) if file.deleted is None else file.deleted.to_numpy()
+    try:
+        return series.rows(
+            file.path, shape.schema, request.first_key, request.columns, request.time_range, dead
+        )
+    except (OSError, pa.ArrowInvalid) as error:
+        message = f"cannot read {file.path}: {error}"
+        raise DbError(ErrorKind.CORRUPTED, message) from error
 
 
 def _overlay(staged: Sequence[tuple[Op, pa.RecordBatch]], shape: Shape) -> Memtable:

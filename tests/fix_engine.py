@@ -50,6 +50,8 @@ def materialise(snapshot: Snapshot, columns: tuple[str, ...]) -> pa.Table:
     names = ", ".join(f'"{name}"' for name in columns)
     schema = snapshot.memory.schema
     parts = [snapshot.memory.select(list(columns))]
+    if snapshot.selected is not None:
+        parts.append(snapshot.selected.select(list(columns)))
     with _DATABASE.cursor() as connection:
         for file in snapshot.files:
             source = f"read_parquet('{file.path}', file_row_number=true)"

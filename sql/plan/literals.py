@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 from sqlglot import exp
 
-from catalog.records import Column
+from catalog.records import Column, Table
 from engine import datatypes
-from engine.datatypes import DataType
+from engine.datatypes import DataType, TypeId
 from sql.decode.text import column_from_text
 from sql.plan.scopes import Scopes
 from sql.plan.tables import Reference
@@ -114,6 +114,48 @@ def time_bounds(tree: exp.Expr, scopes: Scopes, scans: Sequence[Reference]) -> t
         for conjunct in _conjuncts(where.this):
             found.extend(_bounds_of(conjunct, scopes, references))
     return tuple(found)
+
+
+def first_keys(tree: exp.Expr, scopes: Scopes, scans: Sequence[Reference]) -> dict[str, exp.Expr]:
+    """Placeholder → the literal or parameter its first primary key column must equal."""
+    by_node = {reference.node_id: reference for reference in scans if reference.table.primary_key}
+    found: dict[str, exp.Expr] = {}
+    for holder in tree.find_all(exp.Select) if by_node else ():
+        where = holder.args.get("where")
+        references = _references(holder, by_node)
+        for conjunct in _conjuncts(where.this) if where is not None and references else ():
+            if isinstance(conjunct, exp.EQ):
+                _first_key(conjunct, scopes, references, found)
+    return found
+
+
+def _first_key(
+    node: exp.EQ, scopes: Scopes, references: dict[str, Reference], found: dict[str, exp.Expr]
+) -> None:
+    source = scopes.source(node.this)
+    if source is None or not isinstance(node.expression, exp.Literal | exp.Parameter):
+        return
+    alias, column, table = source
+    reference = references.get(alias)
+    if reference is None or reference.table is not table or column.type.id is not TypeId.STRING:
+        return
+    if column.name == table.primary_key[0]:
+        found[reference.placeholder] = node.expression
+
+
+def columns_read(tree: exp.Expr, table: Table) -> tuple[str, ...]:
+    """The columns a statement may read of a table: by name anywhere, or all when in doubt."""
+    everything = tuple(column.name for column in table.columns)
+    stars = (star for star in tree.find_all(exp.Star) if not isinstance(star.parent, exp.Count))
+    if next(stars, None) is not None:
+        return everything
+    if any(j.args.get("using") or j.args.get("method") for j in tree.find_all(exp.Join)):
+        return everything
+    names = {node.name for node in tree.find_all(exp.Column)}
+    if names - set(everything) & {node.alias_or_name for node in tree.find_all(exp.Table)}:
+        return everything  # a whole row by its table's name
+    wanted = names | {str(table.time_index)}
+    return tuple(name for name in everything if name in wanted)
 
 
 def _references(holder: exp.Expr, by_node: dict[int, Reference]) -> dict[str, Reference]:

@@ -7,7 +7,7 @@ data and no clock, so it may be cached for as long as the catalog stays the same
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 from sqlglot import exp
@@ -16,7 +16,14 @@ from catalog.records import Table
 from engine.datatypes import DataType
 from sql.dialect.duckdb import to_duckdb
 from sql.plan.context import PlanContext
-from sql.plan.literals import Bound, binary_literals, time_bounds, timestamp_literals
+from sql.plan.literals import (
+    Bound,
+    binary_literals,
+    columns_read,
+    first_keys,
+    time_bounds,
+    timestamp_literals,
+)
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types
 from sql.plan.range_align import rewrite_ranges
@@ -99,9 +106,18 @@ def _finish(
     tree = typed_operators(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target)
     text = to_duckdb(tree)
+    keys = first_keys(tree, scopes, resolved.scans)
+    scans = tuple(
+        replace(
+            scan,
+            columns=columns_read(tree, scan.table),
+            first_key=keys.get(scan.placeholder),
+        )
+        for scan in resolved.scans
+    )
     return QueryPlan(
         sql=text,
-        scans=tuple(resolved.scans),
+        scans=scans,
         bounds=time_bounds(tree, scopes, resolved.scans),
         systems=resolved.systems,
         parameter_types=types,

@@ -40,6 +40,8 @@ class Reference:
     alias: str
     node_id: int
     table: Table
+    columns: tuple[str, ...] = ()  # those the statement may read, in table order
+    first_key: exp.Expr | None = None  # what WHERE demands of the first primary key column
 
 
 @dataclass

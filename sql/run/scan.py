@@ -26,7 +26,7 @@ from sql.dialect.duckdb import to_duckdb
 from sql.plan.literals import Bound
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import QueryPlan
-from sql.plan.tables import NOW
+from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
 from sql.run.duck import Duck, OpenResult
 from sql.types import duckdb_name, from_duckdb, quote
@@ -43,6 +43,7 @@ class ScanStatistics:
     files: int = 0
     stored_rows: int = 0
     memory_rows: int = 0
+    selected_rows: int = 0  # of files, read by their place in the sort order
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ class Runner:
             ranges = self._time_ranges(plan, parameters, now)
             for reference in plan.scans:
                 range_ = ranges.get(reference.placeholder, TimeRange())
-                relation = self._relation(reference.table, range_, stack, statistics)
+                key = _key_value(reference, parameters)
+                relation = self._relation(reference, range_, key, stack, statistics)
                 sql = sql.replace(f'"{reference.placeholder}"', relation)
         for placeholder, (database, name) in plan.systems.items():
             registered = self._register(self.system_rows(database, name), stack)
@@ -183,35 +185,47 @@ class Runner:
 
     def _relation(
         self,
-        table: Table,
+        reference: Reference,
         range_: TimeRange,
+        key: str | None,
         stack: ExitStack,
         statistics: ScanStatistics | None,
     ) -> str:
+        table = reference.table
+        columns = tuple(c for c in table.columns if c.name in reference.columns)
         parts: list[str] = []
         staged = self.staged()
         for region_id in table.region_ids:
             request = ScanRequest(
-                columns=tuple(c.name for c in table.columns),
+                columns=reference.columns,
                 time_range=range_,
                 staged=tuple(w for w in staged if w.region_id == region_id),
+                first_key=key,
             )
             snapshot = self.regions.scan(region_id, request)
             stack.callback(snapshot.close)
-            parts += self._parts(table, range_, snapshot, stack)
+            parts += self._parts(table, columns, range_, snapshot, stack)
             if statistics is not None:
                 statistics.files += len(snapshot.files)
                 statistics.stored_rows += sum(file.rows for file in snapshot.files)
                 statistics.memory_rows += snapshot.memory.num_rows
+                statistics.selected_rows += (
+                    snapshot.selected.num_rows if snapshot.selected is not None else 0
+                )
         if not parts:
-            parts = [f"SELECT {_empty_columns(table)} WHERE false"]
+            parts = [f"SELECT {_empty_columns(columns)} WHERE false"]
         return "(" + " UNION ALL ".join(parts) + ")"
 
     def _parts(
-        self, table: Table, range_: TimeRange, snapshot: Snapshot, stack: ExitStack
+        self,
+        table: Table,
+        wanted: Sequence[Column],
+        range_: TimeRange,
+        snapshot: Snapshot,
+        stack: ExitStack,
     ) -> list[str]:
         where = _range_filter(table, range_)
-        columns = _file_columns(table)
+        columns = _file_columns(wanted)
         parts: list[str] = []
         plain = [f for f in snapshot.files if f.deleted is None and not f.shadowed]
         if plain:
@@ -232,10 +246,11 @@ class Runner:
                 join += _shadow_join(snapshot.identity, shadow)
             source = f"read_parquet({_paths([file])}, file_row_number = true)"
             parts.append(f"SELECT {columns} FROM {source} AS f{join}{where}")
-        if snapshot.memory.num_rows:
-            memory = self._register(snapshot.memory, stack)
-            names = ", ".join(quote(c.name) for c in table.columns)
-            parts.append(f"SELECT {names} FROM {memory} AS f{where}")
+        arrow = [t for t in (snapshot.memory, snapshot.selected) if t is not None and t.num_rows]
+        if arrow:
+            name = self._register(pa.concat_tables(arrow), stack)
+            names = ", ".join(quote(c.name) for c in wanted)
+            parts.append(f"SELECT {names} FROM {name} AS f{where}")
         return parts
 
 
@@ -324,6 +339,16 @@ def _literal_text(node: exp.Expr) -> str | None:
     return None
 
 
+def _key_value(reference: Reference, parameters: Sequence[object]) -> str | None:
+    """What the first primary key column must equal, if that is a text known by now."""
+    node = reference.first_key
+    if node is None:
+        return None
+    number = parameter_number(node)
+    value = parameters[number - 1] if number is not None else node.name
+    return value if isinstance(value, str) else None
+
+
 def _range_filter(table: Table, range_: TimeRange) -> str:
     index = table.time_index
     assert index is not None
@@ -345,20 +370,18 @@ def _timestamp(value: int, unit: str) -> str:
     return f"{function}({value * factor}::BIGINT)"
 
 
-def _file_columns(table: Table) -> str:
+def _file_columns(columns: Sequence[Column]) -> str:
     """The select list over files: Parquet has no seconds, and DuckDB reads millis as micros."""
     return ", ".join(
         f"CAST(f.{quote(c.name)} AS {duckdb_name(c.type)}) AS {quote(c.name)}"
         if c.type.id in _WIDER
         else f"f.{quote(c.name)}"
-        for c in table.columns
+        for c in columns
     )
 
 
-def _empty_columns(table: Table) -> str:
-    return ", ".join(
-        f"CAST(NULL AS {duckdb_name(c.type)}) AS {quote(c.name)}" for c in table.columns
-    )
+def _empty_columns(columns: Sequence[Column]) -> str:
+    return ", ".join(f"CAST(NULL AS {duckdb_name(c.type)}) AS {quote(c.name)}" for c in columns)
 
 
 def _shadow_join(identity: Sequence[str], shadow: str | None) -> str:

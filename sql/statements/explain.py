@@ -58,6 +58,6 @@ def _scans(plan: QueryPlan, statistics: ScanStatistics) -> str:
         lines.append(f"RegionScan: {name} as {reference.alias}{pruned}")
     lines.append(
         f"  files: {statistics.files}, rows in files: {statistics.stored_rows}, "
-        f"rows in memory: {statistics.memory_rows}"
+        f"rows in memory: {statistics.memory_rows}, rows selected: {statistics.selected_rows}"
     )
     return "\n".join(lines)
