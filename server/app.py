@@ -36,6 +36,7 @@ from sql.settings import PRODUCT_VERSION
 
 logger = logging.getLogger(__name__)
 
+CANCEL_SECONDS_MAX = 3.0  # how long statements are asked to end before their sockets are closed
 DRAIN_POLL_SECONDS = 0.02
 CLOSE_SECONDS_MAX = 5.0  # for listeners, after their statements were cancelled
 
@@ -125,8 +126,7 @@ class Server:
         if self._database is not None:
             self._database.drain()
             await self._drained(self._database, hurry or asyncio.Event())
-            for session in self._database.sessions():
-                session.cancel()
+            await self._cancel_all(self._database)
         closing = [asyncio.ensure_future(one.close()) for one in self._listeners.values()]
         if closing:
             _, late = await asyncio.wait(closing, timeout=CLOSE_SECONDS_MAX)
@@ -135,6 +135,16 @@ class Server:
         await asyncio.to_thread(self._workers.close)
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
+
+    async def _cancel_all(self, database: ObservedDatabase) -> None:
+        """Cancels what runs, again and again: a statement may just be about to begin."""
+        end = asyncio.get_running_loop().time() + CANCEL_SECONDS_MAX
+        while True:
+            for session in database.sessions():
+                session.cancel()
+            if not database.running or asyncio.get_running_loop().time() > end:
+                return
+            await asyncio.sleep(DRAIN_POLL_SECONDS)
 
     async def _drained(self, database: ObservedDatabase, hurry: asyncio.Event) -> None:
         """Returns when nothing runs any more, or the grace is over."""

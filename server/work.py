@@ -11,6 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+# Between two cancellations of a statement nobody waits for: it may begin only after the first.
+CANCEL_AGAIN_SECONDS = 0.1
+
 P = ParamSpec("P")
 T = TypeVar("T")
 

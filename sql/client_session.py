@@ -20,7 +20,6 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql import execute
 from sql.deadlines import Deadline
-from sql.decode import jit
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.context import PlanContext
@@ -147,8 +146,6 @@ class ClientSession:
     def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Result:
         """See `SessionApi.execute`."""
         assert isinstance(statement, ParsedStatement | FastInsert)
-        # A kernel first called while `warm` compiles it would be refused as an internal error.
-        jit.warm()
         return execute.execute(self, statement, parameters)
 
     def show(self, name: str) -> str:

@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
+from sql.decode import jit
 from sql.dialect import nodes
 from sql.dialect.parser import ParsedStatement, parse
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
@@ -125,6 +126,9 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     _check_transaction(session, statement)
     session.statement_started(statement.text)
     try:
+        # A kernel first called while `warm` compiles it would be refused as an internal error.
+        jit.warm()
+        session.duck.check()
         result = _run(session, statement, parameters)
     except BaseException:
         session.statement_ended()

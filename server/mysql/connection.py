@@ -27,7 +27,7 @@ from server.mysql.handshake import SSL_REQUEST_BYTES, Login, Terms, change_user,
 from server.mysql.prepared import STATEMENTS_MAX, Statements
 from server.mysql.protocol import PACKET_BYTES_MAX, Command, ServerProtocol, parse_command
 from server.mysql.replies import Outcome
-from server.work import Workers
+from server.work import CANCEL_AGAIN_SECONDS, Workers
 from sql.session import ClientInfo, DatabaseApi, SessionApi, Wire
 
 logger = logging.getLogger(__name__)
@@ -180,9 +180,13 @@ class Connection:
             await self._end_session()
 
     def lost(self) -> None:
-        """The socket is gone: whatever runs for this client is in vain."""
+        """The socket is gone: whatever runs for this client is in vain.
+
+        Asked again until it has ended: a statement may just be about to begin.
+        """
         if self._working and self._speaker is not None:
             self._speaker.session.cancel()
+            asyncio.get_running_loop().call_later(CANCEL_AGAIN_SECONDS, self.lost)
 
     def kill(self) -> None:
         """Ends this connection and what it runs."""

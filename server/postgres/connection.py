@@ -29,7 +29,7 @@ from server.postgres.messages import (
 from server.postgres.protocol import FrontendReader, Limits
 from server.postgres.rows import Piece
 from server.postgres.startup import Door, Login, login
-from server.work import Workers
+from server.work import CANCEL_AGAIN_SECONDS, Workers
 from sql.session import SessionApi
 
 logger = logging.getLogger(__name__)
@@ -104,8 +104,7 @@ class Connection(asyncio.Protocol):
         self._lost = True
         self._more.set()
         self._writable.set()
-        if self._session is not None:
-            self._session.cancel()
+        self._cancel()
 
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
@@ -119,8 +118,13 @@ class Connection(asyncio.Protocol):
         """Cancels what runs; the connection ends when that has ended."""
         self._is_stopping = True
         self._more.set()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """Ends what runs; asked again until it has ended, as it may just be about to begin."""
         if self._session is not None:
             self._session.cancel()
+            asyncio.get_running_loop().call_later(CANCEL_AGAIN_SECONDS, self._cancel)
 
     async def close(self) -> None:
         """Ends the connection: an idle one at once, a busy one when its statement was cancelled."""

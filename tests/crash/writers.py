@@ -6,6 +6,7 @@ number, so that what is left of it can be counted later.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from collections.abc import Iterator
@@ -85,6 +86,11 @@ class Writer(threading.Thread):
         except DRIVER_ERRORS as error:
             if not self.killed.is_set():
                 self.errors.append(f"{type(self).name}: {error!r}")
+        finally:
+            opened = getattr(self, "connection", None)
+            if opened is not None:
+                with contextlib.suppress(*DRIVER_ERRORS):  # the server may be dead already
+                    opened.close()
 
     def step(self) -> None:
         """One unit, or sometimes the deletion of an old one."""
