@@ -30,7 +30,8 @@ QUESTIONS = (
     Question(
         "The same with MySQL's client: memory in use, MiB",
         "mysql",
-        "SELECT ts, round(max(used) RANGE '1s' / 1048576, 1) AS mib, min(percent) RANGE '1s' AS percent "
+        "SELECT ts, round(max(used) RANGE '1s' / 1048576, 1) AS mib,"
+        " min(percent) RANGE '1s' AS percent "
         "FROM memory ALIGN '1s' ORDER BY ts",
     ),
     Question(

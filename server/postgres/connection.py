@@ -226,7 +226,7 @@ class Connection(asyncio.Protocol):
         """Sends the replies to some messages, as fast as the client takes them."""
         pieces = self._replies(conversation, events)
         is_finished = False
-        if all(conversation.is_instant(event) for event in events):
+        if conversation.is_instant(events):
             # A hop to a worker thread would take longer than the answer.
             sent, is_finished = _pull(pieces)
             self._write(sent)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from engine.errors import DbError, ErrorKind
 from server.postgres import replies
@@ -33,6 +33,7 @@ from server.postgres.messages import (
     Password,
     Query,
     Sync,
+    Target,
 )
 from server.postgres.rows import Piece
 from sql.results import Affected, CopyIn, CopyOut, Cursor, Empty
@@ -76,11 +77,31 @@ class Conversation:
             return self._guarded(lambda: self._extended_step(event))
         return self._refuse(event)
 
-    def is_instant(self, event: Frontend) -> bool:
-        """True for a simple query whose answer is known and takes no time."""
-        if not isinstance(event, Query) or self._copy is not None:
+    def is_instant(self, events: Sequence[Frontend]) -> bool:
+        """True if the whole reply is known and takes no time: a ping, in either protocol."""
+        if self._copy is not None or self._is_skipping:
             return False
-        return self.session.is_instant(event.text)
+        parsed: set[str] = set()
+        bound: set[str] = set()
+        for event in events:
+            match event:
+                case Query(text=text):
+                    known = self.session.is_instant(text)
+                case Parse(statement=name, text=text):
+                    known = self.session.is_instant(text)
+                    parsed.add(name)
+                case Bind(portal=portal, statement=statement):
+                    known = statement in parsed or self._extended.is_instant(statement)
+                    bound.add(portal)
+                case Describe(Target.STATEMENT, name):
+                    known = name in parsed or self._extended.is_instant(name)
+                case Describe(Target.PORTAL, name) | Execute(portal=name):
+                    known = name in bound
+                case _:
+                    known = isinstance(event, Sync | Flush)
+            if not known:
+                return False
+        return True
 
     def close(self) -> None:
         """Drops what is in progress; the session itself stays open."""

@@ -389,3 +389,22 @@ def test_asyncpg_pools_reset_their_connections(dsn: str) -> None:
 def test_an_unknown_database_is_refused_at_login(server: RunningServer) -> None:
     with pytest.raises(psycopg.OperationalError, match="no_such_database"):
         psycopg.connect(server.postgres_dsn(database="no_such_database"))
+
+
+@pytest.mark.parametrize("prepare", [True, False])
+def test_pings_are_answered_between_everything_else(dsn: str, prepare: bool) -> None:
+    """A question whose answer is known takes a short cut; it must not disturb what is open."""
+    with psycopg.connect(dsn) as connection:
+        for _ in range(3):
+            assert connection.execute("SELECT 1", prepare=prepare).fetchall() == [(1,)]
+        with connection.cursor(name="open") as cursor:
+            cursor.execute("SELECT range AS n FROM range(20000)")
+            assert cursor.fetchmany(2) == [(0,), (1,)]
+            assert connection.execute("SELECT 1", prepare=prepare).fetchall() == [(1,)]
+            assert cursor.fetchmany(2) == [(2,), (3,)]
+        with pytest.raises(errors.UndefinedTable):
+            connection.execute("SELECT * FROM missing")
+        with pytest.raises(errors.InFailedSqlTransaction):
+            connection.execute("SELECT 1", prepare=prepare)
+        connection.rollback()
+        assert connection.execute("SELECT 1", prepare=prepare).fetchall() == [(1,)]
