@@ -138,6 +138,12 @@ class Transaction:
         self.restart()
         self.failed = False
 
+    def recover(self) -> None:
+        """Makes the transaction usable again after an error that shall not count."""
+        if self._begun:
+            self._duck.settle()
+            self.restart()
+
     def restart(self) -> None:
         """Starts DuckDB's transaction afresh and repeats the steps that stay. Raises: DbError."""
         steps, self._steps = self._steps, []

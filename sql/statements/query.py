@@ -44,8 +44,6 @@ class LiftedQuery(ParsedStatement):
 
 def recognise(session: ClientSession, text: str) -> LiftedQuery | None:
     """The request as a lifted query, if it is one."""
-    if session.transaction is not None:
-        return None  # trying the lifted form first would fail the transaction
     lifted = lift(text)
     if lifted is None:
         return None
@@ -76,12 +74,13 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
 
 
 def _run_lifted(session: ClientSession, statement: LiftedQuery) -> Result:
-    if session.transaction is None:
-        try:
-            return _run(session, _form(statement), statement.values)
-        except DbError:
-            session.duck.check()  # a cancelled statement is not run again
-            session.server.plans.lifted.put((statement.form, session.wire), Unliftable())
+    try:
+        return _run(session, _form(statement), statement.values)
+    except DbError:
+        session.duck.check()  # a cancelled statement is not run again
+        session.server.plans.lifted.put((statement.form, session.wire), Unliftable())
+    if session.transaction is not None:
+        session.transaction.recover()
     return _run(session, parse(statement.text, session.wire)[0], ())
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from fix_database import Client
 
+from engine.errors import DbError, ErrorKind
 from sql.plan.lifting import lift
 
 
@@ -96,3 +97,27 @@ def test_a_lifted_query_prunes_by_its_own_values(cpu: Client) -> None:
     for day, hosts in (("2025-01-01", ["z"]), ("2024-01-01", ["a", "b", "z"])):
         rows = cpu.run(f"SELECT host FROM cpu WHERE ts >= '{day}' ORDER BY host")
         assert [host for (host,) in rows] == hosts
+
+
+def test_a_failing_query_fails_as_it_was_written_and_once(cpu: Client) -> None:
+    cpu.run("BEGIN; INSERT INTO cpu VALUES ('c', '2024-01-02', 3, NULL)")
+    cpu.run("CREATE TABLE plain (a INT); INSERT INTO plain VALUES (1)")
+    assert cpu.run("SELECT host FROM cpu WHERE v = 3") == [("c",)]
+    text = "SELECT host FROM cpu WHERE nothing = 'x'"
+    with pytest.raises(DbError) as caught:
+        cpu.run(text)
+    assert caught.value.kind is ErrorKind.UNDEFINED_COLUMN
+    assert caught.value.position == text.index("nothing") + 1
+    cpu.run("ROLLBACK")
+    assert cpu.run("SELECT host FROM cpu WHERE v = 3") == []
+
+
+def test_a_query_that_runs_only_as_written_leaves_its_transaction_whole(cpu: Client) -> None:
+    cpu.run("BEGIN; CREATE TABLE plain (a INT, b INTERVAL); INSERT INTO plain VALUES (1, '1 day')")
+    cpu.run("INSERT INTO cpu VALUES ('c', '2024-01-02', 3, NULL)")
+    for _ in range(2):
+        text = "SELECT a FROM (SELECT a, b AS c FROM plain) AS p WHERE c = '24:00:00' OR a = 1"
+        assert cpu.run(text) == [(1,)]
+        assert cpu.run("SELECT count(*) FROM cpu WHERE v >= 1") == [(3,)]
+    cpu.run("COMMIT")
+    assert cpu.run("SELECT a FROM plain") == [(1,)]
