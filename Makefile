@@ -35,6 +35,8 @@ test: setup
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
 check: setup
+	-.ci/need psql postgresql-client
+	-.ci/need mariadb mariadb-client
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -95,7 +95,7 @@ class Gnomon:
                     words = self.log.read_text(errors="replace")[-2000:]
                     self.kill()
                     raise ServerStartError(f"the server did not start:\n{words}") from error
-                time.sleep(0.02)
+                time.sleep(0.02)  # another process binds the port: there is nothing to wait on
             else:
                 return
 

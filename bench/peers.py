@@ -194,7 +194,7 @@ def _wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], object], l
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
                 raise MissingPeerError(f"server did not start: {error}\n{tail}") from error
-            time.sleep(0.05)
+            time.sleep(0.05)  # a peer tells nobody when it is ready: it is asked again
         else:
             return
 

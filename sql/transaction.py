@@ -167,22 +167,29 @@ class Transaction:
         raise DbError(ErrorKind.UNDEFINED_SAVEPOINT, f'savepoint "{name}" does not exist')
 
     def commit(self) -> None:
-        """Makes everything durable and visible, or (raising DbError) nothing."""
+        """Makes everything durable and visible.
+
+        Raises: DbError. Nothing was changed then, unless the failure came after the decision (I2):
+        the transaction has committed, and the next start shows rows that are still missing.
+        """
         try:
-            if self._staged and self._changed_store:
-                self._commit_both()
-            else:
-                if self._staged:
-                    self._regions.write(self._staged)
-                self._end("COMMIT")
+            prepared = self._decide()
         except DbError:
             self.rollback()
             raise
         self._catalog.commit(self._duck.cursor)
+        if prepared is not None:
+            self._regions.commit_prepared(prepared)
         for region_id in self._dropped:
             self._regions.drop(region_id)
 
-    def _commit_both(self) -> None:
+    def _decide(self) -> str | None:
+        """After this the transaction has committed; gives the id of rows still to be shown."""
+        if not (self._staged and self._changed_store):
+            self._end("COMMIT")
+            if self._staged:
+                self._regions.write(self._staged)
+            return None
         transaction_id = uuid.uuid4().hex
         self._duck.execute(f"INSERT INTO {SYSTEM_SCHEMA}.decisions VALUES (?)", [transaction_id])
         self._regions.prepare(transaction_id, self._staged)
@@ -191,7 +198,7 @@ class Transaction:
         except DbError:
             self._regions.abort_prepared(transaction_id)
             raise
-        self._regions.commit_prepared(transaction_id)
+        return transaction_id
 
     def _end(self, how: str) -> None:
         if self._begun:

@@ -19,21 +19,6 @@ from sql.types import from_sql
 _LIKE_TEXT = (exp.Like, exp.ILike, exp.SimilarTo, exp.RegexpLike, exp.RegexpILike, exp.DPipe)
 
 
-def number_placeholders(tree: exp.Expr) -> exp.Expr:
-    """Turns each `?` into `$n`, in order of appearance; `$n` stays. In place."""
-    for number, node in enumerate(sorted_placeholders(tree), start=1):
-        parameter = exp.Parameter(this=exp.Literal.number(number))
-        if node is tree:
-            return parameter
-        node.replace(parameter)
-    return tree
-
-
-def sorted_placeholders(tree: exp.Expr) -> list[exp.Expr]:
-    """Every `?`, in the order of the statement's text (depth first follows it in sqlglot trees)."""
-    return [node for node in tree.find_all(exp.Placeholder, bfs=False) if not node.this]
-
-
 def parameter_number(node: exp.Expr) -> int | None:
     """The n of `$n`, None for other nodes."""
     if isinstance(node, exp.Parameter) and isinstance(node.this, exp.Literal):

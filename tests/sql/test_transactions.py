@@ -195,3 +195,37 @@ def test_rename_swap_style_ddl_is_never_seen_half_done(tables: Client, connect: 
     assert other.names("SELECT * FROM dim") == ["id", "name"]
     tables.run("COMMIT")
     assert other.names("SELECT * FROM dim") == ["id", "extra"]
+
+
+def test_a_failure_after_the_decision_loses_nothing(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB has committed: the region's half may be late, but nothing may be undone."""
+    one = client(databases.open())
+    one.run(PLAIN)
+    one.run(f"BEGIN; {SERIES}; INSERT INTO cpu VALUES ('a', 1, 1); INSERT INTO dim VALUES (1, 'x')")
+
+    def fail(transaction: str) -> None:
+        raise DbError(ErrorKind.STORAGE_UNAVAILABLE, "the log cannot be written")
+
+    monkeypatch.setattr(one.session.regions, "commit_prepared", fail)
+    assert error_of(one, "COMMIT") is ErrorKind.STORAGE_UNAVAILABLE
+    monkeypatch.undo()
+    assert one.run("SELECT count(*) FROM dim") == [(1,)]
+    assert one.run("SELECT host FROM cpu WHERE v > 5") == []  # the table is there
+    assert counts(client(databases.open())) == (1, 1)
+
+
+def test_a_refused_write_leaves_nothing_of_its_transaction(
+    tables: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables.run("BEGIN; INSERT INTO cpu VALUES ('a', 1, 1)")
+
+    def refuse(writes: Any) -> None:
+        raise DbError(ErrorKind.REGION_BUSY, "too many rows are waiting to be stored")
+
+    monkeypatch.setattr(tables.session.regions, "write", refuse)
+    assert error_of(tables, "COMMIT") is ErrorKind.REGION_BUSY
+    monkeypatch.undo()
+    assert counts(tables) == (0, 0)
+    assert tables.session.transaction_status is TransactionStatus.IDLE

@@ -37,7 +37,7 @@ def house(server: RunningServer) -> Iterator[str]:
 
 
 def psql(dsn: str, *commands: str) -> str:
-    assert PSQL is not None
+    assert PSQL is not None, "psql is missing: apt-get install postgresql-client"
     arguments = [argument for command in commands for argument in ("-c", command)]
     done = subprocess.run(
         [PSQL, "-X", "-d", dsn, "-P", "pager=off", *arguments],
@@ -50,17 +50,12 @@ def psql(dsn: str, *commands: str) -> str:
     return done.stdout
 
 
-needs_psql = pytest.mark.skipif(PSQL is None, reason="psql is not installed here")
-
-
-@needs_psql
 def test_psql_lists_relations(house: str) -> None:
     shown = psql(house, r"\d")
     assert f" {SCHEMA} | busy | view " in shown
     assert f" {SCHEMA} | cpu  | table |" in shown
 
 
-@needs_psql
 def test_psql_describes_a_table(house: str) -> None:
     shown = psql(house, r"\d+ cpu")
     assert f'Table "{SCHEMA}.cpu"' in shown
@@ -71,7 +66,6 @@ def test_psql_describes_a_table(house: str) -> None:
     assert "View definition:" in psql(house, r"\d+ busy")
 
 
-@needs_psql
 @pytest.mark.parametrize(
     "command",
     [

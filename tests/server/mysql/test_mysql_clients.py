@@ -29,7 +29,6 @@ from server.mysql.connection import MysqlOptions
 from server.mysql.constants import Capability
 
 MARIADB = shutil.which("mariadb") or shutil.which("mysql")
-needs_cli = pytest.mark.skipif(MARIADB is None, reason="no mariadb or mysql command here")
 
 # One value of every type that both drivers turn into Python values.
 VALUES = """select 1::tinyint as i8, -2::smallint as i16, 3::int as i32, -4::bigint as i64,
@@ -214,12 +213,11 @@ def run_cli(
     port: int, sql: str, *flags: str, user: str = "root"
 ) -> subprocess.CompletedProcess[str]:
     """Runs statements; as output is a pipe, rows come separated by tabs."""
-    assert MARIADB is not None
+    assert MARIADB is not None, "mariadb is missing: apt-get install mariadb-client"
     command = [MARIADB, "-h127.0.0.1", f"-P{port}", f"-u{user}", *flags, "-e", sql]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-@needs_cli
 def test_command_line(mysql_door: MysqlDoor) -> None:
     done = run_cli(mysql_door.port, "select 1 as a, null as b, 'x y' as c; select 2 as d", "public")
     assert (done.stdout, done.stderr) == ("a\tb\tc\n1\tNULL\tx y\nd\n2\n", "")
@@ -228,7 +226,6 @@ def test_command_line(mysql_door: MysqlDoor) -> None:
     assert "ERROR 1146 (42S02)" in failed.stderr
 
 
-@needs_cli
 def test_command_line_shows_column_types(mysql_door: MysqlDoor) -> None:
     done = run_cli(
         mysql_door.port, "select 1::bigint as n, 'x' as s", "--column-type-info", "--table"
@@ -237,7 +234,6 @@ def test_command_line_shows_column_types(mysql_door: MysqlDoor) -> None:
     assert "VAR_STRING" in done.stdout
 
 
-@needs_cli
 def test_command_line_logs_in(mysql_doors: MysqlDoors) -> None:
     port = mysql_doors.open(Named(NATIVE, SHA2)).port
     for name in ("nat", "sha"):

@@ -22,8 +22,8 @@ from sql.session import TransactionStatus
 # Statements.
 
 
-@pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
 def test_psql_runs_scripts_and_shows_errors(postgres) -> None:
+    assert shutil.which("psql"), "psql is missing: apt-get install postgresql-client"
     script = (
         "CREATE TABLE t (a INT, b VARCHAR);\n"
         "INSERT INTO t VALUES (1, 'x'), (2, NULL);\n"
