@@ -28,12 +28,14 @@ class Write:
 
     PUT: `rows` has the region's Arrow schema. DELETE: `rows` has the identity columns only: tags
     and time index, or, in append mode, every column (all rows equal to a given one are deleted;
-    NULL equals NULL and NaN equals NaN).
+    NULL equals NULL and NaN equals NaN). `schema` is what `rows` are in, None for the region's own:
+    one planned before an ALTER is older, one of a transaction that alters the table newer.
     """
 
     region_id: int
     op: Op
     rows: pa.Table
+    schema: RegionSchema | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +52,44 @@ class ScanRequest:
 
     `staged` are writes of the caller's own open transaction, newest last; they shadow stored rows.
     `first_key`: only rows with this value in the first primary key column are wanted (others may
-    come as well).
+    come as well). `schema`: how rows are to be shown, None for the region's own; it may be older or
+    newer than the region's (columns are matched by id).
     """
 
     columns: tuple[str, ...]
     time_range: TimeRange = TimeRange()
     staged: tuple[Write, ...] = ()
     first_key: str | int | None = None
+    schema: RegionSchema | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileColumn:
+    """Where a column of a scan comes from in a file of another schema.
+
+    `source` is its name in the file; None when the file has none, and rows read `initial` (None is
+    NULL). `cast`: the file has another type; values that do not fit read as NULL.
+    """
+
+    name: str
+    source: str | None
+    cast: bool = False
+    initial: pa.Scalar | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScanFile:
-    """One Parquet file to be read; `deleted` are sorted row positions (int64) to leave out."""
+    """One Parquet file to be read; `deleted` are sorted row positions (int64) to leave out.
+
+    `layout` says where the requested and the identity columns come from; None when the file has
+    them all under their own names and types.
+    """
 
     path: str
     rows: int
     deleted: pa.Array | None
     shadowed: bool  # True: rows whose identity is in Snapshot.shadow must be left out
+    layout: tuple[FileColumn, ...] | None = None
 
 
 class Snapshot(Protocol):
@@ -74,8 +97,8 @@ class Snapshot(Protocol):
 
     The rows of the region are: every file's rows, less its `deleted` positions, less (for files
     with `shadowed`) those whose `identity` columns equal a row of `shadow` (NULL-safe, NaN-safe);
-    plus all rows of `memory` and of `selected`. Rows outside the requested time range may be
-    present: the caller filters.
+    plus all rows of `memory` and of `selected`. Rows outside `time_range` may be present: the
+    caller filters. It is the requested range, less what the time to live has ended.
     """
 
     files: tuple[ScanFile, ...]
@@ -83,6 +106,7 @@ class Snapshot(Protocol):
     selected: pa.Table | None  # the requested columns of rows read from files already
     shadow: pa.Table | None  # identity columns; None when nothing is shadowed
     identity: tuple[str, ...]
+    time_range: TimeRange
 
     def close(self) -> None:
         """Releases the pin; files of the snapshot may then be removed."""
@@ -105,6 +129,15 @@ class Regions(Protocol):
 
     def create(self, region_id: int, schema: RegionSchema, options: RegionOptions) -> None:
         """Makes an empty region, durably. Raises: DbError if it exists or the store fails."""
+
+    def alter(self, region_id: int, schema: RegionSchema, options: RegionOptions) -> None:
+        """Gives a region exactly these columns and options, durably; the same again is no error.
+
+        Columns are matched by id; rows that are there already are shown in the new schema. A schema
+        with a lower version than the region's changes nothing but the options.
+        Raises: DbError REGION_NOT_FOUND, INVALID_ARGUMENT (a change of the time index's type, of
+        the merge mode, or from append mode), DISK_FULL, STORAGE_UNAVAILABLE.
+        """
 
     def drop(self, region_id: int) -> None:
         """Removes a region and its files. A missing region is no error."""

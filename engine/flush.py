@@ -7,6 +7,7 @@ before the edit that publishes everything at once.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,21 +38,24 @@ class FlushTools:
     options: EngineOptions
 
 
-def flush(region: Region, tools: FlushTools) -> int:
-    """Moves everything in memory to files; returns the bytes of memory freed.
+def flush(region: Region, tools: FlushTools, freed: Callable[[int], None]) -> None:
+    """Moves everything in memory to files; `freed` is told of the bytes that leave memory.
 
     Raises: DbError, and what is not flushed then stays in memory and in the log.
     """
-    freed = 0
     with region.maintenance:
-        if region.is_dropped:
-            return 0
-        for memtable in region.freeze():
-            edit = _edit(region, memtable, tools)
-            region.publish(edit, memtable)
-            freed += memtable.bytes
+        flush_held(region, tools, freed)
+
+
+def flush_held(region: Region, tools: FlushTools, freed: Callable[[int], None]) -> None:
+    """As `flush`. Requires: maintenance is held."""
+    if region.is_dropped:
+        return
+    for memtable in region.freeze():
+        edit = _edit(region, memtable, tools)
+        region.publish(edit, memtable)
+        freed(memtable.bytes)
     region.health = None
-    return freed
 
 
 def _edit(region: Region, memtable: Memtable, tools: FlushTools) -> Edit:
@@ -100,6 +104,7 @@ def _write_file(
         created_ms=tools.clock.now_ms(),
         key_min=key_min,
         key_max=key_max,
+        schema_version=shape.schema.version,
     )
 
 
@@ -119,7 +124,13 @@ def _shadowed(
         if not near:
             continue
         key_set = KeySet(pa.Table.from_batches(near), shape.identity)
-        found = lookup.positions(tools.store.local_path(file.path), key_set, shape.identity)
+        found = lookup.positions(
+            tools.store.local_path(file.path),
+            key_set,
+            shape.identity,
+            version.schema_of(file.schema_version),
+            shape.schema,
+        )
         old = tools.vectors.positions(file)
         dead = np.union1d(old, found)
         if len(dead) == file.rows:

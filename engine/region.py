@@ -6,12 +6,14 @@ It never reads SQL, never waits for another region and never deletes a file itse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, RLock
 
 import pyarrow as pa
 
+from engine import evolve
 from engine.api import Op, RegionStatistics, TimeRange
 from engine.errors import DbError, ErrorKind
 from engine.manifest.log import Manifest
@@ -52,8 +54,8 @@ class Region:
         # Guarded by maintenance.
         self._manifest = manifest
         self._next_file_id = version.next_file_id
-        # Guarded by _lock.
-        self._lock = Lock()
+        # Guarded by _lock. Re-entrant, because `still` holds it over a flush.
+        self._lock = RLock()
         self._version = version
         self._memtable = Memtable(Shape.of(version.schema, version.options))
         self._frozen: tuple[Memtable, ...] = ()
@@ -71,14 +73,44 @@ class Region:
     ) -> int:
         """Makes the writes of a log record visible together; returns the bytes they take.
 
-        A region that was dropped since the write was accepted takes nothing.
+        Rows of another schema are shown in the region's own from now on. A region that was dropped
+        since the write was accepted takes nothing. Raises: DbError REGION_BUSY for a deletion that
+        an ALTER to append mode overtook; nothing is applied then, nor when the log is replayed.
         """
         with self._lock:
             if self._dropped:
                 return 0
+            writes = [(op, self._conformed(op, rows)) for op, rows in writes]
             before = self._memtable.bytes
             self._memtable.append(writes, sequence, log_sequence)
             return self._memtable.bytes - before
+
+    def _conformed(self, op: Op, rows: pa.RecordBatch) -> pa.RecordBatch:
+        version = self._version
+        stamped = evolve.stamped(rows)
+        rows = rows.replace_schema_metadata(None)
+        names = Shape.of(version.schema, version.options).identity
+        if op is Op.PUT:
+            names = tuple(version.schema.arrow.names)
+        elif len(names) > rows.num_columns and version.options.append_mode:
+            raise DbError(
+                ErrorKind.REGION_BUSY, "the table was altered meanwhile", hint="try again"
+            )
+        if stamped == version.schema.version:
+            return rows
+        table = pa.Table.from_batches([rows])
+        found = evolve.conform(table, version.schema_of(stamped), version.schema, names)
+        return found.combine_chunks().to_batches()[0]
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nothing is written to the region and no scan of it starts until the end of the block.
+
+        Requires: maintenance is held.
+        """
+        assert self.maintenance.locked()
+        with self._lock:
+            yield
 
     def state(self) -> RegionState:
         """What is there now. Raises: DbError REGION_NOT_FOUND after a drop."""
@@ -129,6 +161,10 @@ class Region:
         with self._lock:
             self._version = after  # I1, I3
             self._frozen = tuple(m for m in self._frozen if m is not flushed)
+            if Shape.of(after.schema, after.options) != Shape.of(before.schema, before.options):
+                assert self._memtable.is_empty
+                assert not self._frozen
+                self._memtable = Memtable(Shape.of(after.schema, after.options))
         self._purge.doom(before.paths() - after.paths())
         try:
             self._manifest.checkpoint_if_due(after)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
+from engine.alter import alter
 from engine.api import RegionStatistics, ScanRequest, Snapshot, Write
 from engine.budget import MemoryBudget
 from engine.clock import Clock
@@ -25,7 +26,7 @@ from engine.options import EngineOptions
 from engine.purge import Purge
 from engine.recovery import Replay, drop_marker, open_regions, remove_region_files
 from engine.region import Region
-from engine.scan import scan
+from engine.scan import ScanTools, scan
 from engine.schema import RegionOptions, RegionSchema
 from engine.sst.series import SeriesReader
 from engine.sst.vectors import VectorCache
@@ -75,6 +76,7 @@ class LocalRegions:
             self._purge = Purge(self._store)
             self._vectors = VectorCache(self._store, options.deletion_cache_bytes)
             self._series = SeriesReader(options.series_cache_bytes)
+            self._scan_tools = ScanTools(self._store, self._vectors, self._series, clock)
             self._tools = FlushTools(self._store, self._vectors, clock, options)
             self._budget = MemoryBudget(2 * options.memtable_total_bytes, options.stall_seconds)
             # Guarded by _lock.
@@ -104,6 +106,12 @@ class LocalRegions:
             raise DbError(ErrorKind.INVALID_ARGUMENT, f"region {region_id} exists already")
         with self._lock:
             self._regions[region_id] = Region(region_id, manifest, version, self._purge)
+
+    def alter(self, region_id: int, schema: RegionSchema, options: RegionOptions) -> None:
+        """Gives a region exactly these columns and options, durably."""
+        region = self._region(region_id)
+        alter(region, schema, options, self._tools, self._freed)
+        self._trim_log()
 
     def drop(self, region_id: int) -> None:
         """Removes a region and its files, at the latest when the last snapshot of it closes."""
@@ -165,12 +173,8 @@ class LocalRegions:
     def scan(self, region_id: int, request: ScanRequest) -> Snapshot:
         """Pins a snapshot."""
         region = self._region(region_id)
-        staged = [
-            (rows.op, rows.rows)
-            for write in request.staged
-            for rows in checked(write, _shape(region))
-        ]
-        return scan(region, request, staged, self._store, self._vectors, self._series)
+        staged = [rows for write in request.staged for rows in checked(write, _shape(region))]
+        return scan(region, request, staged, self._scan_tools)
 
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""
@@ -307,8 +311,11 @@ class LocalRegions:
         )
 
     def _flush(self, region: Region) -> None:
-        self._budget.adjust(-flush(region, self._tools))
+        flush(region, self._tools, self._freed)
         self._trim_log()
+
+    def _freed(self, size: int) -> None:
+        self._budget.adjust(-size)
 
     def _trim_log(self) -> None:
         """Removes segments that nobody needs (I2)."""

@@ -7,20 +7,25 @@ rows are read here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 
-from engine.api import Op, ScanFile, ScanRequest
+from engine import evolve
+from engine.api import FileColumn, Op, ScanFile, ScanRequest, TimeRange
+from engine.clock import Clock
+from engine.datatypes import UNITS_PER_SECOND
 from engine.errors import DbError, ErrorKind
 from engine.memtable.memtable import Memtable
 from engine.memtable.view import Chunk, Shape, View, keys_within, overlapping, stack
-from engine.region import Region
+from engine.region import Region, RegionState
+from engine.schema import RegionSchema
 from engine.sst.file import FileMeta
 from engine.sst.series import SeriesReader
 from engine.sst.vectors import VectorCache
 from engine.store.store import ObjectStore
+from engine.wal.payload import RegionRows
 
 
 @dataclass
@@ -32,6 +37,7 @@ class RegionSnapshot:
     selected: pa.Table | None
     shadow: pa.Table | None
     identity: tuple[str, ...]
+    time_range: TimeRange
     _region: Region
     _pins: frozenset[str] = field(default_factory=frozenset)
 
@@ -42,61 +48,167 @@ class RegionSnapshot:
             self._region.unpin(pins)
 
 
+@dataclass(frozen=True, slots=True)
+class ScanTools:
+    """What a scan works with; the same for all regions."""
+
+    store: ObjectStore
+    vectors: VectorCache
+    series: SeriesReader
+    clock: Clock
+
+
 def scan(
-    region: Region,
-    request: ScanRequest,
-    staged: Sequence[tuple[Op, pa.RecordBatch]],
-    store: ObjectStore,
-    vectors: VectorCache,
-    series: SeriesReader,
+    region: Region, request: ScanRequest, staged: Sequence[RegionRows], tools: ScanTools
 ) -> RegionSnapshot:
     """Pins a snapshot. Raises: DbError REGION_NOT_FOUND, CORRUPTED."""
+    request = replace(request, time_range=_alive(region, request.time_range, tools.clock))
     state, pins = region.pinned_state(request.time_range)
     try:
-        shape = state.shape
-        memtables = [m for m in state.memtables if not m.is_empty]
-        if staged:
-            memtables.append(_overlay(staged, shape))
-        view = stack([m.view() for m in memtables], shape) if memtables else View()
-        files = state.version.files
+        return _Scan(region, state, pins, request, tools).snapshot(staged)
+    except BaseException:
+        region.unpin(pins)
+        raise
+
+
+class _Scan:
+    """One scan on its way; it lives as long as the call.
+
+    The shape is that of the newer of the region's and the requested schema.
+    """
+
+    def __init__(
+        self,
+        region: Region,
+        state: RegionState,
+        pins: frozenset[str],
+        request: ScanRequest,
+        tools: ScanTools,
+    ) -> None:
+        self.region = region
+        self.state = state
+        self.pins = pins
+        self.request = request
+        self.tools = tools
+        own = state.version.schema
+        self.wanted = request.schema or own
+        newer = self.wanted if self.wanted.version > own.version else own
+        self.shape = Shape.of(newer, state.version.options)
+        self.layouts: dict[int, tuple[FileColumn, ...] | None] = {}
+
+    def snapshot(self, staged: Sequence[RegionRows]) -> RegionSnapshot:
+        """Files, and the rows that are in memory."""
+        shape, request = self.shape, self.request
+        view = self._view(staged)
+        files = self.state.version.files
         shadow = _shadow(view.keys(shape), files, shape)
         whole: list[ScanFile] = []
         selected: list[pa.Table] = []
         for file in files:
-            found = _scan_file(file, _shadows(shadow, file), store, vectors)
-            rows = _selected(found, request, shape, series)
+            found = self._file(file, _shadows(shadow, file))
+            rows = self._selected(found)
             if rows is None:
                 whole.append(found)
             elif rows.num_rows:
                 selected.append(rows)
         return RegionSnapshot(
             files=tuple(whole),
-            memory=_memory(view, request, shape),
+            memory=self._memory(view),
             selected=pa.concat_tables(selected) if selected else None,
             shadow=pa.Table.from_batches([p.rows for p in shadow]) if shadow else None,
             identity=shape.identity,
-            _region=region,
-            _pins=pins,
+            time_range=request.time_range,
+            _region=self.region,
+            _pins=self.pins,
         )
-    except BaseException:
-        region.unpin(pins)
-        raise
+
+    def _view(self, staged: Sequence[RegionRows]) -> View:
+        """Everything in memory, the caller's own rows last, in the scan's shape."""
+        own = self.state.version.schema
+        views = [m.view() for m in self.state.memtables if not m.is_empty]
+        if own.version != self.shape.schema.version:
+            views = [_reshaped(view, own, self.shape) for view in views]
+        if staged:
+            views.append(_overlay([self._conformed(rows) for rows in staged], self.shape).view())
+        return stack(views, self.shape) if views else View()
+
+    def _conformed(self, rows: RegionRows) -> tuple[Op, pa.RecordBatch]:
+        """Staged rows in the scan's shape."""
+        schema, version = self.shape.schema, evolve.stamped(rows.rows)
+        batch = rows.rows.replace_schema_metadata(None)
+        if version == schema.version:
+            return rows.op, batch
+        names = self.shape.identity if rows.op is Op.DELETE else tuple(schema.arrow.names)
+        return rows.op, _batch(batch, self.state.version.schema_of(version), schema, names)
+
+    def _file(self, file: FileMeta, shadowed: bool) -> ScanFile:
+        dead = pa.array(self.tools.vectors.positions(file)) if file.deletion else None
+        path = self.tools.store.local_path(file.path)
+        return ScanFile(path, file.rows, dead, shadowed, self._layout(file.schema_version))
+
+    def _layout(self, version: int) -> tuple[FileColumn, ...] | None:
+        """Where the columns of a file of that schema version are; None if as they are asked for."""
+        if version == self.wanted.version == self.shape.schema.version:
+            return None
+        if version not in self.layouts:
+            old = self.state.version.schema_of(version)
+            found = evolve.layout(old, self.wanted, self.request.columns)
+            rest = [n for n in self.shape.identity if n not in self.request.columns]
+            found += evolve.layout(old, self.shape.schema, rest)
+            self.layouts[version] = None if evolve.is_plain(found) else found
+        return self.layouts[version]
+
+    def _selected(self, file: ScanFile) -> pa.Table | None:
+        """The wanted rows of one series, None if the file is better read whole."""
+        request, schema = self.request, self.wanted
+        if request.first_key is None or file.shadowed or not schema.primary_key or file.layout:
+            return None
+        dead = np.empty(0, np.int64) if file.deleted is None else file.deleted.to_numpy()
+        try:
+            return self.tools.series.rows(
+                file.path, schema, request.first_key, request.columns, request.time_range, dead
+            )
+        except (OSError, pa.ArrowInvalid) as error:
+            message = f"cannot read {file.path}: {error}"
+            raise DbError(ErrorKind.CORRUPTED, message) from error
+
+    def _memory(self, view: View) -> pa.Table:
+        """The wanted columns of the live chunks, shared with the memtable if possible."""
+        names = list(self.request.columns)
+        parts = [part.rows for part in overlapping(view, self.request.time_range)]
+        if self.wanted.version != self.shape.schema.version:
+            rows = pa.Table.from_batches(parts, self.shape.schema.arrow)
+            return evolve.conform(rows, self.shape.schema, self.wanted, names)
+        schema = pa.schema([self.wanted.arrow.field(name) for name in names])
+        return pa.Table.from_batches([part.select(names) for part in parts], schema)
 
 
-def _selected(
-    file: ScanFile, request: ScanRequest, shape: Shape, series: SeriesReader
-) -> pa.Table | None:
-    """The wanted rows of one series, None if the file is better read whole."""
-    if request.first_key is None or file.shadowed or not shape.schema.primary_key:
-        return None
-    dead = np.empty(0, np.int64) if file.deleted is None else file.deleted.to_numpy()
-    try:
-        return series.rows(
-            file.path, shape.schema, request.first_key, request.columns, request.time_range, dead
-        )
-    except (OSError, pa.ArrowInvalid) as error:
-        message = f"cannot read {file.path}: {error}"
-        raise DbError(ErrorKind.CORRUPTED, message) from error
+def _alive(region: Region, wanted: TimeRange, clock: Clock) -> TimeRange:
+    """The range without what the time to live has ended."""
+    version = region.version
+    if version.options.ttl_ms is None:
+        return wanted
+    oldest_ms = clock.now_ms() - version.options.ttl_ms
+    oldest = oldest_ms * UNITS_PER_SECOND[version.schema.time_type.unit] // 1000
+    start = oldest if wanted.start is None else max(wanted.start, oldest)
+    return TimeRange(start, wanted.end)
+
+
+def _reshaped(view: View, old: RegionSchema, shape: Shape) -> View:
+    """A view of memory in another schema."""
+    schema = shape.schema
+    rows = tuple(schema.arrow.names)
+    return View(
+        tuple(replace(p, rows=_batch(p.rows, old, schema, rows)) for p in view.puts),
+        tuple(replace(p, rows=_batch(p.rows, old, schema, shape.identity)) for p in view.deletes),
+    )
+
+
+def _batch(
+    rows: pa.RecordBatch, old: RegionSchema, new: RegionSchema, names: Sequence[str]
+) -> pa.RecordBatch:
+    found = evolve.conform(pa.Table.from_batches([rows]), old, new, names)
+    return found.combine_chunks().to_batches()[0]
 
 
 def _overlay(staged: Sequence[tuple[Op, pa.RecordBatch]], shape: Shape) -> Memtable:
@@ -104,14 +216,6 @@ def _overlay(staged: Sequence[tuple[Op, pa.RecordBatch]], shape: Shape) -> Memta
     layer = Memtable(shape)
     layer.append(staged, sequence=1, log_sequence=1)
     return layer
-
-
-def _memory(view: View, request: ScanRequest, shape: Shape) -> pa.Table:
-    """The wanted columns of the live chunks, shared with the memtable."""
-    arrow = shape.schema.arrow
-    schema = pa.schema([arrow.field(name) for name in request.columns])
-    parts = overlapping(view, request.time_range)
-    return pa.Table.from_batches([p.rows.select(list(request.columns)) for p in parts], schema)
 
 
 def _shadow(keys: Sequence[Chunk], files: Sequence[FileMeta], shape: Shape) -> list[Chunk]:
@@ -130,10 +234,3 @@ def _key_chunk(keys: pa.RecordBatch, shape: Shape) -> Chunk:
 
 def _shadows(keys: Sequence[Chunk], file: FileMeta) -> bool:
     return any(part.overlaps(file.time_min, file.time_max) for part in keys)
-
-
-def _scan_file(
-    file: FileMeta, shadowed: bool, store: ObjectStore, vectors: VectorCache
-) -> ScanFile:
-    dead = pa.array(vectors.positions(file)) if file.deletion else None
-    return ScanFile(store.local_path(file.path), file.rows, dead, shadowed)

@@ -28,12 +28,19 @@ class MergeMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RegionColumn:
-    """One column as the engine knows it: no default, no comment."""
+    """One column as the engine knows it: no default, no comment.
+
+    `id` is stable for the column's life and never used again in its table; -1 stands for its
+    position, which is right as long as a table was never altered. `initial` is what rows older
+    than the column read: a scalar of its type, or None for NULL.
+    """
 
     name: str
     type: DataType
     semantic: Semantic
     nullable: bool = True
+    id: int = -1
+    initial: pa.Scalar | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class RegionSchema:
     I2. Column names are unique.
     I3. `primary_key` names exactly the TAG columns; rows are sorted by them in that order, then by
         the time index.
+    I4. `version` grows with every change of the table's columns; equal versions of one region are
+        equal schemas.
     """
 
     columns: tuple[RegionColumn, ...]
@@ -75,6 +84,16 @@ class RegionSchema:
         return next(c.type for c in self.columns if c.semantic is Semantic.TIMESTAMP)
 
     @cached_property
+    def by_id(self) -> dict[int, RegionColumn]:
+        """The columns by their stable id."""
+        return {(c.id if c.id >= 0 else i): c for i, c in enumerate(self.columns)}
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """The stable id of each column, by name."""
+        return {column.name: id_ for id_, column in self.by_id.items()}
+
+    @cached_property
     def arrow(self) -> pa.Schema:
         """The Arrow schema of whole rows."""
         return pa.schema([pa.field(c.name, c.type.arrow, c.nullable) for c in self.columns])
@@ -82,9 +101,18 @@ class RegionSchema:
 
 @dataclass(frozen=True, slots=True)
 class RegionOptions:
-    """How a region treats its rows. Times are in the unit their names end in."""
+    """How a region treats its rows. Times and sizes are in the unit their names end in.
+
+    `ttl_ms`: None keeps rows for ever, 0 lets them vanish at once. `window_ms`: the compaction
+    window, None lets the engine infer it. The `None`s of the sizes mean the engine's own defaults.
+    """
 
     append_mode: bool = False
     merge_mode: MergeMode = MergeMode.LAST_ROW
-    ttl_ms: int | None = None  # None: keep for ever
+    ttl_ms: int | None = None
+    window_ms: int | None = None
+    trigger_files: int = 4  # files in one window that start a compaction
+    max_output_bytes: int = 512 << 20  # of one file that compaction writes
+    write_buffer_bytes: int | None = None
+    row_group_rows: int | None = None
     extra: dict[str, str] = field(default_factory=dict)

@@ -17,17 +17,24 @@ class Edit:
     """A change of a Version: files that come and go, deletion vectors that are replaced.
 
     `deletions` maps a file's id to its new vector. `flushed_sequence` rises to the given value.
+    `schema`, `options` and `window_ms` replace what the version has, unless they are None.
     """
 
     added: tuple[FileMeta, ...] = ()
     removed: tuple[int, ...] = ()
     deletions: dict[int, DeletionVector] = field(default_factory=dict)
     flushed_sequence: int = 0
+    schema: RegionSchema | None = None
+    options: RegionOptions | None = None
+    window_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Version:
     """What a region is made of.
+
+    `older` are earlier schemas that files (or log records) may still be in, by version.
+    `window_ms` is the compaction window that was inferred, None before there is data.
 
     I1. Never changes after it is published.
     I2. `files` are ordered by sequence; every log record up to `flushed_sequence` is in them.
@@ -39,6 +46,12 @@ class Version:
     files: tuple[FileMeta, ...] = ()
     flushed_sequence: int = 0
     next_file_id: int = 1
+    older: dict[int, RegionSchema] = field(default_factory=dict)
+    window_ms: int | None = None
+
+    def schema_of(self, version: int) -> RegionSchema:
+        """The schema with that number; the current one if it is unknown (and thus newer)."""
+        return self.older.get(version, self.schema)
 
     def apply(self, edit: Edit) -> Version:
         """The version after an edit. Requires: the edit names only files that are there."""
@@ -51,8 +64,16 @@ class Version:
             for file in kept
         ]
         files += edit.added
+        schema = edit.schema or self.schema
+        older = self.older
+        if schema.version != self.schema.version:
+            older = {**older, self.schema.version: self.schema}
         return replace(
             self,
+            schema=schema,
+            options=edit.options or self.options,
+            older=older,
+            window_ms=edit.window_ms or self.window_ms,
             files=tuple(sorted(files, key=lambda file: (file.last_sequence, file.id))),
             flushed_sequence=max(self.flushed_sequence, edit.flushed_sequence),
             next_file_id=max([self.next_file_id, *(file.id + 1 for file in edit.added)]),

@@ -6,9 +6,11 @@ Called by `engine.regions` on the writer's thread, outside every lock.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 
+from engine import evolve
 from engine.api import Op, Write
 from engine.errors import DbError, ErrorKind
 from engine.memtable.view import Shape
@@ -20,11 +22,13 @@ _WINDOW_FACTOR = 2
 
 
 def checked(write: Write, shape: Shape) -> Iterator[RegionRows]:
-    """The write as batches of the region's own layout; none if it has no rows.
+    """The write as batches of its schema's layout; none if it has no rows.
 
     Raises: DbError INVALID_ARGUMENT for wrong columns, DATATYPE_MISMATCH for values that do not
     fit, NOT_NULL_VIOLATION.
     """
+    if write.schema is not None:
+        shape = replace(shape, schema=write.schema)
     schema = shape.schema.arrow
     if write.op is Op.DELETE and not shape.append_mode:
         schema = pa.schema([schema.field(name) for name in shape.identity])
@@ -37,7 +41,8 @@ def checked(write: Write, shape: Shape) -> Iterator[RegionRows]:
             )
     for batch in rows.combine_chunks().to_batches():
         if batch.num_rows:
-            yield RegionRows(write.region_id, write.op, _compact(batch))
+            batch = evolve.stamp(_compact(batch), shape.schema.version)
+            yield RegionRows(write.region_id, write.op, batch)
 
 
 def _conformed(write: Write, schema: pa.Schema) -> pa.Table:

@@ -53,6 +53,8 @@ def version_to_json(version: Version) -> Json:
         "files": [file_to_json(file) for file in version.files],
         "flushed_sequence": version.flushed_sequence,
         "next_file_id": version.next_file_id,
+        "older": [schema_to_json(schema) for schema in version.older.values()],
+        "window_ms": version.window_ms,
     }
 
 
@@ -64,6 +66,8 @@ def version_from_json(body: Json) -> Version:
         tuple(file_from_json(file) for file in body["files"]),
         body["flushed_sequence"],
         body["next_file_id"],
+        {old["version"]: schema_from_json(old) for old in body.get("older", ())},
+        body.get("window_ms"),
     )
 
 
@@ -74,16 +78,23 @@ def edit_to_json(edit: Edit) -> Json:
         "removed": list(edit.removed),
         "deletions": {str(id_): asdict(vector) for id_, vector in edit.deletions.items()},
         "flushed_sequence": edit.flushed_sequence,
+        "schema": schema_to_json(edit.schema) if edit.schema else None,
+        "options": options_to_json(edit.options) if edit.options else None,
+        "window_ms": edit.window_ms,
     }
 
 
 def edit_from_json(body: Json) -> Edit:
     """The inverse of `edit_to_json`."""
+    schema, options = body.get("schema"), body.get("options")
     return Edit(
         tuple(file_from_json(file) for file in body["added"]),
         tuple(body["removed"]),
         {int(id_): DeletionVector(**vector) for id_, vector in body["deletions"].items()},
         body["flushed_sequence"],
+        schema_from_json(schema) if schema else None,
+        options_from_json(options) if options else None,
+        body.get("window_ms"),
     )
 
 
@@ -102,19 +113,14 @@ def file_from_json(body: Json) -> FileMeta:
 
 def options_to_json(options: RegionOptions) -> Json:
     """The options of a region."""
-    return {
-        "append_mode": options.append_mode,
-        "merge_mode": options.merge_mode.value,
-        "ttl_ms": options.ttl_ms,
-        "extra": dict(options.extra),
-    }
+    return {**asdict(options), "merge_mode": options.merge_mode.value}
 
 
 def options_from_json(body: Json) -> RegionOptions:
     """The inverse of `options_to_json`."""
-    return RegionOptions(
-        body["append_mode"], MergeMode(body["merge_mode"]), body["ttl_ms"], body["extra"]
-    )
+    known = {name: body[name] for name in RegionOptions.__slots__ if name in body}
+    known["merge_mode"] = MergeMode(known["merge_mode"])
+    return RegionOptions(**known)
 
 
 def schema_to_json(schema: RegionSchema) -> Json:
@@ -128,6 +134,8 @@ def schema_to_json(schema: RegionSchema) -> Json:
                 "type": type_to_json(column.type),
                 "semantic": column.semantic.value,
                 "nullable": column.nullable,
+                "id": column.id,
+                "initial": scalar_to_json(column.initial),
             }
             for column in schema.columns
         ],
@@ -142,10 +150,30 @@ def schema_from_json(body: Json) -> RegionSchema:
             type_from_json(column["type"]),
             Semantic(column["semantic"]),
             column["nullable"],
+            column.get("id", -1),
+            scalar_from_json(column.get("initial")),
         )
         for column in body["columns"]
     )
     return RegionSchema(columns, tuple(body["primary_key"]), body["version"])
+
+
+def scalar_to_json(value: pa.Scalar | None) -> str | None:
+    """One value with its type, as an Arrow stream in base64."""
+    if value is None:
+        return None
+    sink = pa.BufferOutputStream()
+    batch = pa.record_batch([pa.repeat(value, 1)], names=[""])
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return base64.b64encode(sink.getvalue()).decode()
+
+
+def scalar_from_json(body: str | None) -> pa.Scalar | None:
+    """The inverse of `scalar_to_json`."""
+    if body is None:
+        return None
+    return pa.ipc.open_stream(base64.b64decode(body)).read_next_batch().column(0)[0]
 
 
 def type_to_json(type_: DataType) -> str | Json:

@@ -29,6 +29,8 @@ class FileMeta:
     `key_min` and `key_max` bound the first identity column's non-NULL values (text or integer);
     None if unknown or if there are none. `first_sequence` to `last_sequence` are the log records
     its rows come from: of two files with the same identity the higher range is the newer.
+    `schema_version`: the region schema whose columns it has. `level` is 0 for what a flush wrote,
+    1 for what compaction wrote.
     """
 
     id: int
@@ -43,6 +45,8 @@ class FileMeta:
     key_min: KeyBound | None = None
     key_max: KeyBound | None = None
     deletion: DeletionVector | None = None
+    schema_version: int = 0
+    level: int = 0
 
     @property
     def live_rows(self) -> int:

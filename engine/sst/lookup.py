@@ -6,54 +6,42 @@ statistics exclude every key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from engine.errors import DbError, ErrorKind
+from engine import evolve
 from engine.memtable.keys import KeySet
+from engine.schema import RegionSchema
 from engine.sst.deletion import Positions
+from engine.sst.reader import opened, read_groups
 
 
-def positions(path: str, keys: KeySet, identity: tuple[str, ...]) -> Positions:
-    """Row positions in the file, ascending.
+def positions(
+    path: str,
+    keys: KeySet,
+    identity: tuple[str, ...],
+    old: RegionSchema,
+    new: RegionSchema,
+) -> Positions:
+    """Row positions in the file, ascending. The file has schema `old`, the keys have `new`.
 
     Raises: DbError CORRUPTED if the file cannot be read as Parquet, STORAGE_UNAVAILABLE if it is
     not there.
     """
-    with _readable(path):
-        file = pq.ParquetFile(path, page_checksum_verification=True)
-    with file:
-        return _search(path, file, keys, identity)
-
-
-@contextmanager
-def _readable(path: str) -> Iterator[None]:
-    """Names the file and the kind of trouble when reading fails."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise DbError(ErrorKind.STORAGE_UNAVAILABLE, f"the file {path} is missing") from error
-    except (OSError, pa.ArrowException) as error:
-        raise DbError(ErrorKind.CORRUPTED, f"the file {path} cannot be read: {error}") from error
-
-
-def _search(path: str, file: Any, keys: KeySet, identity: tuple[str, ...]) -> Positions:
+    first = evolve.layout(old, new, identity[:1])[0].source
     found = [np.empty(0, np.int64)]
     start = 0
-    column = _leaf(file.schema_arrow, identity[0])
-    for group in range(file.num_row_groups):
-        metadata = file.metadata.row_group(group)
-        if _may_hold(metadata, column, keys.first_column):
-            with _readable(path):
-                rows = file.read_row_group(group, columns=list(identity), use_threads=False)
-            found.append(start + np.flatnonzero(keys.contains(rows)))
-        start += metadata.num_rows
+    with opened(path) as file:
+        column = None if first is None else _leaf(file.schema_arrow, first)
+        for group in range(file.num_row_groups):
+            metadata = file.metadata.row_group(group)
+            if column is None or _may_hold(metadata, column, keys.first_column):
+                rows = read_groups(file, [group], old, new, identity, path)
+                found.append(start + np.flatnonzero(keys.contains(rows)))
+            start += metadata.num_rows
     return np.concatenate(found)
 
 

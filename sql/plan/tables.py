@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
+from engine.schema import RegionSchema
 from sql.plan.context import PlanContext
 from sql.run.duck import ARROW_PREFIX
 from sql.run.errors import position_of
@@ -40,6 +41,7 @@ class Reference:
     alias: str
     node_id: int
     table: Table
+    schema: RegionSchema  # what the engine is to show its rows in
     columns: tuple[str, ...] = ()  # those the statement may read, in table order
     first_key: exp.Expr | None = None  # what WHERE demands of the first primary key column
 
@@ -131,7 +133,7 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
         alias = node.alias_or_name
         _rename(node, placeholder, None)
         resolved.tables[id(node)] = table
-        resolved.scans.append(Reference(placeholder, alias, id(node), table))
+        resolved.scans.append(Reference(placeholder, alias, id(node), table, table.region_schema()))
     else:
         _rename(node, table.name, table.database)
         resolved.tables[id(node)] = table

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
-from catalog.records import Column, Table
+from catalog.records import Column
 from engine.api import Regions, ScanFile, ScanRequest, Snapshot, TimeRange, Write
 from engine.clock import Clock
-from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
+from engine.datatypes import UNITS_PER_SECOND, DataType
 from engine.errors import DbError
 from sql.dialect.duckdb import to_duckdb
 from sql.plan.literals import Bound
@@ -29,9 +29,9 @@ from sql.plan.plan import QueryPlan
 from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
 from sql.run.duck import Duck, OpenResult
+from sql.run.files import file_columns, file_source
 from sql.types import duckdb_name, from_duckdb, quote
 
-_WIDER = frozenset({TypeId.TIMESTAMP_SECOND, TypeId.TIMESTAMP_MILLISECOND})
 _ISO = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,9})?)?")
 _RANGE_LIMIT = 2**62  # bounds beyond this are as good as none and would overflow in arithmetic
 
@@ -149,7 +149,7 @@ class Runner:
     def _time_ranges(
         self, plan: QueryPlan, parameters: Sequence[object], now: str
     ) -> dict[str, TimeRange]:
-        units = {r.placeholder: _unit(r.table) for r in plan.scans}
+        units = {r.placeholder: _unit(r) for r in plan.scans}
         ranges: dict[str, TimeRange] = {}
         for bound in plan.bounds:
             value = self._bound_value(bound, parameters, units[bound.placeholder], now)
@@ -201,10 +201,11 @@ class Runner:
                 time_range=range_,
                 staged=tuple(w for w in staged if w.region_id == region_id),
                 first_key=key,
+                schema=reference.schema,
             )
             snapshot = self.regions.scan(region_id, request)
             stack.callback(snapshot.close)
-            parts += self._parts(table, columns, range_, snapshot, stack)
+            parts += self._parts(reference, columns, snapshot, stack)
             if statistics is not None:
                 statistics.files += len(snapshot.files)
                 statistics.stored_rows += sum(file.rows for file in snapshot.files)
@@ -217,35 +218,24 @@ class Runner:
         return "(" + " UNION ALL ".join(parts) + ")"
 
     def _parts(
-        self,
-        table: Table,
-        wanted: Sequence[Column],
-        range_: TimeRange,
-        snapshot: Snapshot,
-        stack: ExitStack,
+        self, reference: Reference, wanted: Sequence[Column], snapshot: Snapshot, stack: ExitStack
     ) -> list[str]:
-        where = _range_filter(table, range_)
-        columns = _file_columns(wanted)
-        parts: list[str] = []
-        plain = [f for f in snapshot.files if f.deleted is None and not f.shadowed]
-        if plain:
-            parts.append(f"SELECT {columns} FROM read_parquet({_paths(plain)}) AS f{where}")
+        where = _range_filter(reference, snapshot.time_range)
+        columns = file_columns(wanted)
         shadow = None
         if snapshot.shadow is not None and any(f.shadowed for f in snapshot.files):
             shadow = self._register(snapshot.shadow, stack)
-        hidden = [f for f in snapshot.files if f.deleted is None and f.shadowed]
-        if hidden:
-            join = _shadow_join(snapshot.identity, shadow)
-            parts.append(f"SELECT {columns} FROM read_parquet({_paths(hidden)}) AS f{join}{where}")
-        for file in snapshot.files:
-            if file.deleted is None:
-                continue
-            positions = self._register(pa.table({"position": file.deleted}), stack)
-            join = f" ANTI JOIN {positions} AS d ON f.file_row_number = d.position"
-            if file.shadowed:
+        parts: list[str] = []
+        for files in _groups(snapshot.files):
+            join = ""
+            if files[0].deleted is not None:
+                dead = self._register(pa.table({"position": files[0].deleted}), stack)
+                join += f" ANTI JOIN {dead} AS d ON f.file_row_number = d.position"
+            if files[0].shadowed:
                 join += _shadow_join(snapshot.identity, shadow)
-            source = f"read_parquet({_paths([file])}, file_row_number = true)"
-            parts.append(f"SELECT {columns} FROM {source} AS f{join}{where}")
+            parts.append(
+                f"SELECT {columns} FROM {file_source(files, reference.table)} AS f{join}{where}"
+            )
         arrow = [t for t in (snapshot.memory, snapshot.selected) if t is not None and t.num_rows]
         if arrow:
             name = self._register(pa.concat_tables(arrow), stack)
@@ -310,8 +300,8 @@ def _now_text(clock: Clock) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-def _unit(table: Table) -> str:
-    return table.region_schema().time_type.unit
+def _unit(reference: Reference) -> str:
+    return reference.schema.time_type.unit
 
 
 def _narrowed(old: TimeRange, bound: Bound, value: int) -> TimeRange:
@@ -349,10 +339,9 @@ def _key_value(reference: Reference, parameters: Sequence[object]) -> str | None
     return value if isinstance(value, str) else None
 
 
-def _range_filter(table: Table, range_: TimeRange) -> str:
-    index = table.time_index
-    assert index is not None
-    unit = _unit(table)
+def _range_filter(reference: Reference, range_: TimeRange) -> str:
+    index = reference.schema.time_index
+    unit = _unit(reference)
     conditions = []
     if range_.start is not None:
         conditions.append(f"f.{quote(index)} >= {_timestamp(range_.start, unit)}")
@@ -370,16 +359,6 @@ def _timestamp(value: int, unit: str) -> str:
     return f"{function}({value * factor}::BIGINT)"
 
 
-def _file_columns(columns: Sequence[Column]) -> str:
-    """The select list over files: Parquet has no seconds, and DuckDB reads millis as micros."""
-    return ", ".join(
-        f"CAST(f.{quote(c.name)} AS {duckdb_name(c.type)}) AS {quote(c.name)}"
-        if c.type.id in _WIDER
-        else f"f.{quote(c.name)}"
-        for c in columns
-    )
-
-
 def _empty_columns(columns: Sequence[Column]) -> str:
     return ", ".join(f"CAST(NULL AS {duckdb_name(c.type)}) AS {quote(c.name)}" for c in columns)
 
@@ -390,5 +369,11 @@ def _shadow_join(identity: Sequence[str], shadow: str | None) -> str:
     return f" ANTI JOIN {shadow} AS k ON {same}"
 
 
-def _paths(files: Sequence[ScanFile]) -> str:
-    return "[" + ", ".join("'" + f.path.replace("'", "''") + "'" for f in files) + "]"
+def _groups(files: Sequence[ScanFile]) -> list[list[ScanFile]]:
+    """The files that one read serves: alike, and without deleted rows of their own."""
+    groups: list[list[ScanFile]] = [[file] for file in files if file.deleted is not None]
+    alike: dict[tuple[object, ...], list[ScanFile]] = {}
+    for file in files:
+        if file.deleted is None:
+            alike.setdefault((file.shadowed, file.layout), []).append(file)
+    return [*alike.values(), *groups]

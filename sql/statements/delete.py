@@ -38,7 +38,9 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     with session.writing() as transaction:
         found = session.runner.table(plan, values, statement.text)
         keys = keys_of(table, found)
-        session.apply(transaction, [Write(table.region_ids[0], Op.DELETE, keys)])
+        session.apply(
+            transaction, [Write(table.region_ids[0], Op.DELETE, keys, table.region_schema())]
+        )
     return Affected("DELETE", found.num_rows)
 
 

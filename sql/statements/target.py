@@ -118,7 +118,7 @@ def insert_rows(
         return
     if table.is_time_series:
         region_id = table.region_ids[0]
-        session.apply(transaction, [Write(region_id, Op.PUT, rows)])
+        session.apply(transaction, [Write(region_id, Op.PUT, rows, table.region_schema())])
         return
     transaction.change_store()
     duck = session.duck

@@ -103,10 +103,11 @@ def _run_time_series(
         ]
         rows = complete(session, table, table.columns, pa.table(typed, names=_names(table.columns)))
         region_id = table.region_ids[0]
-        writes = [Write(region_id, Op.PUT, rows)]
+        writes = [Write(region_id, Op.PUT, rows, table.region_schema())]
         if moves:
             old = found.select(range(count, found.num_columns)).rename_columns(list(identity))
-            writes.insert(0, Write(region_id, Op.DELETE, keys_of(table, old)))
+            keys = keys_of(table, old)
+            writes.insert(0, Write(region_id, Op.DELETE, keys, table.region_schema()))
         session.apply(transaction, writes)
     return Affected("UPDATE", found.num_rows)
 

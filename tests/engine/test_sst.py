@@ -54,7 +54,7 @@ def test_lookup_finds_exactly_the_rows_with_the_keys(sst: str) -> None:
     keys = ROWS.select(CPU.sort_key).take(pa.array([0, 99, 100, 555, 999]))
     missing = cpu_rows([("h000", 0, 77, None, None), (None, 0, 0, None, None)])
     keys = pa.concat_tables([keys, missing.select(CPU.sort_key)])
-    found = lookup.positions(sst, KeySet(keys, CPU.sort_key), CPU.sort_key)
+    found = lookup.positions(sst, KeySet(keys, CPU.sort_key), CPU.sort_key, CPU, CPU)
     assert found.tolist() == [0, 99, 100, 555, 999]
 
 
@@ -62,14 +62,17 @@ def test_lookup_skips_row_groups_whose_statistics_exclude_the_keys(
     sst: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = []
-    read = pq.ParquetFile.read_row_group
+    read = pq.ParquetFile.read_row_groups
     monkeypatch.setattr(
         pq.ParquetFile,
-        "read_row_group",
-        lambda self, i, **kwargs: reads.append(i) or read(self, i, **kwargs),
+        "read_row_groups",
+        lambda self, groups, **kwargs: reads.extend(groups) or read(self, groups, **kwargs),
     )
     keys = ROWS.select(CPU.sort_key).take(pa.array([150, 420]))
-    assert lookup.positions(sst, KeySet(keys, CPU.sort_key), CPU.sort_key).tolist() == [150, 420]
+    assert lookup.positions(sst, KeySet(keys, CPU.sort_key), CPU.sort_key, CPU, CPU).tolist() == [
+        150,
+        420,
+    ]
     assert reads == [1, 4]
 
 
@@ -79,11 +82,11 @@ def test_a_damaged_or_missing_file_is_told_apart(sst: str) -> None:
     data[50] ^= 0xFF  # inside a page: its checksum tells
     Path(sst).write_bytes(data)
     with pytest.raises(DbError) as caught:
-        lookup.positions(sst, keys, CPU.sort_key)
+        lookup.positions(sst, keys, CPU.sort_key, CPU, CPU)
     assert caught.value.kind is ErrorKind.CORRUPTED
     Path(sst).unlink()
     with pytest.raises(DbError) as caught:
-        lookup.positions(sst, keys, CPU.sort_key)
+        lookup.positions(sst, keys, CPU.sort_key, CPU, CPU)
     assert caught.value.kind is ErrorKind.STORAGE_UNAVAILABLE
 
 

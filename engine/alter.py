@@ -1,0 +1,64 @@
+"""ALTER of a region: its rows are flushed in the old schema, then an edit names the new one.
+
+Called by `engine.regions`. Files are left as they are; whoever reads them looks up the schema they
+were written in (engine.evolve).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.errors import DbError, ErrorKind
+from engine.flush import FlushTools, flush_held
+from engine.region import Region
+from engine.schema import RegionOptions, RegionSchema
+from engine.version import Edit, Version
+
+
+def alter(
+    region: Region,
+    schema: RegionSchema,
+    options: RegionOptions,
+    tools: FlushTools,
+    freed: Callable[[int], None],
+) -> None:
+    """Gives a region these columns and options; `freed` is told of bytes that leave memory.
+
+    Raises: DbError as `engine.api.Regions.alter`; nothing has changed then.
+    """
+    with region.maintenance:
+        version = region.version
+        if schema.version <= version.schema.version:
+            schema = version.schema
+        if region.is_dropped:
+            raise DbError(ErrorKind.REGION_NOT_FOUND, f"region {region.id} does not exist")
+        if (schema, options) == (version.schema, version.options):
+            return
+        _check(version, schema, options)
+        edit = Edit(
+            schema=schema if schema != version.schema else None,
+            options=options if options != version.options else None,
+        )
+        if edit.schema is None and options.append_mode == version.options.append_mode:
+            region.publish(edit)  # rows in memory look the same afterwards
+            return
+        flush_held(region, tools, freed)
+        with region.still():  # what was written meanwhile is little
+            flush_held(region, tools, freed)
+            region.publish(edit)
+
+
+def _check(version: Version, schema: RegionSchema, options: RegionOptions) -> None:
+    old = version.options
+    if old.append_mode and not options.append_mode:
+        raise _refused("append mode cannot be turned off: rows of the region have no identity")
+    if old.merge_mode is not options.merge_mode and not options.append_mode:
+        raise _refused("the merge mode cannot be changed")
+    if schema.ids[schema.time_index] != version.schema.ids[version.schema.time_index]:
+        raise _refused("the time index cannot be replaced")
+    if schema.time_type != version.schema.time_type:
+        raise _refused("the type of the time index cannot be changed")
+
+
+def _refused(message: str) -> DbError:
+    return DbError(ErrorKind.INVALID_ARGUMENT, message)

@@ -1,0 +1,68 @@
+"""DuckDB text that reads SSTs: file lists, and files of an earlier schema shown in today's.
+
+Used by sql/run/scan.py only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from catalog.records import Column, Table
+from engine.api import FileColumn, ScanFile
+from engine.datatypes import TypeId
+from sql.types import duckdb_name, quote
+
+_WIDER = frozenset({TypeId.TIMESTAMP_SECOND, TypeId.TIMESTAMP_MILLISECOND})
+
+
+def file_columns(columns: Sequence[Column]) -> str:
+    """The select list over files: Parquet has no seconds, and DuckDB reads millis as micros."""
+    return ", ".join(
+        f"CAST(f.{quote(c.name)} AS {duckdb_name(c.type)}) AS {quote(c.name)}"
+        if c.type.id in _WIDER
+        else f"f.{quote(c.name)}"
+        for c in columns
+    )
+
+
+def file_source(files: Sequence[ScanFile], table: Table) -> str:
+    """What FROM names: the files as they are, or with their columns renamed, cast and added.
+
+    Requires: all files have the same layout; one alone if it has deleted rows.
+    """
+    numbered = ", file_row_number = true" if files[0].deleted is not None else ""
+    source = f"read_parquet({_paths(files)}{numbered})"
+    layout = files[0].layout
+    if layout is None:
+        return source
+    items = [_item(origin, table) for origin in layout]
+    if numbered:
+        items.append("p.file_row_number")
+    return f"(SELECT {', '.join(items)} FROM {source} AS p)"
+
+
+def _item(origin: FileColumn, table: Table) -> str:
+    name = quote(origin.name)
+    column = table.column(origin.name)
+    if origin.source is not None and (not origin.cast or column is None):
+        return f"p.{quote(origin.source)} AS {name}"
+    type_ = duckdb_name(column.type) if column is not None else "VARCHAR"
+    if origin.source is not None:
+        return f"TRY_CAST(p.{quote(origin.source)} AS {type_}) AS {name}"
+    return f"{_literal(origin.initial, type_)} AS {name}"
+
+
+def _literal(value: pa.Scalar | None, type_: str) -> str:
+    """A scalar as DuckDB text of that type."""
+    if value is None or not value.is_valid:
+        return f"CAST(NULL AS {type_})"
+    if pa.types.is_binary(value.type):
+        return f"unhex('{value.as_py().hex()}')"
+    text = str(value.cast(pa.string()).as_py()).replace("'", "''")
+    return f"CAST('{text}' AS {type_})"
+
+
+def _paths(files: Sequence[ScanFile]) -> str:
+    return "[" + ", ".join("'" + f.path.replace("'", "''") + "'" for f in files) + "]"
