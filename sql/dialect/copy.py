@@ -65,16 +65,17 @@ class CopyGrammar(Core):
     def _copy_options(self, copy: nodes.CopyStatement, options: list[nodes.Option]) -> None:
         self._match(TokenType.WITH)
         if self._match(TokenType.L_PAREN, advance=False):
-            options += self._parse_wrapped_csv(self._copy_option)
+            options += self._parse_wrapped_csv(lambda: self._copy_option(copy))
         else:
             options += self._old_options()
         if self.word("CONNECTION"):
             copy.set("connection", self.take_options())
 
-    def _copy_option(self) -> nodes.Option:
+    def _copy_option(self, copy: nodes.CopyStatement) -> nodes.Option:
         """`HEADER`, `FORMAT csv`, `FORCE_QUOTE (a, b)`, `FORMAT = 'csv'`."""
         key = self.take_key()
-        self._match(TokenType.EQ)
+        if self._match(TokenType.EQ):
+            copy.set("assigned", True)
         if self._curr.token_type in (TokenType.COMMA, TokenType.R_PAREN):
             return _option(key, None)
         if self._match(TokenType.STAR):

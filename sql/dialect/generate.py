@@ -217,7 +217,8 @@ class ExtensionGenerator(Generator):
     def copystatement_sql(self, node: nodes.CopyStatement) -> str:
         this = self.sql(node, "this")
         columns = self.expressions(node, key="columns", flat=True)
-        options = ", ".join(self._copy_option(option) for option in node.args.get("options") or [])
+        equals = "=" if node.args.get("assigned") else ""
+        options = ", ".join(self._copy_option(o, equals) for o in node.args.get("options") or [])
         connection = self.expressions(node, key="connection", flat=True)
         return self._words(
             "COPY",
@@ -232,9 +233,10 @@ class ExtensionGenerator(Generator):
             self._prefixed(node, "LIMIT", "limit"),
         )
 
-    def _copy_option(self, option: nodes.Option) -> str:
+    def _copy_option(self, option: nodes.Option, equals: str) -> str:
+        value = self.sql(option, "expression")
         return self._words(
-            self.sql(exp.Literal.string(option.name)), self.sql(option, "expression")
+            self.sql(exp.Literal.string(option.name)), equals if value else "", value
         )
 
     def preparestatement_sql(self, node: nodes.PrepareStatement) -> str:

@@ -211,7 +211,8 @@ class CopyStatement(exp.Expression):
 
     `this` is a table, a query, or a database's identifier with `database`. `endpoint` is the word
     STDIN or STDOUT as `exp.Var`, or a path. `options` and `connection` are lists of `Option`: the
-    old keyword spellings are turned into the parenthesised ones.
+    old keyword spellings are turned into the parenthesised ones. `assigned` tells `FORMAT = 'csv'`
+    from PostgreSQL's `FORMAT csv`: the two have other defaults for files.
     """
 
     arg_types = {
@@ -229,6 +230,7 @@ class CopyStatement(exp.Expression):
 
 class PrepareStatement(exp.Expression):
     """`PREPARE this [(types)] AS statement`, or MySQL's `PREPARE this FROM source`.
+        "assigned": False,  # bool: an option was written with an equals sign
 
     `text` is the inner statement as written (str), set with `statement`.
     """
