@@ -1,0 +1,1 @@
+"""How the rows of one table are spread over its regions: rules, proof, routing, pruning."""

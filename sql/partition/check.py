@@ -1,0 +1,127 @@
+"""The proof that partition rules are complete and disjoint, and what comes out of it.
+
+Every cell of the space of partition values (sql/partition/space.py) must satisfy exactly one rule.
+The proof leaves behind the table cell → rule, which routing and pruning only look up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from catalog.records import Column, Table
+from engine.errors import DbError, ErrorKind
+from sql.partition.rules import Rule, columns_of, is_partitionable, read_rules
+from sql.partition.space import Space
+
+PARTITIONS_MAX = 1_024  # every region has its own log needs, memtable and files
+CELLS_MAX = 1 << 20  # the table takes two bytes a cell; 1 000 literals in one column take 2 001
+COLUMNS_MAX = 8
+
+Numbers = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Partitioning:
+    """Rules proved complete and disjoint: `numbers` has, for each cell, the position of its rule.
+
+    Cells that no row can be in have -1.
+    """
+
+    space: Space
+    numbers: Numbers
+    count: int  # of rules
+
+
+def proved(columns: Sequence[Column], rules: Sequence[Rule]) -> Partitioning:
+    """The partitioning of these columns by these rules.
+
+    Raises: DbError INVALID_ARGUMENT naming a value that no rule or more than one rule is for;
+    LIMIT_EXCEEDED.
+    """
+    _check_limits(columns, rules)
+    space = Space.of(columns, rules)
+    if prod(space.shape) > CELLS_MAX:
+        raise DbError(
+            ErrorKind.LIMIT_EXCEEDED,
+            f"the partition rules cut their columns into over {CELLS_MAX} cells",
+            hint="use fewer different literals",
+        )
+    numbers = np.full(space.shape, -1, np.int16)
+    possible = space.possible()
+    for position, rule in enumerate(rules):
+        held = np.broadcast_to(space.holds(rule) & possible, space.shape)
+        twice = held & (numbers >= 0)
+        if twice.any():
+            _refuse(space, twice, "is overlapped", "two rules are true for it")
+        numbers[held] = position
+    bare = np.broadcast_to(possible, space.shape) & (numbers < 0)
+    if bare.any():
+        _refuse(space, bare, "is not covered", "no rule is true for it")
+    for position in range(len(rules)):
+        if not (numbers == position).any():
+            raise DbError(
+                ErrorKind.INVALID_ARGUMENT, f"partition rule {position + 1} is true for no value"
+            )
+    return Partitioning(space, numbers, len(rules))
+
+
+def _refuse(space: Space, wrong: npt.NDArray[np.bool_], problem: str, why: str) -> None:
+    where = space.describe(int(np.flatnonzero(wrong)[0]))
+    raise DbError(
+        ErrorKind.INVALID_ARGUMENT,
+        f"Checkpoint `{where}` {problem}",
+        detail=f"{why}; every value must belong to exactly one partition (NULL is below all)",
+    )
+
+
+def _check_limits(columns: Sequence[Column], rules: Sequence[Rule]) -> None:
+    if len(columns) > COLUMNS_MAX or len(rules) > PARTITIONS_MAX:
+        raise DbError(
+            ErrorKind.LIMIT_EXCEEDED,
+            f"a table has at most {PARTITIONS_MAX} partitions by {COLUMNS_MAX} columns",
+        )
+    for column in columns:
+        if not is_partitionable(column.type):
+            raise DbError(
+                ErrorKind.UNSUPPORTED,
+                f'column "{column.name}" of type {column.type.name} cannot be a partition column',
+            )
+    names = {column.name for column in columns}
+    assert all(names.issuperset(columns_of(rule)) for rule in rules)
+
+
+def partitioning_of(table: Table) -> Partitioning | None:
+    """The partitions of a table; None if one region has all rows."""
+    if len(table.region_ids) < 2:
+        return None
+    columns = tuple(column for n in table.partition_columns if (column := table.column(n)))
+    return _known(tuple((c.name, c.type, c.nullable) for c in columns), table.partition_rules)
+
+
+@lru_cache(maxsize=512)
+def _known(columns: tuple[tuple[object, ...], ...], rules: tuple[str, ...]) -> Partitioning:
+    typed = [Column(*column) for column in columns]  # type: ignore[arg-type]
+    return proved(typed, read_rules(rules, typed))
+
+
+def check_identity(table: Table) -> None:
+    """Rows of one identity must meet in one region, or an upsert would leave the old row behind.
+
+    Raises: DbError INVALID_TABLE_DEFINITION.
+    """
+    if table.append_mode:
+        return
+    for name in table.partition_columns:
+        if name not in table.primary_key and name != table.time_index:
+            raise DbError(
+                ErrorKind.INVALID_TABLE_DEFINITION,
+                f'partition column "{name}" must be in the primary key or the time index',
+                detail="a row replaces the one with the same tags and time only within a partition",
+                hint="add it to the PRIMARY KEY, or use WITH (append_mode = 'true')",
+            )
