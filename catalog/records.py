@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import Any
+
+import pyarrow as pa
 
 from engine import datatypes
 from engine.datatypes import DataType
-from engine.schema import MergeMode, RegionColumn, RegionOptions, RegionSchema, Semantic
+from engine.manifest.codec import scalar_from_json, scalar_to_json
+from engine.schema import RegionColumn, RegionSchema, Semantic
 
 
 class TableKind(Enum):
@@ -27,6 +31,10 @@ class Column:
     `default` is SQL text (`'a'`, `0`, `now()`), None without one. `declared` keeps a spelling that
     the type alone forgets (`VARCHAR(20)`), empty when the canonical one is right. `semantic` is
     None in relational tables and views.
+
+    `id` is stable for the column's life and never used again in its table; -1 until the table has
+    given it one. `initial` is what rows older than the column read, None for NULL.
+    `holds_nulls`: the column was nullable before, so stored rows may still hold NULLs.
     """
 
     name: str
@@ -37,11 +45,18 @@ class Column:
     comment: str = ""
     declared: str = ""
     indexes: dict[str, dict[str, str]] = field(default_factory=dict)  # INVERTED/SKIPPING/FULLTEXT
+    id: int = -1
+    initial: pa.Scalar | None = None
+    holds_nulls: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
-    """One table or view. `id` is stable for its life and never used again."""
+    """One table or view. `id` is stable for its life and never used again.
+
+    `schema_version` grows with every change of the columns; `next_column_id` is the id that the
+    next new column gets.
+    """
 
     id: int
     database: str
@@ -59,6 +74,21 @@ class Table:
     dialect: str = ""  # views: the wire whose dialect the query is in
     temporary: bool = False
     created_ms: int = 0
+    schema_version: int = 0
+    next_column_id: int = 0
+
+    def __post_init__(self) -> None:
+        """Gives ids to columns that have none."""
+        if any(column.id < 0 for column in self.columns):
+            next_id = max([self.next_column_id, *(c.id + 1 for c in self.columns)])
+            columns = []
+            for column in self.columns:
+                if column.id < 0:
+                    column = replace(column, id=next_id)
+                    next_id += 1
+                columns.append(column)
+            object.__setattr__(self, "columns", tuple(columns))
+            object.__setattr__(self, "next_column_id", next_id)
 
     @property
     def is_time_series(self) -> bool:
@@ -84,18 +114,22 @@ class Table:
 
     def region_schema(self) -> RegionSchema:
         """The engine's view of the columns. Requires: is_time_series."""
+        return self._region_schema
+
+    @cached_property
+    def _region_schema(self) -> RegionSchema:
         columns = tuple(
-            RegionColumn(c.name, c.type, c.semantic or Semantic.FIELD, c.nullable)
+            RegionColumn(
+                name=c.name,
+                type=c.type,
+                semantic=c.semantic or Semantic.FIELD,
+                nullable=c.nullable or c.holds_nulls,
+                id=c.id,
+                initial=c.initial,
+            )
             for c in self.columns
         )
-        return RegionSchema(columns, self.primary_key)
-
-    def region_options(self) -> RegionOptions:
-        """The engine's view of the options. Requires: is_time_series."""
-        return RegionOptions(
-            append_mode=self.append_mode,
-            merge_mode=MergeMode(self.options.get("merge_mode", MergeMode.LAST_ROW.value)),
-        )
+        return RegionSchema(columns, self.primary_key, self.schema_version)
 
     def renamed(self, database: str, name: str) -> Table:
         """The same table under another name."""
@@ -128,6 +162,8 @@ def table_to_json(table: Table) -> str:
             "dialect": table.dialect,
             "temporary": table.temporary,
             "created_ms": table.created_ms,
+            "schema_version": table.schema_version,
+            "next_column_id": table.next_column_id,
         }
     )
 
@@ -152,6 +188,8 @@ def table_from_json(table_id: int, database: str, name: str, text: str) -> Table
         dialect=data["dialect"],
         temporary=data["temporary"],
         created_ms=data["created_ms"],
+        schema_version=data.get("schema_version", 0),
+        next_column_id=data.get("next_column_id", 0),
     )
 
 
@@ -165,6 +203,9 @@ def _column_to_dict(column: Column) -> dict[str, Any]:
         "comment": column.comment,
         "declared": column.declared,
         "indexes": column.indexes,
+        "id": column.id,
+        "initial": scalar_to_json(column.initial),
+        "holds_nulls": column.holds_nulls,
     }
 
 
@@ -178,4 +219,7 @@ def _column_from_dict(data: dict[str, Any]) -> Column:
         comment=data["comment"],
         declared=data["declared"],
         indexes=data["indexes"],
+        id=data.get("id", -1),  # before there were ids: the position
+        initial=scalar_from_json(data.get("initial")),
+        holds_nulls=data.get("holds_nulls", False),
     )

@@ -1,4 +1,4 @@
-"""Grammar of CREATE, DROP and ALTER, with the time-series clauses.
+"""Grammar of CREATE and DROP, with the time-series clauses; ALTER is in alter.py.
 
 Databases and tables are parsed here; views, indexes and sequences by sqlglot; what else can be
 created is only recognised. Meaning is read off the trees by create.py.
@@ -14,7 +14,7 @@ from sqlglot.tokenizer_core import TokenType
 from sql.dialect import nodes
 from sql.dialect.core import Core
 
-_INDEX_KINDS = frozenset({"INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"})
+INDEX_KINDS = frozenset({"INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"})
 _BY_SQLGLOT = frozenset(
     {"VIEW", "INDEX", "UNIQUE", "SEQUENCE", "TYPE", "MATERIALIZED", "RECURSIVE"}
 )
@@ -27,7 +27,7 @@ _IGNORED = frozenset(
 
 
 class DdlGrammar(Core):
-    """CREATE, DROP, ALTER, TRUNCATE."""
+    """CREATE, DROP, TRUNCATE, INSERT."""
 
     # --- CREATE -----------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class DdlGrammar(Core):
     def _ends_column_index(self) -> bool:
         """False if a name or a column list follows: then it is MySQL's table-level index."""
         named = self._curr.token_type in (TokenType.VAR, TokenType.IDENTIFIER, TokenType.L_PAREN)
-        return not named or self.at_word(*_INDEX_KINDS)
+        return not named or self.at_word(*INDEX_KINDS)
 
     # --- What follows the columns -----------------------------------------------------------------
 
@@ -303,151 +303,6 @@ class DdlGrammar(Core):
             exp.TruncateTable(expressions=tables, identity=identity, option=option)
         )
 
-    # --- ALTER ------------------------------------------------------------------------------------
-
-    def _alter_statement(self) -> exp.Expr:
-        if self.at_word("DATABASE", "SCHEMA"):
-            return self._alter_database()
-        if not self.at_word("TABLE", "VIEW"):
-            what = self.take_word().upper()
-            return self.expression(nodes.Utility(this=f"ALTER {what}", text=self.take_rest()))
-        kind = self.take_word().upper()
-        exists = self._parse_exists()
-        self._match(TokenType.ONLY)
-        table = self.take_table()
-        actions: list[Any] = self._parse_csv(self._alter_action)
-        return self.expression(
-            exp.Alter(this=table, kind=kind, exists=exists or None, actions=_flat(actions))
-        )
-
-    def _alter_database(self) -> exp.Expr:
-        kind = self.take_word().upper()
-        name = exp.Table(db=self.take_name())
-        if self.word("RENAME", "TO"):
-            action: exp.Expr = exp.AlterRename(this=exp.Table(this=self.take_name()))
-        elif self.at_word("OWNER"):
-            return self.expression(nodes.Utility(this=f"ALTER {kind}", text=self.take_rest()))
-        else:
-            action = self._alter_options()
-        return self.expression(exp.Alter(this=name, kind=kind, actions=[action]))
-
-    def _alter_action(self) -> exp.Expr:
-        if self.word("ADD"):
-            return self._alter_add()
-        if self.word("DROP"):
-            return self._alter_drop()
-        if self.word("MODIFY"):
-            return self._alter_modify()
-        if self.word("CHANGE"):
-            self.word("COLUMN")
-            old = self.take_name()
-            modify = self._full_modify(self._column_definition())
-            modify.set("rename", modify.this)
-            modify.set("this", old)
-            return modify
-        if self.word("ALTER"):
-            return self._alter_column()
-        if self.word("RENAME"):
-            return self._alter_rename()
-        if self.word("OWNER", "TO"):
-            return nodes.IgnoredProperty(this=f"OWNER TO {self.take_name().name}")
-        if self.at_word("SET", "UNSET"):
-            return self._alter_options()
-        raise self.unexpected()
-
-    def _alter_add(self) -> exp.Expr:
-        if self.at_word("CONSTRAINT", "PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "CHECK", "PRIMARY"):
-            constraint = self._parse_constraint()
-            if constraint is None:
-                raise self.unexpected()
-            return exp.AddConstraint(expressions=[constraint])
-        if self.at_word("INDEX", "KEY", "FULLTEXT", "SPATIAL"):
-            return nodes.Utility(this="ADD INDEX", text=self.take_rest())
-        self.word("COLUMN")
-        exists = self._parse_exists(not_=True)
-        if self._match(TokenType.L_PAREN):  # MySQL: ADD COLUMN (a INT, b INT)
-            columns = self._parse_csv(self._column_definition)
-            self._match_r_paren()
-            return exp.Schema(expressions=columns)
-        definition = self._column_definition()
-        definition.set("exists", exists or None)
-        return definition
-
-    def _alter_drop(self) -> exp.Expr:
-        if self.word("CONSTRAINT") or self.at_word("PRIMARY KEY", "INDEX", "KEY", "FOREIGN KEY"):
-            return nodes.Utility(this="DROP CONSTRAINT", text=self.take_rest())
-        self.word("COLUMN")
-        exists = self._parse_exists()
-        column = exp.Column(this=self.take_name())
-        cascade = self.word("CASCADE")
-        if not cascade:
-            self.word("RESTRICT")
-        return exp.Drop(
-            tables=[column], kind="COLUMN", exists=exists or None, cascade=cascade or None
-        )
-
-    def _alter_modify(self) -> exp.Expr:
-        self.word("COLUMN")
-        if self._next.text.upper() not in ("SET", "UNSET", "DROP"):
-            return self._full_modify(self._column_definition())
-        modify = nodes.ChangeColumn(this=self.take_name())
-        verb = self.take_word().upper()
-        if verb == "DROP":
-            if not self._match(TokenType.DEFAULT):
-                raise self.expected("DEFAULT")
-            modify.set("drop_default", True)
-        elif verb == "SET" and self._match(TokenType.DEFAULT):
-            modify.set("default", self.take_expression())
-        elif self.at_word(*_INDEX_KINDS):
-            kind = self.take_word().upper()
-            self.require("INDEX")
-            options = self.take_options() if self._match(TokenType.WITH) else None
-            index = nodes.ColumnIndex(this=kind, expressions=options)
-            modify.set("set_index" if verb == "SET" else "unset_index", index)
-        else:
-            raise self.expected("DEFAULT or an index")
-        return self.expression(modify)
-
-    def _full_modify(self, definition: exp.ColumnDef) -> nodes.ChangeColumn:
-        if definition.args.get("kind") is None:
-            raise self.expected("a type")
-        return nodes.ChangeColumn(
-            this=definition.this,
-            dtype=definition.args["kind"],
-            constraints=definition.args.get("constraints") or None,
-        )
-
-    def _alter_column(self) -> exp.Expr:
-        action = self._parse_alter_table_alter()
-        if action is None:
-            raise self.unexpected()
-        return action
-
-    def _alter_rename(self) -> exp.Expr:
-        if self.word("COLUMN") or (
-            not self.at_word("TO", "AS") and self._next.text.upper() == "TO"
-        ):
-            old = self.take_name()
-            self.require("TO")
-            return exp.RenameColumn(this=exp.Column(this=old), to=exp.Column(this=self.take_name()))
-        if not self.word("TO"):
-            self._match(TokenType.ALIAS)
-        return exp.AlterRename(this=self.take_table())
-
-    def _alter_options(self) -> exp.Expr:
-        if self.word("UNSET"):
-            keys = self._parse_csv(lambda: nodes.Option(this=self.take_key()))
-            return nodes.AlterOptions(expressions=keys, unset=True)
-        self.require("SET")
-        if self.word("SCHEMA"):
-            table = exp.Table(db=self.take_name())
-            return exp.AlterSet(expressions=[table], option="SCHEMA")
-        wrapped = self._match(TokenType.L_PAREN)
-        options = self._parse_csv(self.take_option)
-        if wrapped:
-            self._match_r_paren()
-        return nodes.AlterOptions(expressions=options)
-
     # --- INSERT -----------------------------------------------------------------------------------
 
     def _insert_statement(self) -> exp.Expr:
@@ -461,12 +316,3 @@ class DdlGrammar(Core):
         insert = self._insert_statement()
         insert.set("alternative", "REPLACE")
         return insert
-
-
-def _flat(actions: list[Any]) -> list[exp.Expr]:
-    """MySQL's ADD COLUMN (a, b) is two actions."""
-    flat: list[exp.Expr] = []
-    for action in actions:
-        columns = action.expressions if isinstance(action, exp.Schema) else [action]
-        flat.extend(columns)
-    return flat

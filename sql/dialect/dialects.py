@@ -19,9 +19,9 @@ from sqlglot.parsers.mysql import MySQLParser
 from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenizerCore, TokenType
 
+from sql.dialect.alter import AlterGrammar
 from sql.dialect.copy import CopyGrammar
 from sql.dialect.core import text_literal
-from sql.dialect.ddl import DdlGrammar
 from sql.dialect.generate import EXTENSIONS, PROPERTY_PLACES, ExtensionGenerator
 from sql.dialect.session import SessionGrammar
 from sql.dialect.settings import SettingsGrammar
@@ -65,6 +65,7 @@ _STATEMENTS = {
     "CREATE": "_create_statement",
     "DROP": "_drop_statement",
     "ALTER": "_alter_statement",
+    "RENAME": "_rename_statement",
     "TRUNCATE": "_truncate_statement",
     "INSERT": "_insert_statement",
     "REPLACE": "_replace_statement",
@@ -75,7 +76,7 @@ _STATEMENTS = {
     (
         *("LOCK", "UNLOCK", "LISTEN", "UNLISTEN", "NOTIFY", "GRANT", "REVOKE", "LOAD", "VACUUM"),
         *("ANALYZE", "ANALYSE", "CHECKPOINT", "REINDEX", "CLUSTER", "SECURITY", "DO", "REFRESH"),
-        *("FLUSH", "OPTIMIZE", "REPAIR", "CHECK", "HANDLER", "IMPORT", "REASSIGN", "RENAME"),
+        *("FLUSH", "OPTIMIZE", "REPAIR", "CHECK", "HANDLER", "IMPORT", "REASSIGN"),
         *("SIGNAL", "PURGE", "BINLOG", "INSTALL", "UNINSTALL", "SHUTDOWN", "RESTART", "UNDROP"),
         *("ATTACH", "DETACH", "PRAGMA", "CHANGE"),
     ),
@@ -145,7 +146,7 @@ class Grammar(
     SettingsGrammar,
     SessionGrammar,
     CopyGrammar,
-    DdlGrammar,
+    AlterGrammar,
 ):
     """All statement families; a dialect mixes it in before sqlglot's parser of its kind."""
 

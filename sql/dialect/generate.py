@@ -133,9 +133,22 @@ class ExtensionGenerator(Generator):
             constraints,
             self._prefixed(node, "SET DEFAULT", "default"),
             self._flag(node, "drop_default", "DROP DEFAULT"),
+            self._nullability(node),
+            self.sql(node, "position"),
             self._prefixed(node, "SET", "set_index"),
             self._prefixed(node, "UNSET", "unset_index"),
         )
+
+    def _nullability(self, node: nodes.ChangeColumn) -> str:
+        allow = node.args.get("allow_null")
+        return "" if allow is None else f"{'DROP' if allow else 'SET'} NOT NULL"
+
+    def renametables_sql(self, node: nodes.RenameTables) -> str:
+        pairs = (
+            f"{self.sql(alter, 'this')} TO {self.sql(alter.args['actions'][0], 'this')}"
+            for alter in node.expressions
+        )
+        return f"RENAME TABLE {', '.join(pairs)}"
 
     def alteroptions_sql(self, node: nodes.AlterOptions) -> str:
         verb = "UNSET" if node.args.get("unset") else "SET"

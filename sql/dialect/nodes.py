@@ -82,8 +82,9 @@ class PartitionOnColumns(exp.Property):
 class ChangeColumn(exp.Expression):
     """`MODIFY COLUMN this …` with exactly one change.
 
-    `dtype` (with `constraints`, MySQL's full definition), `default`, `drop_default` (bool),
-    `set_index`/`unset_index` (a `ColumnIndex`).
+    `dtype` (with `constraints` and `position`, MySQL's full definition), `default`, `drop_default`
+    (bool), `allow_null` (bool: DROP NOT NULL, or SET NOT NULL when false), `set_index`/
+    `unset_index` (a `ColumnIndex`).
     """
 
     arg_types = {
@@ -94,8 +95,16 @@ class ChangeColumn(exp.Expression):
         "drop_default": False,
         "set_index": False,
         "unset_index": False,
+        "allow_null": False,
+        "position": False,
         "rename": False,  # MySQL's CHANGE COLUMN: the new name
     }
+
+
+class RenameTables(exp.Expression):
+    """MySQL's `RENAME TABLE a TO b, c TO d`: a list of `exp.Alter`, each with one AlterRename."""
+
+    arg_types = {"expressions": True}
 
 
 class AlterOptions(exp.Expression):
@@ -221,6 +230,7 @@ class CopyStatement(exp.Expression):
         "into": False,  # bool: FROM endpoint into the table
         "endpoint": True,
         "options": False,
+        "assigned": False,  # bool: an option was written with an equals sign
         "connection": False,
         "database": False,  # bool
         "where": False,
@@ -230,7 +240,6 @@ class CopyStatement(exp.Expression):
 
 class PrepareStatement(exp.Expression):
     """`PREPARE this [(types)] AS statement`, or MySQL's `PREPARE this FROM source`.
-        "assigned": False,  # bool: an option was written with an equals sign
 
     `text` is the inner statement as written (str), set with `statement`.
     """

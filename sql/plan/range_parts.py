@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from catalog import units
 from engine.errors import DbError, ErrorKind
 from sql import durations
 from sql.dialect import nodes
@@ -20,11 +21,11 @@ _AGGREGATES = frozenset(
 )
 _WRAPPERS = (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
 _UNIT_MS = {
-    "WEEK": durations.WEEK_MS,
-    "DAY": durations.DAY_MS,
-    "HOUR": durations.HOUR_MS,
-    "MINUTE": durations.MINUTE_MS,
-    "SECOND": durations.SECOND_MS,
+    "WEEK": units.WEEK_MS,
+    "DAY": units.DAY_MS,
+    "HOUR": units.HOUR_MS,
+    "MINUTE": units.MINUTE_MS,
+    "SECOND": units.SECOND_MS,
     "MILLISECOND": 1,
 }
 
@@ -143,7 +144,7 @@ def _words_ms(text: str) -> int:
         return sum(int(part) * unit for part, unit in zip(clock, _CLOCK, strict=True))
     lowered = text.lower().replace("millisecond", "ms ").replace("mss", "ms")
     try:
-        length = durations.parse_human(lowered)
+        length = units.parse_human(lowered)
     except DbError as error:
         raise DbError(ErrorKind.PLAN, f"Illegal argument `{text}` in range select query") from error
     if any(word in lowered for word in ("mon", "year", "yr")):
@@ -155,4 +156,4 @@ def _words_ms(text: str) -> int:
     return length
 
 
-_CLOCK = (durations.HOUR_MS, durations.MINUTE_MS, durations.SECOND_MS)
+_CLOCK = (units.HOUR_MS, units.MINUTE_MS, units.SECOND_MS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
+from catalog.options import region_options, with_templates
 from catalog.records import Column, Table, TableKind
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
@@ -22,7 +23,7 @@ from sql.dialect.nodes import TableOptions
 from sql.dialect.options import database_options
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
-from sql.results import Affected, Notice, Result, Severity
+from sql.results import Affected, Notice, Result
 from sql.statements.query import bind
 from sql.statements.target import SEQUENCE, complete, insert_rows, quoted
 from sql.statements.truncate import REGION_BITS
@@ -98,7 +99,7 @@ def _like(source: Table, definition: TableDefinition) -> TableDefinition:
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{source.name}" is a view')
     return replace(
         definition,
-        columns=source.columns,
+        columns=tuple(replace(c, id=-1, initial=None, holds_nulls=False) for c in source.columns),
         primary_key=source.primary_key,
         time_index=source.time_index,
         options=dict(source.options),
@@ -123,7 +124,7 @@ def _make(
         kind=TableKind.TIME_SERIES if definition.time_index else TableKind.RELATIONAL,
         columns=_with_sequences(definition, database),
         primary_key=definition.primary_key,
-        options=definition.options,
+        options=_options(session, definition, database),
         engine=definition.engine,
         comment=definition.comment,
         region_ids=(table_id << REGION_BITS,) if definition.time_index else (),
@@ -137,13 +138,22 @@ def _make(
     _check_defaults(session, table)
     session.catalog.put_table(cursor, table)
     if table.is_time_series:
+        home = session.catalog.database(cursor, database)
         for region_id in table.region_ids:
-            transaction.create_region(region_id, table.region_schema(), table.region_options())
+            transaction.create_region(region_id, table.region_schema(), region_options(table, home))
     else:
         for column in definition.auto_increment:
             session.duck.execute(f"CREATE SEQUENCE {_sequence(database, table.name, column)}")
         session.duck.execute(relational_ddl(table, definition.constraints))
     return table
+
+
+def _options(session: ClientSession, definition: TableDefinition, database: str) -> dict[str, str]:
+    """A time-series table copies what its database is a template for."""
+    if definition.time_index is None:
+        return definition.options
+    home = session.catalog.database(session.duck.cursor, database)
+    return with_templates(definition.options, home)
 
 
 def _sequence(database: str, table: str, column: str) -> str:
@@ -165,7 +175,7 @@ def _with_sequences(definition: TableDefinition, database: str) -> tuple[Column,
 
 
 def _check_storable(session: ClientSession, table: Table) -> None:
-    """What the region engine cannot do is refused, and what it does not do yet is said."""
+    """What the region engine cannot do is refused."""
     if table.options.get("merge_mode") == MergeMode.LAST_NON_NULL.value:
         raise DbError(
             ErrorKind.UNSUPPORTED,
@@ -178,9 +188,6 @@ def _check_storable(session: ClientSession, table: Table) -> None:
                 ErrorKind.UNSUPPORTED,
                 f'column "{column.name}": a time-series table cannot hold {column.type.name}',
             )
-    if "ttl" in table.options:
-        message = "ttl is kept with the table, but old rows are not removed by this version"
-        session.notice(Notice(message, Severity.WARNING, "01000"))
 
 
 def _check_defaults(session: ClientSession, table: Table) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from catalog.options import region_options
 from catalog.records import Table
 from sql.results import Affected, Result
 from sql.statements.target import quoted, writable
@@ -28,9 +29,10 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
             table = writable(session, node, statement.text)
             if table.is_time_series:
                 region_ids = tuple(_next_region(r, table) for r in table.region_ids)
+                home = session.catalog.database(session.duck.cursor, table.database)
                 for region_id in region_ids:
                     transaction.create_region(
-                        region_id, table.region_schema(), table.region_options()
+                        region_id, table.region_schema(), region_options(table, home)
                     )
                 transaction.drop_regions(table.region_ids)
                 emptied = replace(table, region_ids=region_ids)

@@ -215,13 +215,13 @@ def test_bad_definitions(columns: str, kind: ErrorKind, words: str) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("foo = 1", "Unrecognized table option key: foo"),
+        ("foo = 1", "unrecognized table option key: foo"),
         ("append_mode = 'true', merge_mode = 'last_non_null'", "last_non_null"),
         ("append_mode = 'maybe'", "append_mode"),
         ("ttl = 'soon'", "invalid duration"),
         ("'compaction.twcs.trigger_file_num' = '8d'", "trigger_file_num"),
         ("max_row_group_row_count = 0", "max_row_group_row_count"),
-        ("storage = 'S3'", "Object store not found: S3"),
+        ("storage = 'S3'", "object store not found: S3"),
     ],
 )
 def test_bad_options(options: str, words: str) -> None:

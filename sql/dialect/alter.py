@@ -1,0 +1,196 @@
+"""Grammar of ALTER, RENAME TABLE and COMMENT's kin: what changes a table that is there.
+
+PostgreSQL's, MySQL's and the time-series forms side by side; sql/statements/alter.py reads the
+trees.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.tokenizer_core import TokenType
+
+from sql.dialect import nodes
+from sql.dialect.ddl import INDEX_KINDS, DdlGrammar
+
+
+class AlterGrammar(DdlGrammar):
+    """ALTER and RENAME."""
+
+    def _alter_statement(self) -> exp.Expr:
+        if self.at_word("DATABASE", "SCHEMA"):
+            return self._alter_database()
+        if not self.at_word("TABLE", "VIEW"):
+            what = self.take_word().upper()
+            return self.expression(nodes.Utility(this=f"ALTER {what}", text=self.take_rest()))
+        kind = self.take_word().upper()
+        exists = self._parse_exists()
+        self._match(TokenType.ONLY)
+        table = self.take_table()
+        actions: list[Any] = self._parse_csv(self._alter_action)
+        return self.expression(
+            exp.Alter(this=table, kind=kind, exists=exists or None, actions=_flat(actions))
+        )
+
+    def _alter_database(self) -> exp.Expr:
+        kind = self.take_word().upper()
+        name = exp.Table(db=self.take_name())
+        if self.word("RENAME", "TO"):
+            action: exp.Expr = exp.AlterRename(this=exp.Table(this=self.take_name()))
+        elif self.at_word("OWNER"):
+            return self.expression(nodes.Utility(this=f"ALTER {kind}", text=self.take_rest()))
+        else:
+            action = self._alter_options()
+        return self.expression(exp.Alter(this=name, kind=kind, actions=[action]))
+
+    def _alter_action(self) -> exp.Expr:
+        if self.word("ADD"):
+            return self._alter_add()
+        if self.word("DROP"):
+            return self._alter_drop()
+        if self.word("MODIFY"):
+            return self._alter_modify()
+        if self.word("CHANGE"):
+            return self._alter_change()
+        if self.word("ALTER"):
+            return self._alter_column()
+        if self.word("RENAME"):
+            return self._alter_rename()
+        if self.word("OWNER", "TO"):
+            return nodes.IgnoredProperty(this=f"OWNER TO {self.take_name().name}")
+        if self.at_word("SET", "UNSET"):
+            return self._alter_options()
+        return self._table_property()  # MySQL: COMMENT = 'x', ENGINE = y
+
+    def _alter_add(self) -> exp.Expr:
+        if self.at_word("CONSTRAINT", "PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "CHECK", "PRIMARY"):
+            constraint = self._parse_constraint()
+            if constraint is None:
+                raise self.unexpected()
+            return exp.AddConstraint(expressions=[constraint])
+        if self.at_word("INDEX", "KEY", "FULLTEXT", "SPATIAL"):
+            return nodes.Utility(this="ADD INDEX", text=self.take_rest())
+        self.word("COLUMN")
+        exists = self._parse_exists(not_=True)
+        if self._match(TokenType.L_PAREN):  # MySQL: ADD COLUMN (a INT, b INT)
+            columns = self._parse_csv(self._column_definition)
+            self._match_r_paren()
+            return exp.Schema(expressions=columns)
+        definition = self._column_definition()
+        definition.set("exists", exists or None)
+        return definition
+
+    def _alter_drop(self) -> exp.Expr:
+        if self.word("CONSTRAINT") or self.at_word("PRIMARY KEY", "INDEX", "KEY", "FOREIGN KEY"):
+            return nodes.Utility(this="DROP CONSTRAINT", text=self.take_rest())
+        self.word("COLUMN")
+        exists = self._parse_exists()
+        column = exp.Column(this=self.take_name())
+        cascade = self.word("CASCADE")
+        if not cascade:
+            self.word("RESTRICT")
+        return exp.Drop(
+            tables=[column], kind="COLUMN", exists=exists or None, cascade=cascade or None
+        )
+
+    def _alter_modify(self) -> exp.Expr:
+        self.word("COLUMN")
+        if self._next.text.upper() not in ("SET", "UNSET", "DROP"):
+            return self._full_modify(self._column_definition())
+        modify = nodes.ChangeColumn(this=self.take_name())
+        verb = self.take_word().upper()
+        if verb != "UNSET" and self.word("NOT", "NULL"):
+            modify.set("allow_null", verb == "DROP")
+        elif verb == "DROP":
+            if not self._match(TokenType.DEFAULT):
+                raise self.expected("DEFAULT or NOT NULL")
+            modify.set("drop_default", True)
+        elif verb == "SET" and self._match(TokenType.DEFAULT):
+            modify.set("default", self._default_value())
+        elif self.at_word(*INDEX_KINDS):
+            kind = self.take_word().upper()
+            self.require("INDEX")
+            options = self.take_options() if self._match(TokenType.WITH) else None
+            index = nodes.ColumnIndex(this=kind, expressions=options)
+            modify.set("set_index" if verb == "SET" else "unset_index", index)
+        else:
+            raise self.expected("DEFAULT, NOT NULL or an index")
+        return self.expression(modify)
+
+    def _default_value(self) -> exp.Expr:
+        """The text is kept beside the tree: SHOW CREATE tells now() from CURRENT_TIMESTAMP."""
+        start = self._curr
+        value = self.take_expression()
+        value.meta["text"] = self.sql[start.start : self._prev.end + 1]
+        return value
+
+    def _alter_change(self) -> exp.Expr:
+        self.word("COLUMN")
+        old = self.take_name()
+        modify = self._full_modify(self._column_definition())
+        modify.set("rename", modify.this)
+        modify.set("this", old)
+        return modify
+
+    def _full_modify(self, definition: exp.ColumnDef) -> nodes.ChangeColumn:
+        if definition.args.get("kind") is None:
+            raise self.expected("a type")
+        return nodes.ChangeColumn(
+            this=definition.this,
+            dtype=definition.args["kind"],
+            constraints=definition.args.get("constraints") or None,
+            position=definition.args.get("position"),
+        )
+
+    def _alter_column(self) -> exp.Expr:
+        action = self._parse_alter_table_alter()
+        if action is None:
+            raise self.unexpected()
+        return action
+
+    def _alter_rename(self) -> exp.Expr:
+        if self.word("COLUMN") or (
+            not self.at_word("TO", "AS") and self._next.text.upper() == "TO"
+        ):
+            old = self.take_name()
+            self.require("TO")
+            return exp.RenameColumn(this=exp.Column(this=old), to=exp.Column(this=self.take_name()))
+        if not self.word("TO"):
+            self._match(TokenType.ALIAS)
+        return exp.AlterRename(this=self.take_table())
+
+    def _rename_statement(self) -> exp.Expr:
+        """MySQL's `RENAME TABLE a TO b, c TO d`."""
+        if not self._match(TokenType.TABLE):
+            return self.expression(nodes.Utility(this="RENAME", text=self.take_rest()))
+        return self.expression(nodes.RenameTables(expressions=self._parse_csv(self._renaming)))
+
+    def _renaming(self) -> exp.Expr:
+        table = self.take_table()
+        self.require("TO")
+        action = exp.AlterRename(this=self.take_table())
+        return exp.Alter(this=table, kind="TABLE", actions=[action])
+
+    def _alter_options(self) -> exp.Expr:
+        if self.word("UNSET"):
+            keys = self._parse_csv(lambda: nodes.Option(this=self.take_key()))
+            return nodes.AlterOptions(expressions=keys, unset=True)
+        self.require("SET")
+        if self.word("SCHEMA"):
+            table = exp.Table(db=self.take_name())
+            return exp.AlterSet(expressions=[table], option="SCHEMA")
+        wrapped = self._match(TokenType.L_PAREN)
+        options = self._parse_csv(self.take_option)
+        if wrapped:
+            self._match_r_paren()
+        return nodes.AlterOptions(expressions=options)
+
+
+def _flat(actions: list[Any]) -> list[exp.Expr]:
+    """MySQL's ADD COLUMN (a, b) is two actions."""
+    flat: list[exp.Expr] = []
+    for action in actions:
+        columns = action.expressions if isinstance(action, exp.Schema) else [action]
+        flat.extend(columns)
+    return flat
