@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
 
 from engine.clock import Clock
+from engine.completion import complete
 from engine.memtable.keys import KeySet, sort_order
 from engine.memtable.memtable import Memtable
 from engine.memtable.view import Chunk, Shape, keys_within
+from engine.observe import EngineCounters
 from engine.options import EngineOptions
 from engine.region import Region
 from engine.sst import deletion, lookup
@@ -36,6 +39,7 @@ class FlushTools:
     vectors: VectorCache
     clock: Clock
     options: EngineOptions
+    counters: EngineCounters = field(default_factory=EngineCounters)
 
 
 def flush(region: Region, tools: FlushTools, freed: Callable[[int], None]) -> None:
@@ -52,9 +56,16 @@ def flush_held(region: Region, tools: FlushTools, freed: Callable[[int], None]) 
     if region.is_dropped:
         return
     for memtable in region.freeze():
+        started = perf_counter()
         edit = _edit(region, memtable, tools)
         region.publish(edit, memtable)
         freed(memtable.bytes)
+        tools.counters.flushed(
+            perf_counter() - started,
+            rows=sum(file.rows for file in edit.added),
+            files=len(edit.added),
+            written=sum(file.bytes for file in edit.added),
+        )
     region.health = None
 
 
@@ -66,7 +77,10 @@ def _edit(region: Region, memtable: Memtable, tools: FlushTools) -> Edit:
     file_id = region.take_file_id()
     added: tuple[FileMeta, ...] = ()
     if view.puts:
-        rows = _sorted(view.puts, shape)
+        puts = view.puts
+        if shape.partial:
+            puts = complete(view, version, shape, tools.store, tools.vectors)
+        rows = _sorted(puts, shape)
         added = (_write_file(region.id, file_id, rows, memtable, shape, tools),)
     vectors, removed = _shadowed(region.id, version, view.keys(shape), shape, file_id, tools)
     return Edit(added, removed, vectors, memtable.last_sequence)
@@ -105,6 +119,7 @@ def _write_file(
         key_min=key_min,
         key_max=key_max,
         schema_version=shape.schema.version,
+        row_groups=-(-rows.num_rows // tools.options.row_group_rows),
     )
 
 

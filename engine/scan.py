@@ -15,10 +15,12 @@ import pyarrow as pa
 from engine import evolve
 from engine.api import FileColumn, Op, ScanFile, ScanRequest, TimeRange
 from engine.clock import Clock
+from engine.completion import complete
 from engine.datatypes import UNITS_PER_SECOND
 from engine.errors import DbError, ErrorKind
 from engine.memtable.memtable import Memtable
 from engine.memtable.view import Chunk, Shape, View, keys_within, overlapping, stack
+from engine.observe import EngineCounters
 from engine.region import Region, RegionState
 from engine.schema import RegionSchema
 from engine.sst.file import FileMeta
@@ -56,6 +58,7 @@ class ScanTools:
     vectors: VectorCache
     series: SeriesReader
     clock: Clock
+    counters: EngineCounters = field(default_factory=EngineCounters)
 
 
 def scan(
@@ -111,6 +114,11 @@ class _Scan:
                 whole.append(found)
             elif rows.num_rows:
                 selected.append(rows)
+        self.tools.counters.scanned(
+            files=len(files),
+            pruned=len(self.region.version.files) - len(files),
+            rows=sum(file.rows for file in files),
+        )
         return RegionSnapshot(
             files=tuple(whole),
             memory=self._memory(view),
@@ -175,12 +183,27 @@ class _Scan:
     def _memory(self, view: View) -> pa.Table:
         """The wanted columns of the live chunks, shared with the memtable if possible."""
         names = list(self.request.columns)
-        parts = [part.rows for part in overlapping(view, self.request.time_range)]
+        parts = [part.rows for part in self._live(view)]
         if self.wanted.version != self.shape.schema.version:
             rows = pa.Table.from_batches(parts, self.shape.schema.arrow)
             return evolve.conform(rows, self.shape.schema, self.wanted, names)
         schema = pa.schema([self.wanted.arrow.field(name) for name in names])
         return pa.Table.from_batches([part.select(names) for part in parts], schema)
+
+    def _live(self, view: View) -> tuple[Chunk, ...]:
+        """The chunks of memory that may be wanted; partial rows are completed from files."""
+        parts = overlapping(view, self.request.time_range)
+        if not self.shape.partial or not parts:
+            return parts
+        names = list(self.request.columns)
+        if self.wanted.version == self.shape.schema.version:
+            names += [name for name in self.shape.identity if name not in names]
+        else:
+            names = list(self.shape.schema.arrow.names)
+        narrow = tuple(replace(part, rows=part.rows.select(names)) for part in parts)
+        tools, version = self.tools, self.state.version
+        view = View(narrow, view.deletes)
+        return complete(view, version, self.shape, tools.store, tools.vectors)
 
 
 def _alive(region: Region, wanted: TimeRange, clock: Clock) -> TimeRange:

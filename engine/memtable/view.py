@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from engine.api import TimeRange
 from engine.memtable.keys import Codes, KeySet
-from engine.schema import RegionOptions, RegionSchema
+from engine.memtable.partial import fill, filled
+from engine.schema import MergeMode, RegionOptions, RegionSchema
 
 SMALL_ROWS = 4096  # chunks below this are merged when there are many, so that views stay short
 _SMALL_CHUNKS_MAX = 32
@@ -40,11 +41,14 @@ class Shape:
 
     schema: RegionSchema
     append_mode: bool
+    # A row may be partial: its NULL fields are those of the older row with its identity.
+    partial: bool = False
 
     @classmethod
     def of(cls, schema: RegionSchema, options: RegionOptions) -> Shape:
         """The shape of a region."""
-        return cls(schema, options.append_mode)
+        partial = options.merge_mode is MergeMode.LAST_NON_NULL and not options.append_mode
+        return cls(schema, options.append_mode, partial)
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -60,6 +64,8 @@ class View:
 
     I1. In upsert mode no two live rows share an identity.
     I2. `deletes` name rows of older sources only; no live row of the view is meant.
+    I3. With partial rows, an identity among both is a row that was deleted and written again: its
+        NULL fields stay NULL. All others are filled from older sources.
     """
 
     puts: tuple[Chunk, ...] = ()
@@ -142,22 +148,54 @@ class Arrivals:
 
 def fold(view: View, puts: Sequence[Arrivals], deletes: Sequence[Arrivals], shape: Shape) -> View:
     """The view after new writes, which are all newer than it."""
-    rule = _append_only if shape.append_mode else _last_row
-    new = rule(puts, deletes, shape)
-    older = subtract(view.puts, new.keys(shape), shape)
-    return View(
-        _tidied(older + new.puts, shape),
-        _tidied(view.deletes + new.deletes, shape),
-    )
+    rule = _append_only if shape.append_mode else _last_non_null if shape.partial else _last_row
+    merged = _on_top(view, rule(puts, deletes, shape), shape)
+    return View(_tidied(merged.puts, shape), _tidied(merged.deletes, shape))
 
 
 def stack(views: Sequence[View], shape: Shape) -> View:
     """One view of several, oldest first."""
     result = views[-1]
     for older in reversed(views[:-1]):
-        puts = subtract(older.puts, result.keys(shape), shape)
-        result = View(puts + result.puts, older.deletes + result.deletes)
+        result = _on_top(older, result, shape)
     return result
+
+
+def _on_top(older: View, newer: View, shape: Shape) -> View:
+    """One view of two."""
+    puts = newer.puts
+    if shape.partial and puts and older.puts:
+        first, last = _span(puts)
+        near = [part.rows for part in older.puts if part.overlaps(first, last)]
+        puts = completed(newer, near, shape)
+    below = subtract(older.puts, newer.keys(shape), shape)
+    return View(below + puts, older.deletes + newer.deletes)
+
+
+def completed(view: View, older: Sequence[pa.RecordBatch], shape: Shape) -> tuple[Chunk, ...]:
+    """The view's rows, their NULL fields filled from older rows of the same identity (I3).
+
+    Requires: `older` has the columns of the view's rows, and no identity twice.
+    """
+    if not older or not view.puts:
+        return view.puts
+    base = pa.Table.from_batches(older)
+    if view.deletes:
+        dead = pa.Table.from_batches([p.rows.select(shape.identity) for p in view.deletes])
+        base = base.filter(pa.array(~KeySet(dead, shape.identity).contains(base)))
+    if not base.num_rows:
+        return view.puts
+    known = KeySet(base, shape.identity)
+    return tuple(
+        _chunk_of(fill(pa.Table.from_batches([part.rows]), base, shape.identity), shape)
+        if known.contains(part.rows).any()
+        else part
+        for part in view.puts
+    )
+
+
+def _chunk_of(rows: pa.Table, shape: Shape) -> Chunk:
+    return chunk(rows.combine_chunks().to_batches()[0], shape)
 
 
 def overlapping(view: View, wanted: TimeRange) -> tuple[Chunk, ...]:
@@ -198,18 +236,39 @@ def _last_row(puts: Sequence[Arrivals], deletes: Sequence[Arrivals], shape: Shap
     )
 
 
+def _last_non_null(puts: Sequence[Arrivals], deletes: Sequence[Arrivals], shape: Shape) -> View:
+    """Of each identity, every field's latest value since its latest deletion."""
+    live = _append_only(puts, deletes, shape)
+    if not live.puts:
+        return live
+    arrival = np.concatenate([source.arrival for source in puts])
+    if deletes:
+        arrival = arrival[_survivors(puts, deletes, shape)]
+    rows = pa.Table.from_batches([part.rows for part in live.puts])
+    if not np.all(arrival[1:] > arrival[:-1]):
+        rows = rows.take(pa.array(np.argsort(arrival)))
+    merged = filled(rows, shape.identity)
+    if merged.num_rows == rows.num_rows:
+        return live
+    return View((_chunk_of(merged, shape),), live.deletes)
+
+
 def _append_only(puts: Sequence[Arrivals], deletes: Sequence[Arrivals], shape: Shape) -> View:
     """Append: all rows stay but those equal to one that was deleted later."""
     tombstones = tuple(chunk(source.rows, shape) for source in deletes)
     if not puts or not deletes:
         return View(tuple(chunk(source.rows, shape) for source in puts), tombstones)
+    return View(_pick(puts, _survivors(puts, deletes, shape), shape), tombstones)
+
+
+def _survivors(puts: Sequence[Arrivals], deletes: Sequence[Arrivals], shape: Shape) -> Codes:
+    """Positions of the rows that no later deletion of their identity follows."""
     groups = KeySet(_identities((*puts, *deletes), shape), shape.identity).groups()
     put_at = np.concatenate([source.arrival for source in puts])
     deleted_at = np.full(int(groups.max()) + 1, -1, np.int64)
     arrival = np.concatenate([source.arrival for source in deletes])
     np.maximum.at(deleted_at, groups[len(put_at) :], arrival)
-    live = np.flatnonzero(put_at > deleted_at[groups[: len(put_at)]])
-    return View(_pick(puts, live, shape), tombstones)
+    return np.flatnonzero(put_at > deleted_at[groups[: len(put_at)]])
 
 
 def _identities(sources: Iterable[Arrivals], shape: Shape) -> pa.Table:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine import evolve
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionSchema
+from engine.sst.deletion import Positions
 
 
 @contextmanager
@@ -35,6 +37,29 @@ def opened(path: str) -> Iterator[pq.ParquetFile]:
         file = pq.ParquetFile(path, page_checksum_verification=True)
     with file:
         yield file
+
+
+def read_rows(
+    path: str,
+    positions: Positions,
+    old: RegionSchema,
+    new: RegionSchema,
+    names: Sequence[str],
+) -> pa.Table:
+    """The rows at ascending positions, in the named columns of `new`. Raises: DbError."""
+    parts = []
+    with opened(path) as file:
+        start = 0
+        for group in range(file.num_row_groups):
+            stop = start + file.metadata.row_group(group).num_rows
+            first, last = np.searchsorted(positions, (start, stop))
+            if last > first:
+                rows = read_groups(file, [group], old, new, names, path)
+                parts.append(rows.take(pa.array(positions[first:last] - start)))
+            start = stop
+    if not parts:
+        return pa.schema([new.arrow.field(name) for name in names]).empty_table()
+    return pa.concat_tables(parts)
 
 
 def read_groups(

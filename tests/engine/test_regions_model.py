@@ -15,7 +15,7 @@ from engine.api import Op, Write
 from engine.clock import ManualClock
 from engine.options import EngineOptions
 from engine.regions import LocalRegions
-from engine.schema import RegionOptions
+from engine.schema import MergeMode, RegionOptions
 
 # A quick disk-less mode is not needed to find logic errors; small limits make files and segments.
 OPTIONS = EngineOptions(
@@ -68,6 +68,16 @@ class Upsert:
 
     def all(self) -> list[tuple]:
         return [row_of(key, same(value)) for key, value in self.rows.items()]
+
+
+class Partial(Upsert):
+    """The model of an upsert region whose NULLs leave the older value."""
+
+    options = RegionOptions(merge_mode=MergeMode.LAST_NON_NULL)
+
+    def put(self, rows: list[tuple]) -> None:
+        for key, value in rows:
+            self.rows[key] = self.rows.get(key) if value is None else value
 
 
 class Append:
@@ -169,7 +179,7 @@ def run_steps(directory: Path, model: Upsert | Append, steps: list[tuple]) -> No
     machine.engine.close()
 
 
-@pytest.mark.parametrize("model", [Upsert, Append])
+@pytest.mark.parametrize("model", [Upsert, Partial, Append])
 @settings(max_examples=12, deadline=None)
 @given(steps=STEPS)
 def test_any_history_reads_like_the_model(
@@ -179,7 +189,7 @@ def test_any_history_reads_like_the_model(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [Upsert, Append])
+@pytest.mark.parametrize("model", [Upsert, Partial, Append])
 @settings(max_examples=200, deadline=None)
 @given(steps=STEPS)
 def test_many_histories_read_like_the_model(
