@@ -114,7 +114,13 @@ class Snapshot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RegionStatistics:
-    """Sizes of one region, for information_schema and metrics."""
+    """Sizes and state of one region, for information_schema and metrics.
+
+    `vector_bytes` are deletion vectors, `written_bytes` the memory of all rows that came in since
+    the engine was opened (rows that recovery found in the log among them). `committed_sequence` is
+    the last log record the region shows, `flushed_sequence` the last one that its files hold.
+    `window_ms` is the compaction window in use, None as long as there is none.
+    """
 
     region_id: int
     rows: int  # stored rows, before merging with memtables
@@ -122,6 +128,58 @@ class RegionStatistics:
     file_bytes: int
     memtable_rows: int
     memtable_bytes: int
+    vector_bytes: int = 0
+    manifest_bytes: int = 0
+    manifest_version: int = 0
+    written_bytes: int = 0
+    committed_sequence: int = 0
+    flushed_sequence: int = 0
+    window_ms: int | None = None
+    options: RegionOptions = RegionOptions()  # noqa: RUF009 - frozen
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """One file of a region as its manifest knows it.
+
+    Times are in the unit of the time index, both ends included; `key_min` and `key_max` bound the
+    first identity column, None if that is not known. `row_groups` is 0 for files that were written
+    before it was recorded.
+    """
+
+    id: int
+    path: str  # below the engine's directory
+    bytes: int
+    rows: int  # deleted ones among them
+    row_groups: int
+    level: int
+    time_min: int
+    time_max: int
+    sequence: int  # the last log record its rows come from
+    created_ms: int
+    key_min: str | int | None
+    key_max: str | int | None
+    vector_path: str | None
+    vector_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilterInfo:
+    """The bloom filters of one column in one file; `bytes` of all its row groups."""
+
+    file_id: int
+    column: str
+    row_groups: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file in the store, needed or not."""
+
+    path: str
+    bytes: int
+    modified_ms: int
 
 
 class Regions(Protocol):
@@ -175,7 +233,19 @@ class Regions(Protocol):
         """Moves everything in memory to files; returns when durable."""
 
     def statistics(self, region_id: int) -> RegionStatistics:
-        """Current sizes of a region."""
+        """Current sizes and state of a region. Raises: DbError REGION_NOT_FOUND."""
+
+    def files(self, region_id: int) -> Sequence[FileInfo]:
+        """The files of a region, oldest first; opens none. Raises: DbError REGION_NOT_FOUND."""
+
+    def filters(self, region_id: int) -> Sequence[FilterInfo]:
+        """The bloom filters in a region's files, from their footers.
+
+        Raises: DbError REGION_NOT_FOUND, CORRUPTED.
+        """
+
+    def stored(self, region_id: int) -> Sequence[StoredFile]:
+        """What lies in the store for a region, by path."""
 
     def region_ids(self) -> frozenset[int]:
         """Every region that exists here (to find those the catalog no longer names)."""

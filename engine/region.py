@@ -20,6 +20,7 @@ from engine.manifest.log import Manifest
 from engine.memtable.memtable import Memtable
 from engine.memtable.view import Shape
 from engine.purge import Purge
+from engine.sst.deletion import size as vector_size
 from engine.version import Edit, Version
 
 
@@ -60,6 +61,7 @@ class Region:
         self._memtable = Memtable(Shape.of(version.schema, version.options))
         self._frozen: tuple[Memtable, ...] = ()
         self._dropped = False
+        self._written_bytes = 0
         # The last failure of background work, None after a success.
         self.health: DbError | None = None
 
@@ -83,7 +85,9 @@ class Region:
             writes = [(op, self._conformed(op, rows)) for op, rows in writes]
             before = self._memtable.bytes
             self._memtable.append(writes, sequence, log_sequence)
-            return self._memtable.bytes - before
+            taken = self._memtable.bytes - before
+            self._written_bytes += taken
+            return taken
 
     def _conformed(self, op: Op, rows: pa.RecordBatch) -> pa.RecordBatch:
         version = self._version
@@ -198,15 +202,25 @@ class Region:
             return min(needed, default=0)
 
     def statistics(self) -> RegionStatistics:
-        """Current sizes."""
+        """Current sizes and state."""
         state = self.state()
+        version, memtables = state.version, state.memtables
+        vectors = [file.deletion for file in version.files if file.deletion]
         return RegionStatistics(
             self.id,
-            sum(file.live_rows for file in state.version.files),
-            len(state.version.files),
-            sum(file.bytes for file in state.version.files),
-            sum(m.rows for m in state.memtables),
-            sum(m.bytes for m in state.memtables),
+            sum(file.live_rows for file in version.files),
+            len(version.files),
+            sum(file.bytes for file in version.files),
+            sum(m.rows for m in memtables),
+            sum(m.bytes for m in memtables),
+            vector_bytes=sum(vector_size(vector.count) for vector in vectors),
+            manifest_bytes=self._manifest.bytes,
+            manifest_version=self._manifest.number,
+            written_bytes=self._written_bytes,
+            committed_sequence=max(version.flushed_sequence, *(m.last_sequence for m in memtables)),
+            flushed_sequence=version.flushed_sequence,
+            window_ms=version.options.window_ms or version.window_ms,
+            options=version.options,
         )
 
     def _state_locked(self) -> RegionState:

@@ -7,13 +7,23 @@ some time later flushed to a file (flush.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
+from engine import facts
 from engine.alter import alter
-from engine.api import RegionStatistics, ScanRequest, Snapshot, Write
+from engine.api import (
+    FileInfo,
+    FilterInfo,
+    RegionStatistics,
+    ScanRequest,
+    Snapshot,
+    StoredFile,
+    Write,
+)
+from engine.backup import Capture, capture
 from engine.budget import MemoryBudget
 from engine.clock import Clock
 from engine.errors import DbError, ErrorKind
@@ -22,18 +32,20 @@ from engine.jobs import Flusher, choose_flush
 from engine.lock import DirectoryLock
 from engine.manifest.log import Manifest
 from engine.memtable.view import Shape
+from engine.observe import EngineCounters
 from engine.options import EngineOptions
 from engine.purge import Purge
 from engine.recovery import Replay, drop_marker, open_regions, remove_region_files
 from engine.region import Region
 from engine.scan import ScanTools, scan
 from engine.schema import RegionOptions, RegionSchema
+from engine.sst.file import region_folder
 from engine.sst.series import SeriesReader
 from engine.sst.vectors import VectorCache
 from engine.store.local import LocalStore, make_folder, translated
 from engine.store.store import ObjectStore
 from engine.version import Version
-from engine.wal.format import Kind
+from engine.wal.format import RECORD_HEADER_BYTES, Kind
 from engine.wal.payload import (
     TRANSACTION_ID_BYTES_MAX,
     RegionRows,
@@ -67,6 +79,7 @@ class LocalRegions:
         Raises: DbError STORAGE_UNAVAILABLE (also: in use by another process), CORRUPTED.
         """
         # Constant after construction.
+        self.counters = EngineCounters()
         self._options = options
         with translated(f"make the data directory {directory}"):
             make_folder(directory)
@@ -76,15 +89,21 @@ class LocalRegions:
             self._purge = Purge(self._store)
             self._vectors = VectorCache(self._store, options.deletion_cache_bytes)
             self._series = SeriesReader(options.series_cache_bytes)
-            self._scan_tools = ScanTools(self._store, self._vectors, self._series, clock)
-            self._tools = FlushTools(self._store, self._vectors, clock, options)
-            self._budget = MemoryBudget(2 * options.memtable_total_bytes, options.stall_seconds)
+            self._scan_tools = ScanTools(
+                self._store, self._vectors, self._series, clock, self.counters
+            )
+            self._tools = FlushTools(self._store, self._vectors, clock, options, self.counters)
+            self._budget = MemoryBudget(
+                2 * options.memtable_total_bytes, options.stall_seconds, self.counters
+            )
             # Guarded by _lock.
             self._lock = Lock()
             self._closed = False
             self._regions: dict[int, Region] = {}
             self._prepared: dict[str, tuple[int, list[RegionRows]]] = {}
-            self._log = self._recover(log_folder or LocalLogFolder(directory / "wal"))
+            self._log_folder = log_folder or LocalLogFolder(directory / "wal")
+            self._log_keepers = 0
+            self._log = self._recover(self._log_folder)
             self._flusher = Flusher(self._choose, self._flush, options.flush_retry_seconds)
         except BaseException:
             self._directory_lock.release()
@@ -181,8 +200,38 @@ class LocalRegions:
         self._flush(self._region(region_id))
 
     def statistics(self, region_id: int) -> RegionStatistics:
-        """Current sizes of a region."""
+        """Current sizes and state of a region."""
         return self._region(region_id).statistics()
+
+    def files(self, region_id: int) -> Sequence[FileInfo]:
+        """The files of a region, oldest first; opens none."""
+        return facts.files(self._region(region_id).state().version)
+
+    def filters(self, region_id: int) -> Sequence[FilterInfo]:
+        """The bloom filters in a region's files, from their footers."""
+        return facts.filters(self._region(region_id), self._store)
+
+    def stored(self, region_id: int) -> Sequence[StoredFile]:
+        """What lies in the store for a region, by path."""
+        return self._store.details(region_folder(region_id))
+
+    def log_bytes(self) -> int:
+        """Size of the log."""
+        return self._log.size()
+
+    def backup(self, region_ids: Collection[int]) -> Capture:
+        """Pins what a crash at this moment would leave of the regions and of the log.
+
+        The caller copies and then closes it. Raises: DbError REGION_NOT_FOUND.
+        """
+        with self._lock:
+            self._log_keepers += 1
+        try:
+            regions = [self._region(region_id) for region_id in sorted(region_ids)]
+            return capture(regions, self._store, self._log_folder)
+        finally:
+            with self._lock:
+                self._log_keepers -= 1
 
     def region_ids(self) -> frozenset[int]:
         """Every region that exists here."""
@@ -254,6 +303,7 @@ class LocalRegions:
         try:
             kind, payload = encode()
             self._log.append(kind, payload, apply)
+            self.counters.logged(RECORD_HEADER_BYTES + sum(map(len, payload)))
         finally:
             self._budget.adjust(-size)  # `_apply` has counted what the memtables took
         if self._needs_flush(rows):
@@ -277,7 +327,9 @@ class LocalRegions:
             region = self._regions.get(region_id)
             if region is not None:
                 writes = [(batch.op, batch.rows) for batch in batches]
-                self._budget.adjust(region.apply(writes, sequence, log_sequence))
+                taken = region.apply(writes, sequence, log_sequence)
+                self._budget.adjust(taken)
+                self.counters.written(sum(batch.rows.num_rows for batch in batches), taken)
 
     def _decide(self, kind: Kind, transaction: str) -> None:
         self._check_open()
@@ -322,6 +374,8 @@ class LocalRegions:
         # The order of these reads matters: rows only move from the log to `_prepared` to regions.
         needed = self._log.applied_sequence + 1
         with self._lock:
+            if self._log_keepers:
+                return  # what stays is removed after the next flush
             undecided = [sequence for sequence, _ in self._prepared.values()]
             regions = list(self._regions.values())
         unflushed = (region.log_sequence() for region in regions)

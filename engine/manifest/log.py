@@ -35,6 +35,17 @@ class Manifest:
         self._number = number
         self._since_checkpoint = since_checkpoint
         self._doubtful = False
+        self._bytes = 0
+
+    @property
+    def number(self) -> int:
+        """The number of the last action."""
+        return self._number
+
+    @property
+    def bytes(self) -> int:
+        """Size of all objects that count."""
+        return self._bytes
 
     @classmethod
     def create(
@@ -42,9 +53,10 @@ class Manifest:
     ) -> Manifest | None:
         """A new region's manifest, durable with its first version; None if there is one."""
         manifest = cls(store, manifest_folder(region_id), 0, 0, distance)
-        body = {"number": 1, "version": codec.version_to_json(version)}
-        if not store.put_if_absent(manifest._path(1, _CHECKPOINT), codec.frame(body)):
+        path, content = checkpoint_object(region_id, 1, version)
+        if not store.put_if_absent(path, content):
             return None
+        manifest._bytes = len(content)
         manifest._number = 1
         return manifest
 
@@ -60,17 +72,21 @@ class Manifest:
             if names:
                 raise DbError(ErrorKind.CORRUPTED, f"the manifest {folder} has no checkpoint")
             return None
-        checkpoint = codec.unframe(
-            _read(store, f"{folder}/{checkpoints[-1]}"), f"{folder}/{checkpoints[-1]}"
-        )
+        content = _read(store, f"{folder}/{checkpoints[-1]}")
+        size = len(content)
+        checkpoint = codec.unframe(content, f"{folder}/{checkpoints[-1]}")
         start = number = int(checkpoint["number"])
         version = codec.version_from_json(checkpoint["version"])
         for name in sorted(set(names) - set(checkpoints)):
             if int(name.removesuffix(_ACTION)) <= start:
                 continue  # a leftover: the checkpoint holds it
             number += 1
-            version = version.apply(_edit(store, folder, name, number))
-        return cls(store, folder, number, number - start, distance), version
+            content = _read(store, f"{folder}/{name}")
+            size += len(content)
+            version = version.apply(read_edit(content, folder, name, number))
+        manifest = cls(store, folder, number, number - start, distance)
+        manifest._bytes = size
+        return manifest, version
 
     def append(self, edit: Edit) -> None:
         """Makes an edit durable. Raises: DbError; see I2."""
@@ -81,9 +97,9 @@ class Manifest:
                 hint="restart the server: it reads back what was written",
             )
         path = self._path(self._number + 1, _ACTION)
-        body = {"number": self._number + 1, "edit": codec.edit_to_json(edit)}
+        content = codec.frame({"number": self._number + 1, "edit": codec.edit_to_json(edit)})
         try:
-            fresh = self._store.put_if_absent(path, codec.frame(body))
+            fresh = self._store.put_if_absent(path, content)
         except DbError:
             self._undo(path)
             raise
@@ -96,6 +112,7 @@ class Manifest:
             )
         self._number += 1
         self._since_checkpoint += 1
+        self._bytes += len(content)
 
     def checkpoint_if_due(self, version: Version) -> None:
         """Writes a checkpoint after every so many actions, and removes what it replaces.
@@ -104,10 +121,11 @@ class Manifest:
         """
         if self._since_checkpoint < self._distance:
             return
-        new = self._path(self._number, _CHECKPOINT)
         body = {"number": self._number, "version": codec.version_to_json(version)}
-        self._store.put(new, codec.frame(body))
+        new, content = self._path(self._number, _CHECKPOINT), codec.frame(body)
+        self._store.put(new, content)
         self._since_checkpoint = 0
+        self._bytes = len(content)
         for path in self._store.list(self._folder):
             if path < new:
                 self._store.delete(path)
@@ -128,6 +146,13 @@ def manifest_folder(region_id: int) -> str:
     return f"{region_folder(region_id)}/manifest"
 
 
+def checkpoint_object(region_id: int, number: int, version: Version) -> tuple[str, bytes]:
+    """Path and bytes of a checkpoint; one alone is a whole manifest."""
+    body = {"number": number, "version": codec.version_to_json(version)}
+    path = f"{manifest_folder(region_id)}/{number:020}{_CHECKPOINT}"
+    return path, codec.frame(body)
+
+
 def _read(store: ObjectStore, path: str) -> bytes:
     data = store.get(path)
     if data is None:
@@ -135,9 +160,9 @@ def _read(store: ObjectStore, path: str) -> bytes:
     return data
 
 
-def _edit(store: ObjectStore, folder: str, name: str, number: int) -> Edit:
-    path = f"{folder}/{name}"
-    body = codec.unframe(_read(store, path), path)
+def read_edit(content: bytes, folder: str, name: str, number: int) -> Edit:
+    """The edit of the action that must have that number. Raises: DbError CORRUPTED."""
+    body = codec.unframe(content, f"{folder}/{name}")
     if int(name.removesuffix(_ACTION)) != number or body["number"] != number:
         raise DbError(
             ErrorKind.CORRUPTED, f"the manifest {folder} misses the action {number} before {name}"

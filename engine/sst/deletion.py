@@ -20,6 +20,11 @@ _HEADER = struct.Struct("<8sQII")
 Positions = npt.NDArray[np.int64]
 
 
+def size(count: int) -> int:
+    """Bytes of a vector of so many positions."""
+    return _HEADER.size + 8 * count
+
+
 def encode(positions: Positions) -> bytes:
     """The bytes of a vector. Requires: ascending, unique."""
     assert np.all(positions[1:] > positions[:-1])

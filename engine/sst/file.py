@@ -30,7 +30,7 @@ class FileMeta:
     None if unknown or if there are none. `first_sequence` to `last_sequence` are the log records
     its rows come from: of two files with the same identity the higher range is the newer.
     `schema_version`: the region schema whose columns it has. `level` is 0 for what a flush wrote,
-    1 for what compaction wrote.
+    1 for what compaction wrote. `row_groups`: 0 if it was written before that was recorded.
     """
 
     id: int
@@ -47,6 +47,7 @@ class FileMeta:
     deletion: DeletionVector | None = None
     schema_version: int = 0
     level: int = 0
+    row_groups: int = 0
 
     @property
     def live_rows(self) -> int:

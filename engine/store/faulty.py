@@ -6,10 +6,11 @@ nothing or did everything, as its mode says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
+from engine.api import StoredFile
 from engine.errors import DbError, ErrorKind
 from engine.store.store import ObjectStore
 
@@ -37,6 +38,11 @@ class FaultyStore:
         self._fail_at = fail_at
         self.calls = 0
         self.failures = 0
+
+    @property
+    def is_remote(self) -> bool:
+        """As the inner store."""
+        return self._inner.is_remote
 
     def fail_from(self, call: int | None) -> None:
         """Sets the number of the call that fails; None: nothing fails from now on."""
@@ -66,6 +72,10 @@ class FaultyStore:
         """Listing never fails here."""
         return self._inner.list(prefix)
 
+    def details(self, prefix: str) -> Sequence[StoredFile]:
+        """Listing never fails here."""
+        return self._inner.details(prefix)
+
     @contextmanager
     def create(self, path: str) -> Iterator[str]:
         """As the inner store, or fails at the end of the block."""
@@ -80,6 +90,18 @@ class FaultyStore:
     def local_path(self, path: str) -> str:
         """The inner store's file."""
         return self._inner.local_path(path)
+
+    def fetch(self, paths: Iterable[str]) -> None:
+        """Reading never fails here."""
+        self._inner.fetch(paths)
+
+    def hold(self, paths: Iterable[str]) -> None:
+        """As the inner store."""
+        self._inner.hold(paths)
+
+    def release(self, paths: Iterable[str]) -> None:
+        """As the inner store."""
+        self._inner.release(paths)
 
     def clean(self, prefix: str) -> None:
         """Cleaning never fails here."""

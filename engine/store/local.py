@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from engine.api import StoredFile
 from engine.errors import DbError, ErrorKind
 
 _TEMPORARY = ".tmp"
@@ -58,6 +59,8 @@ class LocalStore:
     I1. A file without the suffix `.tmp` is whole and durable, or its maker has not been told that
         it is done.
     """
+
+    is_remote = False
 
     def __init__(self, root: Path, *, sync: bool = True) -> None:
         # Constant after construction.
@@ -117,6 +120,15 @@ class LocalStore:
         start = len(str(self._root)) + 1
         return sorted(name[start:] for name in names)
 
+    def details(self, prefix: str) -> Sequence[StoredFile]:
+        """As `list`, with sizes and times."""
+        found = []
+        for path in self.list(prefix):
+            with translated(f"look at {path}"), suppress(FileNotFoundError):
+                status = (self._root / path).stat()
+                found.append(StoredFile(path, status.st_size, status.st_mtime_ns // 1_000_000))
+        return found
+
     @contextmanager
     def create(self, path: str) -> Iterator[str]:
         """Gives a local file to write, which becomes the object at the end of the block."""
@@ -138,6 +150,15 @@ class LocalStore:
     def local_path(self, path: str) -> str:
         """The object's own file."""
         return f"{self._root}/{path}"
+
+    def fetch(self, paths: Iterable[str]) -> None:
+        """Nothing to do: the objects are local files."""
+
+    def hold(self, paths: Iterable[str]) -> None:
+        """Nothing to do: only `delete` removes a file."""
+
+    def release(self, paths: Iterable[str]) -> None:
+        """Nothing to do."""
 
     def clean(self, prefix: str) -> None:
         """Removes leftovers of unfinished writes and empty folders below (and at) `prefix`."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -57,6 +58,12 @@ class LogFolder(Protocol):
 
     def remove(self, number: int) -> None:
         """Removes a segment, durably (removals never change their order)."""
+
+    def pin(self) -> list[tuple[str, BinaryIO]]:
+        """File name and an open file of every segment, oldest first, while a writer goes on.
+
+        What is in a file up to its present length stays readable, even if the segment is removed.
+        """
 
 
 class LocalLogFile:
@@ -153,6 +160,16 @@ class LocalLogFolder:
         with translated(f"remove the log file {self.name(number)}"):
             self._path(number).unlink(missing_ok=True)
             sync_folder(self._directory)
+
+    def pin(self) -> list[tuple[str, BinaryIO]]:
+        """Opens every segment; starts again if one was removed between listing and opening."""
+        while True:
+            with ExitStack() as opened, translated(f"read the log folder {self._directory}"):
+                names = sorted(p.name for p in self._directory.iterdir() if _NAME.fullmatch(p.name))
+                with suppress(FileNotFoundError):
+                    files = [opened.enter_context(open(self._directory / n, "rb")) for n in names]
+                    opened.pop_all()
+                    return list(zip(names, files, strict=True))
 
     def _path(self, number: int) -> Path:
         return self._directory / f"{number:020}.wal"

@@ -1,0 +1,96 @@
+"""One moment of the engine as files that can be copied while it goes on working.
+
+Called by `LocalRegions.backup`. The moment is what a crash would leave: the files of every
+region's version, and the log up to some record. It copies nothing itself; whoever copies calls
+`Capture.close` when it is done, because until then no captured file is deleted.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from engine.api import TimeRange
+from engine.manifest.log import checkpoint_object
+from engine.region import Region
+from engine.sst.deletion import size
+from engine.store.local import translated
+from engine.store.store import ObjectStore
+from engine.version import Version
+from engine.wal.segments import LogFolder
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFile:
+    """A file to copy: its place in the data directory, and how to read it.
+
+    `open` gives a stream whose first `size` bytes are the content; there may be more behind them.
+    It may be called once.
+    """
+
+    path: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+
+class Capture:
+    """Files that stay as they are until `close`."""
+
+    def __init__(self, files: Sequence[BackupFile], release: ExitStack) -> None:
+        self.files = tuple(files)
+        self._release = release
+
+    def close(self) -> None:
+        """Lets go of everything. A second call does nothing."""
+        self._release.close()
+
+
+def capture(regions: Sequence[Region], store: ObjectStore, log: LogFolder) -> Capture:
+    """Pins the regions' files and opens the log.
+
+    The log is opened last, so it holds every record that a captured version lacks. Requires: no
+    segment is removed meanwhile. Raises: DbError; nothing stays pinned then.
+    """
+    with ExitStack() as stack:
+        files: list[BackupFile] = []
+        for region in regions:
+            state, pins = region.pinned_state(TimeRange())
+            stack.callback(region.unpin, pins)
+            files += _region_files(region.id, state.version, store)
+        for name, segment in log.pin():
+            stack.enter_context(segment)
+            length = os.fstat(segment.fileno()).st_size
+            files.append(BackupFile(f"wal/{name}", length, _once(segment)))
+        return Capture(files, stack.pop_all())
+
+
+def _region_files(region_id: int, version: Version, store: ObjectStore) -> list[BackupFile]:
+    """A manifest of the version alone, its SSTs and its deletion vectors."""
+    path, manifest = checkpoint_object(region_id, 1, version)
+    files = [content_file(path, manifest)]
+    for file in version.files:
+        files.append(_stored_file(file.path, file.bytes, store))
+        if file.deletion is not None:
+            files.append(_stored_file(file.deletion.path, size(file.deletion.count), store))
+    return files
+
+
+def _stored_file(path: str, length: int, store: ObjectStore) -> BackupFile:
+    def opened() -> BinaryIO:
+        with translated(f"read {path}"):
+            return open(store.local_path(path), "rb")
+
+    return BackupFile(path, length, opened)
+
+
+def _once(file: BinaryIO) -> Callable[[], BinaryIO]:
+    return lambda: file
+
+
+def content_file(path: str, content: bytes) -> BackupFile:
+    """A file of which the bytes are at hand."""
+    return BackupFile(path, len(content), lambda: io.BytesIO(content))
