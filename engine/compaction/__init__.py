@@ -1,0 +1,1 @@
+"""Compaction: few large files out of many small ones, and rows that outlived their time go."""
