@@ -108,6 +108,11 @@ class Table:
         """True if rows have no identity: all are kept."""
         return self.options.get("append_mode") == "true"
 
+    @property
+    def keeps_non_null(self) -> bool:
+        """True if a NULL in a new row leaves the older value (merge mode last_non_null)."""
+        return self.options.get("merge_mode") == MergeMode.LAST_NON_NULL.value
+
     def column(self, name: str) -> Column | None:
         """The column of that exact name."""
         return next((c for c in self.columns if c.name == name), None)

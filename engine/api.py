@@ -12,6 +12,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from engine.datatypes import DataType
 from engine.schema import RegionOptions, RegionSchema
 
 
@@ -68,12 +69,13 @@ class FileColumn:
     """Where a column of a scan comes from in a file of another schema.
 
     `source` is its name in the file; None when the file has none, and rows read `initial` (None is
-    NULL). `cast`: the file has another type; values that do not fit read as NULL.
+    NULL). `casts`: the file has another type, and values are converted to these one after the
+    other; those that do not fit read as NULL.
     """
 
     name: str
     source: str | None
-    cast: bool = False
+    casts: tuple[DataType, ...] = ()
     initial: pa.Scalar | None = None
 
 

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from engine.api import FileColumn
+from engine.datatypes import DataType
 from engine.schema import RegionColumn, RegionSchema
 
 _VERSION = b"gnomon.schema_version"
@@ -27,7 +28,7 @@ def layout(old: RegionSchema, new: RegionSchema, names: Sequence[str]) -> tuple[
 
 def is_plain(columns: Sequence[FileColumn]) -> bool:
     """True if every column is there under its own name and type."""
-    return all(c.source == c.name and not c.cast for c in columns)
+    return all(c.source == c.name and not c.casts for c in columns)
 
 
 def conform(rows: pa.Table, old: RegionSchema, new: RegionSchema, names: Sequence[str]) -> pa.Table:
@@ -40,8 +41,8 @@ def conform(rows: pa.Table, old: RegionSchema, new: RegionSchema, names: Sequenc
         target = new.arrow.field(origin.name)
         if origin.source is None:
             arrays.append(pa.chunked_array([constant(origin, target.type, rows.num_rows)]))
-        elif origin.cast:
-            arrays.append(convert(rows.column(origin.source), target.type))
+        elif origin.casts:
+            arrays.append(convert(rows.column(origin.source), origin.casts))
         else:
             arrays.append(rows.column(origin.source))
     fields = [new.arrow.field(name) for name in names]
@@ -65,17 +66,19 @@ def stamped(rows: pa.RecordBatch) -> int:
     return int((rows.schema.metadata or {}).get(_VERSION, b"0"))
 
 
-def convert(values: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
-    """Values in another type, NULL where they do not fit."""
+def convert(values: pa.ChunkedArray, types: Sequence[DataType]) -> pa.ChunkedArray:
+    """Values in other types, one after the other; NULL where they do not fit."""
     with _connection_lock:
         cursor = _connection().cursor()
     try:
-        name = cursor.from_arrow(pa.table({"x": pa.nulls(0, type_)})).types[0]
-        source = cursor.from_arrow(pa.table({"x": values}))
-        found = source.project(f"TRY_CAST(x AS {name}) AS x").to_arrow_table()
+        item = "x"
+        for type_ in types:
+            name = cursor.from_arrow(pa.table({"x": pa.nulls(0, type_.arrow)})).types[0]
+            item = f"TRY_CAST({item} AS {name})"
+        found = cursor.from_arrow(pa.table({"x": values})).project(f"{item} AS x").to_arrow_table()
     finally:
         cursor.close()
-    return found.column(0).cast(type_)
+    return found.column(0).cast(types[-1].arrow)
 
 
 _connection_lock = Lock()
@@ -85,7 +88,9 @@ _connections: list[duckdb.DuckDBPyConnection] = []
 def _connection() -> duckdb.DuckDBPyConnection:
     """A database in memory that is only used to compute."""
     if not _connections:
-        _connections.append(duckdb.connect(":memory:", config={"threads": 1, "TimeZone": "UTC"}))
+        connection = duckdb.connect(":memory:", config={"threads": 1})
+        connection.execute("SET TimeZone = 'UTC'")
+        _connections.append(connection)
     return _connections[0]
 
 
@@ -95,4 +100,12 @@ def _origin(old: RegionSchema, new: RegionSchema, name: str) -> FileColumn:
     source: RegionColumn | None = old.by_id.get(id_)
     if source is None:
         return FileColumn(name, None, initial=target.initial)
-    return FileColumn(name, source.name, cast=source.type.arrow != target.type.arrow)
+    return FileColumn(name, source.name, _casts(source, target))
+
+
+def _casts(source: RegionColumn, target: RegionColumn) -> tuple[DataType, ...]:
+    """The types on the way from one to the other."""
+    way = (*target.past, target.type)[len(source.past) + 1 :]
+    if way or source.type.arrow == target.type.arrow:
+        return way
+    return (target.type,)  # rows of a newer schema, shown in an older one

@@ -32,7 +32,8 @@ class RegionColumn:
 
     `id` is stable for the column's life and never used again in its table; -1 stands for its
     position, which is right as long as a table was never altered. `initial` is what rows older
-    than the column read: a scalar of its type, or None for NULL.
+    than the column read: a scalar of its type, or None for NULL. `past` are the types it had
+    before, oldest first: old values are converted step by step, as if each ALTER had done it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RegionColumn:
     nullable: bool = True
     id: int = -1
     initial: pa.Scalar | None = None
+    past: tuple[DataType, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import duckdb
 import pyarrow as pa
 
-from engine.api import Regions, ScanRequest, Snapshot, TimeRange, Write
+from engine.api import FileColumn, Regions, ScanRequest, Snapshot, TimeRange, Write
 from engine.datatypes import FLOAT64, INT64, STRING, TIMESTAMP_MILLISECOND
 from engine.schema import RegionColumn, RegionSchema, Semantic
 from engine.wal.segments import Buffers, LocalLogFolder, LogFile
@@ -55,6 +55,9 @@ def materialise(snapshot: Snapshot, columns: tuple[str, ...]) -> pa.Table:
     with _DATABASE.cursor() as connection:
         for file in snapshot.files:
             source = f"read_parquet('{file.path}', file_row_number=true)"
+            if file.layout is not None:
+                items = ", ".join(_item(connection, origin) for origin in file.layout)
+                source = f"(SELECT {items}, file_row_number FROM {source})"
             sql = f"SELECT {names} FROM {source} f WHERE TRUE"
             if file.deleted is not None:
                 connection.register("dead", pa.table({"position": file.deleted}))
@@ -69,6 +72,18 @@ def materialise(snapshot: Snapshot, columns: tuple[str, ...]) -> pa.Table:
     return pa.concat_tables(parts)
 
 
+def _item(connection: duckdb.DuckDBPyConnection, origin: FileColumn) -> str:
+    """What a column of an older file reads."""
+    if origin.source is None:
+        value = "NULL" if origin.initial is None else repr(origin.initial.as_py())
+        return f'{value} AS "{origin.name}"'
+    item = f'"{origin.source}"'
+    for type_ in origin.casts:
+        name = connection.from_arrow(pa.table({"x": pa.nulls(0, type_.arrow)})).types[0]
+        item = f"TRY_CAST({item} AS {name})"
+    return f'{item} AS "{origin.name}"'
+
+
 @contextmanager
 def pinned(
     regions: Regions,
@@ -77,9 +92,11 @@ def pinned(
     *,
     time_range: TimeRange = ALWAYS,
     staged: tuple[Write, ...] = (),
+    schema: RegionSchema | None = None,
 ) -> Iterator[Snapshot]:
     """A snapshot that is closed at the end."""
-    snapshot = regions.scan(region_id, ScanRequest(columns, time_range, staged))
+    request = ScanRequest(columns, time_range, staged, schema=schema)
+    snapshot = regions.scan(region_id, request)
     try:
         yield snapshot
     finally:
@@ -98,6 +115,21 @@ def live_rows(
         table = materialise(snapshot, columns)
     plain = [c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in table.columns]
     return sorted(zip(*(c.to_pylist() for c in plain), strict=True), key=repr)
+
+
+def rows_in(
+    regions: Regions, schema: RegionSchema, region_id: int = 1, *, staged: tuple[Write, ...] = ()
+) -> list[tuple]:
+    """As `live_rows`, all columns of any schema of the region, within the time to live."""
+    columns = tuple(column.name for column in schema.columns)
+    with pinned(regions, region_id, columns, staged=staged, schema=schema) as snapshot:
+        table = materialise(snapshot, columns)
+        alive = snapshot.time_range
+    at = columns.index(schema.time_index)
+    plain = [c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in table.columns]
+    rows = zip(*(c.to_pylist() for c in plain), strict=True)
+    shown = (row for row in rows if alive.start is None or row[at] >= alive.start)
+    return sorted(shown, key=repr)
 
 
 class FaultyLogFolder:

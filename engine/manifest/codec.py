@@ -136,6 +136,7 @@ def schema_to_json(schema: RegionSchema) -> Json:
                 "nullable": column.nullable,
                 "id": column.id,
                 "initial": scalar_to_json(column.initial),
+                "past": [type_to_json(type_) for type_ in column.past],
             }
             for column in schema.columns
         ],
@@ -152,6 +153,7 @@ def schema_from_json(body: Json) -> RegionSchema:
             column["nullable"],
             column.get("id", -1),
             scalar_from_json(column.get("initial")),
+            tuple(type_from_json(type_) for type_ in column.get("past", ())),
         )
         for column in body["columns"]
     )

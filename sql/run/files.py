@@ -45,13 +45,14 @@ def file_source(files: Sequence[ScanFile], table: Table) -> str:
 
 def _item(origin: FileColumn, table: Table) -> str:
     name = quote(origin.name)
-    column = table.column(origin.name)
-    if origin.source is not None and (not origin.cast or column is None):
-        return f"p.{quote(origin.source)} AS {name}"
-    type_ = duckdb_name(column.type) if column is not None else "VARCHAR"
-    if origin.source is not None:
-        return f"TRY_CAST(p.{quote(origin.source)} AS {type_}) AS {name}"
-    return f"{_literal(origin.initial, type_)} AS {name}"
+    if origin.source is None:
+        column = table.column(origin.name)
+        type_ = duckdb_name(column.type) if column is not None else "VARCHAR"
+        return f"{_literal(origin.initial, type_)} AS {name}"
+    item = f"p.{quote(origin.source)}"
+    for step in origin.casts:
+        item = f"TRY_CAST({item} AS {duckdb_name(step)})"
+    return f"{item} AS {name}"
 
 
 def _literal(value: pa.Scalar | None, type_: str) -> str:

@@ -9,10 +9,11 @@ import pyarrow as pa
 from sqlglot import exp
 
 from catalog.records import Column, Table
-from engine.api import Op, Write
+from engine.api import Op
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
+from sql.partition.route import writes_of
 from sql.plan.plan import plan_query, plan_statement
 from sql.results import Affected, Description, Result
 from sql.statements.delete import (
@@ -87,7 +88,8 @@ def _run_time_series(
 ) -> Result:
     changes = _assignments(table, tree, statement.text)
     identity = identity_columns(table)
-    moves = table.append_mode or any(name in identity for name in changes)
+    # A put alone would leave the old value where the new one is NULL, if rows may be partial.
+    moves = table.append_mode or table.keeps_non_null or any(n in identity for n in changes)
     plan = plan_query(
         _select(tree, table, changes, identity if moves else ()),
         session.plan_context(statement.text),
@@ -102,12 +104,11 @@ def _run_time_series(
             for i, column in enumerate(table.columns)
         ]
         rows = complete(session, table, table.columns, pa.table(typed, names=_names(table.columns)))
-        region_id = table.region_ids[0]
-        writes = [Write(region_id, Op.PUT, rows, table.region_schema())]
+        writes = writes_of(table, Op.PUT, rows)
         if moves:
             old = found.select(range(count, found.num_columns)).rename_columns(list(identity))
-            keys = keys_of(table, old)
-            writes.insert(0, Write(region_id, Op.DELETE, keys, table.region_schema()))
+            # A row that moves to another partition leaves the old one in the same log record.
+            writes = writes_of(table, Op.DELETE, keys_of(table, old)) + writes
         session.apply(transaction, writes)
     return Affected("UPDATE", found.num_rows)
 
