@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from sql.session import Wire
 from sql.system.arrow import fill
-from sql.system.information_schema import columns, constraints, server, tables
+from sql.system.information_schema import columns, constraints, regions, server, tables
 from sql.system.information_schema.shapes import POSTGRES_COLUMNS
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.memo import Memo
@@ -42,8 +42,12 @@ _INFORMATION_SCHEMA: dict[str, _Maker] = {
     "build_info": server.build_info,
     "process_list": server.process_list,
     "processlist": server.mysql_process_list,
-    "region_statistics": server.region_statistics,
-    "region_peers": server.region_peers,
+    "region_statistics": regions.region_statistics,
+    "region_info": regions.region_info,
+    "region_peers": regions.region_peers,
+    "ssts_manifest": regions.ssts_manifest,
+    "ssts_storage": regions.ssts_storage,
+    "ssts_index_meta": regions.ssts_index_meta,
     "enabled_roles": server.enabled_roles,
     "information_schema_catalog_name": server.catalog_name_row,
     "table_privileges": partial(server.table_grants, "table_privileges"),

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from catalog.records import Database, Table
-from engine.api import RegionStatistics
+from engine.api import FileInfo, FilterInfo, RegionStatistics, StoredFile
 from engine.clock import Clock, SystemClock
 from sql.session import SessionApi, Wire
+
+
+def _none(_: int) -> Sequence[Any]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,11 @@ class SystemContext:
     databases: Sequence[Database]
     tables: Sequence[Table]
     sessions: Sequence[SessionApi]
-    statistics: Callable[[int], RegionStatistics]  # by region id
+    # What the engine says of a region, by its id; each raises DbError REGION_NOT_FOUND.
+    statistics: Callable[[int], RegionStatistics]
+    files: Callable[[int], Sequence[FileInfo]] = _none
+    filters: Callable[[int], Sequence[FilterInfo]] = _none
+    stored: Callable[[int], Sequence[StoredFile]] = _none
     clock: Clock = SystemClock()  # noqa: RUF009 - it has no state
 
 

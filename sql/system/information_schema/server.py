@@ -1,10 +1,9 @@
-"""information_schema tables about the server itself: engines, character sets, sessions, regions."""
+"""information_schema tables about the server itself: engines, character sets, sessions."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from engine.errors import DbError
 from sql.session import SessionApi
 from sql.settings import PRODUCT_VERSION
 from sql.system.arrow import fill, from_rows
@@ -20,7 +19,6 @@ _ENGINES = (
     ("metric", "YES", "Many small metric tables over one physical table", "YES", "NO", "YES"),
     ("duckdb", "YES", "Ordinary tables without a time index", "YES", "NO", "YES"),
 )
-_REGION_NUMBER = 0xFFFF_FFFF  # a region id is table id << 32 | number
 
 
 def character_sets(context: SystemContext) -> pa.Table:
@@ -105,54 +103,6 @@ def mysql_process_list(context: SystemContext) -> pa.Table:
             "time": [elapsed_ms(a.started_ms, now) // 1000 for _, a in sessions],
             "state": [activity.state for _, activity in sessions],
             "info": [activity.query or None for _, activity in sessions],
-        },
-    )
-
-
-def region_statistics(context: SystemContext) -> pa.Table:
-    """Sizes of every region that is here."""
-    found = []
-    for table in context.tables:
-        for region in table.region_ids:
-            try:
-                found.append((table, context.statistics(region)))
-            except DbError:  # made by a transaction that is still open
-                continue
-    return fill(
-        SHAPES["region_statistics"],
-        len(found),
-        {
-            "region_id": [region.region_id for _, region in found],
-            "table_id": [table.id for table, _ in found],
-            "region_number": [region.region_id & _REGION_NUMBER for _, region in found],
-            "region_rows": [region.rows + region.memtable_rows for _, region in found],
-            "disk_size": [region.file_bytes for _, region in found],
-            "memtable_size": [region.memtable_bytes for _, region in found],
-            "manifest_size": 0,
-            "sst_size": [region.file_bytes for _, region in found],
-            "sst_num": [region.files for _, region in found],
-            "index_size": 0,
-            "engine": [table.engine for table, _ in found],
-            "region_role": "Leader",
-        },
-    )
-
-
-def region_peers(context: SystemContext) -> pa.Table:
-    """Where regions are: all on this server."""
-    found = [(table, region) for table in context.tables for region in table.region_ids]
-    return fill(
-        SHAPES["region_peers"],
-        len(found),
-        {
-            "table_catalog": catalog_name(context.session),
-            "table_schema": [table.database for table, _ in found],
-            "table_name": [table.name for table, _ in found],
-            "region_id": [region for _, region in found],
-            "peer_id": 0,
-            "peer_addr": "",
-            "is_leader": "Yes",
-            "status": "ALIVE",
         },
     )
 
