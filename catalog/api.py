@@ -32,10 +32,16 @@ class Catalog(Protocol):
     def table(self, cursor: duckdb.DuckDBPyConnection, database: str, name: str) -> Table | None:
         """The table or view of that exact name."""
 
+    def table_of(self, cursor: duckdb.DuckDBPyConnection, table_id: int) -> Table | None:
+        """The table or view of that id, under whatever name."""
+
     def create_database(
         self, cursor: duckdb.DuckDBPyConnection, name: str, options: dict[str, str]
     ) -> Database:
         """Raises: DbError DUPLICATE_DATABASE."""
+
+    def put_database(self, cursor: duckdb.DuckDBPyConnection, database: Database) -> None:
+        """Replaces the record of a database that is there: its options may have changed."""
 
     def drop_database(self, cursor: duckdb.DuckDBPyConnection, name: str) -> None:
         """Requires: it holds no tables. Raises: DbError UNDEFINED_DATABASE."""

@@ -110,6 +110,13 @@ class EmbeddedCatalog:
             return overlay.tables[database, name]
         return self._tables.get((database, name))
 
+    def table_of(self, cursor: duckdb.DuckDBPyConnection, table_id: int) -> Table | None:
+        """See `Catalog.table_of`."""
+        with self._lock:
+            overlay = self._overlays.get(id(cursor)) or _Overlay()
+            name = self._name_of(overlay, table_id)
+            return self.table(cursor, *name) if name is not None else None
+
     # Changing. Requires: the cursor has an open transaction.
 
     def create_database(
@@ -127,6 +134,15 @@ class EmbeddedCatalog:
         )
         overlay.databases[name] = database
         return database
+
+    def put_database(self, cursor: duckdb.DuckDBPyConnection, database: Database) -> None:
+        """See `Catalog.put_database`."""
+        overlay = self._lock_name(cursor, (database.name, ""))
+        cursor.execute(
+            f"UPDATE {SYSTEM_SCHEMA}.databases SET options = ? WHERE id = ?",
+            [json.dumps(database.options), database.id],
+        )
+        overlay.databases[database.name] = database
 
     def drop_database(self, cursor: duckdb.DuckDBPyConnection, name: str) -> None:
         """See `Catalog.drop_database`."""

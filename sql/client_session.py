@@ -55,7 +55,12 @@ class ClientSession:
         self.settings = Settings(wire)
         self.duck = Duck(database.store.cursor())
         self.runner = Runner(
-            self.duck, database.regions, database.clock, self._staged, self._system_rows
+            self.duck,
+            database.regions,
+            database.clock,
+            self._staged,
+            self._system_rows,
+            lambda table_id: self.catalog.table_of(self.duck.cursor, table_id),
         )
         self.transaction: Transaction | None = None
         self.prepared: dict[str, ParsedStatement] = {}

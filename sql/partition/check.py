@@ -7,7 +7,7 @@ The proof leaves behind the table cell → rule, which routing and pruning only 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from catalog.records import Column, Table
 from engine.errors import DbError, ErrorKind
-from sql.partition.rules import Rule, columns_of, is_partitionable, read_rules
+from sql.partition.rules import Rule, columns_of, is_partitionable, read_rules, settled
 from sql.partition.space import Space
 
 PARTITIONS_MAX = 1_024  # every region has its own log needs, memtable and files
@@ -108,6 +108,29 @@ def partitioning_of(table: Table) -> Partitioning | None:
 def _known(columns: tuple[tuple[object, ...], ...], rules: tuple[str, ...]) -> Partitioning:
     typed = [Column(*column) for column in columns]  # type: ignore[arg-type]
     return proved(typed, read_rules(rules, typed))
+
+
+def with_rules(table: Table, columns: Sequence[str], rules: Sequence[str], timezone: str) -> Table:
+    """The table partitioned by these rules, which are proved; it still has its old regions.
+
+    Raises: DbError as `proved`, `check_identity` and `sql.partition.rules.settled`.
+    """
+    named = []
+    for name in columns:
+        column = table.column(name)
+        if column is None or column in named:
+            raise DbError(
+                ErrorKind.DUPLICATE_COLUMN if column else ErrorKind.UNDEFINED_COLUMN,
+                f'partition column "{name}" '
+                + ("is named twice" if column else f'does not exist in "{table.name}"'),
+            )
+        named.append(column)
+    kept = tuple(settled(rule, named, timezone) for rule in rules)
+    table = replace(table, partition_columns=tuple(columns), partition_rules=kept)
+    check_identity(table)
+    if kept:
+        proved(named, read_rules(kept, named))
+    return table
 
 
 def check_identity(table: Table) -> None:

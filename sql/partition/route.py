@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from catalog.records import Table
 from engine.api import Op, Write
 from engine.datatypes import TypeId
+from engine.schema import RegionSchema
 from sql.partition.check import Partitioning, partitioning_of
 from sql.partition.space import Axis
 
@@ -24,17 +25,20 @@ _DICTIONARY_ROWS_MIN = 1_024  # below this the comparisons cost less than the en
 _COMPARED = frozenset({TypeId.STRING, TypeId.DECIMAL})  # by Arrow; all other keys are numbers
 
 
-def writes_of(table: Table, op: Op, rows: pa.Table) -> list[Write]:
+def writes_of(
+    table: Table, op: Op, rows: pa.Table, schema: RegionSchema | None = None
+) -> list[Write]:
     """The rows as writes to the table's regions, in their order within each.
 
-    Requires: `rows` has the partition columns.
+    `schema` is what the rows are in, the table's own by default. Requires: `rows` has the partition
+    columns.
     """
+    schema = schema or table.region_schema()
     partitioning = partitioning_of(table)
     if partitioning is None:
-        return [Write(table.region_ids[0], op, rows)]
-    return [
-        Write(table.region_ids[number], op, part) for number, part in divided(partitioning, rows)
-    ]
+        return [Write(table.region_ids[0], op, rows, schema)]
+    parts = divided(partitioning, rows)
+    return [Write(table.region_ids[number], op, part, schema) for number, part in parts]
 
 
 def divided(partitioning: Partitioning, rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:

@@ -107,12 +107,12 @@ def _parsed(text: str) -> exp.Expr:
     return rule
 
 
-def settled(rule: exp.Expr, columns: Sequence[Column], timezone: str) -> str:
-    """A rule as the catalog keeps it: as it was written, with moments in UTC if they were not.
+def settled(text: str, columns: Sequence[Column], timezone: str) -> str:
+    """A rule as the catalog keeps it: as it was written, but with its moments in UTC.
 
     Raises: DbError as `read_rule`.
     """
-    rule = rule.copy()
+    rule = _parsed(text)
     for node in list(rule.find_all(*_OPS)):
         column, literal = _sides(node, columns)
         moment = column.type.is_timestamp or column.type.id is TypeId.TIMESTAMP_TZ

@@ -61,7 +61,7 @@ class Axis:
         at = self.cell(key)
         assert at % 2 == 1
         cells = np.arange(self.cells)
-        return _compared(cells, op, at)
+        return compared(cells, op, at)
 
     @cached_property
     def possible(self) -> Mask:
@@ -126,7 +126,8 @@ class Axis:
         return bool(high - low > 1)
 
 
-def _compared(cells: npt.NDArray[np.int64], op: Op, at: int) -> Mask:
+def compared(cells: npt.NDArray[np.int64], op: Op, at: int) -> Mask:
+    """`cell op at` for each cell."""
     found: dict[Op, Mask] = {
         Op.EQ: cells == at,
         Op.NE: cells != at,

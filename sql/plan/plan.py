@@ -15,6 +15,7 @@ from sqlglot import exp
 from catalog.records import Table
 from engine.datatypes import DataType
 from sql.dialect.duckdb import to_duckdb
+from sql.partition.prune import filters
 from sql.plan.context import PlanContext
 from sql.plan.literals import (
     Bound,
@@ -107,11 +108,13 @@ def _finish(
     types = infer_types(tree, scopes, parameter_count, declared, target)
     text = to_duckdb(tree)
     keys = first_keys(tree, scopes, resolved.scans)
+    asked = filters(tree, scopes, resolved.scans)
     scans = tuple(
         replace(
             scan,
             columns=columns_read(tree, scan.table),
             first_key=keys.get(scan.placeholder),
+            partitions=asked.get(scan.placeholder),
         )
         for scan in resolved.scans
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -18,6 +19,9 @@ from sql.plan.context import PlanContext
 from sql.run.duck import ARROW_PREFIX
 from sql.run.errors import position_of
 from sql.session import Wire
+
+if TYPE_CHECKING:
+    from sql.partition.prune import Filter
 
 # Placeholders are replaced in the generated text, so no client text may ever contain one: they
 # carry a number nobody outside can guess.
@@ -44,6 +48,7 @@ class Reference:
     schema: RegionSchema  # what the engine is to show its rows in
     columns: tuple[str, ...] = ()  # those the statement may read, in table order
     first_key: exp.Expr | None = None  # what WHERE demands of the first primary key column
+    partitions: Filter | None = None  # what it demands of the partition columns
 
 
 @dataclass

@@ -17,12 +17,13 @@ import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
-from catalog.records import Column
+from catalog.records import Column, Table
 from engine.api import Regions, ScanFile, ScanRequest, Snapshot, TimeRange, Write
 from engine.clock import Clock
 from engine.datatypes import UNITS_PER_SECOND, DataType
 from engine.errors import DbError
 from sql.dialect.duckdb import to_duckdb
+from sql.partition.prune import wanted_regions
 from sql.plan.literals import Bound
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import QueryPlan
@@ -30,6 +31,7 @@ from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
 from sql.run.duck import Duck, OpenResult
 from sql.run.files import file_columns, file_source
+from sql.run.pin import Pinned, pin
 from sql.types import duckdb_name, from_duckdb, quote
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,9})?)?")
@@ -40,6 +42,8 @@ _RANGE_LIMIT = 2**62  # bounds beyond this are as good as none and would overflo
 class ScanStatistics:
     """What the scans of one statement read, for EXPLAIN ANALYZE."""
 
+    regions: int = 0
+    regions_pruned: int = 0  # partitions that WHERE rules out
     files: int = 0
     stored_rows: int = 0
     memory_rows: int = 0
@@ -55,6 +59,7 @@ class Runner:
     clock: Clock
     staged: Callable[[], Sequence[Write]]
     system_rows: Callable[[str, str], pa.Table]
+    table_of: Callable[[int], Table | None]  # the present record, by id
 
     def query(
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str = "SELECT"
@@ -132,7 +137,8 @@ class Runner:
             for reference in plan.scans:
                 range_ = ranges.get(reference.placeholder, TimeRange())
                 key = _key_value(reference, parameters)
-                relation = self._relation(reference, range_, key, stack, statistics)
+                pinned = self._pin(reference, range_, key, parameters, stack)
+                relation = self._relation(reference, pinned, stack, statistics)
                 sql = sql.replace(f'"{reference.placeholder}"', relation)
         for placeholder, (database, name) in plan.systems.items():
             registered = self._register(self.system_rows(database, name), stack)
@@ -183,19 +189,18 @@ class Runner:
 
     # Scans.
 
-    def _relation(
+    def _pin(
         self,
         reference: Reference,
         range_: TimeRange,
         key: str | None,
+        parameters: Sequence[object],
         stack: ExitStack,
-        statistics: ScanStatistics | None,
-    ) -> str:
-        table = reference.table
-        columns = tuple(c for c in table.columns if c.name in reference.columns)
-        parts: list[str] = []
+    ) -> Pinned:
+        """Snapshots of the regions that may hold wanted rows."""
         staged = self.staged()
-        for region_id in table.region_ids:
+
+        def scan(region_id: int) -> Snapshot:
             request = ScanRequest(
                 columns=reference.columns,
                 time_range=range_,
@@ -203,8 +208,25 @@ class Runner:
                 first_key=key,
                 schema=reference.schema,
             )
-            snapshot = self.regions.scan(region_id, request)
-            stack.callback(snapshot.close)
+            return self.regions.scan(region_id, request)
+
+        def present() -> tuple[int, tuple[int, ...]]:
+            table = self.table_of(reference.table.id) or reference.table
+            return len(table.region_ids), wanted_regions(table, reference, parameters, range_)
+
+        return pin(present, scan, stack)
+
+    def _relation(
+        self,
+        reference: Reference,
+        pinned: Pinned,
+        stack: ExitStack,
+        statistics: ScanStatistics | None,
+    ) -> str:
+        table = reference.table
+        columns = tuple(c for c in table.columns if c.name in reference.columns)
+        parts: list[str] = []
+        for snapshot in pinned.snapshots:
             parts += self._parts(reference, columns, snapshot, stack)
             if statistics is not None:
                 statistics.files += len(snapshot.files)
@@ -213,6 +235,9 @@ class Runner:
                 statistics.selected_rows += (
                     snapshot.selected.num_rows if snapshot.selected is not None else 0
                 )
+        if statistics is not None:
+            statistics.regions += len(pinned.snapshots)
+            statistics.regions_pruned += pinned.pruned
         if not parts:
             parts = [f"SELECT {_empty_columns(columns)} WHERE false"]
         return "(" + " UNION ALL ".join(parts) + ")"

@@ -21,12 +21,13 @@ from sql.dialect.dialects import to_sql
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import TableOptions
 from sql.dialect.options import database_options
+from sql.partition.check import with_rules
+from sql.partition.layout import new_region_ids
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result
 from sql.statements.query import bind
 from sql.statements.target import SEQUENCE, complete, insert_rows, quoted
-from sql.statements.truncate import REGION_BITS
 from sql.types import duckdb_name, quote
 
 if TYPE_CHECKING:
@@ -127,14 +128,15 @@ def _make(
         options=_options(session, definition, database),
         engine=definition.engine,
         comment=definition.comment,
-        region_ids=(table_id << REGION_BITS,) if definition.time_index else (),
-        partition_columns=definition.partition_columns,
-        partition_rules=definition.partition_rules,
         temporary=definition.temporary,
         created_ms=session.server.clock.now_ms(),
     )
     if table.is_time_series:
         _check_storable(session, table)
+        columns, rules = definition.partition_columns, definition.partition_rules
+        table = with_rules(table, columns, rules, session.timezone)
+        region_ids = new_region_ids(table, max(len(rules), 1), ())
+        table = replace(table, region_ids=region_ids)
     _check_defaults(session, table)
     session.catalog.put_table(cursor, table)
     if table.is_time_series:

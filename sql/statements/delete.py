@@ -9,8 +9,9 @@ import pyarrow as pa
 from sqlglot import exp
 
 from catalog.records import Table
-from engine.api import Op, Write
+from engine.api import Op
 from engine.errors import DbError, ErrorKind
+from sql.partition.route import writes_of
 from sql.plan.plan import plan_query, plan_statement
 from sql.results import Affected, Result
 from sql.statements.query import bind
@@ -38,9 +39,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     with session.writing() as transaction:
         found = session.runner.table(plan, values, statement.text)
         keys = keys_of(table, found)
-        session.apply(
-            transaction, [Write(table.region_ids[0], Op.DELETE, keys, table.region_schema())]
-        )
+        session.apply(transaction, writes_of(table, Op.DELETE, keys))
     return Affected("DELETE", found.num_rows)
 
 

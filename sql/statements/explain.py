@@ -56,6 +56,10 @@ def _scans(plan: QueryPlan, statistics: ScanStatistics) -> str:
         pruned = f", time range bounded {' and '.join(sorted(ends))}" if ends else ""
         name = f"{reference.table.database}.{reference.table.name}"
         lines.append(f"RegionScan: {name} as {reference.alias}{pruned}")
+    if statistics.regions + statistics.regions_pruned > len(plan.scans):
+        lines.append(
+            f"  partitions: {statistics.regions}, partitions pruned: {statistics.regions_pruned}"
+        )
     lines.append(
         f"  files: {statistics.files}, rows in files: {statistics.stored_rows}, "
         f"rows in memory: {statistics.memory_rows}, rows selected: {statistics.selected_rows}"

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from catalog.records import Column, Table
-from engine.api import Op, Write
+from engine.api import Op
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
+from sql.partition.route import writes_of
 from sql.plan.tables import find_table
 from sql.run.errors import position_of
 from sql.types import quote
@@ -117,8 +118,7 @@ def insert_rows(
     if rows.num_rows == 0:
         return
     if table.is_time_series:
-        region_id = table.region_ids[0]
-        session.apply(transaction, [Write(region_id, Op.PUT, rows, table.region_schema())])
+        session.apply(transaction, writes_of(table, Op.PUT, rows))
         return
     transaction.change_store()
     duck = session.duck

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from catalog.options import region_options
-from catalog.records import Table
+from sql.partition.layout import new_region_ids
 from sql.results import Affected, Result
 from sql.statements.target import quoted, writable
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
     from sql.dialect.parser import ParsedStatement
-
-REGION_BITS = 32  # region id = table id << 32 | region number
 
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
@@ -28,7 +26,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         for node in statement.tree.expressions:
             table = writable(session, node, statement.text)
             if table.is_time_series:
-                region_ids = tuple(_next_region(r, table) for r in table.region_ids)
+                count, existing = len(table.region_ids), session.regions.region_ids()
+                region_ids = new_region_ids(table, count, existing)
                 home = session.catalog.database(session.duck.cursor, table.database)
                 for region_id in region_ids:
                     transaction.create_region(
@@ -40,10 +39,3 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
             else:
                 session.duck.execute(f"DELETE FROM {quoted(table)}")
     return Affected("TRUNCATE TABLE", 0)
-
-
-def _next_region(region_id: int, table: Table) -> int:
-    """A region id of the table that was never used: numbers only grow."""
-    highest = max(r & ((1 << REGION_BITS) - 1) for r in table.region_ids)
-    position = table.region_ids.index(region_id)
-    return table.id << REGION_BITS | (highest + 1 + position)

@@ -1,0 +1,129 @@
+"""Where the rows of a table are to be written now, while repartitioning may move them.
+
+Statements route rows when they run, but rows may be staged until COMMIT. So whoever writes comes in
+through `Layouts.writing`: it holds the table's gate, which repartitioning closes for its last step,
+and sends rows that were routed for regions of yesterday to those of today.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import duckdb
+
+from catalog.api import Catalog
+from catalog.records import Table
+from engine.api import Write
+from engine.errors import DbError, ErrorKind
+from sql.partition.route import writes_of
+
+REGION_BITS = 32  # region id = table id << 32 | region number
+WAIT_SECONDS = 30.0  # of writers; the step they wait for takes milliseconds
+
+
+class Gates:
+    """For each table: many writers at a time, or one who changes where its rows live."""
+
+    def __init__(self) -> None:
+        # Guarded by _changed.
+        self._changed = threading.Condition()
+        self._inside: Counter[int] = Counter()  # writers by table
+        self._closed: set[int] = set()  # for new writers
+        self._moving: set[int] = set()
+
+    @contextmanager
+    def writing(self, tables: Iterable[int]) -> Iterator[None]:
+        """Around writing to tables. Raises: DbError REGION_BUSY when a gate stays closed."""
+        wanted = frozenset(tables)
+        with self._changed:
+            if not self._changed.wait_for(lambda: not (wanted & self._closed), WAIT_SECONDS):
+                raise DbError(
+                    ErrorKind.REGION_BUSY,
+                    "the table's partitions are being changed",
+                    hint="try again",
+                )
+            self._inside.update(wanted)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside.subtract(wanted)
+                for table in wanted:
+                    if not self._inside[table]:
+                        del self._inside[table]
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self, table: int, seconds: float) -> Iterator[bool]:
+        """Keeps writers of a table out; gives False if those inside did not leave in time."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            assert table in self._moving
+            self._closed.add(table)
+            free = self._changed.wait_for(
+                lambda: not self._inside[table], max(deadline - time.monotonic(), 0)
+            )
+        try:
+            yield free
+        finally:
+            with self._changed:
+                self._closed.discard(table)
+                self._changed.notify_all()
+
+    @contextmanager
+    def moving(self, table: int) -> Iterator[None]:
+        """Around repartitioning a table. Raises: DbError REGION_BUSY if someone else does it."""
+        with self._changed:
+            if table in self._moving:
+                raise DbError(
+                    ErrorKind.REGION_BUSY,
+                    "the table is being repartitioned by another statement",
+                    hint="wait for its end, then try again",
+                )
+            self._moving.add(table)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._moving.discard(table)
+
+
+class Layouts:
+    """The way to every table's regions; one for all sessions."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self.gates = Gates()
+
+    @contextmanager
+    def writing(
+        self, cursor: duckdb.DuckDBPyConnection, writes: Sequence[Write]
+    ) -> Iterator[list[Write]]:
+        """Around `Regions.write` or a commit: the writes as they must be made now."""
+        with self.gates.writing({write.region_id >> REGION_BITS for write in writes}):
+            yield self.settled(cursor, writes)
+
+    def settled(self, cursor: duckdb.DuckDBPyConnection, writes: Sequence[Write]) -> list[Write]:
+        """The writes with those rerouted whose region is no longer one of its table."""
+        found: list[Write] = []
+        for write in writes:
+            table = self._catalog.table_of(cursor, write.region_id >> REGION_BITS)
+            if table is None or write.region_id in table.region_ids:
+                found.append(write)
+            else:
+                found += writes_of(table, write.op, write.rows, write.schema)
+        return found
+
+
+def new_region_ids(table: Table, count: int, existing: Iterable[int]) -> tuple[int, ...]:
+    """Region ids that the table never used: numbers only grow. `existing`: all regions there are.
+
+    A failed statement may use a number again, whose region is gone then.
+    """
+    mine = [r for r in (*existing, *table.region_ids) if r >> REGION_BITS == table.id]
+    highest = max((r & ((1 << REGION_BITS) - 1) for r in mine), default=-1)
+    return tuple(table.id << REGION_BITS | (highest + 1 + index) for index in range(count))
