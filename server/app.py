@@ -17,11 +17,11 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from engine.api import Regions
 from engine.errors import DbError
 from server.auth.api import OpenDoor, Users
 from server.auth.users import UsersFile
 from server.config import Address, ConfigError, Configuration, Settings
+from server.engine_metrics import EngineCollector
 from server.http.app import create_app
 from server.http.context import HttpContext
 from server.http.listener import HttpListener
@@ -84,7 +84,7 @@ class Server:
             statement_timeout_ms=settings.statement_timeout_ms,
         )
         database = await asyncio.to_thread(Database.open, settings.data, options)
-        self._metrics.add_gauges(lambda: storage_gauges(database.regions))
+        self._metrics.registry.register(EngineCollector(database.regions))
         self._database = ObservedDatabase(
             database,
             self._metrics,
@@ -188,22 +188,6 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
             f"{settings.tls_key}: {error.strerror or error}"
         ) from None
     return context
-
-
-def storage_gauges(regions: Regions) -> Mapping[str, float]:
-    """Sizes of the stored data, for /metrics."""
-    names = ("rows", "files", "file_bytes", "memtable_rows", "memtable_bytes")
-    totals = dict.fromkeys(names, 0)
-    region_ids = regions.region_ids()
-    for region_id in region_ids:
-        try:
-            statistics = regions.statistics(region_id)
-        except DbError:
-            continue  # dropped since the ids were listed
-        for name in names:
-            totals[name] += getattr(statistics, name)
-    gauges: dict[str, float] = {f"gnomon_storage_{name}": total for name, total in totals.items()}
-    return gauges | {"gnomon_storage_regions": len(region_ids)}
 
 
 async def serve(configuration: Configuration) -> int:

@@ -1,13 +1,13 @@
 """Our own metrics, in Prometheus' text form at `/metrics`.
 
-`observe.py` reports connections and statements, the HTTP middleware requests; the database's own
-gauges are read when somebody asks. One `Metrics` belongs to one server: nothing here is global.
+`observe.py` reports connections and statements, the HTTP middleware requests, engine_metrics.py
+what the region engine counts, read when somebody asks. One `Metrics` belongs to one server: nothing
+here is global.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,8 +19,6 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -29,8 +27,6 @@ SECONDS_BUCKETS = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
     *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
-
-Gauges = Callable[[], Mapping[str, float]]
 
 
 class Metrics:
@@ -83,26 +79,6 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def add_gauges(self, gauges: Gauges) -> None:
-        """Shows the numbers `gauges` gives, by full metric name, at every scrape."""
-        self.registry.register(_GaugeCollector(gauges))
-
     def text(self) -> bytes:
         """The exposition. Blocks while gauges are read: call it from a worker."""
         return generate_latest(self.registry)
-
-
-class _GaugeCollector(Collector):
-    """Asks when scraped."""
-
-    def __init__(self, gauges: Gauges) -> None:
-        self._gauges = gauges
-
-    def describe(self) -> Iterator[Metric]:
-        """Nothing is known before the first scrape."""
-        return iter(())
-
-    def collect(self) -> Iterator[Metric]:
-        """One gauge per number."""
-        for name, value in sorted(self._gauges().items()):
-            yield GaugeMetricFamily(name, name.replace("_", " "), value=value)
