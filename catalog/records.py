@@ -13,7 +13,7 @@ import pyarrow as pa
 from engine import datatypes
 from engine.datatypes import DataType
 from engine.manifest.codec import scalar_from_json, scalar_to_json
-from engine.schema import RegionColumn, RegionSchema, Semantic
+from engine.schema import MergeMode, RegionColumn, RegionSchema, Semantic
 
 
 class TableKind(Enum):

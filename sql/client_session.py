@@ -300,6 +300,9 @@ class ClientSession:
             tables=self.catalog.tables(cursor),
             sessions=self.server.sessions(),
             statistics=self.regions.statistics,
+            files=self.regions.files,
+            filters=self.regions.filters,
+            stored=self.regions.stored,
         )
 
     @contextmanager
@@ -334,7 +337,9 @@ class ClientSession:
     def begin(self, *, explicit: bool) -> Transaction:
         """Opens a transaction. Requires: none is open."""
         assert self.transaction is None
-        self.transaction = Transaction(self.duck, self.catalog, self.regions, explicit=explicit)
+        self.transaction = Transaction(
+            self.duck, self.catalog, self.regions, self.server.alterations, explicit=explicit
+        )
         return self.transaction
 
     def end_transaction(self, *, commit: bool) -> None:
@@ -354,6 +359,7 @@ class ClientSession:
             for write in writes:
                 transaction.stage(write)
         else:
+            self.server.alterations.settle(write.region_id for write in writes)
             self.regions.write([write for write in writes if write.rows.num_rows])
 
     # The running statement.

@@ -17,6 +17,7 @@ from engine.clock import Clock, SystemClock
 from engine.errors import DbError, ErrorKind
 from engine.options import EngineOptions
 from engine.regions import LocalRegions
+from sql.alterations import Alterations
 from sql.client_session import ClientSession
 from sql.deadlines import Deadlines
 from sql.functions.macros import install_macros
@@ -58,6 +59,7 @@ class Database:
         self.options = options
         self.deadlines = Deadlines()
         self.plans = PlanCache()
+        self.alterations = Alterations(catalog, regions)
         self._ids = itertools.count(1)
         # Guarded by _sessions_lock.
         self._sessions_lock = threading.Lock()
@@ -89,8 +91,20 @@ class Database:
         return database
 
     def _recover(self) -> None:
-        """Brings the two stores to the same state: decides prepared writes, removes orphans."""
+        """Brings the two stores to the same state.
+
+        Regions get the columns and options of their tables (prepared rows may be in those already),
+        prepared writes are decided, orphans removed. Raises: DbError CORRUPTED, DISK_FULL.
+        """
         cursor = self.store.cursor()
+        self._check_regions(self.catalog.tables(cursor))
+        followed = self.alterations.follow_all(cursor)
+        if not followed and self.regions.prepared():
+            raise DbError(
+                ErrorKind.STORAGE_UNAVAILABLE,
+                "tables cannot be altered to what was committed, and rows wait for that",
+                hint="make room on the disk and start again",
+            )
         table = f"{SYSTEM_SCHEMA}.decisions"
         decided = {row[0] for row in cursor.execute(f"FROM {table}").fetchall()}
         for transaction_id in self.regions.prepared():
@@ -104,7 +118,6 @@ class Database:
             named.update(known.region_ids)
         for region_id in self.regions.region_ids() - named:
             self.regions.drop(region_id)
-        self._check_regions(self.catalog.tables(cursor))
         if self.catalog.database(cursor, DEFAULT_DATABASE) is None:
             cursor.execute("BEGIN TRANSACTION")
             self.catalog.create_database(cursor, DEFAULT_DATABASE, {})

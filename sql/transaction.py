@@ -9,6 +9,8 @@ I2. A transaction that touched both stores has one deciding moment, DuckDB's COM
     rows are in the log as prepared before it, and its transaction id is stored by it. Recovery
     (sql/database.py) applies a prepared record exactly if that id is there.
 I3. Regions made by the transaction are dropped by its rollback; regions it dropped go after COMMIT.
+I4. Regions are altered after COMMIT; until then rows are staged, and shown to the transaction, in
+    the columns that it has given the table.
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalog.api import Catalog
+from catalog.records import Table
 from catalog.store import SYSTEM_SCHEMA
-from engine.api import Regions, Write
+from engine import evolve
+from engine.api import Op, Regions, Write
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionOptions, RegionSchema
+from sql.alterations import Alterations, Shape
 from sql.run.duck import Duck
 
 
@@ -46,15 +51,26 @@ class Savepoint:
 class Transaction:
     """One open transaction; `explicit` if the client began it."""
 
-    def __init__(self, duck: Duck, catalog: Catalog, regions: Regions, *, explicit: bool) -> None:
+    def __init__(
+        self,
+        duck: Duck,
+        catalog: Catalog,
+        regions: Regions,
+        alterations: Alterations,
+        *,
+        explicit: bool,
+    ) -> None:
         self.explicit = explicit
         self.failed = False
         self.read_only = False
         self._duck = duck
         self._catalog = catalog
         self._regions = regions
+        self._alterations = alterations
         self._staged: list[Write] = []
-        self._created: list[int] = []
+        self._created: dict[int, Shape] = {}
+        self._altered: set[int] = set()  # table ids
+        self._altered_databases: set[str] = set()
         self._dropped: list[int] = []
         self._steps: list[Step] = []
         self._savepoints: list[Savepoint] = []
@@ -99,13 +115,30 @@ class Transaction:
 
     def create_region(self, region_id: int, schema: RegionSchema, options: RegionOptions) -> None:
         """Makes a region that lives on only if the transaction commits."""
-        self._created.append(region_id)
+        self._created[region_id] = schema, options
         self._regions.create(region_id, schema, options)
 
     def drop_regions(self, region_ids: Sequence[int]) -> None:
         """Drops regions when (and only if) the transaction commits."""
         self._dropped += region_ids
         self._staged = [w for w in self._staged if w.region_id not in region_ids]
+
+    def follow(self, table: Table) -> None:
+        """At COMMIT the table's regions get the columns and options it has then.
+
+        Rows staged for them are shown in its columns from now on. Raises: DbError UNSUPPORTED for
+        staged deletions, when the table keeps all rows from now on.
+        """
+        self._altered.add(table.id)
+        regions = set(table.region_ids)
+        self._staged = [
+            _reshaped(write, table) if write.region_id in regions else write
+            for write in self._staged
+        ]
+
+    def follow_database(self, name: str) -> None:
+        """At COMMIT the regions of all tables of a database get the options they have then."""
+        self._altered_databases.add(name)
 
     # Going back.
 
@@ -177,8 +210,11 @@ class Transaction:
         except DbError:
             self.rollback()
             raise
-        self._catalog.commit(self._duck.cursor)
+        self._alterations.publish(
+            self._duck.cursor, self._altered, self._altered_databases, self._created
+        )
         if prepared is not None:
+            self._alterations.settle(write.region_id for write in self._staged)
             self._regions.commit_prepared(prepared)
         for region_id in self._dropped:
             self._regions.drop(region_id)
@@ -188,6 +224,7 @@ class Transaction:
         if not (self._staged and self._changed_store):
             self._end("COMMIT")
             if self._staged:
+                self._alterations.settle(write.region_id for write in self._staged)
                 self._regions.write(self._staged)
             return None
         transaction_id = uuid.uuid4().hex
@@ -219,4 +256,25 @@ class Transaction:
             for region_id in self._created:
                 self._regions.drop(region_id)
             self._created.clear()
+            self._altered.clear()
+            self._altered_databases.clear()
             self._dropped.clear()
+
+
+def _reshaped(write: Write, table: Table) -> Write:
+    """The write in the table's columns of now."""
+    schema = table.region_schema()
+    assert write.schema is not None
+    names: Sequence[str] = schema.arrow.names
+    if write.op is Op.DELETE and not table.append_mode:
+        names = schema.sort_key
+    elif write.op is Op.DELETE and len(write.schema.columns) > write.rows.num_columns:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            f'rows of "{table.name}" were deleted in this transaction',
+            hint="commit before the table is changed to append mode",
+        )
+    if write.schema == schema:
+        return write
+    rows = evolve.conform(write.rows, write.schema, schema, names)
+    return replace(write, rows=rows, schema=schema)
