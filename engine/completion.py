@@ -17,7 +17,7 @@ from engine.sst import lookup
 from engine.sst.file import FileMeta
 from engine.sst.reader import read_rows
 from engine.sst.vectors import VectorCache
-from engine.store.store import ObjectStore
+from engine.store.store import ObjectStore, reading
 from engine.version import Version
 
 
@@ -60,7 +60,8 @@ def _rows_of(
     if not near:
         return pa.table([])
     keys = KeySet(pa.Table.from_batches(near), shape.identity)
-    path, old = store.local_path(file.path), version.schema_of(file.schema_version)
-    found = lookup.positions(path, keys, shape.identity, old, shape.schema)
-    live = np.setdiff1d(found, vectors.positions(file), assume_unique=True)
-    return read_rows(path, live, old, shape.schema, names) if len(live) else pa.table([])
+    old = version.schema_of(file.schema_version)
+    with reading(store, file.path) as path:
+        found = lookup.positions(path, keys, shape.identity, old, shape.schema)
+        live = np.setdiff1d(found, vectors.positions(file), assume_unique=True)
+        return read_rows(path, live, old, shape.schema, names) if len(live) else pa.table([])

@@ -27,7 +27,7 @@ from engine.sst.file import DeletionVector, FileMeta, deletion_path, sst_path
 from engine.sst.vectors import VectorCache
 from engine.sst.writer import key_bounds, write
 from engine.store.local import translated
-from engine.store.store import ObjectStore
+from engine.store.store import ObjectStore, reading
 from engine.version import Edit, Version
 
 
@@ -139,13 +139,9 @@ def _shadowed(
         if not near:
             continue
         key_set = KeySet(pa.Table.from_batches(near), shape.identity)
-        found = lookup.positions(
-            tools.store.local_path(file.path),
-            key_set,
-            shape.identity,
-            version.schema_of(file.schema_version),
-            shape.schema,
-        )
+        schema = version.schema_of(file.schema_version)
+        with reading(tools.store, file.path) as name:
+            found = lookup.positions(name, key_set, shape.identity, schema, shape.schema)
         old = tools.vectors.positions(file)
         dead = np.union1d(old, found)
         if len(dead) == file.rows:

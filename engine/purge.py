@@ -7,7 +7,7 @@ that could not be deleted is removed when the region is opened again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from threading import Lock
 
@@ -18,7 +18,7 @@ from engine.store.store import ObjectStore
 class Purge:
     """Counts the users of files, by path.
 
-    I1. A pinned path is never deleted.
+    I1. A pinned path is never deleted, and a remote store keeps its local copy.
     """
 
     def __init__(self, store: ObjectStore) -> None:
@@ -29,15 +29,17 @@ class Purge:
         self._pins: Counter[str] = Counter()
         self._doomed: set[str] = set()
 
-    def pin(self, paths: Iterable[str]) -> None:
+    def pin(self, paths: Collection[str]) -> None:
         """Keeps the paths until `unpin`. Requires: the caller knows that they are not doomed."""
         with self._lock:
             self._pins.update(paths)
+            self._store.hold(paths)
 
-    def unpin(self, paths: Iterable[str]) -> None:
+    def unpin(self, paths: Collection[str]) -> None:
         """Gives pins back, and deletes what was doomed meanwhile."""
         with self._lock:
             self._pins.subtract(paths)
+            self._store.release(paths)
             self._pins += Counter()  # forgets those at zero
             ready = [path for path in self._doomed if path not in self._pins]
             self._doomed.difference_update(ready)

@@ -25,6 +25,7 @@ from engine.api import (
 )
 from engine.backup import Capture, capture
 from engine.budget import MemoryBudget
+from engine.changes import RegionChanges
 from engine.clock import Clock
 from engine.errors import DbError, ErrorKind
 from engine.flush import FlushTools, flush
@@ -42,7 +43,9 @@ from engine.schema import RegionOptions, RegionSchema
 from engine.sst.file import region_folder
 from engine.sst.series import SeriesReader
 from engine.sst.vectors import VectorCache
-from engine.store.local import LocalStore, make_folder, translated
+from engine.store.local import make_folder, translated
+from engine.store.opening import open_store
+from engine.store.options import LOCAL_FILES, StorageOptions
 from engine.store.store import ObjectStore
 from engine.version import Version
 from engine.wal.format import RECORD_HEADER_BYTES, Kind
@@ -71,12 +74,14 @@ class LocalRegions:
         options: EngineOptions,
         clock: Clock,
         *,
+        storage: StorageOptions = LOCAL_FILES,
         store: ObjectStore | None = None,
         log_folder: LogFolder | None = None,
     ) -> None:
         """Opens a directory, made if it is missing. `store` and `log_folder` are for tests.
 
-        Raises: DbError STORAGE_UNAVAILABLE (also: in use by another process), CORRUPTED.
+        Raises: DbError STORAGE_UNAVAILABLE (also: in use by another process, or `storage` is not
+        what it was made with), ACCESS_DENIED (by the cloud), CORRUPTED.
         """
         # Constant after construction.
         self.counters = EngineCounters()
@@ -85,7 +90,7 @@ class LocalRegions:
             make_folder(directory)
         self._directory_lock = DirectoryLock(directory)
         try:
-            self._store = store or LocalStore(directory, sync=options.sync)
+            self._store = store or open_store(storage, directory, sync=options.sync)
             self._purge = Purge(self._store)
             self._vectors = VectorCache(self._store, options.deletion_cache_bytes)
             self._series = SeriesReader(options.series_cache_bytes)
@@ -198,6 +203,18 @@ class LocalRegions:
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""
         self._flush(self._region(region_id))
+
+    def follow(self, region_id: int) -> RegionChanges:
+        """Begins to follow a region."""
+        return RegionChanges(
+            self._region(region_id), self._store, self._vectors, self._flush, self._is_undecided
+        )
+
+    def _is_undecided(self, region_id: int) -> bool:
+        with self._lock:
+            return any(
+                batch.region_id == region_id for _, rows in self._prepared.values() for batch in rows
+            )
 
     def statistics(self, region_id: int) -> RegionStatistics:
         """Current sizes and state of a region."""

@@ -105,6 +105,7 @@ class _Scan:
         view = self._view(staged)
         files = self.state.version.files
         shadow = _shadow(view.keys(shape), files, shape)
+        self.tools.store.fetch(self.pins)
         whole: list[ScanFile] = []
         selected: list[pa.Table] = []
         for file in files:

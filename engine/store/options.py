@@ -82,3 +82,6 @@ class StorageOptions:
     def is_remote(self) -> bool:
         """True if objects are not files of this machine's own folder."""
         return self.type is not StorageType.FILE
+
+
+LOCAL_FILES = StorageOptions()
