@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -184,6 +184,21 @@ class StoredFile:
     modified_ms: int
 
 
+class Changes(Protocol):
+    """A region followed by someone who copies it. One thread at a time."""
+
+    def advance(self, *, last: bool = False) -> Iterator[tuple[Op, pa.Table]]:
+        """What changed since the last call, in bounded tables; the first gives all rows.
+
+        Deletions (their identities, as in `Write`) come before rows. To be read to its end. `last`:
+        nobody writes to the region now. Raises: DbError REGION_NOT_FOUND after a drop; REGION_BUSY
+        if the changes cannot be told, or (when `last`) while prepared writes are undecided.
+        """
+
+    def close(self) -> None:
+        """Lets go of the region, which may be compacted again."""
+
+
 class Regions(Protocol):
     """Stores rows by region id. Every method may be called from any thread."""
 
@@ -233,6 +248,9 @@ class Regions(Protocol):
 
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""
+
+    def follow(self, region_id: int) -> Changes:
+        """Begins to follow a region; it is not compacted until the changes are closed."""
 
     def statistics(self, region_id: int) -> RegionStatistics:
         """Current sizes and state of a region. Raises: DbError REGION_NOT_FOUND."""

@@ -55,6 +55,7 @@ class Region:
         # Guarded by maintenance.
         self._manifest = manifest
         self._next_file_id = version.next_file_id
+        self._holders = 0  # those who follow the region: its files must not be merged
         # Guarded by _lock. Re-entrant, because `still` holds it over a flush.
         self._lock = RLock()
         self._version = version
@@ -146,6 +147,21 @@ class Region:
                 self._frozen = (*self._frozen, self._memtable)
                 self._memtable = Memtable(Shape.of(self._version.schema, self._version.options))
             return self._frozen
+
+    def hold(self) -> None:
+        """From now on files are not merged, until as many calls of `release`."""
+        with self.maintenance:
+            self._holders += 1
+
+    def release(self) -> None:
+        """Takes back a `hold`."""
+        with self.maintenance:
+            self._holders -= 1
+
+    @property
+    def is_held(self) -> bool:
+        """True while someone follows the region; sure only while maintenance is held."""
+        return self._holders > 0
 
     def take_file_id(self) -> int:
         """A number that no file of this region has, even an unfinished one."""

@@ -26,6 +26,7 @@ from engine.api import (
 from engine.backup import Capture, capture
 from engine.budget import MemoryBudget
 from engine.changes import RegionChanges
+from engine.changes import RegionChanges
 from engine.clock import Clock
 from engine.errors import DbError, ErrorKind
 from engine.flush import FlushTools, flush
@@ -215,6 +216,17 @@ class LocalRegions:
             return any(
                 batch.region_id == region_id for _, rows in self._prepared.values() for batch in rows
             )
+
+    def follow(self, region_id: int) -> RegionChanges:
+        """Begins to follow a region."""
+        return RegionChanges(
+            self._region(region_id), self._store, self._vectors, self._flush, self._is_undecided
+        )
+
+    def _is_undecided(self, region_id: int) -> bool:
+        with self._lock:
+            batches = [batch for _, rows in self._prepared.values() for batch in rows]
+        return any(batch.region_id == region_id for batch in batches)
 
     def statistics(self, region_id: int) -> RegionStatistics:
         """Current sizes and state of a region."""
