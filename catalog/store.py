@@ -6,16 +6,28 @@ own transactions. This module knows DuckDB's settings, not what is stored.
 
 from __future__ import annotations
 
+import os
+import tempfile
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
 
 import duckdb
 
 from engine.errors import DbError, ErrorKind
+from engine.store.local import translated
 
 SYSTEM_SCHEMA = "__gnomon"
 
 _SCHEMA_VERSION = 1
+
+# DuckDB's main header and its two database headers (https://duckdb.org/docs/stable/internals/storage):
+# a checkpoint ends by writing one of the latter, and until then overwrites nothing that counts.
+_HEAD_BYTES = 3 * 4096
+_COPY_ATTEMPTS = 5
+_PIECE_BYTES = 16 << 20
 
 _BOOTSTRAP = f"""
 CREATE SCHEMA IF NOT EXISTS {SYSTEM_SCHEMA};
@@ -40,8 +52,14 @@ class StoreOptions:
 class EmbeddedStore:
     """The one DuckDB instance of a server."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        # Constant after construction.
         self._connection = connection
+        self._path = path
+        # Guarded by _copying. Once open it stays so: closing a descriptor of the file would drop
+        # the lock that DuckDB has on it (fcntl(2): locks go with any descriptor of the process).
+        self._copying = Lock()
+        self._reader: BinaryIO | None = None
 
     @classmethod
     def open(cls, directory: Path, readable: Path, options: StoreOptions) -> EmbeddedStore:
@@ -65,7 +83,7 @@ class EmbeddedStore:
             connection = duckdb.connect(str(path), config=config)
         except duckdb.Error as error:
             raise DbError(ErrorKind.CORRUPTED, f"cannot open {path}: {error}") from error
-        store = cls(connection)
+        store = cls(connection, path)
         store._bootstrap(path)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET parquet_metadata_cache = true")  # our files never change
@@ -92,9 +110,47 @@ class EmbeddedStore:
         """A connection with its own transactions; the caller closes it."""
         return self._connection.cursor()
 
+    def copy(self) -> list[tuple[str, BinaryIO]]:
+        """Copies of the database file and of its log, as nameless files, with their names.
+
+        Requires: nobody commits meanwhile. Raises: DbError DISK_FULL, STORAGE_UNAVAILABLE.
+        """
+        log = self._path.with_name(self._path.name + ".wal")
+        with self._copying, translated("copy the catalog"), ExitStack() as stack:
+            if self._reader is None:
+                self._reader = open(self._path, "rb")  # noqa: SIM115 - see __init__
+            for _ in range(_COPY_ATTEMPTS):
+                head = os.pread(self._reader.fileno(), _HEAD_BYTES, 0)
+                copies = [(self._path.name, stack.enter_context(self._copy_of(self._reader)))]
+                with suppress(FileNotFoundError), open(log, "rb") as source:
+                    copies.append((log.name, stack.enter_context(self._copy_of(source))))
+                if os.pread(self._reader.fileno(), _HEAD_BYTES, 0) == head:
+                    stack.pop_all()
+                    return copies
+        raise DbError(
+            ErrorKind.STORAGE_UNAVAILABLE, f"{self._path} changed while it was copied", hint="retry"
+        )
+
+    def _copy_of(self, source: BinaryIO) -> BinaryIO:
+        """A copy that has no name, beside the original; it vanishes when it is closed."""
+        copy: BinaryIO = tempfile.TemporaryFile(dir=self._path.parent)  # noqa: SIM115
+        try:
+            at, end = 0, os.fstat(source.fileno()).st_size
+            while at < end:
+                sent = os.sendfile(copy.fileno(), source.fileno(), at, min(end - at, _PIECE_BYTES))
+                if not sent:
+                    break
+                at += sent
+        except BaseException:
+            copy.close()
+            raise
+        return copy
+
     def close(self) -> None:
         """Checkpoints and closes. Requires: all cursors are closed or idle."""
         self._connection.close()
+        if self._reader is not None:
+            self._reader.close()
 
 
 def _quoted(path: Path) -> str:

@@ -14,6 +14,7 @@ from time import perf_counter
 
 import pyarrow as pa
 
+from engine.backup import Capture
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from server.auth.api import AccessMode, Users
@@ -115,6 +116,12 @@ class ObservedDatabase:
     def sessions(self) -> list[SessionApi]:
         """Live sessions, oldest first."""
         return self._inner.sessions()
+
+    def backup(self) -> Capture:
+        """Captures one moment. Raises: DbError SHUTTING_DOWN, and what the database raises."""
+        if self.is_draining:
+            raise DbError(ErrorKind.SHUTTING_DOWN, "the server is shutting down")
+        return self._inner.backup()
 
     def close(self) -> None:
         """Closes the database."""

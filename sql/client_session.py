@@ -338,7 +338,12 @@ class ClientSession:
         """Opens a transaction. Requires: none is open."""
         assert self.transaction is None
         self.transaction = Transaction(
-            self.duck, self.catalog, self.regions, self.server.alterations, explicit=explicit
+            self.duck,
+            self.catalog,
+            self.regions,
+            self.server.alterations,
+            self.server.gate,
+            explicit=explicit,
         )
         return self.transaction
 

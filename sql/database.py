@@ -13,14 +13,17 @@ from pathlib import Path
 from catalog.catalog import EmbeddedCatalog
 from catalog.records import Table
 from catalog.store import SYSTEM_SCHEMA, EmbeddedStore, StoreOptions
+from engine.backup import Capture
 from engine.clock import Clock, SystemClock
 from engine.errors import DbError, ErrorKind
 from engine.options import EngineOptions
 from engine.regions import LocalRegions
+from sql import backup
 from sql.alterations import Alterations
 from sql.client_session import ClientSession
 from sql.deadlines import Deadlines
 from sql.functions.macros import install_macros
+from sql.gate import CommitGate
 from sql.plan.cache import PlanCache
 from sql.session import ClientInfo, SessionApi, Wire
 
@@ -60,6 +63,7 @@ class Database:
         self.deadlines = Deadlines()
         self.plans = PlanCache()
         self.alterations = Alterations(catalog, regions)
+        self.gate = CommitGate()
         self._ids = itertools.count(1)
         # Guarded by _sessions_lock.
         self._sessions_lock = threading.Lock()
@@ -174,6 +178,12 @@ class Database:
         """A session has closed."""
         with self._sessions_lock:
             self._sessions.pop(session.id, None)
+
+    def backup(self) -> Capture:
+        """See `DatabaseApi.backup`."""
+        if self._closed:
+            raise DbError(ErrorKind.SHUTTING_DOWN, "the database system is shutting down")
+        return backup.begin(self.gate, self.store, self.catalog, self.regions)
 
     def close(self) -> None:
         """See `DatabaseApi.close`."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from engine.backup import Capture
 from engine.datatypes import DataType
 from sql.results import Cursor, Description, Notice, Result
 
@@ -172,6 +173,13 @@ class DatabaseApi(Protocol):
 
     def sessions(self) -> list[SessionApi]:
         """Live sessions, oldest first."""
+
+    def backup(self) -> Capture:
+        """Everything as it is at one moment, as files that can be copied while work goes on.
+
+        The caller copies them and closes the capture. Commits of tables without a time index wait
+        while it is made. Raises: DbError REGION_BUSY (try again), DISK_FULL.
+        """
 
     def close(self) -> None:
         """Cancels what runs, flushes the log, closes every store."""

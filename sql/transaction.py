@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from catalog.api import Catalog
@@ -28,6 +28,7 @@ from engine.api import Op, Regions, Write
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionOptions, RegionSchema
 from sql.alterations import Alterations, Shape
+from sql.gate import CommitGate
 from sql.run.duck import Duck
 
 
@@ -57,6 +58,7 @@ class Transaction:
         catalog: Catalog,
         regions: Regions,
         alterations: Alterations,
+        gate: CommitGate,
         *,
         explicit: bool,
     ) -> None:
@@ -67,6 +69,7 @@ class Transaction:
         self._catalog = catalog
         self._regions = regions
         self._alterations = alterations
+        self._gate = gate
         self._staged: list[Write] = []
         self._created: dict[int, Shape] = {}
         self._altered: set[int] = set()  # table ids
@@ -205,6 +208,10 @@ class Transaction:
         Raises: DbError. Nothing was changed then, unless the failure came after the decision (I2):
         the transaction has committed, and the next start shows rows that are still missing.
         """
+        with self._gate.passing() if self._begun else nullcontext():
+            self._commit()
+
+    def _commit(self) -> None:
         try:
             prepared = self._decide()
         except DbError:
