@@ -12,10 +12,11 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
-from sql.dialect.ddl import INDEX_KINDS, DdlGrammar
+from sql.dialect.ddl import INDEX_KINDS
+from sql.dialect.repartition import RepartitionGrammar
 
 
-class AlterGrammar(DdlGrammar):
+class AlterGrammar(RepartitionGrammar):
     """ALTER and RENAME."""
 
     def _alter_statement(self) -> exp.Expr:
@@ -45,6 +46,8 @@ class AlterGrammar(DdlGrammar):
         return self.expression(exp.Alter(this=name, kind=kind, actions=[action]))
 
     def _alter_action(self) -> exp.Expr:
+        if self.at_word("PARTITION", "SPLIT", "MERGE"):
+            return self._repartition()
         if self.word("ADD"):
             return self._alter_add()
         if self.word("DROP"):

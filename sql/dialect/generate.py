@@ -123,6 +123,19 @@ class ExtensionGenerator(Generator):
         rules = self.expressions(node, flat=True)
         return f"PARTITION ON COLUMNS ({columns}) ({rules})"
 
+    def repartition_sql(self, node: nodes.Repartition) -> str:
+        sources = self.expressions(node, key="sources", flat=True)
+        columns = self.expressions(node, key="columns", flat=True)
+        rules = self.expressions(node, flat=True)
+        options = self.expressions(node, key="options", flat=True)
+        return self._words(
+            "PARTITION" if node.name == "PARTITION" else f"{node.name} PARTITION ({sources})",
+            f"ON COLUMNS ({columns})" if columns else "",
+            "INTO" if node.name == "SPLIT" else "",
+            f"({rules})" if rules else "",
+            f"WITH ({options})" if options else "",
+        )
+
     def changecolumn_sql(self, node: nodes.ChangeColumn) -> str:
         verb = "CHANGE" if node.args.get("rename") else "MODIFY"
         constraints = self.expressions(node, key="constraints", sep=" ", flat=True)

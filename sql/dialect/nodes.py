@@ -79,6 +79,21 @@ class PartitionOnColumns(exp.Property):
     arg_types = {"columns": True, "expressions": False}
 
 
+class Repartition(exp.Expression):
+    """An ALTER TABLE action; `this` is PARTITION, SPLIT or MERGE (str).
+
+    `sources` are the rules to be split or merged, `expressions` the new ones.
+    """
+
+    arg_types = {
+        "this": True,
+        "sources": False,
+        "columns": False,
+        "expressions": False,
+        "options": False,
+    }
+
+
 class ChangeColumn(exp.Expression):
     """`MODIFY COLUMN this …` with exactly one change.
 
