@@ -56,14 +56,24 @@ class CopyReader:
     """
 
     def __init__(
-        self, columns: Sequence[Column], options: CopyOptions, timezone: str, *, table: str = ""
+        self,
+        columns: Sequence[Column],
+        options: CopyOptions,
+        timezone: str,
+        *,
+        table: str = "",
+        skip_ragged: bool = False,
     ) -> None:
-        """`table` is named in errors. Raises: DbError UNDEFINED_COLUMN for an option's column."""
+        """`table` is named in errors; `skip_ragged` passes over rows with the wrong field count.
+
+        Raises: DbError UNDEFINED_COLUMN for an option's column.
+        """
         jit.warm()
         # Constant after construction.
         self._columns = tuple(columns)
         self._options = options
         self._table_name = table
+        self._skips = skip_ragged and options.format is not CopyFormat.BINARY
         self._timezone = timezone
         self._schema = pa.schema([pa.field(c.name, c.type.arrow) for c in columns])
         self._binary = options.format is CopyFormat.BINARY
@@ -78,6 +88,12 @@ class CopyReader:
         self._newline = ck.UNKNOWN
         self._at_start = self._binary or options.header
         self._ended = False
+        self.skipped = 0  # rows passed over so far
+
+    @property
+    def ended(self) -> bool:
+        """True once the end marker was read: what follows it is no data."""
+        return self._ended
 
     def feed(self, data: bytes) -> list[Any]:
         """Takes more data. Returns the tables that became complete, often none.
@@ -124,9 +140,24 @@ class CopyReader:
             if scan.rows:
                 tables.append(self._table(data, scan, content[at : scan.next]))
             at = scan.next
+            if self._skips and scan.code in (ck.MISSING, ck.EXTRA):
+                after = self._pass_over(data, at, final=final)
+                if after == at and not final:
+                    break
+                if after == at:  # no end even at the end: an open quote
+                    raise self._bad(_MESSAGES[ck.UNTERMINATED], self._line)
+                self._line += self._lines(content[at:after])
+                at = after
+                continue
             self._check(scan, content)
         self._keep(content[at:], final=final)
         return tables
+
+    def _pass_over(self, data: Bytes, at: int, *, final: bool) -> int:
+        """The index after the row at `at`, however many fields it has; `at` if it has no end."""
+        scan = self._scan(data, at, len(data), final, 1)
+        self.skipped += scan.rows
+        return scan.next
 
     def _keep(self, rest: bytes, *, final: bool) -> None:
         if len(rest) > MAX_ROW:
@@ -197,12 +228,18 @@ class CopyReader:
         self._at_start = False
         return int(19 + length)
 
-    def _match_header(self, data: Bytes, scan: _Scan) -> None:
+    def _names(self, data: Bytes, scan: _Scan) -> list[bytes]:
+        """The fields of a header line."""
         count = scan.column if scan.rows else 0
         names = []
         for index in range(count):
             cells = self._cells(data, scan, index, count, str)
             names.append(strings(cells, pa.binary())[0].as_py() or b"")
+        return names
+
+    def _match_header(self, data: Bytes, scan: _Scan) -> None:
+        names = self._names(data, scan)
+        count = len(names)
         if count != len(self._columns):
             message = f"wrong number of fields in header line: got {count}, expected "
             raise self._bad(message + str(len(self._columns)), 1)
@@ -324,6 +361,21 @@ _MESSAGES = {
     ck.UNTERMINATED: "unterminated CSV quoted field",
     ck.LENGTH: "invalid field size",
 }
+
+
+def header_names(content: bytes, options: CopyOptions, *, final: bool) -> list[str] | None:
+    """The fields of the first line of text or CSV; None if its end is not in `content`.
+
+    Raises: DbError BAD_COPY_DATA, INVALID_ENCODING.
+    """
+    reader = CopyReader((), options, "UTC")
+    data = np.frombuffer(content, np.uint8)
+    scan = reader._scan(data, 0, len(content), final, 1)
+    reader._check(scan, content)
+    if scan.rows == 0:
+        return [] if final else None
+    reader._check_encoding(content[: scan.next])
+    return [name.decode() for name in reader._names(data, scan)]
 
 
 def _forced(columns: tuple[Column, ...], options: CopyOptions) -> Bytes:

@@ -126,8 +126,13 @@ def _lists(cells: Cells, type_: DataType, timezone: str) -> Any:
         except MalformedArrayError:
             message = "malformed array literal: {}"
             raise cells.fail(row, ErrorKind.INVALID_TEXT, message) from None
+    return lists_of(rows, type_, timezone, cells.place)
+
+
+def lists_of(rows: list[list[Item] | None], type_: DataType, timezone: str, place: Place) -> Any:
+    """A list array from the items of each row, texts or lists again. Raises: DbError."""
     try:
-        return _nested(rows, type_, timezone, cells.place)
+        return _nested(rows, type_, timezone, place)
     except MalformedArrayError as bad:
         message = f"array with the wrong number of dimensions for {type_.name}"
         raise DbError(ErrorKind.INVALID_TEXT, message, detail=str(bad)) from None

@@ -25,7 +25,7 @@ _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 MAX_DEPTH = 1000  # of nested JSON
 
 # What a JSON reader expects next.
-_VALUE, _VALUE_OR_END, _KEY, _KEY_OR_END, _AFTER, _BAD = 0, 1, 2, 3, 4, 5
+JSON_VALUE, _VALUE_OR_END, _KEY, _KEY_OR_END, JSON_AFTER, JSON_BAD = 0, 1, 2, 3, 4, 5
 
 
 @part
@@ -142,14 +142,15 @@ def parse_bytea(
 
 
 @part
-def _json_space(data: Bytes, i: int, end: int) -> int:
+def json_space(data: Bytes, i: int, end: int) -> int:
+    """The first index at or after `i` that is not JSON's white space."""
     while i < end and (data[i] == 32 or data[i] == 9 or data[i] == 10 or data[i] == 13):
         i += 1
     return i
 
 
 @part
-def _json_string(data: Bytes, i: int, end: int) -> int:
+def json_string(data: Bytes, i: int, end: int) -> int:
     """The index after a string from its opening quote, or -1."""
     i += 1
     while i < end:
@@ -230,7 +231,7 @@ def _json_scalar(data: Bytes, i: int, end: int) -> int:
     """The index after a string, number or word, or -1."""
     byte = data[i]
     if byte == 34:
-        return _json_string(data, i, end)
+        return json_string(data, i, end)
     if byte == 45 or is_digit(byte):
         return _json_number(data, i, end)
     if byte == 110:
@@ -245,48 +246,48 @@ def _json_key(data: Bytes, i: int, end: int) -> int:
     """The index after `"key" :`, or -1."""
     if data[i] != 34:
         return -1
-    i = _json_string(data, i, end)
+    i = json_string(data, i, end)
     if i < 0:
         return -1
-    i = _json_space(data, i, end)
+    i = json_space(data, i, end)
     return i + 1 if i < end and data[i] == 58 else -1
 
 
 @part
-def _json_step(
+def json_step(
     data: Bytes, i: int, end: int, expect: int, stack: Bytes, depth: int
 ) -> tuple[int, int, int]:
     """Reads one token that is not white space: (next, what is expected, depth)."""
     byte = data[i]
-    closes = expect in (_VALUE_OR_END, _KEY_OR_END, _AFTER)
+    closes = expect in (_VALUE_OR_END, _KEY_OR_END, JSON_AFTER)
     if closes and depth > 0 and byte == stack[depth - 1]:
-        return i + 1, _AFTER, depth - 1
-    if expect == _AFTER:
+        return i + 1, JSON_AFTER, depth - 1
+    if expect == JSON_AFTER:
         if depth == 0 or byte != 44:
-            return i, _BAD, depth
-        return i + 1, (_KEY if stack[depth - 1] == 125 else _VALUE), depth
+            return i, JSON_BAD, depth
+        return i + 1, (_KEY if stack[depth - 1] == 125 else JSON_VALUE), depth
     if expect in (_KEY, _KEY_OR_END):
         i = _json_key(data, i, end)
-        return i, (_VALUE if i >= 0 else _BAD), depth
+        return i, (JSON_VALUE if i >= 0 else JSON_BAD), depth
     if byte == 123 or byte == 91:
         if depth >= MAX_DEPTH:
-            return i, _BAD, depth
+            return i, JSON_BAD, depth
         stack[depth] = byte + 2
         return i + 1, (_KEY_OR_END if byte == 123 else _VALUE_OR_END), depth + 1
     i = _json_scalar(data, i, end)
-    return i, (_AFTER if i >= 0 else _BAD), depth
+    return i, (JSON_AFTER if i >= 0 else JSON_BAD), depth
 
 
 @part
 def _is_json(data: Bytes, i: int, end: int, stack: Bytes) -> bool:
     """True if the slice is one JSON value (RFC 8259)."""
-    expect, depth = _VALUE, 0
+    expect, depth = JSON_VALUE, 0
     while True:
-        i = _json_space(data, i, end)
+        i = json_space(data, i, end)
         if i >= end:
-            return expect == _AFTER and depth == 0
-        i, expect, depth = _json_step(data, i, end, expect, stack, depth)
-        if expect == _BAD:
+            return expect == JSON_AFTER and depth == 0
+        i, expect, depth = json_step(data, i, end, expect, stack, depth)
+        if expect == JSON_BAD:
             return False
 
 
