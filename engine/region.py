@@ -97,7 +97,9 @@ class Region:
         names = Shape.of(version.schema, version.options).identity
         if op is Op.PUT:
             names = tuple(version.schema.arrow.names)
-        elif len(names) > rows.num_columns and version.options.append_mode:
+        elif version.options.append_mode and rows.num_columns < len(
+            version.schema_of(stamped).columns
+        ):
             raise DbError(
                 ErrorKind.REGION_BUSY, "the table was altered meanwhile", hint="try again"
             )

@@ -26,7 +26,6 @@ from engine.api import (
 from engine.backup import Capture, capture
 from engine.budget import MemoryBudget
 from engine.changes import RegionChanges
-from engine.changes import RegionChanges
 from engine.clock import Clock
 from engine.errors import DbError, ErrorKind
 from engine.flush import FlushTools, flush
@@ -136,7 +135,8 @@ class LocalRegions:
         """Gives a region exactly these columns and options, durably."""
         region = self._region(region_id)
         alter(region, schema, options, self._tools, self._freed)
-        self._trim_log()
+        with suppress(DbError):  # the region is altered; the log is trimmed after the next flush
+            self._trim_log()
 
     def drop(self, region_id: int) -> None:
         """Removes a region and its files, at the latest when the last snapshot of it closes."""
@@ -204,18 +204,6 @@ class LocalRegions:
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""
         self._flush(self._region(region_id))
-
-    def follow(self, region_id: int) -> RegionChanges:
-        """Begins to follow a region."""
-        return RegionChanges(
-            self._region(region_id), self._store, self._vectors, self._flush, self._is_undecided
-        )
-
-    def _is_undecided(self, region_id: int) -> bool:
-        with self._lock:
-            return any(
-                batch.region_id == region_id for _, rows in self._prepared.values() for batch in rows
-            )
 
     def follow(self, region_id: int) -> RegionChanges:
         """Begins to follow a region."""

@@ -118,17 +118,29 @@ def live_rows(
 
 
 def rows_in(
-    regions: Regions, schema: RegionSchema, region_id: int = 1, *, staged: tuple[Write, ...] = ()
+    regions: Regions,
+    schema: RegionSchema,
+    region_id: int = 1,
+    *,
+    time_range: TimeRange = ALWAYS,
+    staged: tuple[Write, ...] = (),
 ) -> list[tuple]:
-    """As `live_rows`, all columns of any schema of the region, within the time to live."""
+    """As `live_rows`, all columns of any schema of the region, within times and time to live."""
     columns = tuple(column.name for column in schema.columns)
-    with pinned(regions, region_id, columns, staged=staged, schema=schema) as snapshot:
+    with pinned(
+        regions, region_id, columns, time_range=time_range, staged=staged, schema=schema
+    ) as snapshot:
         table = materialise(snapshot, columns)
         alive = snapshot.time_range
     at = columns.index(schema.time_index)
     plain = [c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in table.columns]
     rows = zip(*(c.to_pylist() for c in plain), strict=True)
-    shown = (row for row in rows if alive.start is None or row[at] >= alive.start)
+    shown = (
+        row
+        for row in rows
+        if (alive.start is None or row[at] >= alive.start)
+        and (alive.end is None or row[at] < alive.end)
+    )
     return sorted(shown, key=repr)
 
 
