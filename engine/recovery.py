@@ -6,7 +6,9 @@ before anything is written, and the log is read to its end before a new segment 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from engine.manifest.log import Manifest, manifest_folder
 from engine.options import EngineOptions
@@ -20,6 +22,10 @@ from engine.wal.reader import LogReader, Record
 from engine.wal.segments import LogFolder
 
 REGIONS = "regions"
+# To a remote store at a time. A region takes about five, so 1000 regions open within seconds.
+REQUESTS = 16
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 
 def drop_marker(region_id: int) -> str:
@@ -30,9 +36,9 @@ def drop_marker(region_id: int) -> str:
 def remove_region_files(store: ObjectStore, region_id: int) -> None:
     """Removes everything of a dropped region; the marker goes last."""
     marker = drop_marker(region_id)
-    for path in store.list(region_folder(region_id)):
-        if path != marker:
-            store.delete(path)
+    paths = [path for path in store.list(region_folder(region_id)) if path != marker]
+    for _ in each(store, store.delete, paths):
+        continue
     store.delete(marker)
     store.clean(region_folder(region_id))
 
@@ -42,20 +48,34 @@ def open_regions(store: ObjectStore, purge: Purge, options: EngineOptions) -> It
     store.clean(REGIONS)
     paths = store.list(REGIONS)
     dropped = {path.split("/")[1] for path in paths if path.endswith("/DROPPED")}
-    for name in sorted({path.split("/")[1] for path in paths}):
+    for name in sorted(dropped):
+        remove_region_files(store, int(name))
+
+    def open_one(name: str) -> Region | None:
         region_id = int(name)
-        if name in dropped:
-            remove_region_files(store, region_id)
-            continue
         opened = Manifest.open(store, region_id, options.manifest_checkpoint_actions)
         if opened is None:
-            continue  # files without a manifest: a creation that never came to pass
+            return None  # files without a manifest: a creation that never came to pass
         manifest, version = opened
         needed = version.paths()
         for path in store.list(sst_folder(region_id)):
             if path not in needed:
                 store.delete(path)
-        yield Region(region_id, manifest, version, purge)
+        return Region(region_id, manifest, version, purge)
+
+    names = sorted({path.split("/")[1] for path in paths} - dropped)
+    yield from (region for region in each(store, open_one, names) if region is not None)
+
+
+def each(
+    store: ObjectStore, call: Callable[[Argument], Result], arguments: Sequence[Argument]
+) -> Iterator[Result]:
+    """Calls for each argument, several at a time if the store is remote; results in order."""
+    if not store.is_remote or len(arguments) < 2:
+        yield from map(call, arguments)
+        return
+    with ThreadPoolExecutor(min(REQUESTS, len(arguments)), "recovery") as pool:
+        yield from pool.map(call, arguments)
 
 
 class Replay:

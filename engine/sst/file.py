@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from secrets import token_hex
 
 from engine.api import TimeRange
 
@@ -72,10 +73,17 @@ def sst_folder(region_id: int) -> str:
 
 
 def sst_path(region_id: int, file_id: int) -> str:
-    """The path of an SST."""
-    return f"{sst_folder(region_id)}/{file_id:010}.parquet"
+    """A path for an SST, never given before.
+
+    Its random part matters after a crash, when a file id is given again: a write of the process
+    before may reach a remote store late, and must not replace another file then.
+    """
+    return f"{sst_folder(region_id)}/{file_id:010}-{token_hex(4)}.parquet"
 
 
 def deletion_path(region_id: int, file_id: int, by_file_id: int) -> str:
-    """The path of the deletion vector of a file, written by the flush that made another file."""
-    return f"{sst_folder(region_id)}/{file_id:010}.{by_file_id:010}.dv"
+    """A path for the deletion vector of a file, written by the flush that made another file.
+
+    Never given before, as `sst_path`.
+    """
+    return f"{sst_folder(region_id)}/{file_id:010}.{by_file_id:010}-{token_hex(4)}.dv"

@@ -16,7 +16,7 @@ from engine.manifest import codec
 from engine.manifest.log import Manifest
 from engine.schema import MergeMode, RegionColumn, RegionOptions, RegionSchema, Semantic
 from engine.sst.file import DeletionVector, FileMeta
-from engine.store import LocalStore
+from engine.store import LocalStore, ObjectStore
 from engine.store.faulty import FaultyStore
 from engine.version import Edit, Version
 
@@ -35,6 +35,12 @@ def grow(manifest: Manifest, version: Version, numbers: range) -> Version:
         version = version.apply(edit)
         manifest.checkpoint_if_due(version)
     return version
+
+
+def opened_version(store: ObjectStore) -> Version:
+    opened = Manifest.open(store, 1, 9)
+    assert opened is not None
+    return opened[1]
 
 
 def test_edits_come_back_with_and_without_checkpoints(tmp_path: Path) -> None:
@@ -89,22 +95,49 @@ def test_a_missing_action_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_I2_a_failed_append_is_undone_or_nothing_follows_it(tmp_path: Path, after: bool) -> None:
+def test_I2_a_failed_append_never_counts_once_something_follows_it(
+    tmp_path: Path, after: bool
+) -> None:
     store = FaultyStore(LocalStore(tmp_path), after=after)
     manifest = Manifest.create(store, 1, EMPTY, 9)
     assert manifest is not None
     store.fail_from(store.calls + 1)
     with pytest.raises(DbError, match="injected"):
         manifest.append(Edit(flushed_sequence=1))
+    with pytest.raises(DbError, match="injected"):
+        manifest.append(Edit(added=(file(1),)))  # what settles the first one fails as well
+    assert opened_version(store).flushed_sequence == (1 if after else 0)
     store.fail_from(None)
-    if after:  # the undo failed as well: whether the action counts is unknown
-        with pytest.raises(DbError, match="unknown outcome"):
-            manifest.append(Edit(flushed_sequence=2))
-    else:
-        manifest.append(Edit(flushed_sequence=2))
-    opened = Manifest.open(store, 1, 9)
-    assert opened is not None
-    assert opened[1].flushed_sequence == (0 if after else 2)
+    manifest.append(Edit(window_ms=5))
+    expected = EMPTY.apply(Edit(window_ms=5))
+    assert opened_version(store) == expected
+    manifest.append(Edit(added=(file(1),)))
+    assert opened_version(store) == expected.apply(Edit(added=(file(1),)))
+
+
+def test_I2_after_settling_a_failed_append_does_not_count(tmp_path: Path) -> None:
+    store = FaultyStore(LocalStore(tmp_path), after=True, once=True)
+    manifest = Manifest.create(store, 1, EMPTY, 9)
+    assert manifest is not None
+    store.fail_from(store.calls + 1)
+    with pytest.raises(DbError, match="injected"):
+        manifest.append(Edit(flushed_sequence=1))
+    assert opened_version(store).flushed_sequence == 1
+    manifest.settle()
+    assert opened_version(store).flushed_sequence == 0
+
+
+def test_a_version_needs_no_action_before_it(tmp_path: Path) -> None:
+    """A power loss may take a name whose making had failed, and leave the next one."""
+    store = FaultyStore(LocalStore(tmp_path), after=True, once=True)
+    manifest = Manifest.create(store, 1, EMPTY, 9)
+    assert manifest is not None
+    store.fail_from(store.calls + 1)
+    with pytest.raises(DbError, match="injected"):
+        manifest.append(Edit(flushed_sequence=1))
+    manifest.append(Edit(flushed_sequence=2))
+    store.delete(store.list("regions/1/manifest")[1])
+    assert opened_version(store).flushed_sequence == 2
 
 
 def test_another_writer_of_the_same_manifest_is_noticed(tmp_path: Path) -> None:
