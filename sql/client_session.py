@@ -343,6 +343,7 @@ class ClientSession:
             self.regions,
             self.server.alterations,
             self.server.gate,
+            self.server.layouts,
             explicit=explicit,
         )
         return self.transaction
@@ -364,8 +365,10 @@ class ClientSession:
             for write in writes:
                 transaction.stage(write)
         else:
-            self.server.alterations.settle(write.region_id for write in writes)
-            self.regions.write([write for write in writes if write.rows.num_rows])
+            wanted = [write for write in writes if write.rows.num_rows]
+            with self.server.layouts.writing(self.duck.cursor, wanted) as settled:
+                self.server.alterations.settle(write.region_id for write in settled)
+                self.regions.write(settled)
 
     # The running statement.
 

@@ -24,6 +24,7 @@ from sql.client_session import ClientSession
 from sql.deadlines import Deadlines
 from sql.functions.macros import install_macros
 from sql.gate import CommitGate
+from sql.partition.layout import Layouts
 from sql.plan.cache import PlanCache
 from sql.session import ClientInfo, SessionApi, Wire
 
@@ -64,6 +65,7 @@ class Database:
         self.plans = PlanCache()
         self.alterations = Alterations(catalog, regions)
         self.gate = CommitGate()
+        self.layouts = Layouts(catalog)
         self._ids = itertools.count(1)
         # Guarded by _sessions_lock.
         self._sessions_lock = threading.Lock()

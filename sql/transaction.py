@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from catalog.api import Catalog
@@ -29,6 +29,7 @@ from engine.errors import DbError, ErrorKind
 from engine.schema import RegionOptions, RegionSchema
 from sql.alterations import Alterations, Shape
 from sql.gate import CommitGate
+from sql.partition.layout import REGION_BITS, Layouts
 from sql.run.duck import Duck
 
 
@@ -59,6 +60,7 @@ class Transaction:
         regions: Regions,
         alterations: Alterations,
         gate: CommitGate,
+        layouts: Layouts,
         *,
         explicit: bool,
     ) -> None:
@@ -70,6 +72,8 @@ class Transaction:
         self._regions = regions
         self._alterations = alterations
         self._gate = gate
+        self._layouts = layouts
+        self._catalog_version = catalog.version  # before anything was staged
         self._staged: list[Write] = []
         self._created: dict[int, Shape] = {}
         self._altered: set[int] = set()  # table ids
@@ -108,8 +112,10 @@ class Transaction:
 
     @property
     def staged(self) -> Sequence[Write]:
-        """Writes waiting for COMMIT, oldest first."""
-        return self._staged
+        """Writes waiting for COMMIT, oldest first, for the regions their tables have now."""
+        if self._catalog.version == self._catalog_version:
+            return self._staged
+        return self._layouts.settled(self._duck.cursor, self._staged)
 
     def stage(self, write: Write) -> None:
         """Adds rows for COMMIT to write."""
@@ -124,7 +130,8 @@ class Transaction:
     def drop_regions(self, region_ids: Sequence[int]) -> None:
         """Drops regions when (and only if) the transaction commits."""
         self._dropped += region_ids
-        self._staged = [w for w in self._staged if w.region_id not in region_ids]
+        gone = {region_id >> REGION_BITS for region_id in region_ids}  # rows of whole tables
+        self._staged = [w for w in self._staged if w.region_id >> REGION_BITS not in gone]
 
     def follow(self, table: Table) -> None:
         """At COMMIT the table's regions get the columns and options it has then.
@@ -208,15 +215,20 @@ class Transaction:
         Raises: DbError. Nothing was changed then, unless the failure came after the decision (I2):
         the transaction has committed, and the next start shows rows that are still missing.
         """
-        with self._gate.passing() if self._begun else nullcontext():
-            self._commit()
+        with ExitStack() as stack:
+            try:
+                writing = self._layouts.writing(self._duck.cursor, self._staged)
+                self._staged = stack.enter_context(writing)
+                if self._begun:
+                    stack.enter_context(self._gate.passing())
+                prepared = self._decide()
+            except DbError:
+                self.rollback()
+                raise
+            self._publish(prepared)
 
-    def _commit(self) -> None:
-        try:
-            prepared = self._decide()
-        except DbError:
-            self.rollback()
-            raise
+    def _publish(self, prepared: str | None) -> None:
+        """Shows what the transaction has done."""
         self._alterations.publish(
             self._duck.cursor, self._altered, self._altered_databases, self._created
         )
