@@ -365,10 +365,14 @@ class ClientSession:
             for write in writes:
                 transaction.stage(write)
         else:
-            wanted = [write for write in writes if write.rows.num_rows]
-            with self.server.layouts.writing(self.duck.cursor, wanted) as settled:
-                self.server.alterations.settle(write.region_id for write in settled)
-                self.regions.write(settled)
+            self.write_now(writes)
+
+    def write_now(self, writes: Sequence[Write]) -> None:
+        """Writes to regions, durable and visible when this returns. Raises: DbError."""
+        wanted = [write for write in writes if write.rows.num_rows]
+        with self.server.layouts.writing(self.duck.cursor, wanted) as settled:
+            self.server.alterations.settle(write.region_id for write in settled)
+            self.regions.write(settled)
 
     # The running statement.
 

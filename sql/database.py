@@ -22,6 +22,7 @@ from sql import backup
 from sql.alterations import Alterations
 from sql.client_session import ClientSession
 from sql.deadlines import Deadlines
+from sql.files.places import LocalFiles
 from sql.functions.macros import install_macros
 from sql.gate import CommitGate
 from sql.partition.layout import Layouts
@@ -38,6 +39,7 @@ class DatabaseOptions:
     memory_limit: str | None = None  # DuckDB's spelling: 4GB, 80%
     threads: int | None = None  # of DuckDB; None: one per core
     statement_timeout_ms: int = 0  # default for new sessions, 0: none
+    copy_root: Path | None = None  # where COPY's files are; None: `copy` in the data directory
 
 
 class Database:
@@ -54,8 +56,10 @@ class Database:
         regions: LocalRegions,
         clock: Clock,
         options: DatabaseOptions,
+        files: LocalFiles,
     ) -> None:
         # Constant after construction.
+        self.files = files
         self.store = store
         self.catalog = catalog
         self.regions = regions
@@ -88,7 +92,8 @@ class Database:
             store = EmbeddedStore.open(directory, engine_directory, store_options)
             cursor = store.cursor()
             install_macros(cursor)
-            database = cls(store, EmbeddedCatalog(cursor), regions, clock, options)
+            files = LocalFiles(options.copy_root or directory / "copy", directory / "spill")
+            database = cls(store, EmbeddedCatalog(cursor), regions, clock, options, files)
             cursor.close()
             database._recover()
         except BaseException:
