@@ -23,13 +23,22 @@ SPARSE_ROWS = 10_000
 _SAMPLE_ROWS = 10_000
 # The share of rows at either end that may be stray (a clock at 1970) without widening the window.
 _STRAY_SHARE = 0.01
+# An inferred window becomes longer when so many windows hold less than that on average.
+_WIDEN_WINDOWS = 8
+_WIDEN_BYTES = 2 << 20
 
 Times = npt.NDArray[np.int64]
 
 
 def chosen(options: RegionOptions, inferred_ms: int | None) -> int | None:
-    """The window of a region in milliseconds: the option, else what was inferred, else None."""
-    return options.window_ms or inferred_ms
+    """The window of a region in milliseconds: the option, else what was inferred, else None.
+
+    An inferred one is at most a quarter of the time to live, so that files can be dropped whole.
+    """
+    if options.window_ms or inferred_ms is None or not options.ttl_ms:
+        return options.window_ms or inferred_ms
+    short = [window for window in WINDOWS_MS if window <= options.ttl_ms // 4]
+    return min(inferred_ms, max(short, default=WINDOWS_MS[0]))
 
 
 def infer(times: Times, units_per_second: int) -> int:
@@ -79,3 +88,15 @@ def join(counts: Sequence[int], sparse_rows: int) -> list[int]:
         filled += count
         pieces.append(piece)
     return pieces
+
+
+def wider(window_ms: int, times_max: Sequence[int], total_bytes: int, window: int) -> int | None:
+    """A longer window than the inferred one, when files would stay many and tiny; else None.
+
+    `times_max` are the last times of the files, `window` is `window_ms` in their unit.
+    """
+    longer = next((length for length in WINDOWS_MS if length > window_ms), None)
+    used = len({time // window for time in times_max})
+    if longer is None or used < _WIDEN_WINDOWS or total_bytes > used * _WIDEN_BYTES:
+        return None
+    return longer
