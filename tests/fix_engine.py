@@ -75,13 +75,21 @@ def materialise(snapshot: Snapshot, columns: tuple[str, ...]) -> pa.Table:
 def _item(connection: duckdb.DuckDBPyConnection, origin: FileColumn) -> str:
     """What a column of an older file reads."""
     if origin.source is None:
-        value = "NULL" if origin.initial is None else repr(origin.initial.as_py())
-        return f'{value} AS "{origin.name}"'
+        value = None if origin.initial is None else origin.initial.as_py()
+        if isinstance(value, str):
+            return f"decode(unhex('{value.encode().hex()}')) AS \"{origin.name}\""
+        item = "NULL" if value is None else f"CAST('{value!r}' AS {_type(connection, origin)})"
+        return f'{item} AS "{origin.name}"'
     item = f'"{origin.source}"'
     for type_ in origin.casts:
         name = connection.from_arrow(pa.table({"x": pa.nulls(0, type_.arrow)})).types[0]
         item = f"TRY_CAST({item} AS {name})"
     return f'{item} AS "{origin.name}"'
+
+
+def _type(connection: duckdb.DuckDBPyConnection, origin: FileColumn) -> str:
+    assert origin.initial is not None
+    return str(connection.from_arrow(pa.table({"x": pa.nulls(0, origin.initial.type)})).types[0])
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 from fix_engine import ALWAYS, rows_in
 from simulated_disk import SimulatedDisk
-from simulated_model import ModelRegion, Row, canonical, to_write
+from simulated_model import ModelRegion, Row, canonical, cast, initial, to_write
 
 from engine.api import Op, TimeRange, Write
 from engine.clock import ManualClock
@@ -236,7 +236,9 @@ class Simulation:
             new = replace(old, name=f"{old.name[:1]}{schema.version}")
             if kind == "type":
                 type_ = self.random.choice([t for t in VALUES if t != old.type])
-                new = replace(old, type=type_, past=(*old.past, old.type), initial=None)
+                first = cast(initial(old), type_)
+                scalar = None if first is None else pa.scalar(first, type_.arrow)
+                new = replace(old, type=type_, past=(*old.past, old.type), initial=scalar)
             if any(c.name == new.name for c in columns if c is not old):
                 return schema
             columns[columns.index(old)] = new
@@ -275,7 +277,7 @@ class Simulation:
             start = START_MS + self.random.choice([0, 1, 2, 3_600_000])
             wanted = TimeRange(start, start + self.random.choice([1, 2, 100_000_000]))
         found = self.engine_rows(region_id, model.schema, wanted, staged)
-        assert found == model.visible(self.clock.now_ms(), wanted), kind
+        same(found, model.visible(self.clock.now_ms(), wanted), f"region {region_id}, {kind}")
 
     def engine_rows(
         self,
@@ -290,7 +292,7 @@ class Simulation:
     def compare(self) -> None:
         for region_id, model in self.models.items():
             found = self.engine_rows(region_id, model.schema)
-            assert found == model.visible(self.clock.now_ms()), f"region {region_id}"
+            same(found, model.visible(self.clock.now_ms()), f"region {region_id}")
 
     def matches(self, models: States) -> bool:
         return all(
@@ -390,6 +392,14 @@ class Simulation:
                 outcome()
         assert done == {name for name, _ in self.prepared}
         self.compare()
+
+
+def same(found: list[Any], expected: list[Any], where: str) -> None:
+    """Raises: AssertionError with the rows that differ."""
+    if found != expected:
+        more = [row for row in found if row not in expected]
+        less = [row for row in expected if row not in found]
+        raise AssertionError(f"{where}: {len(found)} rows, not wanted {more}, missing {less}")
 
 
 def run_seed(seed: int, directory: Path, steps: int = 30) -> None:
