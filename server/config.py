@@ -66,6 +66,8 @@ class Settings:
     threads: int | None = None
     workers: int = 32
     memory_limit: str | None = None
+    storage: StorageOptions = LOCAL_FILES
+    copy_root: Path | None = None
     statement_timeout_ms: int = 0
     shutdown_grace_ms: int = 10_000
     http_body_bytes_max: int = 64 << 20
