@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from engine.api import TimeRange
+from engine.errors import DbError, ErrorKind
 from engine.manifest.log import checkpoint_object
 from engine.region import Region
 from engine.sst.deletion import size
@@ -82,7 +83,11 @@ def _region_files(region_id: int, version: Version, store: ObjectStore) -> list[
 def _stored_file(path: str, length: int, store: ObjectStore) -> BackupFile:
     def opened() -> BinaryIO:
         with translated(f"read {path}"):
-            return open(store.local_path(path), "rb")
+            file = open(store.local_path(path), "rb")  # noqa: SIM115 - the caller closes it
+        if os.fstat(file.fileno()).st_size != length:
+            file.close()
+            raise DbError(ErrorKind.CORRUPTED, f"{path} does not have its {length} bytes")
+        return file
 
     return BackupFile(path, length, opened)
 

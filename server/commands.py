@@ -1,4 +1,4 @@
-"""What `gnomon` can do: serve, config, warm, user hash-password, version.
+"""What `gnomon` can do: serve, config, warm, backup, restore, user hash-password, version.
 
 Called by main.py. Reads arguments and settings; the work itself is done elsewhere, and whatever a
 command does not need (the database, Numba) is imported only by the command that needs it.
@@ -13,12 +13,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from server import logs
+from server import logs, maintenance
 from server.auth import users
 from server.config import OPTIONS, ConfigError, Configuration, load
 from sql.settings import PRODUCT_VERSION
 
 Command = Callable[[argparse.Namespace], int]
+_FLAGGED = [option for option in OPTIONS if not option.kind.is_secret]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -42,6 +43,12 @@ def parser() -> argparse.ArgumentParser:
     _with_options(_add(commands, "config", config, "print the effective configuration"))
     _add(commands, "warm", warm, "compile the kernels into the on-disk cache")
     _add(commands, "version", version, "print the version")
+    maintenance.add_backup_arguments(
+        _add(commands, "backup", maintenance.backup, "back up a running server")
+    )
+    maintenance.add_restore_arguments(
+        _add(commands, "restore", maintenance.restore, "make a data directory from a backup")
+    )
     user = commands.add_parser("user", help="help with the users file")
     user_commands = user.add_subparsers(required=True, metavar="COMMAND")
     hashing = _add(
@@ -69,7 +76,7 @@ def _add(
 def _with_options(command: argparse.ArgumentParser) -> None:
     """A flag per option; `--flag` alone means true for those that are true or false."""
     command.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
-    for option in OPTIONS:
+    for option in _FLAGGED:
         flag = command.add_argument(
             option.flag,
             dest=f"option_{option.name}",
@@ -82,7 +89,7 @@ def _with_options(command: argparse.ArgumentParser) -> None:
 
 def _configuration(chosen: argparse.Namespace) -> Configuration:
     """Raises: ConfigError."""
-    flags = {option.name: getattr(chosen, f"option_{option.name}") for option in OPTIONS}
+    flags = {option.name: getattr(chosen, f"option_{option.name}") for option in _FLAGGED}
     return load(flags, os.environ, chosen.config)
 
 

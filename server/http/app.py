@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.errors import DbError, ErrorKind
-from server.http import admin, sql
+from server.backup.archive import ENDPOINT as BACKUP
+from server.http import admin, backup, sql
 from server.http.auth import PasswordChecks
 from server.http.context import HttpContext
 from server.http.errors import error_response
@@ -31,6 +32,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/status", admin.status),
     Route("/metrics", admin.metrics),
     Route("/config", admin.configuration),
+    Route(BACKUP, backup.backup, methods=["POST"]),
 )
 
 

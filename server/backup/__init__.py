@@ -1,0 +1,1 @@
+"""Backups on their way: tar stream, verification, the commands' halves that need no database."""
