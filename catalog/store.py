@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,9 @@ class EmbeddedStore:
         self._reader: BinaryIO | None = None
 
     @classmethod
-    def open(cls, directory: Path, readable: Path, options: StoreOptions) -> EmbeddedStore:
+    def open(
+        cls, directory: Path, readable: Sequence[Path], options: StoreOptions
+    ) -> EmbeddedStore:
         """Opens or creates the database file.
 
         DuckDB may read files below `readable` and nothing else: SQL text of clients can never name
@@ -87,7 +90,8 @@ class EmbeddedStore:
         store._bootstrap(path)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET parquet_metadata_cache = true")  # our files never change
-        connection.execute(f"SET allowed_directories = ['{_quoted(readable)}/']")
+        folders = ", ".join(f"'{_quoted(folder)}/'" for folder in readable)
+        connection.execute(f"SET allowed_directories = [{folders}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return store

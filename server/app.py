@@ -82,6 +82,7 @@ class Server:
             memory_limit=settings.memory_limit,
             threads=settings.threads,
             statement_timeout_ms=settings.statement_timeout_ms,
+            storage=settings.storage,
             copy_root=settings.copy_root,
         )
         database = await asyncio.to_thread(Database.open, settings.data, options)

@@ -2,47 +2,58 @@
 
 Called by commands.py before anything else starts. One name per option everywhere: `--log-level` on
 the command line, `GNOMON_LOG_LEVEL` in the environment, `log_level` in its section of the TOML
-file. The first of flag, environment, file, default that has a value wins. It opens no socket and
-no data directory.
+file (options of the object store have no prefix there). The first of flag, environment, file,
+default that has a value wins. It opens no socket and no data directory.
 """
 
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
-import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-ENVIRONMENT_PREFIX = "GNOMON_"
+from engine.store.options import LOCAL_FILES, StorageOptions
+from server.config_storage import STORAGE_OPTIONS, check_storage
+from server.config_values import (
+    ADDRESS,
+    BOOLEAN,
+    BYTES,
+    COUNT,
+    COUNT_OR_NONE,
+    DURATION,
+    ENVIRONMENT_PREFIX,
+    MEMORY,
+    PATH,
+    PATH_OR_NONE,
+    Address,
+    Kind,
+    Option,
+    choice,
+    parse_address,
+    parse_duration_ms,
+    parse_origins,
+    quote,
+)
+
+__all__ = [
+    "OPTIONS",
+    "Address",
+    "ConfigError",
+    "Configuration",
+    "Settings",
+    "load",
+    "parse_address",
+    "parse_duration_ms",
+]
 
 
 class ConfigError(Exception):
     """A setting that cannot be used; the message names the option, its origin and the remedy."""
-
-
-class Address(NamedTuple):
-    """Where a listener listens. Port 0 lets the system choose one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """True if only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
 
 
 _HTTP = Address("127.0.0.1", 4000)
@@ -55,6 +66,8 @@ class Settings:
     """Everything an operator chooses. Times are milliseconds, sizes bytes; 0 turns a limit off."""
 
     data: Path = Path("gnomon-data")
+    storage: StorageOptions = LOCAL_FILES
+    copy_root: Path | None = None
     http: Address | None = _HTTP
     mysql: Address | None = _MYSQL
     postgres: Address | None = _POSTGRES
@@ -66,8 +79,6 @@ class Settings:
     threads: int | None = None
     workers: int = 32
     memory_limit: str | None = None
-    storage: StorageOptions = LOCAL_FILES
-    copy_root: Path | None = None
     statement_timeout_ms: int = 0
     shutdown_grace_ms: int = 10_000
     http_body_bytes_max: int = 64 << 20
@@ -76,35 +87,6 @@ class Settings:
     log_level: str = "info"
     slow_statement_ms: int = 5_000
     warm: bool = True
-
-
-class Kind(NamedTuple):
-    """How one sort of value is read from text and shown as TOML."""
-
-    parse: Callable[[str], Any]
-    show: Callable[[Any], str]
-    metavar: str
-    is_boolean: bool = False
-
-
-class Option(NamedTuple):
-    """One thing to choose: `name` in TOML (flag and environment follow), `field` of Settings."""
-
-    section: str
-    name: str
-    field: str
-    kind: Kind
-    help: str
-
-    @property
-    def flag(self) -> str:
-        """The command-line flag."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return ENVIRONMENT_PREFIX + self.name.upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +105,8 @@ class Configuration:
             if option.section != section:
                 section = option.section
                 lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
-            shown = option.kind.show(getattr(self.settings, option.field))
-            lines.append(f"{option.name} = {shown}  # {self.origins[option.name]}")
+            shown = option.kind.show(attrgetter(option.field)(self.settings))
+            lines.append(f"{option.key} = {shown}  # {self.origins[option.name]}")
         return "\n".join(lines) + "\n"
 
 
@@ -147,15 +129,22 @@ def load(
         text, origin = _first(option, flags, environment, from_file, config_file)
         origins[option.name] = origin
         if text is None:
-            values[option.field] = getattr(defaults, option.field)
+            values[option.field] = attrgetter(option.field)(defaults)
             continue
         try:
             values[option.field] = option.kind.parse(text)
         except ValueError as error:
             raise ConfigError(f"{option.name} = {text!r} ({origin}): {error}") from None
-    settings = Settings(**values)
+    settings = _settings(values)
     _check(settings)
     return Configuration(settings, origins, _warnings(environment))
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    """Settings from values by field; `storage.x` is the field x of the storage options."""
+    own = {field: value for field, value in values.items() if "." not in field}
+    inner = {field.partition(".")[2]: value for field, value in values.items() if "." in field}
+    return Settings(**own, storage=StorageOptions(**inner))
 
 
 def _first(
@@ -188,12 +177,12 @@ def _read_file(path: Path) -> dict[str, str]:
     for section, body in document.items():
         if section not in _SECTIONS or not isinstance(body, dict):
             raise ConfigError(f"{path}: unknown section [{section}]{_nearest(section, _SECTIONS)}")
-        names = [option.name for option in OPTIONS if option.section == section]
+        names = {option.key: option.name for option in OPTIONS if option.section == section}
         for name, value in body.items():
             if name not in names:
-                known = _nearest(name, names)
+                known = _nearest(name, list(names))
                 raise ConfigError(f"{path}: unknown key {name!r} in [{section}]{known}")
-            values[name] = _as_text(path, section, name, value)
+            values[names[name]] = _as_text(path, section, name, value)
     return values
 
 
@@ -226,6 +215,9 @@ def _check(settings: Settings) -> None:
         raise ConfigError("all of http, mysql and postgres are off: nothing could connect")
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise ConfigError("tls_certificate and tls_key go together: set both or neither")
+    problem = check_storage(settings.storage)
+    if problem is not None:
+        raise ConfigError(problem)
     if settings.users is not None or settings.allow_remote:
         return
     for name, address in listening:
@@ -250,184 +242,58 @@ def _warnings(environment: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def parse_address(text: str) -> Address | None:
-    """`HOST:PORT`, `[IPV6]:PORT`, or `off` for None. Raises: ValueError."""
-    if text.lower() == "off":
-        return None
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError("expected HOST:PORT (port 0 to 65535), or off")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError("an IPv6 address needs brackets: [::1]:4000")
-    return Address(host, int(port))
-
-
-_DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d)?")
-_DURATION_MS = {None: 1_000, "ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def parse_duration_ms(text: str) -> int:
-    """`500ms`, `30s`, `5m`, `1h`, `2d`; a bare number is seconds. Raises: ValueError."""
-    match = _DURATION.fullmatch(text.strip().lower())
-    if match is None:
-        raise ValueError("expected a duration such as 500ms, 30s, 5m or 1h (0 turns it off)")
-    return int(match[1]) * _DURATION_MS[match[2]]
-
-
-_SIZE = re.compile(r"(\d+)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
-
-
-def parse_bytes(text: str) -> int:
-    """`64MiB`, `1GB`, `1048576`. Raises: ValueError."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("expected a size such as 64MiB or 1GB")
-    power = " kmgt".index(match[2].lower() or " ")
-    return int(match[1]) * int((1024 if match[3] else 1000) ** power)
-
-
-def _parse_memory(text: str) -> str | None:
-    """A size or a share of the machine's memory, in DuckDB's spelling; empty for its default."""
-    if not text:
-        return None
-    if re.fullmatch(r"[1-9]\d?%|100%", text):
-        return text
-    if parse_bytes(text) < 64_000_000:
-        raise ValueError("less than 64MB cannot run a statement")
-    return text
-
-
-def _parse_boolean(text: str) -> bool:
-    spelled = {"true": True, "yes": True, "on": True, "1": True}
-    spelled |= {"false": False, "no": False, "off": False, "0": False}
-    if text.lower() not in spelled:
-        raise ValueError("expected true or false")
-    return spelled[text.lower()]
-
-
-def _parse_count(text: str) -> int:
-    if not text.strip().isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise ValueError("expected a whole number from 1 to 1000000")
-    return int(text)
-
-
-def _parse_count_or_none(text: str) -> int | None:
-    return _parse_count(text) if text else None
-
-
-def _parse_path(text: str) -> Path:
-    if not text:
-        raise ValueError("expected a path")
-    return Path(text)
-
-
-def _parse_path_or_none(text: str) -> Path | None:
-    return Path(text) if text else None
-
-
-def _parse_origins(text: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
-    for origin in origins:
-        if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
-            raise ValueError("expected origins such as https://grafana.example, or *")
-    return origins
-
-
-def _choice(*words: str) -> Kind:
-    def parse(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(f"expected one of {', '.join(words)}")
-        return text.lower()
-
-    return Kind(parse, _quote, "|".join(words))
-
-
-def _quote(value: object) -> str:
-    """A TOML basic string; an absent value is the empty one."""
-    text = "" if value is None else str(value)
-    escaped = "".join(
-        f"\\u{ord(character):04x}" if character < " " or character == "\x7f" else character
-        for character in text.replace("\\", "\\\\").replace('"', '\\"')
-    )
-    return f'"{escaped}"'
-
-
-def _show_address(value: Address | None) -> str:
-    return _quote("off" if value is None else value)
-
-
-def _show_duration(milliseconds: int) -> str:
-    whole_seconds = milliseconds % 1_000 == 0
-    return _quote(f"{milliseconds // 1_000}s" if whole_seconds else f"{milliseconds}ms")
-
-
-def _show_bytes(value: int) -> str:
-    return _quote(f"{value >> 20}MiB" if value % (1 << 20) == 0 else value)
-
-
-def _show_boolean(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _show_number(value: int | None) -> str:
-    return _quote(None) if value is None else str(value)
-
-
-_ADDRESS = Kind(parse_address, _show_address, "HOST:PORT")
-_DURATION_KIND = Kind(parse_duration_ms, _show_duration, "DURATION")
-_BYTES = Kind(parse_bytes, _show_bytes, "SIZE")
-_BOOLEAN = Kind(_parse_boolean, _show_boolean, "true|false", is_boolean=True)
-_COUNT = Kind(_parse_count, _show_number, "N")
-_COUNT_OR_NONE = Kind(_parse_count_or_none, _show_number, "N")
-_PATH = Kind(_parse_path, _quote, "PATH")
-_PATH_OR_NONE = Kind(_parse_path_or_none, _quote, "FILE")
-_MEMORY = Kind(_parse_memory, _quote, "SIZE")
-_LOG_FORMAT = _choice("text", "json")
-_LOG_LEVEL = _choice("debug", "info", "warning", "error")
+_LOG_FORMAT = choice("text", "json")
+_LOG_LEVEL = choice("debug", "info", "warning", "error")
 
 OPTIONS: tuple[Option, ...] = (
-    Option("storage", "data", "data", _PATH, "directory that holds everything stored"),
-    Option("listen", "http", "http", _ADDRESS, "where to listen for HTTP, or off"),
-    Option("listen", "mysql", "mysql", _ADDRESS, "where to listen for MySQL clients, or off"),
-    Option("listen", "postgres", "postgres", _ADDRESS, "the same for PostgreSQL clients"),
+    Option("storage", "data", "data", PATH, "directory that holds everything stored"),
+    Option(
+        "storage",
+        "copy_root",
+        "copy_root",
+        PATH_OR_NONE,
+        "directory of COPY's files; without it `copy` in the data directory",
+    ),
+    *STORAGE_OPTIONS,
+    Option("listen", "http", "http", ADDRESS, "where to listen for HTTP, or off"),
+    Option("listen", "mysql", "mysql", ADDRESS, "where to listen for MySQL clients, or off"),
+    Option("listen", "postgres", "postgres", ADDRESS, "the same for PostgreSQL clients"),
     Option(
         "listen",
         "allow_remote",
         "allow_remote",
-        _BOOLEAN,
+        BOOLEAN,
         "listen beyond this machine although there is no users file",
     ),
-    Option("listen", "max_connections", "max_connections", _COUNT, "connections of all wires"),
-    Option("auth", "users", "users", _PATH_OR_NONE, "users file; without it everyone may log in"),
+    Option("listen", "max_connections", "max_connections", COUNT, "connections of all wires"),
+    Option("auth", "users", "users", PATH_OR_NONE, "users file; without it everyone may log in"),
     Option(
-        "auth", "tls_certificate", "tls_certificate", _PATH_OR_NONE, "PEM chain for MySQL and PG"
+        "auth", "tls_certificate", "tls_certificate", PATH_OR_NONE, "PEM chain for MySQL and PG"
     ),
-    Option("auth", "tls_key", "tls_key", _PATH_OR_NONE, "PEM private key of the certificate"),
-    Option("statements", "threads", "threads", _COUNT_OR_NONE, "threads of one statement"),
-    Option("statements", "workers", "workers", _COUNT, "statements that run at the same time"),
-    Option("statements", "memory_limit", "memory_limit", _MEMORY, "memory of all statements"),
+    Option("auth", "tls_key", "tls_key", PATH_OR_NONE, "PEM private key of the certificate"),
+    Option("statements", "threads", "threads", COUNT_OR_NONE, "threads of one statement"),
+    Option("statements", "workers", "workers", COUNT, "statements that run at the same time"),
+    Option("statements", "memory_limit", "memory_limit", MEMORY, "memory of all statements"),
     Option(
         "statements",
         "statement_timeout",
         "statement_timeout_ms",
-        _DURATION_KIND,
+        DURATION,
         "end statements that run longer; 0 never",
     ),
     Option(
         "statements",
         "shutdown_grace",
         "shutdown_grace_ms",
-        _DURATION_KIND,
+        DURATION,
         "how long running statements may go on when the server is told to stop",
     ),
-    Option("http", "http_body_limit", "http_body_bytes_max", _BYTES, "largest request body"),
+    Option("http", "http_body_limit", "http_body_bytes_max", BYTES, "largest request body"),
     Option(
         "http",
         "http_origins",
         "http_origins",
-        Kind(_parse_origins, lambda origins: _quote(",".join(origins)), "ORIGIN,…"),
+        Kind(parse_origins, lambda origins: quote(",".join(origins)), "ORIGIN,…"),
         "web origins whose pages may send requests, or *",
     ),
     Option("log", "log_format", "log_format", _LOG_FORMAT, "layout of log lines"),
@@ -436,11 +302,11 @@ OPTIONS: tuple[Option, ...] = (
         "log",
         "slow_statement",
         "slow_statement_ms",
-        _DURATION_KIND,
+        DURATION,
         "log statements that ran longer; 0 never",
     ),
-    Option("server", "warm", "warm", _BOOLEAN, "compile kernels in the background at start"),
+    Option("server", "warm", "warm", BOOLEAN, "compile kernels in the background at start"),
 )
 _SECTIONS = list(dict.fromkeys(option.section for option in OPTIONS))
 
-assert {option.field for option in OPTIONS} == {field.name for field in fields(Settings)}
+assert {option.field.partition(".")[0] for option in OPTIONS} == {f.name for f in fields(Settings)}

@@ -18,6 +18,8 @@ from engine.clock import Clock, SystemClock
 from engine.errors import DbError, ErrorKind
 from engine.options import EngineOptions
 from engine.regions import LocalRegions
+from engine.store.opening import cache_folder
+from engine.store.options import LOCAL_FILES, StorageOptions
 from sql import backup
 from sql.alterations import Alterations
 from sql.client_session import ClientSession
@@ -39,6 +41,7 @@ class DatabaseOptions:
     memory_limit: str | None = None  # DuckDB's spelling: 4GB, 80%
     threads: int | None = None  # of DuckDB; None: one per core
     statement_timeout_ms: int = 0  # default for new sessions, 0: none
+    storage: StorageOptions = LOCAL_FILES  # where the regions keep their files
     copy_root: Path | None = None  # where COPY's files are; None: `copy` in the data directory
 
 
@@ -80,16 +83,19 @@ class Database:
     def open(cls, directory: Path, options: DatabaseOptions) -> Database:
         """Opens or creates a data directory and recovers what a crash left.
 
-        Raises: DbError STORAGE_UNAVAILABLE if another server has it, CORRUPTED.
+        Raises: DbError STORAGE_UNAVAILABLE if another server has it or its object store does not
+        answer or is not its own, CORRUPTED.
         """
         directory.mkdir(parents=True, exist_ok=True)
         directory = directory.resolve()
         clock = SystemClock()
         engine_directory = directory / "engine"
-        regions = LocalRegions(engine_directory, EngineOptions(), clock)
+        storage = options.storage
+        regions = LocalRegions(engine_directory, EngineOptions(), clock, storage=storage)
         try:
             store_options = StoreOptions(options.memory_limit, options.threads)
-            store = EmbeddedStore.open(directory, engine_directory, store_options)
+            readable = [engine_directory, cache_folder(storage, engine_directory)]
+            store = EmbeddedStore.open(directory, readable, store_options)
             cursor = store.cursor()
             install_macros(cursor)
             files = LocalFiles(options.copy_root or directory / "copy", directory / "spill")

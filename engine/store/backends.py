@@ -32,7 +32,7 @@ def make_cloud(options: StorageOptions) -> Cloud:
         raise DbError(
             ErrorKind.INVALID_ARGUMENT, f"the {options.type.value} storage is not usable: {reason}"
         ) from None
-    name = f"{options.type.value} bucket {options.bucket}"
+    name = f"{options.type.value} bucket {options.bucket or options.container}"
     return Cloud(patient, hasty, options.root, name, options.retry_seconds)
 
 
@@ -54,7 +54,7 @@ def _client(options: StorageOptions, *, retries: bool) -> Client:
         return S3Store(options.bucket, config=_s3(options), **common)
     if options.type is StorageType.GCS:
         return GCSStore(options.bucket, config=_gcs(options), **common)
-    return AzureStore(options.bucket, config=_azure(options), **common)
+    return AzureStore(options.container, config=_azure(options), **common)
 
 
 def _s3(options: StorageOptions) -> Any:

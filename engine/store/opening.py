@@ -18,7 +18,7 @@ _CACHE = "cache"
 
 def cache_folder(options: StorageOptions, directory: Path) -> Path:
     """Where the local copies of a remote store are."""
-    return options.cache_path or directory / _CACHE
+    return (options.cache_path or directory / _CACHE).resolve()
 
 
 def open_store(options: StorageOptions, directory: Path, *, sync: bool = True) -> ObjectStore:

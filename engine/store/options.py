@@ -49,13 +49,14 @@ class Secret:
 class StorageOptions:
     """An object store, how to reach it, and the local cache before it.
 
-    `bucket` is Azure's container as well. `root` is the folder in it that belongs to this data
+    `container` is what Azure calls the bucket. `root` is the folder in it that belongs to this data
     directory alone. Credentials that are None come from the machine's own environment: instance
     metadata, web identity, the variables of the cloud's tools.
     """
 
     type: StorageType = StorageType.FILE
     bucket: str = ""
+    container: str = ""
     root: str = ""
     endpoint: str | None = None
     region: str | None = None
