@@ -31,12 +31,11 @@ _RETRY_ROWS = 1024  # rows converted at once where some of them are bad
 
 @dataclass
 class DelimitedFile:
-    """One file. `skipped` counts its bad records once it is read."""
+    """One file. Bad records that are passed over are counted in the target."""
 
     source: Source
     target: Target
     options: FileOptions
-    skipped: int = 0
     _columns: tuple[Column, ...] = field(default=())
 
     def rows(self) -> Iterator[Any]:
@@ -51,7 +50,7 @@ class DelimitedFile:
                 raise self._after_end()
             yield from self._converted(reader.feed(piece))
         yield from self._converted(reader.finish())
-        self.skipped += reader.skipped
+        self.target.skipped += reader.skipped
 
     def _find_columns(self, data: Iterator[bytes]) -> bytes | None:
         """Reads as far as the header goes and gives those bytes back; None for an empty file."""
@@ -130,7 +129,7 @@ class DelimitedFile:
                 good &= values.is_valid().to_numpy(zero_copy_only=False)
             arrays.append(values)
             names.append(column.name)
-        self.skipped += int(table.num_rows - good.sum())
+        self.target.skipped += int(table.num_rows - good.sum())
         rows = pa.table(arrays, names=names)
         return rows if good.all() else rows.filter(pa.array(good))
 

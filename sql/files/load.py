@@ -14,11 +14,25 @@ import pyarrow.ipc as ipc
 
 from engine.store.local import translated
 
-# Rows up to this size are one write, which is atomic whatever happens; the engine takes 512 MiB at
-# once, and a few such loads shall fit beside its memtables.
+# Of one statement. Rows up to this size are one write, which is atomic whatever happens; the engine
+# takes 512 MiB at once, and a few such statements shall fit beside its memtables.
 MEMORY_BYTES = 64 << 20
 PIECE_BYTES = 32 << 20
 _ACTION = "keep rows in a temporary file"
+
+
+class Room:
+    """Memory that the loads of one statement share."""
+
+    def __init__(self, size: int = MEMORY_BYTES) -> None:
+        self._left = size
+
+    def take(self, size: int) -> bool:
+        """True if so much was left."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
 
 
 class Load:
@@ -27,8 +41,9 @@ class Load:
     I1. Either `_rows` holds everything and `_file` is None, or everything is in `_file`.
     """
 
-    def __init__(self, schema: Any, spool: Callable[[], BinaryIO]) -> None:
+    def __init__(self, schema: Any, room: Room, spool: Callable[[], BinaryIO]) -> None:
         self._schema = schema
+        self._room = room
         self._spool = spool
         self._rows: list[Any] = []
         self._file: BinaryIO | None = None
@@ -36,31 +51,25 @@ class Load:
         self.bytes = 0
         self.count = 0
 
-    @property
-    def is_small(self) -> bool:
-        """True if the rows are few enough for one write."""
-        return self._file is None
-
     def add(self, rows: Any) -> None:
         """Takes more rows. Raises: DbError DISK_FULL, STORAGE_UNAVAILABLE."""
         self.bytes += rows.nbytes
         self.count += rows.num_rows
+        waiting = [rows]
         if self._file is None:
-            self._rows.append(rows)
-            if self.bytes <= MEMORY_BYTES:
+            if self._room.take(rows.nbytes):
+                self._rows.append(rows)
                 return
             self._file = self._spool()
             options = ipc.IpcWriteOptions(compression="lz4")
             self._writer = ipc.new_stream(self._file, self._schema, options=options)
-            waiting, self._rows = self._rows, []
-        else:
-            waiting = [rows]
+            waiting, self._rows = [*self._rows, rows], []
         with translated(_ACTION):
             for table in waiting:
                 self._writer.write_table(table)
 
     def pieces(self) -> Iterator[Any]:
-        """The rows as tables of about PIECE_BYTES; all of them at once if they are small.
+        """The rows as tables of about PIECE_BYTES; all at once if they are in memory.
 
         Requires: nothing is added any more.
         """

@@ -21,8 +21,8 @@ from engine.errors import DbError, ErrorKind
 class Target:
     """The table, the columns that may come from files, and the values of the others.
 
-    `evaluate` gives that many values of a column's default. `kept` are time bounds: None, or a
-    function that tells which values of the time index are inside.
+    `evaluate` gives that many values of a column's default. `inside` tells which values of the
+    time index are within the statement's time bounds, None without any.
     """
 
     table: Table
@@ -30,6 +30,7 @@ class Target:
     timezone: str
     evaluate: Callable[[Column, int], Any]
     inside: Callable[[Any], Any] | None = None
+    skipped: int = 0  # bad records that were passed over so far
     _defaults: dict[str, Any] = field(default_factory=dict)
 
     def column(self, name: str) -> Column | None:

@@ -1,4 +1,4 @@
-"""COPY … FROM STDIN and COPY … TO STDOUT."""
+"""COPY … FROM STDIN and COPY … TO STDOUT; COPY of files is handed to copy_files.py."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sql.dialect.copy import copy_options
 from sql.dialect.nodes import CopyStatement
 from sql.results import CopyIn, CopyOptions, CopyOut, Result, ResultColumn
 from sql.session import Wire
+from sql.statements import copy_database, copy_files
 from sql.statements.query import QUERIES, bind, plan_of
 from sql.statements.target import columns_named, complete, insert_rows, writable
 
@@ -99,13 +100,11 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     """COPY between a table or query and the client. Raises: DbError."""
     tree = statement.tree
     assert isinstance(tree, CopyStatement)
-    endpoint = tree.args["endpoint"]
-    if not isinstance(endpoint, exp.Var):
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            "COPY to and from files of the server is not supported",
-            hint="use COPY … FROM STDIN or TO STDOUT (psql: \\copy)",
-        )
+    _check_clauses(tree)
+    if not isinstance(tree.args["endpoint"], exp.Var):
+        if tree.args.get("database"):
+            return copy_database.run(session, statement)
+        return copy_files.run(session, statement, parameters)
     if session.wire is not Wire.POSTGRES:
         raise DbError(ErrorKind.UNSUPPORTED, "COPY needs the PostgreSQL protocol")
     options = copy_options(tree)
@@ -115,10 +114,25 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         columns = columns_named(table, names, statement.text)
         return CopyIn(TableSink(session, table, columns, options))
     query = tree.this
-    if not isinstance(query, QUERIES):
+    if isinstance(query, exp.Table):
         chosen = [exp.column(name, quoted=True) for name in names] if names else ["*"]
         query = exp.select(*chosen).from_(query.copy())
     inner = session.inner_statement(statement, query)
     plan = plan_of(session, inner)
     values = bind(parameters, plan.parameter_types, session.timezone)
     return CopyOut(session.runner.query(plan, values, statement.text, tag="COPY"), options)
+
+
+def _check_clauses(tree: CopyStatement) -> None:
+    """What the grammar takes and no COPY of that kind does."""
+    from_client = isinstance(tree.args["endpoint"], exp.Var)
+    if tree.args.get("where") is not None:
+        raise DbError(ErrorKind.UNSUPPORTED, "COPY … WHERE is not supported")
+    if tree.args.get("limit") is not None and (from_client or not tree.args.get("into")):
+        raise DbError(ErrorKind.UNSUPPORTED, "LIMIT is part of COPY FROM files only")
+    if from_client and tree.args.get("connection"):
+        raise DbError(ErrorKind.UNSUPPORTED, "CONNECTION is part of COPY to and from files only")
+    if from_client and tree.args.get("database"):
+        raise DbError(ErrorKind.UNSUPPORTED, "COPY DATABASE needs the path of a directory")
+    if not isinstance(tree.this, (exp.Table, exp.Identifier, *QUERIES)):
+        raise DbError(ErrorKind.UNSUPPORTED, "COPY TO reads a table or a query")
