@@ -6,7 +6,6 @@ before the edit that publishes everything at once.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -25,7 +24,7 @@ from engine.region import Region
 from engine.sst import deletion, lookup
 from engine.sst.file import DeletionVector, FileMeta, deletion_path, sst_path
 from engine.sst.vectors import VectorCache
-from engine.sst.writer import key_bounds, write
+from engine.sst.writer import write
 from engine.store.local import translated
 from engine.store.store import ObjectStore, reading
 from engine.version import Edit, Version
@@ -102,24 +101,21 @@ def _write_file(
 ) -> FileMeta:
     path = sst_path(region_id, file_id)
     with tools.store.create(path) as temporary, translated(f"write {path}"):
-        write(rows, shape.schema, temporary, tools.options.row_group_rows)
-        size = os.path.getsize(temporary)
-    values = rows.column(shape.schema.time_index).combine_chunks().view(pa.int64()).to_numpy()
-    key_min, key_max = key_bounds(rows, shape.schema.sort_key[0])
+        written = write(rows, shape.schema, temporary, tools.options.row_group_rows)
     return FileMeta(
         id=file_id,
         path=path,
-        rows=rows.num_rows,
-        bytes=size,
-        time_min=int(values.min()),
-        time_max=int(values.max()),
+        rows=written.rows,
+        bytes=written.bytes,
+        time_min=written.time_min,
+        time_max=written.time_max,
         first_sequence=memtable.first_sequence,
         last_sequence=memtable.last_sequence,
         created_ms=tools.clock.now_ms(),
-        key_min=key_min,
-        key_max=key_max,
+        key_min=written.key_min,
+        key_max=written.key_max,
         schema_version=shape.schema.version,
-        row_groups=-(-rows.num_rows // tools.options.row_group_rows),
+        row_groups=written.row_groups,
     )
 
 
