@@ -47,20 +47,31 @@ class TimeRange:
     end: int | None = None
 
 
+KeyValue = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFilter:
+    """Only rows whose tag `column` has one of these values (text or integers) are wanted."""
+
+    column: str
+    values: tuple[KeyValue, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ScanRequest:
     """What a statement wants to read of a region.
 
     `staged` are writes of the caller's own open transaction, newest last; they shadow stored rows.
-    `first_key`: only rows with this value in the first primary key column are wanted (others may
-    come as well). `schema`: how rows are to be shown, None for the region's own; it may be older or
-    newer than the region's (columns are matched by id).
+    `keys`: what is wanted must pass all of these filters (rows that do not may come as well).
+    `schema`: how rows are to be shown, None for the region's own; it may be older or newer than the
+    region's (columns are matched by id).
     """
 
     columns: tuple[str, ...]
     time_range: TimeRange = TimeRange()
     staged: tuple[Write, ...] = ()
-    first_key: str | int | None = None
+    keys: tuple[KeyFilter, ...] = ()
     schema: RegionSchema | None = None
 
 

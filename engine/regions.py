@@ -93,7 +93,7 @@ class LocalRegions:
             self._store = store or open_store(storage, directory, sync=options.sync)
             self._purge = Purge(self._store)
             self._vectors = VectorCache(self._store, options.deletion_cache_bytes)
-            self._series = SeriesReader(options.series_cache_bytes)
+            self._series = SeriesReader(self._store, options.series_cache_bytes)
             self._scan_tools = ScanTools(
                 self._store, self._vectors, self._series, clock, self.counters
             )

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine import evolve
-from engine.api import FileColumn, Op, ScanFile, ScanRequest, TimeRange
+from engine.api import FileColumn, KeyValue, Op, ScanFile, ScanRequest, TimeRange
 from engine.clock import Clock
 from engine.completion import complete
 from engine.datatypes import UNITS_PER_SECOND
@@ -24,7 +24,7 @@ from engine.observe import EngineCounters
 from engine.region import Region, RegionState
 from engine.schema import RegionSchema
 from engine.sst.file import FileMeta
-from engine.sst.series import SeriesReader
+from engine.sst.series import Effort, SeriesReader, Wanted
 from engine.sst.vectors import VectorCache
 from engine.store.store import ObjectStore
 from engine.wal.payload import RegionRows
@@ -98,19 +98,25 @@ class _Scan:
         newer = self.wanted if self.wanted.version > own.version else own
         self.shape = Shape.of(newer, state.version.options)
         self.layouts: dict[int, tuple[FileColumn, ...] | None] = {}
+        self.few = Wanted(request.columns, request.keys, request.time_range)
+        self.effort = Effort()
 
     def snapshot(self, staged: Sequence[RegionRows]) -> RegionSnapshot:
         """Files, and the rows that are in memory."""
         shape, request = self.shape, self.request
         view = self._view(staged)
         files = self.state.version.files
+        if request.keys:
+            files = tuple(file for file in files if not self._is_excluded(file))
+        total = sum(file.rows for file in files)
+        self.effort.small_files = self.tools.series.affords(total, len(request.columns))
         shadow = _shadow(view.keys(shape), files, shape)
         self.tools.store.fetch(self.pins)
         whole: list[ScanFile] = []
         selected: list[pa.Table] = []
         for file in files:
             found = self._file(file, _shadows(shadow, file))
-            rows = self._selected(found)
+            rows = self._selected(file, found)
             if rows is None:
                 whole.append(found)
             elif rows.num_rows:
@@ -118,7 +124,7 @@ class _Scan:
         self.tools.counters.scanned(
             files=len(files),
             pruned=len(self.region.version.files) - len(files),
-            rows=sum(file.rows for file in files),
+            rows=total,
         )
         return RegionSnapshot(
             files=tuple(whole),
@@ -167,17 +173,28 @@ class _Scan:
             self.layouts[version] = None if evolve.is_plain(found) else found
         return self.layouts[version]
 
-    def _selected(self, file: ScanFile) -> pa.Table | None:
-        """The wanted rows of one series, None if the file is better read whole."""
-        request, schema = self.request, self.wanted
-        if request.first_key is None or file.shadowed or not schema.primary_key or file.layout:
+    def _is_excluded(self, file: FileMeta) -> bool:
+        """True if the bounds of the file's first key rule all of its rows out."""
+        if file.key_min is None or file.key_max is None:
+            return False
+        old = self.state.version.schema_of(file.schema_version)
+        first = old.by_id[old.ids[old.sort_key[0]]]
+        for key in self.request.keys:
+            column = self.wanted.by_id[self.wanted.ids[key.column]]
+            same = self.wanted.ids[key.column] == old.ids[first.name] and column.type == first.type
+            if same and not any(_between(v, file.key_min, file.key_max) for v in key.values):
+                return True
+        return False
+
+    def _selected(self, meta: FileMeta, file: ScanFile) -> pa.Table | None:
+        """The wanted rows of a file, None if it is better read whole."""
+        if file.shadowed or file.layout:
             return None
+        schema = self.state.version.schema_of(meta.schema_version)
         dead = np.empty(0, np.int64) if file.deleted is None else file.deleted.to_numpy()
         try:
-            return self.tools.series.rows(
-                file.path, schema, request.first_key, request.columns, request.time_range, dead
-            )
-        except (OSError, pa.ArrowInvalid) as error:
+            return self.tools.series.rows(meta, schema, self.few, dead, self.effort)
+        except (OSError, pa.ArrowException) as error:
             message = f"cannot read {file.path}: {error}"
             raise DbError(ErrorKind.CORRUPTED, message) from error
 
@@ -205,6 +222,13 @@ class _Scan:
         tools, version = self.tools, self.state.version
         view = View(narrow, view.deletes)
         return complete(view, version, self.shape, tools.store, tools.vectors)
+
+
+def _between(value: KeyValue, least: KeyValue, most: KeyValue) -> bool:
+    """True if the value, if of the bounds' type, is within them."""
+    if isinstance(value, str):
+        return not isinstance(least, str) or not isinstance(most, str) or least <= value <= most
+    return isinstance(least, str) or isinstance(most, str) or least <= value <= most
 
 
 def _alive(region: Region, wanted: TimeRange, clock: Clock) -> TimeRange:

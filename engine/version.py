@@ -6,10 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
 
 from engine.api import TimeRange
 from engine.schema import RegionOptions, RegionSchema
 from engine.sst.file import DeletionVector, FileMeta
+
+Times = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,23 @@ class Version:
             next_file_id=max([self.next_file_id, *(file.id + 1 for file in edit.added)]),
         )
 
+    @cached_property
+    def _times(self) -> tuple[Times, Times]:
+        """First and last time of each file: a loop over thousands of files would take longer."""
+        first = np.array([file.time_min for file in self.files], np.int64)
+        return first, np.array([file.time_max for file in self.files], np.int64)
+
     def overlapping(self, wanted: TimeRange) -> Version:
         """The part of the version that may hold rows of a range."""
-        return replace(self, files=tuple(file for file in self.files if file.overlaps(wanted)))
+        first, last = self._times
+        keep = np.ones(len(first), np.bool_)
+        if wanted.start is not None:
+            keep &= last >= wanted.start
+        if wanted.end is not None:
+            keep &= first < wanted.end
+        if keep.all():
+            return self
+        return replace(self, files=tuple(self.files[i] for i in np.flatnonzero(keep)))
 
     def paths(self) -> frozenset[str]:
         """Every path the version needs: files and deletion vectors."""

@@ -93,6 +93,14 @@ class KeySet:
 
     def contains(self, rows: pa.Table | pa.RecordBatch) -> Mask:
         """For each row, whether its identity is in the set."""
+        fused, known = self._fused(rows)
+        found_rows = np.flatnonzero(known)
+        if len(found_rows):
+            known[found_rows] = _rank_in(fused[found_rows], self._sorted)[1]
+        return known
+
+    def _fused(self, rows: pa.Table | pa.RecordBatch) -> tuple[Codes, Mask]:
+        """Codes of the rows as in the set, and which rows can be in it at all."""
         fused = np.zeros(rows.num_rows, np.int64)
         known = np.ones(rows.num_rows, np.bool_)
         for index, name in enumerate(self._columns):
@@ -102,14 +110,22 @@ class KeySet:
             codes = _lookup(rows.column(name), self._distinct[index])
             known &= codes >= 0
             fused = fused * len(self._distinct[index]) + np.maximum(codes, 0)
-        found_rows = np.flatnonzero(known)
-        if len(found_rows):
-            known[found_rows] = _rank_in(fused[found_rows], self._sorted)[1]
-        return known
+        return fused, known
 
     @cached_property
     def _sorted(self) -> Codes:
         return np.unique(self._codes)
+
+    def positions(self, rows: pa.Table | pa.RecordBatch) -> Codes:
+        """For each row, where in the set a row with its identity is; -1 if there is none."""
+        fused, known = self._fused(rows)
+        order = self._order
+        places, found = _rank_in(fused, self._codes[order]) if len(order) else (fused, known)
+        return np.where(known & found, order[places], -1) if len(order) else np.full(len(fused), -1)
+
+    @cached_property
+    def _order(self) -> Codes:
+        return np.argsort(self._codes, kind="stable")
 
     def last_positions(self) -> Codes:
         """Position of the last row of each identity, ascending."""

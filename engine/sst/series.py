@@ -1,10 +1,11 @@
-"""One series out of a file, without decoding whole row groups for it again and again.
+"""Few rows out of a file, without decoding whole row groups for them again and again.
 
-Rows are sorted by the primary key, so all rows of one value of its first column lie together. For
-files that are asked for such values more than once, the row range of each value is kept, and the
-decoded columns of recently used row groups; a selective scan then slices them.
+Rows of a series lie together in order of time, so the rows of some series, or of a short time, are
+found by binary search. For files that are asked more than once, a `SeriesIndex` and the decoded
+columns of recently used row groups are kept in memory; a selective scan then slices them.
 
-Called by `engine.scan`; what it cannot serve is left to DuckDB, which reads the file itself.
+Called by `engine.scan` and `engine.latest`; what it cannot serve cheaply is left to DuckDB, which
+reads the file itself.
 """
 
 from __future__ import annotations
@@ -13,191 +14,335 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.api import TimeRange
+from engine.api import KeyFilter, TimeRange
 from engine.schema import RegionSchema
+from engine.sst.cache import ByteCache
 from engine.sst.deletion import Positions
+from engine.sst.file import FileMeta
+from engine.sst.runs import SeriesIndex, build
+from engine.store.store import ObjectStore
 
-# A longer run is no selective read: DuckDB scans it in parallel.
-RUN_ROWS_MAX = 262_144
-# Distinct values an index holds; files with more are nearly keyed by that column alone.
-INDEX_VALUES_MAX = 200_000
-_INDEX_VALUE_BYTES = 150  # a dictionary entry and its text, about
+Bound = int | Positions
+# More rows are no selective read: DuckDB scans them in parallel.
+ROWS_MAX = 262_144
+# Up to here the times of each series are sliced out of their row groups; for more series the times
+# of the whole file are kept as one array, which a vectorised search needs.
+_FEW_SERIES = 64
+_TIMES_ROWS_MAX = 16_000_000
+# A range of less than this share of a file's time is worth a search in every series.
+_NARROW_SHARE = 0.25
+# A file this small costs DuckDB more to open than to read.
+SMALL_ROWS = 20_000
+# Rows of the files a single scan may index: the others wait for the next question.
+_BUILD_ROWS_MAX = 6_000_000
+_META_BYTES_PER_CHUNK = 400  # of Parquet metadata in memory, about
 
-Value = str | int
+
+@dataclass(slots=True)
+class Effort:
+    """What one scan may still spend on making indexes."""
+
+    rows: int = _BUILD_ROWS_MAX
+    small_files: bool = True  # whether whole small files may be kept decoded
 
 
 @dataclass(frozen=True, slots=True)
-class RunIndex:
-    """Where each value of the first key column lies: rows starts[i] to starts[i + 1]."""
+class Wanted:
+    """What a scan wants of every file."""
 
-    numbers: dict[Value, int]
-    starts: Positions
-    group_starts: Positions  # first row of each row group, then the number of rows
-
-    @property
-    def nbytes(self) -> int:
-        """Memory it takes, about."""
-        return len(self.numbers) * _INDEX_VALUE_BYTES + self.starts.nbytes
+    columns: tuple[str, ...]
+    keys: tuple[KeyFilter, ...]
+    times: TimeRange
 
 
 class SeriesReader:
     """Indexes and decoded columns of files, within a budget. Any thread."""
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, store: ObjectStore, bytes_max: int) -> None:
         # Constant after construction.
-        self._bytes_max = bytes_max
+        self._store = store
+        self._cache = ByteCache(bytes_max)
         # Guarded by _lock.
         self._lock = Lock()
-        self._items: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-        self._bytes = 0
         self._asked: OrderedDict[str, None] = OrderedDict()
+
+    def affords(self, rows: int, columns: int) -> bool:
+        """True if so many decoded rows may be kept without driving out everything else."""
+        return rows * columns * 8 <= self._cache.bytes_max // 2
 
     def rows(
         self,
-        path: str,
+        file: FileMeta,
         schema: RegionSchema,
-        value: Value,
-        columns: Sequence[str],
-        wanted: TimeRange,
+        wanted: Wanted,
         dead: Positions,
+        effort: Effort,
     ) -> pa.Table | None:
-        """Live rows of a file whose first key column is `value`, within a range of times.
+        """Live rows of a file that pass the filters, within the range of times.
 
-        None when the file is better read whole: it is asked for the first time, or the value has
-        too many rows. Raises: OSError.
+        `schema` is the file's own. None when the file is better read whole: it is asked for the
+        first time, or too many rows are wanted. Raises: OSError, pa.ArrowException.
         """
-        index = self._index(path, schema.primary_key[0])
+        if not self._is_selective(file, wanted, effort):
+            return None
+        index = self.index(file, schema, effort)
         if index is None:
             return None
-        run = index.numbers.get(value)
-        if run is None:
-            return _empty(schema, columns)
-        start, stop = int(index.starts[run]), int(index.starts[run + 1])
-        if stop - start > RUN_ROWS_MAX:
+        series = index.matching(wanted.keys)
+        if series is None:
+            series = np.arange(len(index.starts) - 1)
+        lows, highs = index.starts[series], index.starts[series + 1]
+        share = _share(file, wanted.times)
+        count = int((highs - lows).sum())
+        if count * share > ROWS_MAX or (len(series) > _FEW_SERIES and not self._has_times(file)):
             return None
-        times = self._column(path, index, schema.time_index, start, stop)
-        times = times.cast(schema.time_type.arrow).view(pa.int64())
-        keep = _within(times.to_numpy(), wanted)
-        if len(dead):
-            keep &= ~np.isin(np.arange(start, stop), dead[np.searchsorted(dead, start) :])
-        chosen = np.flatnonzero(keep)
-        if not len(chosen):
-            return _empty(schema, columns)
-        low, high = int(chosen[0]), int(chosen[-1]) + 1
-        rows = self._slice(path, index, schema, value, columns, (start + low, start + high))
-        return rows if high - low == len(chosen) else rows.take(pa.array(chosen - low))
+        lows, highs = self._within(file, schema, index, lows, highs, wanted.times)
+        return _Gather(self, file, schema, index, series, lows, highs, dead).rows(wanted.columns)
 
-    def _slice(
-        self,
-        path: str,
-        index: RunIndex,
-        schema: RegionSchema,
-        value: Value,
-        columns: Sequence[str],
-        bounds: tuple[int, int],
-    ) -> pa.Table:
-        start, stop = bounds
-        arrays = []
-        for name in columns:
-            target = schema.arrow.field(name).type
-            if name == schema.primary_key[0]:
-                arrays.append(pa.repeat(pa.scalar(value, target), stop - start))
-            else:
-                arrays.append(self._column(path, index, name, start, stop).cast(target))
-        fields = [schema.arrow.field(name) for name in columns]
-        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+    def _is_selective(self, file: FileMeta, wanted: Wanted, effort: Effort) -> bool:
+        """Whether it may pay to look, from what is known without opening anything."""
+        if wanted.keys:
+            return True
+        if file.rows <= SMALL_ROWS and effort.small_files:
+            return True
+        share = _share(file, wanted.times)
+        return (
+            share <= _NARROW_SHARE
+            and share * file.rows <= ROWS_MAX
+            and self._has_times(file)
+            and self.affords(file.rows, len(wanted.columns))
+        )
 
-    def _index(self, path: str, column: str) -> RunIndex | None:
-        known = self._get(("index", path))
+    def _has_times(self, file: FileMeta) -> bool:
+        return file.rows <= _TIMES_ROWS_MAX and self.affords(file.rows, 1)
+
+    def index(
+        self, file: FileMeta, schema: RegionSchema, effort: Effort | None = None
+    ) -> SeriesIndex | None:
+        """The index of a file; None if it has too many series or is asked for the first time.
+
+        Without an `effort` it is made at once. Raises: OSError, pa.ArrowException.
+        """
+        known = self._cache.get(("index", file.path))
         if known is not None:
-            return known if isinstance(known, RunIndex) else None
-        with self._lock:
-            if path not in self._asked:
-                self._asked[path] = None
-                if len(self._asked) > 100_000:
-                    self._asked.popitem(last=False)
+            return known if isinstance(known, SeriesIndex) else None
+        if effort is not None:
+            if not self._is_known(file.path) or effort.rows <= 0:
                 return None  # one question does not pay for an index
-        index = _build(path, column)
-        self._put(("index", path), index or "none", index.nbytes if index is not None else 1)
+            effort.rows -= file.rows
+        texts = [n for n in schema.primary_key if pa.types.is_string(schema.arrow.field(n).type)]
+        with self._open(file, texts) as parquet:
+            index = build(parquet, schema)
+        size = index.nbytes if index is not None else 1
+        self._cache.put(("index", file.path), index or "none", size)
         return index
 
-    def _column(self, path: str, index: RunIndex, name: str, start: int, stop: int) -> pa.Array:
+    def _is_known(self, path: str) -> bool:
+        with self._lock:
+            if path in self._asked:
+                return True
+            self._asked[path] = None
+            if len(self._asked) > 100_000:
+                self._asked.popitem(last=False)
+            return False
+
+    def _open(self, file: FileMeta, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+        path = self._store.local_path(file.path)
+        metadata = self._cache.get(("meta", file.path))
+        opened = pq.ParquetFile(path, metadata=metadata, read_dictionary=list(dictionaries))
+        if metadata is None:
+            found = opened.metadata
+            size = found.num_row_groups * found.num_columns * _META_BYTES_PER_CHUNK
+            self._cache.put(("meta", file.path), found, size)
+        return opened
+
+    # Times.
+
+    def times(self, file: FileMeta, schema: RegionSchema) -> Positions:
+        """The time index of a whole file. Requires: not too many rows. Raises: OSError."""
+        key = ("times", file.path)
+        found: Positions | None = self._cache.get(key)
+        if found is None:
+            name = schema.time_index
+            with self._open(file) as parquet:
+                column = parquet.read([name], use_threads=False).column(0)
+            found = column.cast(schema.time_type.arrow).combine_chunks().view(pa.int64()).to_numpy()
+            self._cache.put(key, found, found.nbytes)
+        return found
+
+    def _within(
+        self,
+        file: FileMeta,
+        schema: RegionSchema,
+        index: SeriesIndex,
+        lows: Positions,
+        highs: Positions,
+        wanted: TimeRange,
+    ) -> tuple[Positions, Positions]:
+        """The part of each run of rows that is within the range of times."""
+        if not len(lows) or _share(file, wanted) == 1.0:
+            return lows, highs
+        if len(lows) <= _FEW_SERIES and self._cache.get(("times", file.path)) is None:
+            return self._sliced(file, schema, index, lows, highs, wanted)
+        times = self.times(file, schema)
+        if wanted.end is not None:
+            highs = search(times, lows, highs, min(wanted.end, file.time_max + 1))
+        if wanted.start is not None:
+            lows = search(times, lows, highs, max(wanted.start, file.time_min))
+        return lows, highs
+
+    def _sliced(
+        self,
+        file: FileMeta,
+        schema: RegionSchema,
+        index: SeriesIndex,
+        lows: Positions,
+        highs: Positions,
+        wanted: TimeRange,
+    ) -> tuple[Positions, Positions]:
+        first, last = [], []
+        for low, high in zip(lows.tolist(), highs.tolist(), strict=True):
+            array = self.column(file, schema, index, schema.time_index, low, high)
+            times = array.view(pa.int64()).to_numpy()
+            start, end = wanted.start, wanted.end
+            first.append(low + (int(np.searchsorted(times, start)) if start is not None else 0))
+            last.append(low + (int(np.searchsorted(times, end)) if end is not None else len(times)))
+        return np.array(first, np.int64), np.maximum(first, np.array(last, np.int64))
+
+    # Columns.
+
+    def column(
+        self,
+        file: FileMeta,
+        schema: RegionSchema,
+        index: SeriesIndex,
+        name: str,
+        start: int,
+        stop: int,
+    ) -> pa.Array:
         """Rows start to stop of a column, from the decoded row groups that hold them."""
-        groups = index.group_starts
+        groups = index.groups
         first = int(np.searchsorted(groups, start, side="right")) - 1
         last = int(np.searchsorted(groups, stop, side="left")) - 1
         parts = []
         for number in range(first, last + 1):
-            array = self._group(path, number, name)
+            array = self.group(file, schema, number, name)
             begin, end = max(start - int(groups[number]), 0), stop - int(groups[number])
             parts.append(array.slice(begin, min(end, len(array)) - begin))
+        if not parts:
+            return pa.nulls(0, schema.arrow.field(name).type)
         return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
 
-    def _group(self, path: str, number: int, name: str) -> pa.Array:
-        key = ("column", path, number, name)
-        array = self._get(key)
+    def group(self, file: FileMeta, schema: RegionSchema, number: int, name: str) -> pa.Array:
+        """A column of a row group, in its declared type."""
+        key = ("column", file.path, number, name)
+        array = self._cache.get(key)
         if array is None:
-            with pq.ParquetFile(path) as file:
-                table = file.read_row_group(number, columns=[name])
-            array = pa.concat_arrays(table.column(0).chunks)
-            self._put(key, array, array.nbytes)
+            with self._open(file) as parquet:
+                table = parquet.read_row_group(number, columns=[name], use_threads=False)
+            column = table.column(0).cast(schema.arrow.field(name).type)
+            array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+            self._cache.put(key, array, array.nbytes)
         return array
 
-    def _get(self, key: tuple[Any, ...]) -> Any:
-        with self._lock:
-            item = self._items.get(key)
-            if item is None:
-                return None
-            self._items.move_to_end(key)
-            return item[0]
 
-    def _put(self, key: tuple[Any, ...], value: Any, size: int) -> None:
-        with self._lock:
-            if key not in self._items:
-                self._items[key] = (value, size)
-                self._bytes += size
-            while self._bytes > self._bytes_max:
-                self._bytes -= self._items.popitem(last=False)[1][1]
+def search(times: Positions, lows: Positions, highs: Positions, bound: Bound) -> Positions:
+    """In each sorted run times[low:high], the first position whose time is at least its bound.
+
+    `bound` is one for all, or one per run.
+    """
+    low, high = lows.copy(), highs.copy()
+    while (searching := low < high).any():
+        middle = (low + high) >> 1
+        before = searching & (times[np.minimum(middle, len(times) - 1)] < bound)
+        low = np.where(before, middle + 1, low)
+        high = np.where(searching & ~before, middle, high)
+    return low
 
 
-def _build(path: str, column: str) -> RunIndex | None:
-    """The runs of a column, None when there are too many to keep."""
-    with pq.ParquetFile(path) as file:
-        metadata = file.metadata
-        counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-        keys = file.read([column]).column(0)
-    numbers: dict[Value, int] = {}
-    starts: list[int] = []
-    base = 0
-    for chunk in keys.chunks:
-        runs = pc.run_end_encode(chunk)
-        begins = [0, *runs.run_ends.to_pylist()[:-1]]
-        for value, begin in zip(runs.values.to_pylist(), begins, strict=True):
-            if value not in numbers:
-                numbers[value] = len(starts)
-                starts.append(base + begin)
-        base += len(chunk)
-        if len(numbers) > INDEX_VALUES_MAX:
-            return None
-    groups = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return RunIndex(numbers, np.array([*starts, base], np.int64), groups)
+def _share(file: FileMeta, wanted: TimeRange) -> float:
+    """The part of a file's time that is wanted, from 0 to 1; exactly 1.0 if all of it is."""
+    start = file.time_min if wanted.start is None else max(wanted.start, file.time_min)
+    stop = file.time_max + 1 if wanted.end is None else min(wanted.end, file.time_max + 1)
+    return max(0, stop - start) / (file.time_max + 1 - file.time_min)
 
 
-def _within(times: Positions, wanted: TimeRange) -> Any:
-    keep = np.ones(len(times), np.bool_)
-    if wanted.start is not None:
-        keep &= times >= wanted.start
-    if wanted.end is not None:
-        keep &= times < wanted.end
-    return keep
+class _Gather:
+    """The rows of some runs, one for each series, taken together."""
 
+    def __init__(
+        self,
+        reader: SeriesReader,
+        file: FileMeta,
+        schema: RegionSchema,
+        index: SeriesIndex,
+        series: Positions,
+        lows: Positions,
+        highs: Positions,
+        dead: Positions,
+    ) -> None:
+        self.reader = reader
+        self.file = file
+        self.schema = schema
+        self.index = index
+        some = lows < highs
+        self.series, self.lows, self.highs = series[some], lows[some], highs[some]
+        self.counts = self.highs - self.lows
+        self.positions: Positions | None = None
+        if len(self.lows) > _FEW_SERIES or self._any_dead(dead):
+            self._make_positions(dead)
 
-def _empty(schema: RegionSchema, columns: Sequence[str]) -> pa.Table:
-    return pa.schema([schema.arrow.field(name) for name in columns]).empty_table()
+    def _any_dead(self, dead: Positions) -> bool:
+        return len(dead) > 0 and bool(
+            np.any(np.searchsorted(dead, self.lows) < np.searchsorted(dead, self.highs))
+        )
+
+    def _make_positions(self, dead: Positions) -> None:
+        """Spells the runs out, less the rows that are dead."""
+        number = np.repeat(np.arange(len(self.lows)), self.counts)
+        before = np.cumsum(self.counts) - self.counts
+        positions = np.arange(len(number)) + (self.lows - before)[number]
+        if len(dead):
+            at = np.minimum(np.searchsorted(dead, positions), len(dead) - 1)
+            live = dead[at] != positions
+            positions, number = positions[live], number[live]
+        self.positions = positions
+        self.counts = np.bincount(number, minlength=len(self.lows))
+
+    def rows(self, columns: Sequence[str]) -> pa.Table:
+        """The named columns, in their declared types."""
+        schema = pa.schema([self.schema.arrow.field(name) for name in columns])
+        return pa.Table.from_arrays([self._column(name) for name in columns], schema=schema)
+
+    def _column(self, name: str) -> pa.ChunkedArray:
+        type_ = self.schema.arrow.field(name).type
+        if name in self.schema.primary_key:
+            heads = self.index.tags.column(name)
+            if len(self.series) == 1:
+                value = heads[int(self.series[0])]
+                return pa.chunked_array([pa.repeat(value, int(self.counts[0]))])
+            return heads.take(pa.array(np.repeat(self.series, self.counts)))
+        if self.positions is None:
+            bounds = zip(self.lows.tolist(), self.highs.tolist(), strict=True)
+            parts = [
+                self.reader.column(self.file, self.schema, self.index, name, low, high)
+                for low, high in bounds
+            ]
+        else:
+            parts = self._taken(name, self.positions)
+        return pa.chunked_array(parts, type_)
+
+    def _taken(self, name: str, positions: Positions) -> list[pa.Array]:
+        groups = self.index.groups
+        cuts = np.searchsorted(positions, groups)
+        parts = []
+        for number in np.flatnonzero(cuts[1:] > cuts[:-1]).tolist():
+            array = self.reader.group(self.file, self.schema, number, name)
+            places = positions[cuts[number] : cuts[number + 1]] - groups[number]
+            parts.append(array.take(pa.array(places)))
+        return parts

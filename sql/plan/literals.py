@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from catalog.records import Column, Table
 from engine import datatypes
-from engine.datatypes import DataType, TypeId
+from engine.datatypes import DataType
 from sql.decode.text import column_from_text
 from sql.plan.scopes import Scopes
 from sql.plan.tables import Reference
@@ -110,37 +110,10 @@ def time_bounds(tree: exp.Expr, scopes: Scopes, scans: Sequence[Reference]) -> t
         where = holder.args.get("where")
         if where is None:
             continue
-        references = _references(holder, by_node)
-        for conjunct in _conjuncts(where.this):
+        references = references_of(holder, by_node)
+        for conjunct in conjuncts(where.this):
             found.extend(_bounds_of(conjunct, scopes, references))
     return tuple(found)
-
-
-def first_keys(tree: exp.Expr, scopes: Scopes, scans: Sequence[Reference]) -> dict[str, exp.Expr]:
-    """Placeholder → the literal or parameter its first primary key column must equal."""
-    by_node = {reference.node_id: reference for reference in scans if reference.table.primary_key}
-    found: dict[str, exp.Expr] = {}
-    for holder in tree.find_all(exp.Select) if by_node else ():
-        where = holder.args.get("where")
-        references = _references(holder, by_node)
-        for conjunct in _conjuncts(where.this) if where is not None and references else ():
-            if isinstance(conjunct, exp.EQ):
-                _first_key(conjunct, scopes, references, found)
-    return found
-
-
-def _first_key(
-    node: exp.EQ, scopes: Scopes, references: dict[str, Reference], found: dict[str, exp.Expr]
-) -> None:
-    source = scopes.source(node.this)
-    if source is None or not isinstance(node.expression, exp.Literal | exp.Parameter):
-        return
-    alias, column, table = source
-    reference = references.get(alias)
-    if reference is None or reference.table is not table or column.type.id is not TypeId.STRING:
-        return
-    if column.name == table.primary_key[0]:
-        found[reference.placeholder] = node.expression
 
 
 def columns_read(tree: exp.Expr, table: Table) -> tuple[str, ...]:
@@ -158,7 +131,8 @@ def columns_read(tree: exp.Expr, table: Table) -> tuple[str, ...]:
     return tuple(name for name in everything if name in wanted)
 
 
-def _references(holder: exp.Expr, by_node: dict[int, Reference]) -> dict[str, Reference]:
+def references_of(holder: exp.Expr, by_node: dict[int, Reference]) -> dict[str, Reference]:
+    """Alias → scan of what a statement reads directly."""
     nodes = [holder.this] if isinstance(holder, exp.Delete | exp.Update) else []
     from_ = holder.args.get("from_")
     nodes += [from_.this] if from_ is not None else []
@@ -166,11 +140,12 @@ def _references(holder: exp.Expr, by_node: dict[int, Reference]) -> dict[str, Re
     return {node.alias_or_name: by_node[id(node)] for node in nodes if id(node) in by_node}
 
 
-def _conjuncts(node: exp.Expr) -> list[exp.Expr]:
+def conjuncts(node: exp.Expr) -> list[exp.Expr]:
+    """The conditions that must all hold."""
     if isinstance(node, exp.And):
-        return _conjuncts(node.left) + _conjuncts(node.right)
+        return conjuncts(node.left) + conjuncts(node.right)
     if isinstance(node, exp.Paren):
-        return _conjuncts(node.this)
+        return conjuncts(node.this)
     return [node]
 
 

@@ -17,11 +17,11 @@ from engine.datatypes import DataType
 from sql.dialect.duckdb import to_duckdb
 from sql.partition.prune import filters
 from sql.plan.context import PlanContext
+from sql.plan.keys import tag_keys
 from sql.plan.literals import (
     Bound,
     binary_literals,
     columns_read,
-    first_keys,
     time_bounds,
     timestamp_literals,
 )
@@ -107,13 +107,13 @@ def _finish(
     tree = typed_operators(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target)
     text = to_duckdb(tree)
-    keys = first_keys(tree, scopes, resolved.scans)
+    keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
     scans = tuple(
         replace(
             scan,
             columns=columns_read(tree, scan.table),
-            first_key=keys.get(scan.placeholder),
+            keys=keys.get(scan.placeholder, ()),
             partitions=asked.get(scan.placeholder),
         )
         for scan in resolved.scans

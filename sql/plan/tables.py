@@ -38,6 +38,14 @@ _TABLE_FUNCTIONS = frozenset({"generate_series", "range", "unnest", "repeat", "j
 
 
 @dataclass(frozen=True, slots=True)
+class TagKey:
+    """A tag must equal one of these literals or parameters."""
+
+    column: str
+    values: tuple[exp.Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """One placeholder in the tree: which table it stands for."""
 
@@ -47,7 +55,7 @@ class Reference:
     table: Table
     schema: RegionSchema  # what the engine is to show its rows in
     columns: tuple[str, ...] = ()  # those the statement may read, in table order
-    first_key: exp.Expr | None = None  # what WHERE demands of the first primary key column
+    keys: tuple[TagKey, ...] = ()  # what WHERE demands of tags
     partitions: Filter | None = None  # what it demands of the partition columns
 
 

@@ -24,6 +24,7 @@ from engine.datatypes import UNITS_PER_SECOND, DataType
 from engine.errors import DbError
 from sql.dialect.duckdb import to_duckdb
 from sql.partition.prune import wanted_regions
+from sql.plan.keys import wanted_keys
 from sql.plan.literals import Bound
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import QueryPlan
@@ -136,8 +137,7 @@ class Runner:
             ranges = self._time_ranges(plan, parameters, now)
             for reference in plan.scans:
                 range_ = ranges.get(reference.placeholder, TimeRange())
-                key = _key_value(reference, parameters)
-                pinned = self._pin(reference, range_, key, parameters, stack)
+                pinned = self._pin(reference, range_, parameters, stack)
                 relation = self._relation(reference, pinned, stack, statistics)
                 sql = sql.replace(f'"{reference.placeholder}"', relation)
         for placeholder, (database, name) in plan.systems.items():
@@ -193,19 +193,19 @@ class Runner:
         self,
         reference: Reference,
         range_: TimeRange,
-        key: str | None,
         parameters: Sequence[object],
         stack: ExitStack,
     ) -> Pinned:
         """Snapshots of the regions that may hold wanted rows."""
         staged = self.staged()
+        keys = wanted_keys(reference, parameters)
 
         def scan(region_id: int) -> Snapshot:
             request = ScanRequest(
                 columns=reference.columns,
                 time_range=range_,
                 staged=tuple(w for w in staged if w.region_id == region_id),
-                first_key=key,
+                keys=keys,
                 schema=reference.schema,
             )
             return self.regions.scan(region_id, request)
@@ -352,16 +352,6 @@ def _literal_text(node: exp.Expr) -> str | None:
     if isinstance(node, exp.Cast) and isinstance(node.this, exp.Literal) and node.this.is_string:
         return str(node.this.name) if _ISO.fullmatch(node.this.name) else None
     return None
-
-
-def _key_value(reference: Reference, parameters: Sequence[object]) -> str | None:
-    """What the first primary key column must equal, if that is a text known by now."""
-    node = reference.first_key
-    if node is None:
-        return None
-    number = parameter_number(node)
-    value = parameters[number - 1] if number is not None else node.name
-    return value if isinstance(value, str) else None
 
 
 def _range_filter(reference: Reference, range_: TimeRange) -> str:

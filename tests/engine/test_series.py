@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from fix_engine import ALWAYS, COLUMNS, CPU, cpu_keys, cpu_rows, materialise
 
-from engine.api import Op, ScanRequest, TimeRange, Write
+from engine.api import KeyFilter, Op, ScanRequest, TimeRange, Write
 from engine.clock import ManualClock
 from engine.errors import DbError, ErrorKind
 from engine.options import EngineOptions
@@ -39,7 +39,7 @@ def found(
     regions: LocalRegions, host: str, wanted: TimeRange = ALWAYS, *, select: bool = True
 ) -> tuple[list[tuple], bool]:
     """The rows of a host within a range, and whether files were left to be read whole."""
-    request = ScanRequest(COLUMNS, wanted, first_key=host if select else None)
+    request = ScanRequest(COLUMNS, wanted, keys=(KeyFilter("host", (host,)),) if select else ())
     snapshot = regions.scan(1, request)
     try:
         table = materialise(snapshot, COLUMNS)
@@ -91,5 +91,5 @@ def test_a_missing_file_is_told(regions: LocalRegions, tmp_path: Path) -> None:
     for path in tmp_path.rglob("*.parquet"):
         path.unlink()
     with pytest.raises(DbError) as caught:
-        regions.scan(1, ScanRequest(COLUMNS, first_key="a"))
+        regions.scan(1, ScanRequest(COLUMNS, keys=(KeyFilter("host", ("a",)),)))
     assert caught.value.kind is ErrorKind.CORRUPTED
