@@ -61,6 +61,8 @@ def _literal(value: pa.Scalar | None, type_: str) -> str:
         return f"CAST(NULL AS {type_})"
     if pa.types.is_binary(value.type):
         return f"unhex('{value.as_py().hex()}')"
+    if pa.types.is_string(value.type) and "\0" in value.as_py():
+        return f"decode(unhex('{value.as_py().encode().hex()}'))"  # no SQL text may hold that
     text = str(value.cast(pa.string()).as_py()).replace("'", "''")
     return f"CAST('{text}' AS {type_})"
 
