@@ -86,8 +86,8 @@ def _of_copy(tree: exp.Expr) -> Access:
     """COPY reads or writes the table; a path is a file of the server's, which is written too."""
     if tree.args.get("into"):
         return Access.WRITE
-    endpoint = tree.args["endpoint"]
-    return Access.READ if isinstance(endpoint, exp.Var) else Access.READ | Access.WRITE
+    access = Access.READ | _of_parts(tree.this)
+    return access if isinstance(tree.args["endpoint"], exp.Var) else access | Access.WRITE
 
 
 def _of_parts(tree: exp.Expr) -> Access:
