@@ -71,6 +71,13 @@ class Alterations:
                 self._follow(cursor, table, {})
             return not self._pending
 
+    def follow(self, cursor: duckdb.DuckDBPyConnection, table_id: int) -> None:
+        """Alters the regions of one table that differ from it; those it cannot stay pending."""
+        with self._lock:
+            table = self._catalog.table_of(cursor, table_id)
+            if table is not None:
+                self._follow(cursor, table, {})
+
     def settle(self, region_ids: Iterable[int]) -> None:
         """Makes what is pending for some regions. Raises: DbError if it still fails."""
         if not self._pending:

@@ -29,6 +29,7 @@ from sql.functions.macros import install_macros
 from sql.gate import CommitGate
 from sql.partition.layout import Layouts
 from sql.plan.cache import PlanCache
+from sql.procedures import Procedures
 from sql.session import ClientInfo, SessionApi, Wire
 
 DEFAULT_DATABASE = "public"
@@ -73,6 +74,7 @@ class Database:
         self.alterations = Alterations(catalog, regions)
         self.gate = CommitGate()
         self.layouts = Layouts(catalog)
+        self.procedures = Procedures(clock)
         self._ids = itertools.count(1)
         # Guarded by _sessions_lock.
         self._sessions_lock = threading.Lock()
@@ -205,6 +207,7 @@ class Database:
         self._closed = True
         for session in self.sessions():
             session.cancel()
+        self.procedures.close()
         self.deadlines.close()
         self.regions.close()
         self.store.close()

@@ -96,7 +96,7 @@ class Layouts:
     """The way to every table's regions; one for all sessions."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self.gates = Gates()
 
     @contextmanager
@@ -111,7 +111,7 @@ class Layouts:
         """The writes with those rerouted whose region is no longer one of its table."""
         found: list[Write] = []
         for write in writes:
-            table = self._catalog.table_of(cursor, write.region_id >> REGION_BITS)
+            table = self.catalog.table_of(cursor, write.region_id >> REGION_BITS)
             if table is None or write.region_id in table.region_ids:
                 found.append(write)
             else:

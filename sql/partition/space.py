@@ -82,18 +82,21 @@ class Axis:
         if not self.keys:
             return f"{name}=any"
         if cell % 2:
-            return f"{name}={self._shown(at)}"
+            return f"{name}={self.shown(at)}"
         if cell == 0:
             only_null = self.column.nullable and self.keys[0] == self._bounds()[0]
-            return f"{name}=NULL" if only_null else f"{name}<{self._shown(0)}"
+            return f"{name}=NULL" if only_null else f"{name}<{self.shown(0)}"
         if at == len(self.keys):
-            return f"{name}>{self._shown(at - 1)}"
-        return f"{self._shown(at - 1)}<{name}<{self._shown(at)}"
+            return f"{name}>{self.shown(at - 1)}"
+        return f"{self.shown(at - 1)}<{name}<{self.shown(at)}"
 
-    def _shown(self, index: int) -> str:
+    def shown(self, index: int) -> str:
+        """Literal `index` as text."""
         key = self.keys[index]
         if self.column.type.id is TypeId.BOOLEAN:
             return "true" if key else "false"
+        if self.column.type.id is TypeId.TIMESTAMP_TZ:
+            return str(pa.scalar(key, pa.int64()).cast(pa.timestamp("us")).cast(pa.string()))
         if self.column.type.is_timestamp:
             return str(pa.scalar(key, pa.int64()).cast(self.column.type.arrow).cast(pa.string()))
         if self.column.type.id is TypeId.DATE:
