@@ -53,10 +53,10 @@ class Purge:
             self._doomed |= held
         self._delete(sorted(doomed - held))
 
-    def pinned(self, paths: Iterable[str]) -> bool:
-        """True if someone still reads one of the paths."""
+    def pinned_below(self, folder: str) -> bool:
+        """True if someone still reads a file in the folder, be it one of an older version."""
         with self._lock:
-            return any(path in self._pins for path in paths)
+            return any(path.startswith(f"{folder}/") for path in self._pins)
 
     def _delete(self, paths: Iterable[str]) -> None:
         for path in paths:

@@ -151,7 +151,7 @@ class LocalRegions:
         with self._lock:
             self._regions.pop(region_id, None)
         self._budget.adjust(-freed)
-        if self._purge.pinned(paths):
+        if self._purge.pinned_below(region_folder(region_id)):
             self._purge.doom(paths)  # the rest goes when the directory is opened again
         else:
             remove_region_files(self._store, region_id)

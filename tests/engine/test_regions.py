@@ -253,6 +253,16 @@ def test_a_drop_waits_with_the_files_for_open_snapshots(regions, opened, tmp_pat
     assert not (tmp_path / "regions/1").exists()
 
 
+def test_a_drop_waits_for_snapshots_of_older_files_too(regions) -> None:
+    regions.write([put(row("a", 1, 1.0))])
+    regions.flush(1)
+    with pinned(regions) as snapshot:
+        regions.write([put(row("a", 1, 2.0))])
+        regions.flush(1)  # the snapshot's file leaves the version
+        regions.drop(1)
+        assert Path(snapshot.files[0].path).exists()
+
+
 def test_a_region_is_created_once(regions) -> None:
     with pytest.raises(DbError, match="exists already"):
         regions.create(1, CPU, RegionOptions())

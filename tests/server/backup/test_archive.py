@@ -99,7 +99,7 @@ def test_a_broken_off_archive_is_no_backup(share: float, tmp_path: Path) -> None
 def test_one_flipped_bit_is_found(position: int) -> None:
     data = bytearray(made())
     data[position] ^= 1
-    with pytest.raises(DbError, match="checksum|cannot be read|not listed"):
+    with pytest.raises(DbError, match=r"checksum|cannot be read|not listed"):
         checked(bytes(data))
 
 
