@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from engine.clock import Clock
 from engine.completion import complete
-from engine.memtable.keys import KeySet, sort_order
+from engine.memtable.keys import KeySet
 from engine.memtable.memtable import Memtable
+from engine.memtable.order import sort_order
 from engine.memtable.view import Chunk, Shape, keys_within
 from engine.observe import EngineCounters
 from engine.options import EngineOptions

@@ -13,6 +13,7 @@ from sql.decode import jit
 # Every module with kernels on a hot path. Each has a function `warm() -> None` that compiles all
 # of them (or loads them from the cache).
 KERNEL_MODULES: tuple[str, ...] = (
+    "engine.memtable.kernels",
     "server.encode.assemble",
     "server.encode.delimited",
     "server.encode.text",

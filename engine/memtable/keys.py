@@ -149,38 +149,3 @@ def _rank_in(values: Codes, ordered: Codes) -> tuple[Codes, Mask]:
     """Positions of values in a sorted array, and whether each is there."""
     places = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
     return places, ordered[places] == values
-
-
-def sort_order(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> Codes:
-    """Positions of the rows in order of the columns: bytewise for text, NULL last.
-
-    Equal rows keep their order.
-    """
-    fused: list[Codes] = [np.zeros(rows.num_rows, np.int64)]
-    bound = 1
-    for name in columns:
-        codes, size = _ordered_codes(rows.column(name))
-        if bound * size > _FUSED_MAX:
-            fused.append(codes)
-            bound = size
-        else:
-            fused[-1] = fused[-1] * size + codes
-            bound *= size
-    if len(fused) == 1:
-        return np.argsort(fused[0], kind="stable")
-    return np.lexsort(fused[::-1])
-
-
-def _ordered_codes(column: pa.Array | pa.ChunkedArray) -> tuple[Codes, int]:
-    """Codes that sort like the values, and a bound that is above them all."""
-    array = _array(column)
-    if pa.types.is_timestamp(array.type) and array.null_count == 0 and len(array):
-        values = array.view(pa.int64()).to_numpy()
-        least, span = int(values.min()), int(values.max()) - int(values.min())
-        if span < _FUSED_MAX:
-            return values - least, span + 1
-    codes, distinct = _encode(array)
-    if pa.types.is_null(distinct.type) or len(distinct) == 0:
-        return codes, 1
-    ranks = pc.rank(distinct, sort_keys=[("", "ascending", "at_end")], tiebreaker="dense")
-    return ranks.to_numpy().astype(np.int64)[codes] - 1, len(distinct)

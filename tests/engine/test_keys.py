@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine import jit
 from engine.memtable import keys as keys_module
-from engine.memtable.keys import KeySet, sort_order
+from engine.memtable import order as order_module
+from engine.memtable.keys import KeySet
+from engine.memtable.order import sort_order
 
 TEXT = st.one_of(st.none(), st.sampled_from(["", "a", "b", "ä", "a\0", "zz"]))
 NUMBER = st.one_of(st.none(), st.integers(-3, 3))
@@ -19,6 +23,11 @@ REAL = st.sampled_from([None, 0.0, -0.0, 1.5, math.nan, math.inf, -math.inf])
 ROWS = st.lists(st.tuples(TEXT, NUMBER, REAL, st.integers(0, 4)), min_size=1, max_size=30)
 NAMES = ("text", "number", "real", "ts")
 TYPES = (pa.string(), pa.int32(), pa.float64(), pa.timestamp("ns"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _kernels_are_compiled() -> None:
+    jit.warm()  # not while Hypothesis looks at the clock
 
 
 def table(rows: list[tuple]) -> pa.Table:
@@ -76,7 +85,7 @@ def test_order_is_bytewise_with_null_last_and_stable(rows, bound) -> None:
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keys_module, "_FUSED_MAX", bound)
+        patch.setattr(order_module, "FUSED_MAX", bound)
         order = sort_order(table(rows), NAMES)
     assert order.tolist() == sorted(range(len(rows)), key=lambda i: rank(rows[i]))
 
@@ -110,3 +119,16 @@ def test_many_rows_of_few_series_deduplicate_by_sorting_too() -> None:
     positions = KeySet(rows, ("host", "ts")).last_positions()
     latest = {(i % 7, i % 1000): i for i in range(count)}
     assert positions.tolist() == sorted(latest.values())
+
+
+@pytest.mark.parametrize("longest", [3, 20, 90])
+@pytest.mark.parametrize("prefix", ["", "host_"])
+def test_many_distinct_texts_are_ordered_bytewise(longest: int, prefix: str) -> None:
+    rng = random.Random(longest)
+    texts = {
+        prefix + "".join(rng.choices("ab\0~äß€😀", k=rng.randrange(longest))) for _ in range(4000)
+    }
+    rows: list[str | None] = [*texts, None]
+    rng.shuffle(rows)
+    order = sort_order(pa.table({"host": rows}), ("host",))
+    assert [rows[i] for i in order] == [*sorted(texts, key=str.encode), None]

@@ -1,0 +1,81 @@
+"""How Numba kernels are compiled: lazily, for one signature each, cached on disk.
+
+Importing a module of kernels costs nothing; `warm` compiles (or loads from the cache) all that
+were declared so far. Every public door of a package with kernels calls it first, a server calls it
+at start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# The same as Python sees them.
+Bytes = NDArray[np.uint8]
+Int32s = NDArray[np.int32]
+Int64s = NDArray[np.int64]
+UInt64s = NDArray[np.uint64]
+
+# Parameter types of kernels. A read-only array also accepts a writable one.
+BYTES = types.Array(types.uint8, 1, "C", readonly=True)
+OFFSETS = types.Array(types.int32, 1, "C", readonly=True)
+INT64S = types.Array(types.int64, 1, "C", readonly=True)
+OUT_BYTES = types.uint8[::1]
+OUT_INT32 = types.int32[::1]
+OUT_INT64 = types.int64[::1]
+OUT_UINT64 = types.uint64[::1]
+INT = types.int64
+UINT = types.uint64
+
+_lock = Lock()
+_declared: list[tuple[Any, Any]] = []
+
+
+def kernel(*signature: Any) -> Callable[[Function], Function]:
+    """Declares a kernel with exactly these parameter types.
+
+    It runs without the GIL and with bounds checked: malformed input must become an error of ours
+    or at worst an IndexError, never a wild read.
+    """
+
+    def compile_later(function: Function) -> Function:
+        compiled: Any = numba.njit(cache=True, nogil=True, boundscheck=True)(function)
+        declare(compiled, signature)
+        return compiled  # type: ignore[no-any-return]
+
+    return compile_later
+
+
+def declare(compiled: Any, signature: Any) -> None:
+    """Adds a Numba dispatcher to those that `warm` compiles, for one signature."""
+    with _lock:
+        _declared.append((compiled, signature))
+
+
+def part(function: Function) -> Function:
+    """Declares a piece of kernels: compiled into those that call it, never called from Python."""
+    compiled: Any = numba.njit(nogil=True, boundscheck=True)(function)
+    return compiled  # type: ignore[no-any-return]
+
+
+def warm() -> None:
+    """Compiles what was declared since the last call; cheap when there is nothing to do.
+
+    After this no call compiles: a wrong argument type is a TypeError instead of a pause.
+    """
+    if not _declared:
+        return
+    with _lock:
+        while _declared:
+            compiled, signature = _declared[-1]
+            compiled.compile(signature)
+            compiled.disable_compile()
+            _declared.pop()
