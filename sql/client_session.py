@@ -303,6 +303,7 @@ class ClientSession:
             files=self.regions.files,
             filters=self.regions.filters,
             stored=self.regions.stored,
+            procedures=self.server.procedures.all(),
         )
 
     @contextmanager

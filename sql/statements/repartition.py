@@ -72,6 +72,18 @@ def run(session: ClientSession, tree: exp.Alter, text: str) -> Result:
     return table_rows(pa.table({"procedure_id": [id_]}), tag="ALTER TABLE")
 
 
+def procedure_state(session: ClientSession, id_: str, label: str) -> Result:
+    """ADMIN procedure_state('id'): one JSON text. Raises: DbError UNDEFINED_OBJECT."""
+    procedure = session.server.procedures.find(id_)
+    if procedure is None:
+        raise DbError(
+            ErrorKind.UNDEFINED_OBJECT,
+            f'procedure "{id_}" does not exist',
+            hint="a restart forgets procedures; what had not ended did not happen",
+        )
+    return table_rows(pa.table({label: [procedure.json()]}), tag="ADMIN")
+
+
 def _change(action: nodes.Repartition, table: Table, zone: str) -> Change:
     columns = [identifier.name for identifier in action.args.get("columns") or []]
     sources = [to_sql(rule, Wire.HTTP) for rule in action.args.get("sources") or []]

@@ -14,7 +14,7 @@ from sql.dialect import nodes
 from sql.plan.tables import find_table
 from sql.results import Affected, Description, Result, ResultColumn, Rows
 from sql.run.errors import position_of
-from sql.statements import describe_table, show_statement
+from sql.statements import describe_table, repartition, show_statement
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -78,11 +78,14 @@ def run_admin(
             session.regions.flush(region_id)
     elif name == "flush_region" and len(arguments) == 1 and arguments[0].isdigit():
         session.regions.flush(int(arguments[0]))
+    elif name == "procedure_state" and len(arguments) == 1:
+        label = str(statement.tree.args.get("text") or name)
+        return repartition.procedure_state(session, arguments[0], label)
     else:
         raise DbError(
             ErrorKind.UNDEFINED_FUNCTION,
             f"ADMIN function {name}({', '.join(arguments)}) does not exist",
-            hint="there are flush_table('name') and flush_region(id)",
+            hint="there are flush_table('name'), flush_region(id) and procedure_state('id')",
         )
     column = ResultColumn(str(statement.tree.args.get("text") or name), datatypes.UINT64)
     batch = pa.RecordBatch.from_arrays([pa.array([0], pa.uint64())], names=[column.name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from catalog.records import Table, TableKind
@@ -51,8 +52,13 @@ def size_of(context: SystemContext, table: Table) -> Size | None:
     """Rows and bytes of a time-series table; None when the store does not know."""
     if table.kind is not TableKind.TIME_SERIES:
         return None
+    return size_of_regions(context, table.region_ids)
+
+
+def size_of_regions(context: SystemContext, region_ids: Sequence[int]) -> Size | None:
+    """Rows and bytes of some regions; None when one of them is not there."""
     rows = size = 0
-    for region in table.region_ids:
+    for region in region_ids:
         try:
             found = context.statistics(region)
         except DbError:  # created in a transaction that is still open, or just dropped

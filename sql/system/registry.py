@@ -48,6 +48,7 @@ _INFORMATION_SCHEMA: dict[str, _Maker] = {
     "ssts_manifest": regions.ssts_manifest,
     "ssts_storage": regions.ssts_storage,
     "ssts_index_meta": regions.ssts_index_meta,
+    "procedure_info": server.procedure_info,
     "enabled_roles": server.enabled_roles,
     "information_schema_catalog_name": server.catalog_name_row,
     "table_privileges": partial(server.table_grants, "table_privileges"),

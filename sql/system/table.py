@@ -11,6 +11,7 @@ import pyarrow as pa
 from catalog.records import Database, Table
 from engine.api import FileInfo, FilterInfo, RegionStatistics, StoredFile
 from engine.clock import Clock, SystemClock
+from sql.procedures import Procedure
 from sql.session import SessionApi, Wire
 
 
@@ -31,6 +32,7 @@ class SystemContext:
     files: Callable[[int], Sequence[FileInfo]] = _none
     filters: Callable[[int], Sequence[FilterInfo]] = _none
     stored: Callable[[int], Sequence[StoredFile]] = _none
+    procedures: Sequence[Procedure] = ()
     clock: Clock = SystemClock()  # noqa: RUF009 - it has no state
 
 

@@ -107,6 +107,23 @@ def mysql_process_list(context: SystemContext) -> pa.Table:
     )
 
 
+def procedure_info(context: SystemContext) -> pa.Table:
+    """Work in the background since the start of the server."""
+    found = context.procedures
+    return fill(
+        SHAPES["procedure_info"],
+        len(found),
+        {
+            "procedure_id": [one.id for one in found],
+            "procedure_type": [one.kind for one in found],
+            "start_time": [one.start_ms for one in found],
+            "end_time": [one.end_ms for one in found],
+            "status": [one.status for one in found],
+            "lock_keys": [one.subject for one in found],
+        },
+    )
+
+
 def enabled_roles(context: SystemContext) -> pa.Table:
     """The roles of the session."""
     return from_rows(SHAPES["enabled_roles"], [(context.session.client.user,)])

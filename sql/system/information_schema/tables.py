@@ -9,7 +9,14 @@ import pyarrow as pa
 from catalog.records import Table, TableKind
 from sql.session import Wire
 from sql.system.arrow import fill
-from sql.system.facts import SYSTEM_DATABASES, Size, catalog_name, size_of, table_type
+from sql.system.facts import (
+    SYSTEM_DATABASES,
+    Size,
+    catalog_name,
+    size_of,
+    size_of_regions,
+    table_type,
+)
 from sql.system.information_schema.records import system_tables
 from sql.system.information_schema.shapes import SHAPES
 from sql.system.pg_catalog.oids import OWNER_NAME
@@ -136,6 +143,7 @@ def partitions(context: SystemContext) -> pa.Table:
         for table in context.tables
         for at, region in enumerate(table.region_ids)
     ]
+    sizes = [size_of_regions(context, (region,)) for _, _, region in found]
     return fill(
         SHAPES["partitions"],
         len(found),
@@ -153,6 +161,8 @@ def partitions(context: SystemContext) -> pa.Table:
                 table.partition_rules[at] if at < len(table.partition_rules) else None
                 for table, at, _ in found
             ],
+            "table_rows": [size.rows if size else None for size in sizes],
+            "data_length": [size.bytes if size else None for size in sizes],
             "create_time": [_microseconds(table) for table, _, _ in found],
             "greptime_partition_id": [region for _, _, region in found],
         },
