@@ -7,6 +7,7 @@ some time later flushed to a file (flush.py).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +60,8 @@ from engine.wal.payload import (
 from engine.wal.segments import LocalLogFolder, LogFolder
 from engine.wal.writer import Log
 from engine.write import checked
+
+_LOG = logging.getLogger(__name__)
 
 
 class LocalRegions:
@@ -290,7 +293,15 @@ class LocalRegions:
             return region is not None and region.version.flushed_sequence < sequence
 
         missing = [row for row in rows if lacks(self._regions.get(row.region_id))]
-        self._apply(missing, sequence, log_sequence)
+        try:
+            self._apply(missing, sequence, log_sequence)
+            if self._budget.used > 2 * self._options.memtable_total_bytes:
+                largest = max(self._regions.values(), key=Region.memtable_bytes)
+                flush(largest, self._tools, self._freed)
+        except DbError as error:
+            # A deletion that an ALTER overtook was refused to its writer, too. Rows that a full
+            # disk does not take stay in memory.
+            _LOG.warning("log record %d: %s", sequence, error.message)
 
     def _checked(self, writes: Sequence[Write]) -> list[RegionRows]:
         """The writes' batches, valid for their regions. Raises: DbError."""

@@ -39,6 +39,20 @@ def crash(engine: LocalRegions) -> None:
     engine._directory_lock.release()
 
 
+def test_a_log_larger_than_memory_is_flushed_while_it_is_read_back(tmp_path: Path) -> None:
+    engine = LocalRegions(tmp_path, QUICK, ManualClock())
+    engine.create(1, CPU, RegionOptions())
+    rows = [("h", i, 10 * i, float(i)) for i in range(200)]
+    for start in range(0, 200, 20):
+        engine.write([put(*rows[start : start + 20])])
+    crash(engine)
+    small = replace(QUICK, memtable_total_bytes=2000)
+    engine = LocalRegions(tmp_path, small, ManualClock())
+    assert engine.statistics(1).files > 1
+    assert live_rows(engine) == sorted(((*row, None) for row in rows), key=repr)
+    engine.close()
+
+
 def history(engine: LocalRegions) -> list[tuple]:
     """Puts, overwrites and deletes with flushes between; failures of flush change no answer."""
     model: dict[tuple, float] = {}
