@@ -87,7 +87,7 @@ def _size(key: str, text: str) -> str:
 
 
 def _canonical_size(key: str, text: str) -> str:
-    return units.format_size(units.parse_size(_size(key, text)))
+    return units.canonical_size(_size(key, text))
 
 
 def _storage(_key: str, text: str) -> str:

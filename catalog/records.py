@@ -34,7 +34,8 @@ class Column:
 
     `id` is stable for the column's life and never used again in its table; -1 until the table has
     given it one. `initial` is what rows older than the column read, None for NULL.
-    `holds_nulls`: the column was nullable before, so stored rows may still hold NULLs.
+    `past` are the types it had before, oldest first. `holds_nulls`: the column was nullable before,
+    so stored rows may still hold NULLs.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Column:
     indexes: dict[str, dict[str, str]] = field(default_factory=dict)  # INVERTED/SKIPPING/FULLTEXT
     id: int = -1
     initial: pa.Scalar | None = None
+    past: tuple[DataType, ...] = ()
     holds_nulls: bool = False
 
 
@@ -72,6 +74,7 @@ class Table:
     partition_rules: tuple[str, ...] = ()
     definition: str = ""  # views: the query's text
     dialect: str = ""  # views: the wire whose dialect the query is in
+    outputs: tuple[str, ...] = ()  # views with `*`: the query's own column names when it was made
     temporary: bool = False
     created_ms: int = 0
     schema_version: int = 0
@@ -131,6 +134,7 @@ class Table:
                 nullable=c.nullable or c.holds_nulls,
                 id=c.id,
                 initial=c.initial,
+                past=c.past,
             )
             for c in self.columns
         )
@@ -165,6 +169,7 @@ def table_to_json(table: Table) -> str:
             "partition_rules": table.partition_rules,
             "definition": table.definition,
             "dialect": table.dialect,
+            "outputs": table.outputs,
             "temporary": table.temporary,
             "created_ms": table.created_ms,
             "schema_version": table.schema_version,
@@ -191,6 +196,7 @@ def table_from_json(table_id: int, database: str, name: str, text: str) -> Table
         partition_rules=tuple(data["partition_rules"]),
         definition=data["definition"],
         dialect=data["dialect"],
+        outputs=tuple(data.get("outputs", ())),
         temporary=data["temporary"],
         created_ms=data["created_ms"],
         schema_version=data.get("schema_version", 0),
@@ -210,6 +216,7 @@ def _column_to_dict(column: Column) -> dict[str, Any]:
         "indexes": column.indexes,
         "id": column.id,
         "initial": scalar_to_json(column.initial),
+        "past": [type_.name for type_ in column.past],
         "holds_nulls": column.holds_nulls,
     }
 
@@ -226,5 +233,6 @@ def _column_from_dict(data: dict[str, Any]) -> Column:
         indexes=data["indexes"],
         id=data.get("id", -1),  # before there were ids: the position
         initial=scalar_from_json(data.get("initial")),
+        past=tuple(datatypes.from_name(name) for name in data.get("past", ())),
         holds_nulls=data.get("holds_nulls", False),
     )

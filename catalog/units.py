@@ -6,6 +6,7 @@ Called by catalog/options.py. All functions are pure; lengths are whole millisec
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from engine.errors import DbError, ErrorKind
 
@@ -117,20 +118,37 @@ _SIZES = {"": 1, "B": 1} | {
     for power, prefix in enumerate("KMGT")
     for suffix in ("B", "IB")
 }
-_SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)")
+_SIZE = re.compile(r"(\d+)(\.\d+)?\s*([A-Za-z]*)")
 
 
 def parse_size(text: str) -> int:
-    """The bytes of a size such as `512MB` or `1KiB`. Raises: DbError INVALID_ARGUMENT."""
+    """The bytes of a size such as `512MB`, `1.5GiB` or `1KiB`.
+
+    Raises: DbError INVALID_ARGUMENT.
+    """
     match = _SIZE.fullmatch(text.strip())
-    if match is None or match[2].upper() not in _SIZES:
+    if match is None or match[3].upper() not in _SIZES:
         raise DbError(ErrorKind.INVALID_ARGUMENT, f"invalid size: {text!r}", hint="512MB, 1GiB")
-    return int(match[1]) * _SIZES[match[2].upper()]
+    unit = _SIZES[match[3].upper()]
+    return int(match[1]) * unit + int(Fraction(f"0{match[2] or '.0'}") * unit)
 
 
 def format_size(size: int) -> str:
-    """The canonical text of a size: `1.0KiB`."""
+    """A size as people read it, with one digit after the point: `1.0KiB`."""
     for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if size >= unit:
             return f"{size / unit:.1f}{name}"
     return f"{size}B"
+
+
+def canonical_size(text: str) -> str:
+    """The canonical text of a size if that loses nothing, else its bytes.
+
+    >>> canonical_size("64MB"), canonical_size("1000001")
+    ('64.0MiB', '1000001B')
+
+    Raises: DbError INVALID_ARGUMENT.
+    """
+    size = parse_size(text)
+    shown = format_size(size)
+    return shown if parse_size(shown) == size else f"{size}B"

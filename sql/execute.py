@@ -22,6 +22,7 @@ from sql.dialect.parser import ParsedStatement, parse
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
 from sql.session import Wire
 from sql.statements import (
+    alter,
     copy,
     create,
     cursor,
@@ -57,6 +58,9 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     exp.Merge: update.run_merge,
     exp.Create: create.run,
     exp.Drop: drop.run,
+    exp.Alter: alter.run,
+    nodes.RenameTables: alter.run_rename,
+    exp.Comment: alter.run_comment,
     exp.TruncateTable: truncate.run,
     exp.Use: settings.run_use,
     nodes.SetVariables: settings.run_set,

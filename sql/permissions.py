@@ -48,6 +48,7 @@ _HARMLESS = (
 )
 _WRAPPERS = (exp.Query, exp.Values, nodes.Explain, nodes.PrepareStatement, nodes.DeclareCursor)
 _CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
+_DEFINITIONS = (exp.Drop, exp.TruncateTable, exp.Alter, exp.Comment, nodes.RenameTables)
 _WRITES = (*_CHANGES, exp.Create, exp.Drop, exp.TruncateTable, exp.Alter, exp.Into)
 
 
@@ -71,7 +72,7 @@ def _of_tree(tree: exp.Expr) -> Access:
         return Access.NONE
     if isinstance(tree, nodes.Tql):
         return Access.READ
-    if isinstance(tree, (exp.Drop, exp.TruncateTable, exp.Alter)):
+    if isinstance(tree, _DEFINITIONS):
         return Access.WRITE  # their tables are changed, not read
     if isinstance(tree, nodes.CopyStatement):
         return _of_copy(tree)

@@ -1,4 +1,4 @@
-"""Reading CREATE TABLE trees, and writing SHOW CREATE TABLE's text.
+"""Reading CREATE TABLE trees, and the column definitions of ALTER TABLE.
 
 `read_create_table` checks what a definition says in itself; whether its names are free or its
 partitions complete is for the catalog's callers.
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from catalog.records import Column, Table
+from catalog.records import Column
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
@@ -44,6 +44,63 @@ def read_create_table(tree: exp.Create) -> TableDefinition:
     for element in reader.elements:
         reader.read_element(element)
     return reader.definition()
+
+
+@dataclass(frozen=True)
+class ColumnDefinition:
+    """One column as ALTER TABLE writes it.
+
+    `is_key`: it joins the primary key. `says_null` tells a written NULL or NOT NULL from neither.
+    """
+
+    column: Column
+    is_key: bool
+    auto_increment: bool
+    says_null: bool
+
+
+def read_column(definition: exp.ColumnDef, *, time_series: bool) -> ColumnDefinition:
+    """What `ADD COLUMN` or MySQL's `MODIFY COLUMN` defines.
+
+    Raises: DbError as `read_create_table`; UNSUPPORTED for constraints a column cannot be given
+    once the table is there.
+    """
+    table = exp.Schema(this=exp.Table(), expressions=[definition.copy()])
+    reader = _Reader(exp.Create(this=table, kind="TABLE"))
+    reader.read_element(reader.elements[0])
+    name = definition.name
+    if reader.time_indexes:
+        raise _column_error(name, "a table has one time index from the beginning")
+    if reader.constraints or (time_series and reader.auto_increment):
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            f'column "{name}": UNIQUE, CHECK, REFERENCES and AUTO_INCREMENT'
+            " are not supported in ALTER TABLE",
+        )
+    draft = reader.drafts[0]
+    is_key = name in reader.inline_keys
+    # No column is named like this, and none of it is the time index.
+    column = reader._column(draft, "" if time_series else None, (name,) if is_key else ())
+    said = draft.nullable is not None
+    return ColumnDefinition(column, is_key, bool(reader.auto_increment), said)
+
+
+def read_default(column: Column, value: exp.Expr, *, time_series: bool) -> str | None:
+    """The text of `SET DEFAULT value`, None for NULL. Raises: DbError UNSUPPORTED."""
+    text = str(value.meta.get("text", "now()"))
+    draft = _Draft(column.name, None, default=value, default_text=text)
+    return _default(draft, time_series, column.nullable)
+
+
+def read_index(column: Column, index: nodes.ColumnIndex) -> dict[str, str]:
+    """The options of `SET … INDEX`. Raises: DbError INVALID_TABLE_DEFINITION, INVALID_ARGUMENT."""
+    draft = _Draft(column.name, None, indexes={index.name: index.expressions})
+    return _indexes(draft, column.type)[index.name]
+
+
+def declared_type(kind: exp.Expr) -> str:
+    """The spelling of a type that the type alone forgets, empty if there is nothing to keep."""
+    return _declared(kind)
 
 
 @dataclass
@@ -367,65 +424,3 @@ def _indexes(draft: _Draft, data_type: DataType) -> dict[str, dict[str, str]]:
 
 def _rules(partition: Any) -> tuple[str, ...]:
     return tuple(to_sql(rule, Wire.HTTP) for rule in partition.expressions) if partition else ()
-
-
-# --- SHOW CREATE TABLE ----------------------------------------------------------------------------
-
-_INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED")
-
-
-def create_table_sql(table: Table, wire: Wire) -> str:
-    """The canonical CREATE TABLE text of a time-series or relational table."""
-    mark = '"' if wire is Wire.POSTGRES else "`"
-
-    def quoted(name: str) -> str:
-        return mark + name.replace(mark, mark * 2) + mark
-
-    lines = [f"  {_column_sql(column, quoted(column.name))}" for column in table.columns]
-    if table.time_index is not None:
-        lines.append(f"  TIME INDEX ({quoted(table.time_index)})")
-    if table.primary_key:
-        lines.append(f"  PRIMARY KEY ({', '.join(map(quoted, table.primary_key))})")
-    text = f"CREATE TABLE IF NOT EXISTS {quoted(table.name)} (\n" + ",\n".join(lines) + "\n)\n"
-    if table.partition_columns:
-        columns = ", ".join(map(quoted, table.partition_columns))
-        rules = "".join(f"  {rule},\n" for rule in table.partition_rules)[:-2]
-        text += f"PARTITION ON COLUMNS ({columns}) (\n{rules}\n)"
-    if not table.is_time_series:
-        return text.rstrip("\n")
-    text += f"\nENGINE={table.engine}\n"
-    options = dict(table.options)
-    if table.comment:
-        options.setdefault("comment", table.comment)
-    return text + _options_sql(options)
-
-
-def _column_sql(column: Column, name: str) -> str:
-    parts = [name, column.declared or types.sql_name(column.type, Wire.HTTP)]
-    parts.append("NULL" if column.nullable else "NOT NULL")
-    if column.default is not None:
-        parts.append(f"DEFAULT {column.default}")
-    if column.comment:
-        parts.append(f"COMMENT {_string(column.comment)}")
-    kinds = (kind for kind in _INDEX_ORDER if kind in column.indexes)
-    parts.extend(_index_sql(kind, column.indexes[kind]) for kind in kinds)
-    return " ".join(parts)
-
-
-def _index_sql(kind: str, options: dict[str, str]) -> str:
-    listed = ", ".join(f"{key} = {_string(value)}" for key, value in sorted(options.items()))
-    return f"{kind} INDEX WITH({listed})" if listed else f"{kind} INDEX"
-
-
-def _options_sql(options: dict[str, str]) -> str:
-    if not options:
-        return ""
-    listed = ",\n".join(
-        f"  {_string(key) if '.' in key else key} = {_string(value)}"
-        for key, value in sorted(options.items(), key=lambda item: ("." not in item[0], item[0]))
-    )
-    return f"WITH(\n{listed}\n)"
-
-
-def _string(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

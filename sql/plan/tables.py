@@ -168,6 +168,8 @@ def _expand_view(node: exp.Table, view: Table, context: PlanContext, resolved: R
     resolved.depth += 1
     resolve_tables(query, context, resolved)
     resolved.depth -= 1
+    if view.outputs:
+        query = _narrowed(query, view)
     given = node.args.get("alias")
     names = given.columns if given is not None else []
     columns = names or [exp.to_identifier(c.name, quoted=True) for c in view.columns]
@@ -176,6 +178,13 @@ def _expand_view(node: exp.Table, view: Table, context: PlanContext, resolved: R
     if node.args.get("joins"):
         subquery.set("joins", node.args["joins"])
     node.replace(subquery)
+
+
+def _narrowed(query: exp.Expr, view: Table) -> exp.Expr:
+    """The columns that a query with `*` had when the view was made, whatever came since."""
+    names = [exp.column(exp.to_identifier(name, quoted=True)) for name in view.outputs]
+    alias = exp.TableAlias(this=exp.to_identifier(view.name, quoted=True))
+    return exp.select(*names).from_(exp.Subquery(this=query, alias=alias))
 
 
 def _system_name(node: exp.Table, context: PlanContext) -> tuple[str, str] | None:

@@ -13,7 +13,6 @@ from catalog.options import region_options, with_templates
 from catalog.records import Column, Table, TableKind
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
-from engine.schema import MergeMode
 from sql.decode.assign import assign
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
@@ -25,7 +24,7 @@ from sql.partition.check import with_rules
 from sql.partition.layout import new_region_ids
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
-from sql.results import Affected, Notice, Result
+from sql.results import Affected, Notice, Result, ResultColumn
 from sql.statements.query import bind
 from sql.statements.target import SEQUENCE, complete, insert_rows, quoted
 from sql.types import duckdb_name, quote
@@ -100,7 +99,7 @@ def _like(source: Table, definition: TableDefinition) -> TableDefinition:
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{source.name}" is a view')
     return replace(
         definition,
-        columns=tuple(replace(c, id=-1, initial=None, holds_nulls=False) for c in source.columns),
+        columns=tuple(_as_new(column) for column in source.columns),
         primary_key=source.primary_key,
         time_index=source.time_index,
         options=dict(source.options),
@@ -109,6 +108,11 @@ def _like(source: Table, definition: TableDefinition) -> TableDefinition:
         partition_rules=source.partition_rules,
         comment=source.comment,
     )
+
+
+def _as_new(column: Column) -> Column:
+    """The column without the history of the table it comes from."""
+    return replace(column, id=-1, initial=None, past=(), holds_nulls=False)
 
 
 def _make(
@@ -132,20 +136,22 @@ def _make(
         created_ms=session.server.clock.now_ms(),
     )
     if table.is_time_series:
-        _check_storable(session, table)
+        _check_storable(table)
         columns, rules = definition.partition_columns, definition.partition_rules
         table = with_rules(table, columns, rules, session.timezone)
         region_ids = new_region_ids(table, max(len(rules), 1), ())
         table = replace(table, region_ids=region_ids)
-    _check_defaults(session, table)
+    for column in table.columns:
+        check_default(session, column)
     session.catalog.put_table(cursor, table)
     if table.is_time_series:
         home = session.catalog.database(cursor, database)
         for region_id in table.region_ids:
             transaction.create_region(region_id, table.region_schema(), region_options(table, home))
+        transaction.follow(table)
     else:
-        for column in definition.auto_increment:
-            session.duck.execute(f"CREATE SEQUENCE {_sequence(database, table.name, column)}")
+        for name in definition.auto_increment:
+            session.duck.execute(f"CREATE SEQUENCE {sequence_name(database, table.name, name)}")
         session.duck.execute(relational_ddl(table, definition.constraints))
     return table
 
@@ -158,7 +164,8 @@ def _options(session: ClientSession, definition: TableDefinition, database: str)
     return with_templates(definition.options, home)
 
 
-def _sequence(database: str, table: str, column: str) -> str:
+def sequence_name(database: str, table: str, column: str) -> str:
+    """The DuckDB sequence behind a SERIAL column."""
     return f"{quote(database)}.{quote(f'{table}_{column}_seq')}"
 
 
@@ -167,7 +174,7 @@ def _with_sequences(definition: TableDefinition, database: str) -> tuple[Column,
     return tuple(
         replace(
             column,
-            default=f"nextval('{_sequence(database, definition.name, column.name)}')",
+            default=f"nextval('{sequence_name(database, definition.name, column.name)}')",
             nullable=False,
         )
         if column.name in definition.auto_increment
@@ -176,27 +183,30 @@ def _with_sequences(definition: TableDefinition, database: str) -> tuple[Column,
     )
 
 
-def _check_storable(session: ClientSession, table: Table) -> None:
+def _check_storable(table: Table) -> None:
     """What the region engine cannot do is refused."""
-    if table.options.get("merge_mode") == MergeMode.LAST_NON_NULL.value:
+    for column in table.columns:
+        check_column_storable(column)
+
+
+def check_column_storable(column: Column) -> None:
+    """Raises: DbError UNSUPPORTED for a type that no time-series table can hold."""
+    if column.type.id in _NOT_STORABLE:
         raise DbError(
             ErrorKind.UNSUPPORTED,
-            "merge_mode 'last_non_null' is not supported",
-            hint="'last_row' replaces whole rows; append_mode keeps all of them",
+            f'column "{column.name}": a time-series table cannot hold {column.type.name}',
         )
-    for column in table.columns:
-        if column.type.id in _NOT_STORABLE:
-            raise DbError(
-                ErrorKind.UNSUPPORTED,
-                f'column "{column.name}": a time-series table cannot hold {column.type.name}',
-            )
 
 
-def _check_defaults(session: ClientSession, table: Table) -> None:
-    """A default that cannot be a value of its column is refused now, not at the first INSERT."""
-    for column in table.columns:
-        if column.default is not None and SEQUENCE not in column.default:
-            assign(session.evaluate(column.default, 1), column, session.timezone)
+def check_default(session: ClientSession, column: Column) -> pa.Scalar | None:
+    """A column's default as its value, None for NULL, none or a sequence's next number.
+
+    Raises: DbError if it cannot be a value of the column: now, not at the first INSERT.
+    """
+    if column.default is None or SEQUENCE in column.default:
+        return None
+    value = assign(session.evaluate(column.default, 1), column, session.timezone)[0]
+    return value if value.is_valid else None
 
 
 def relational_ddl(table: Table, constraints: Sequence[exp.Expr]) -> str:
@@ -280,10 +290,21 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
             columns=tuple(Column(n, c.type) for n, c in zip(names, found, strict=True)),
             definition=to_sql(_qualified(query, session), session.wire),
             dialect=session.wire.value,
+            outputs=_outputs(query, found),
             created_ms=session.server.clock.now_ms(),
         )
         session.catalog.put_table(cursor, view)
     return Affected("CREATE VIEW", 0)
+
+
+def _outputs(query: exp.Expr, found: Sequence[ResultColumn]) -> tuple[str, ...]:
+    """What `*` stands for is settled when the view is made, as in PostgreSQL.
+
+    Columns of equal names cannot be told apart later; such a view keeps to their positions.
+    """
+    names = tuple(column.name for column in found)
+    has_star = any(not isinstance(star.parent, exp.Count) for star in query.find_all(exp.Star))
+    return names if has_star and len(set(map(str.lower, names))) == len(names) else ()
 
 
 def _qualified(query: exp.Expr, session: ClientSession) -> exp.Expr:

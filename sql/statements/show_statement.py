@@ -10,9 +10,9 @@ from sqlglot import exp
 
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
-from sql.dialect.create import create_table_sql
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import ShowStatement, constant_text
+from sql.dialect.show_create import create_database_sql, create_table_sql
 from sql.plan.tables import find_table
 from sql.results import Result
 from sql.statements.answers import table_rows
@@ -75,7 +75,9 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
         name = tree.args["target"].name
         if not session.has_database(name):
             raise DbError(ErrorKind.UNDEFINED_DATABASE, f'database "{name}" does not exist')
-        return create_statement("Database", name, f"CREATE DATABASE IF NOT EXISTS {name}")
+        found = session.catalog.database(session.duck.cursor, name)
+        options = found.options if found is not None else {}
+        return create_statement("Database", name, create_database_sql(name, options))
     if kind not in ("TABLE", "VIEW"):
         raise DbError(ErrorKind.UNSUPPORTED, f"SHOW CREATE {kind} is not supported")
     table = _target(session, tree, text)
@@ -84,7 +86,8 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
         return create_statement("View", table.name, ddl)
     if kind == "VIEW":
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{table.name}" is not a view')
-    return create_statement("Table", table.name, create_table_sql(table, session.wire))
+    home = session.catalog.database(session.duck.cursor, table.database)
+    return create_statement("Table", table.name, create_table_sql(table, session.wire, home))
 
 
 def _filtered(session: ClientSession, table: pa.Table, where: exp.Expr, text: str) -> pa.Table:

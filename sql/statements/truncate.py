@@ -36,6 +36,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
                 transaction.drop_regions(table.region_ids)
                 emptied = replace(table, region_ids=region_ids)
                 session.catalog.put_table(session.duck.cursor, emptied)
+                transaction.follow(emptied)
             else:
                 session.duck.execute(f"DELETE FROM {quoted(table)}")
     return Affected("TRUNCATE TABLE", 0)

@@ -47,3 +47,12 @@ def test_sizes() -> None:
     assert units.format_size(units.parse_size("1536 MiB")) == "1.5GiB"
     with pytest.raises(DbError):
         units.parse_size("many")
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [("64MB", "64.0MiB"), ("1.5 GB", "1.5GiB"), ("1000001", "1000001B"), ("0.5KiB", "512B")],
+)
+def test_canonical_sizes_lose_nothing(text: str, canonical: str) -> None:
+    assert units.canonical_size(text) == canonical
+    assert units.parse_size(canonical) == units.parse_size(text)

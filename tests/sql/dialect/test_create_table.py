@@ -9,9 +9,10 @@ from catalog.records import Table, TableKind
 from engine import datatypes as dt
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
-from sql.dialect.create import create_table_sql, read_create_table
+from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
 from sql.dialect.parser import parse
+from sql.dialect.show_create import create_table_sql
 from sql.session import Wire
 
 MONITOR = """

@@ -1,0 +1,79 @@
+"""The text of SHOW CREATE TABLE and SHOW CREATE DATABASE: GreptimeDB's canonical form.
+
+Called by sql/statements/show_statement.py. What it writes, create.py reads back equal.
+"""
+
+from __future__ import annotations
+
+from catalog.options import effective_options
+from catalog.records import Column, Database, Table
+from sql import types
+from sql.session import Wire
+
+_INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED")
+
+
+def create_table_sql(table: Table, wire: Wire, database: Database | None = None) -> str:
+    """The canonical CREATE TABLE text of a time-series or relational table.
+
+    It shows what the table has from its database (ttl, compaction) among its options.
+    """
+    mark = '"' if wire is Wire.POSTGRES else "`"
+
+    def quoted(name: str) -> str:
+        return mark + name.replace(mark, mark * 2) + mark
+
+    lines = [f"  {_column_sql(column, quoted(column.name))}" for column in table.columns]
+    if table.time_index is not None:
+        lines.append(f"  TIME INDEX ({quoted(table.time_index)})")
+    if table.primary_key:
+        lines.append(f"  PRIMARY KEY ({', '.join(map(quoted, table.primary_key))})")
+    text = f"CREATE TABLE IF NOT EXISTS {quoted(table.name)} (\n" + ",\n".join(lines) + "\n)\n"
+    if table.partition_columns:
+        columns = ", ".join(map(quoted, table.partition_columns))
+        rules = "".join(f"  {rule},\n" for rule in table.partition_rules)[:-2]
+        text += f"PARTITION ON COLUMNS ({columns}) (\n{rules}\n)"
+    if not table.is_time_series:
+        return text.rstrip("\n")
+    text += f"\nENGINE={table.engine}\n"
+    options = effective_options(table, database)
+    if table.comment:
+        options.setdefault("comment", table.comment)
+    return text + _options_sql(options)
+
+
+def create_database_sql(name: str, options: dict[str, str]) -> str:
+    """The canonical CREATE DATABASE text."""
+    text = f"CREATE DATABASE IF NOT EXISTS {name}"
+    return f"{text}\n{_options_sql(options)}" if options else text
+
+
+def _column_sql(column: Column, name: str) -> str:
+    parts = [name, column.declared or types.sql_name(column.type, Wire.HTTP)]
+    parts.append("NULL" if column.nullable else "NOT NULL")
+    if column.default is not None:
+        parts.append(f"DEFAULT {column.default}")
+    if column.comment:
+        parts.append(f"COMMENT {_string(column.comment)}")
+    kinds = (kind for kind in _INDEX_ORDER if kind in column.indexes)
+    parts.extend(_index_sql(kind, column.indexes[kind]) for kind in kinds)
+    return " ".join(parts)
+
+
+def _index_sql(kind: str, options: dict[str, str]) -> str:
+    listed = ", ".join(f"{key} = {_string(value)}" for key, value in sorted(options.items()))
+    return f"{kind} INDEX WITH({listed})" if listed else f"{kind} INDEX"
+
+
+def _options_sql(options: dict[str, str]) -> str:
+    if not options:
+        return ""
+    listed = ",\n".join(
+        f"  {_string(key) if '.' in key else key} = {_string(value)}"
+        for key, value in sorted(options.items(), key=lambda item: ("." not in item[0], item[0]))
+    )
+    return f"WITH(\n{listed}\n)"
+
+
+def _string(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,254 @@
+"""ALTER TABLE, VIEW and DATABASE, RENAME TABLE, COMMENT ON.
+
+What a statement does to one table is worked out on its record, action by action; the record is
+stored once at the end. Regions follow when the transaction commits (sql/alterations.py), relational
+tables are altered in DuckDB on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from catalog import options
+from catalog.records import Table, TableKind
+from engine.errors import DbError, ErrorKind
+from sql.dialect import nodes
+from sql.dialect.options import given_options
+from sql.plan.tables import find_table, table_name
+from sql.results import Affected, Notice, Result
+from sql.statements import alter_columns, repartition
+from sql.statements.alter_relational import rename_table
+from sql.statements.alteration import Alteration
+from sql.statements.dependents import refresh_views
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+    from sql.dialect.parser import ParsedStatement
+    from sql.transaction import Transaction
+
+Action = Callable[[Alteration, Any], None]
+
+
+def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
+    """ALTER TABLE, VIEW, DATABASE or SCHEMA, all actions or none. Raises: DbError."""
+    tree = statement.tree
+    assert isinstance(tree, exp.Alter)
+    kind = str(tree.args["kind"]).upper()
+    tag = f"ALTER {kind}"
+    if kind in ("DATABASE", "SCHEMA"):
+        _alter_database(session, tree, kind)
+        return Affected(tag, 0)
+    if tree.args.get("exists"):
+        database, name = table_name(tree.this, session.plan_context(statement.text))
+        if session.lookup(database, name) is None:
+            message = f'relation "{name}" does not exist, skipping'
+            session.notice(Notice(message, sqlstate="42P01"))
+            return Affected(tag, 0)
+    if any(isinstance(action, nodes.Repartition) for action in tree.args["actions"]):
+        return repartition.run(session, tree, statement.text)
+    if any(isinstance(action, nodes.Repartition) for action in tree.args["actions"]):
+        return repartition.run(session, tree, statement.text)
+    with session.writing() as transaction:
+        _alter(session, transaction, tree, statement.text)
+    return Affected(tag, 0)
+
+
+def run_rename(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """MySQL's RENAME TABLE: one after the other, all or none. Raises: DbError."""
+    assert isinstance(statement.tree, nodes.RenameTables)
+    with session.writing() as transaction:
+        for tree in statement.tree.expressions:
+            _alter(session, transaction, tree, statement.text)
+    return Affected("RENAME TABLE", 0)
+
+
+def run_comment(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """COMMENT ON TABLE, VIEW or COLUMN. Raises: DbError UNSUPPORTED for other objects."""
+    tree = statement.tree
+    assert isinstance(tree, exp.Comment)
+    kind = str(tree.args["kind"]).upper()
+    value = tree.expression
+    text = "" if isinstance(value, exp.Null) else value.name
+    node = tree.this
+    if kind == "COLUMN":
+        node = exp.Table(
+            this=tree.this.args.get("table"),
+            db=tree.this.args.get("db"),
+            catalog=tree.this.args.get("catalog"),
+        )
+    elif kind not in ("TABLE", "VIEW"):
+        raise DbError(ErrorKind.UNSUPPORTED, f"COMMENT ON {kind} is not supported")
+    with session.writing() as transaction:
+        change = _begin(session, transaction, node, statement.text)
+        if kind == "COLUMN":
+            alter_columns.comment(change, tree.this.name, text)
+        else:
+            _comment(change, text)
+        _store(change)
+    return Affected("COMMENT", 0)
+
+
+# --- One table ------------------------------------------------------------------------------------
+
+
+def _alter(session: ClientSession, transaction: Transaction, tree: exp.Alter, text: str) -> None:
+    change = _begin(session, transaction, tree.this, text)
+    if str(tree.args["kind"]).upper() == "VIEW" and change.old.kind is not TableKind.VIEW:
+        raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{change.old.name}" is not a view')
+    for action in tree.args["actions"]:
+        perform = _ACTIONS.get(type(action))
+        if perform is None:
+            shown = action.name if isinstance(action, nodes.Utility) else action.sql()
+            raise DbError(ErrorKind.UNSUPPORTED, f"ALTER TABLE … {shown} is not supported")
+        if change.old.kind is TableKind.VIEW and type(action) not in _OF_VIEWS:
+            raise DbError(
+                ErrorKind.WRONG_OBJECT_TYPE,
+                f'"{change.old.name}" is a view',
+                hint="CREATE OR REPLACE VIEW gives it another query",
+            )
+        perform(change, action)
+    _store(change)
+
+
+def _begin(
+    session: ClientSession, transaction: Transaction, node: exp.Table, text: str
+) -> Alteration:
+    table = find_table(node, session.plan_context(text))
+    transaction.change_store()
+    return Alteration(session, transaction, text, table, table)
+
+
+def _store(change: Alteration) -> None:
+    """The new record; rows that the transaction has staged are shown by it from here on."""
+    old, table = change.old, change.table
+    if table == old:
+        return
+    if _stored_columns(table) != _stored_columns(old):
+        table = replace(table, schema_version=old.schema_version + 1)
+    change.session.catalog.put_table(change.session.duck.cursor, table)
+    if table.is_time_series:
+        change.transaction.follow(table)
+    if table.columns != old.columns:
+        refresh_views(change.session, table, cascade=change.cascade)
+
+
+def _stored_columns(table: Table) -> object:
+    if not table.is_time_series:
+        return table.columns
+    schema = table.region_schema()
+    return schema.columns, schema.primary_key
+
+
+# --- Actions on the whole table -------------------------------------------------------------------
+
+
+def _rename(change: Alteration, action: exp.AlterRename) -> None:
+    database, name = table_name(action.this, change.session.plan_context(change.text))
+    if not action.this.db:
+        database = change.table.database
+    _move(change, database, name)
+
+
+def _set_schema(change: Alteration, action: exp.AlterSet) -> None:
+    _move(change, action.expressions[0].db, change.table.name)
+
+
+def _move(change: Alteration, database: str, name: str) -> None:
+    table = change.table
+    if (database, name) == (table.database, table.name):
+        if name == change.old.name:
+            raise DbError(ErrorKind.DUPLICATE_TABLE, f'table "{name}" already exists')
+        return
+    if change.session.lookup(database, name) is not None:
+        raise DbError(ErrorKind.DUPLICATE_TABLE, f'table "{database}.{name}" already exists')
+    if table.kind is TableKind.RELATIONAL:
+        rename_table(change, database, name)
+    change.table = table.renamed(database, name)
+
+
+def _options(change: Alteration, action: nodes.AlterOptions) -> None:
+    table = change.table
+    if not table.is_time_series:
+        for key in given_options(action.expressions, relational=True):
+            raise DbError(
+                ErrorKind.INVALID_ARGUMENT,
+                f'table "{table.name}" has no time index and no option {key}',
+            )
+        return
+    if action.args.get("unset"):
+        keys = [str(option.this) for option in action.expressions]
+        changed = options.unset_table_options(table.options, keys)
+    else:
+        changed = options.set_table_options(table.options, given_options(action.expressions))
+    change.table = replace(table, options=changed)
+
+
+def _comment(change: Alteration, text: str) -> None:
+    kept = {key: value for key, value in change.table.options.items() if key != "comment"}
+    change.table = replace(change.table, comment=text, options=kept)
+
+
+def _comment_property(change: Alteration, action: exp.SchemaCommentProperty) -> None:
+    _comment(change, action.this.name)
+
+
+def _nothing(change: Alteration, action: exp.Expr) -> None:
+    """OWNER TO, ENGINE = …: there is one owner, and the engine follows from the columns."""
+
+
+def _utility(change: Alteration, action: nodes.Utility) -> None:
+    """MySQL's ADD INDEX changes nothing but speed, and ours are made without being asked."""
+    if str(action.this) != "ADD INDEX":
+        raise DbError(ErrorKind.UNSUPPORTED, f"ALTER TABLE … {action.this} is not supported")
+    message = "indexes are chosen by the storage engine; this one was not needed"
+    change.session.notice(Notice(message))
+
+
+_ACTIONS: dict[type[exp.Expr], Action] = {
+    exp.ColumnDef: alter_columns.add,
+    exp.Drop: alter_columns.drop,
+    nodes.ChangeColumn: alter_columns.modify,
+    exp.AlterColumn: alter_columns.alter,
+    exp.RenameColumn: alter_columns.rename,
+    exp.AddConstraint: alter_columns.add_constraint,
+    exp.AlterRename: _rename,
+    exp.AlterSet: _set_schema,
+    nodes.AlterOptions: _options,
+    exp.SchemaCommentProperty: _comment_property,
+    exp.EngineProperty: _nothing,
+    nodes.IgnoredProperty: _nothing,
+    nodes.Utility: _utility,
+}
+_OF_VIEWS = frozenset({exp.AlterRename, exp.AlterSet, nodes.IgnoredProperty})
+
+
+# --- Databases ------------------------------------------------------------------------------------
+
+
+def _alter_database(session: ClientSession, tree: exp.Alter, kind: str) -> None:
+    name = tree.this.db
+    found = session.catalog.database(session.duck.cursor, name)
+    if found is None:
+        missing = ErrorKind.UNDEFINED_DATABASE if kind == "DATABASE" else ErrorKind.UNDEFINED_SCHEMA
+        raise DbError(missing, f'database "{name}" does not exist')
+    (action,) = tree.args["actions"]
+    if not isinstance(action, nodes.AlterOptions):
+        raise DbError(ErrorKind.UNSUPPORTED, f"ALTER {kind} … RENAME TO is not supported")
+    if action.args.get("unset"):
+        keys = [str(option.this) for option in action.expressions]
+        changed = options.unset_database_options(found.options, keys)
+    else:
+        given = given_options(action.expressions)
+        changed = options.set_database_options(found.options, given)
+    with session.writing() as transaction:
+        transaction.change_store()
+        session.catalog.put_database(session.duck.cursor, replace(found, options=changed))
+        transaction.follow_database(name)

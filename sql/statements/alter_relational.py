@@ -1,0 +1,98 @@
+"""What ALTER TABLE asks of DuckDB for a relational table; the record is the caller's business.
+
+DuckDB checks what is there (NULLs, values that do not fit, keys) and its transaction undoes
+everything with ours. Defaults are ours: DuckDB's table has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from catalog.records import Column
+from engine.errors import DbError, ErrorKind
+from sql.statements.alteration import Alteration
+from sql.statements.target import SEQUENCE, quoted
+from sql.types import duckdb_name, quote
+
+
+def add_column(
+    change: Alteration, column: Column, value: pa.Scalar | None, sequence: str | None
+) -> None:
+    """A new last column; rows that are there get `value`, or each a number of the sequence."""
+    name = quote(column.name)
+    _run(change, f"ADD COLUMN {name} {duckdb_name(column.type)}")
+    duck, table = change.session.duck, quoted(change.table)
+    if sequence is not None:
+        duck.execute(f"CREATE SEQUENCE {sequence}")
+        duck.execute(f"UPDATE {table} SET {name} = nextval('{sequence}')")
+    elif value is not None:
+        source = duck.register(pa.table({"value": pa.repeat(value, 1)}))
+        try:
+            duck.execute(f"UPDATE {table} SET {name} = (SELECT value FROM {source})")
+        finally:
+            duck.unregister([source])
+    if not column.nullable:
+        _run(change, f"ALTER COLUMN {name} SET NOT NULL")
+
+
+def drop_column(change: Alteration, column: Column) -> None:
+    """Raises: DbError DEPENDENT_OBJECTS for a column of a key or another constraint."""
+    if column.name in change.table.primary_key:
+        raise DbError(
+            ErrorKind.DEPENDENT_OBJECTS,
+            f'column "{column.name}" is in the primary key and cannot be dropped',
+        )
+    _run(change, f"DROP COLUMN {quote(column.name)}")
+    if column.default is not None and column.default.startswith(SEQUENCE):
+        change.session.duck.execute(f"DROP SEQUENCE {column.default[len(SEQUENCE) + 1 : -2]}")
+
+
+def set_type(change: Alteration, column: Column) -> None:
+    """Gives the column of that name its new type. Raises: DbError if a value does not fit."""
+    _run(change, f"ALTER COLUMN {quote(column.name)} TYPE {duckdb_name(column.type)}")
+
+
+def set_nullable(change: Alteration, column: Column, *, nullable: bool) -> None:
+    """Raises: DbError NOT_NULL_VIOLATION."""
+    verb = "DROP" if nullable else "SET"
+    _run(change, f"ALTER COLUMN {quote(column.name)} {verb} NOT NULL")
+
+
+def rename_column(change: Alteration, name: str, new: str) -> None:
+    """Keys and constraints follow the column."""
+    _run(change, f"RENAME COLUMN {quote(name)} TO {quote(new)}")
+
+
+def rename_table(change: Alteration, database: str, name: str) -> None:
+    """Raises: DbError UNSUPPORTED into another database, which DuckDB cannot do."""
+    if database != change.table.database:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "a table without a time index cannot move to another database",
+            hint=f"CREATE TABLE {database}.{name} AS SELECT … makes a copy there",
+        )
+    _run(change, f"RENAME TO {quote(name)}")
+
+
+def add_primary_key(change: Alteration, names: Sequence[str]) -> None:
+    """Raises: DbError UNIQUE_VIOLATION, NOT_NULL_VIOLATION."""
+    _run(change, f"ADD PRIMARY KEY ({', '.join(map(quote, names))})")
+
+
+def _run(change: Alteration, action: str) -> None:
+    sql = f"ALTER TABLE {quoted(change.table)} {action}"
+    try:
+        change.session.duck.execute(sql, None, change.text)
+    except DbError as error:
+        raise _precise(error) from error
+
+
+def _precise(error: DbError) -> DbError:
+    """DuckDB's words for what stands in the way of a change of definition."""
+    if "depend" in error.message:
+        return DbError(ErrorKind.DEPENDENT_OBJECTS, error.message, hint=error.hint)
+    if "UNIQUE or PRIMARY KEY" in error.message or "FOREIGN KEY" in error.message:
+        return DbError(ErrorKind.UNSUPPORTED, error.message, hint=error.hint)
+    return error

@@ -1,0 +1,70 @@
+"""Views over a table that has changed: they go on with its new columns, or the change is refused.
+
+Called by ALTER. Views find tables by name; a renamed table is none of this module's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from catalog.records import Table, TableKind
+from engine.errors import DbError, ErrorKind
+from sql.plan.plan import plan_query
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+
+def refresh_views(session: ClientSession, table: Table, *, cascade: bool) -> None:
+    """Brings the column types of all views over a table up to date, views over views included.
+
+    Requires: the catalog has the changed table already. With `cascade` views that cannot go on are
+    dropped. Raises: DbError DEPENDENT_OBJECTS otherwise.
+    """
+    cursor = session.duck.cursor
+    views = [t for t in session.catalog.tables(cursor) if t.kind is TableKind.VIEW]
+    changed = [table]
+    for one in changed:  # grows on the way
+        for view in [v for v in views if _names(session, v, one)]:
+            views.remove(view)
+            changed.append(view)
+            try:
+                session.catalog.put_table(cursor, _described(session, view))
+            except DbError as error:
+                if not cascade:
+                    raise _refused(table, view, error) from error
+                session.catalog.remove_table(cursor, view)
+
+
+def _names(session: ClientSession, view: Table, table: Table) -> bool:
+    """True if the view's query names the table."""
+    if table.name.lower() not in view.definition.lower():
+        return False
+    query = session.plan_context().parse_view(view)
+    return any(
+        node.name == table.name and (node.db or session.database) == table.database
+        for node in query.find_all(exp.Table)
+    )
+
+
+def _described(session: ClientSession, view: Table) -> Table:
+    """The view with the columns it has now. Raises: DbError if it has not what it had."""
+    node = exp.table_(view.name, view.database, quoted=True)
+    plan = plan_query(exp.select("*").from_(node), session.plan_context(view.definition))
+    found = session.runner.describe(plan, view.definition)
+    if [c.name for c in found] != [c.name for c in view.columns]:
+        raise DbError(ErrorKind.DEPENDENT_OBJECTS, "its columns would not be the same")
+    columns = [replace(c, type=now.type) for c, now in zip(view.columns, found, strict=True)]
+    return replace(view, columns=tuple(columns))
+
+
+def _refused(table: Table, view: Table, error: DbError) -> DbError:
+    return DbError(
+        ErrorKind.DEPENDENT_OBJECTS,
+        f'cannot alter table "{table.name}" because view "{view.name}" depends on it',
+        detail=error.message,
+        hint="drop the view, alter the table and create the view again",
+    )
