@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["fix_server", "fix_mysql", "fix_database"]
+pytest_plugins = ["fix_server", "fix_mysql", "fix_database", "fix_store"]

@@ -161,7 +161,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", length)
         self.end_headers()
-        self.wfile.write(body[:stop])
+        if self.command != "HEAD":
+            self.wfile.write(body[:stop])
         self.wfile.flush()
         if stop is not None:
             self.hang_up()

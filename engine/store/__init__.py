@@ -1,6 +1,6 @@
-"""Where files live: one small interface, local files as its first implementation."""
+"""Where files live: one small interface over local files and object stores of clouds."""
 
 from engine.store.local import LocalStore
-from engine.store.store import ObjectStore
+from engine.store.store import ObjectStore, reading
 
-__all__ = ["LocalStore", "ObjectStore"]
+__all__ = ["LocalStore", "ObjectStore", "reading"]

@@ -11,11 +11,11 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
 import obstore
@@ -42,8 +42,9 @@ _WRITER = "gnomonwriter"
 _CHECKSUM = "gnomoncrc32"
 _BACKOFF_SECONDS = 0.1
 _BACKOFF_SECONDS_MAX = 5.0
-# Trying again would not help. Not found, of a write: there is no such bucket.
-_FINAL = (PermissionDeniedError, UnauthenticatedError, InvalidPathError, FileNotFoundError)
+_REFUSED = (PermissionDeniedError, UnauthenticatedError)
+_REFUSALS = ("401 Unauthorized", "403 Forbidden")  # of listings, which have no class of their own
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,59 +103,49 @@ class Cloud:
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Makes an object; False if one is there already. See I1."""
         token = token_hex(16)
+
+        def attempt() -> bool:
+            try:
+                obstore.put(
+                    self._hasty,
+                    self._key(path),
+                    data,
+                    mode="create",
+                    attributes={_WRITER: token},
+                    use_multipart=False,
+                )
+            except AlreadyExistsError:
+                # Ours if an earlier attempt arrived whose answer was lost. None: S3 may also
+                # refuse because of someone else's request that came to nothing.
+                writer = self._writer(path)
+                if writer is None:
+                    raise
+                return writer == token
+            return True
+
         with self._translated(f"write {path}"):
-            for is_last in self._attempts():
-                try:
-                    obstore.put(
-                        self._hasty,
-                        self._key(path),
-                        data,
-                        mode="create",
-                        attributes={_WRITER: token},
-                        use_multipart=False,
-                    )
-                except AlreadyExistsError:
-                    # Ours if an earlier attempt arrived whose answer was lost. None: S3 may also
-                    # refuse because of someone else's request that came to nothing.
-                    writer = self._writer(path)
-                    if writer is not None:
-                        return writer == token
-                    if is_last:
-                        raise
-                except (BaseError, OSError) as error:
-                    if is_last or isinstance(error, _FINAL):
-                        raise
-                else:
-                    return True
-        raise AssertionError("the last attempt returns or raises")
+            return self._repeated(attempt)
 
     def delete(self, path: str) -> None:
         """Removes an object. A missing one is no error."""
+
+        def attempt() -> None:
+            with suppress(FileNotFoundError):
+                obstore.delete(self._hasty, self._key(path))
+
         with self._translated(f"remove {path}"):
-            for is_last in self._attempts():  # obstore does not repeat a removal that hangs
-                try:
-                    obstore.delete(self._hasty, self._key(path))
-                    return
-                except FileNotFoundError:
-                    return
-                except BaseError as error:
-                    if is_last or isinstance(error, _FINAL):
-                        raise
+            self._repeated(attempt)  # obstore itself does not repeat a removal that hangs
 
     def list(self, prefix: str) -> dict[str, ObjectInfo]:
         """All objects below a folder, by path."""
         start = len(self._root) + 1 if self._root else 0
-        with self._translated(f"list {prefix}"):
+
+        def attempt() -> dict[str, ObjectInfo]:
             stream = obstore.list(self._patient, self._key(prefix), chunk_size=1_000)
-            return {
-                found["path"][start:]: ObjectInfo(
-                    found["size"],
-                    found["e_tag"] or "",
-                    int(found["last_modified"].timestamp() * 1_000),
-                )
-                for chunk in stream
-                for found in chunk
-            }
+            return {found["path"][start:]: _info(found) for chunk in stream for found in chunk}
+
+        with self._translated(f"list {prefix}"):
+            return self._repeated(attempt)  # obstore does not repeat an answer that is cut
 
     def upload(self, path: str, file: str) -> Copy:
         """Makes an object from a local file, a large one in parts. Raises also: OSError."""
@@ -202,9 +193,10 @@ class Cloud:
         key = self._key(path)
         try:
             found = obstore.get(self._patient, key, options={"range": (0, CHUNK_BYTES)})
-        except FileNotFoundError:
-            raise
-        except BaseError:
+        except BaseError as error:
+            if _is_final(error):
+                raise
+            # An empty object has no first chunk.
             found = obstore.get(self._patient, key, options={"head": True})
             if found.meta["size"]:
                 raise
@@ -234,15 +226,18 @@ class Cloud:
             return None
         return found.attributes.get(_WRITER, "")
 
-    def _attempts(self) -> Iterator[bool]:
-        """One turn per attempt with growing pauses between; True at the last."""
+    def _repeated(self, attempt: Callable[[], Result]) -> Result:
+        """Makes attempts, with growing pauses between, until one succeeds or it is time to stop."""
         end = time.monotonic() + self._retry_seconds
         pause = _BACKOFF_SECONDS
-        while time.monotonic() + pause < end:
-            yield False
+        while True:
+            try:
+                return attempt()
+            except (BaseError, OSError) as error:
+                if _is_final(error) or time.monotonic() + pause > end:
+                    raise
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, _BACKOFF_SECONDS_MAX)
-        yield True
 
     def _key(self, path: str) -> str:
         return f"{self._root}/{path}" if self._root else path
@@ -252,11 +247,6 @@ class Cloud:
         """Turns what obstore raises into a DbError that says what was being done, and where."""
         try:
             yield
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise DbError(
-                ErrorKind.ACCESS_DENIED,
-                f"cannot {action}: {self._name} refuses the credentials: {_reason(error)}",
-            ) from None
         except FileNotFoundError as error:
             message = f"cannot {action}: it is not in {self._name}: {_reason(error)}"
             raise DbError(ErrorKind.STORAGE_UNAVAILABLE, message) from None
@@ -264,8 +254,20 @@ class Cloud:
             message = f"cannot {action}: the object was replaced meanwhile"
             raise DbError(ErrorKind.STORAGE_UNAVAILABLE, message) from None
         except (BaseError, OSError, ValueError) as error:
+            if _is_refusal(error):
+                message = f"cannot {action}: {self._name} refuses the credentials: "
+                raise DbError(ErrorKind.ACCESS_DENIED, message + _reason(error)) from None
             message = f"cannot {action}: {self._name} does not answer as it should: "
             raise DbError(ErrorKind.STORAGE_UNAVAILABLE, message + _reason(error)) from None
+
+
+def _is_refusal(error: BaseException) -> bool:
+    return isinstance(error, _REFUSED) or any(words in str(error) for words in _REFUSALS)
+
+
+def _is_final(error: BaseException) -> bool:
+    """True if trying again would not help. Not found, of a write: there is no such bucket."""
+    return isinstance(error, (InvalidPathError, FileNotFoundError)) or _is_refusal(error)
 
 
 def _info(found: Any) -> ObjectInfo:
