@@ -19,7 +19,15 @@ from pathlib import Path
 import psycopg
 
 from bench.launch import Gnomon
-from tests.crash.writers import PLAIN_TABLE, SERIES_TABLES, TABLES, WRITERS, Flusher, Ledger, Writer
+from tests.crash.writers import (
+    PLAIN_TABLE,
+    SERIES_TABLES,
+    TABLES,
+    WRITERS,
+    Ledger,
+    Maintainer,
+    Writer,
+)
 
 WORK_SECONDS_MAX = 60
 Found = dict[tuple[str, str, int], tuple[int, int, int, int]]
@@ -71,7 +79,9 @@ class Harness:
             for kind, ledger in self.ledgers.items()
         ]
         if self._flush:
-            writers.append(Flusher(self.server, Ledger(()), killed, self.random.randrange(2**32)))
+            writers.append(
+                Maintainer(self.server, Ledger(()), killed, self.random.randrange(2**32))
+            )
         for writer in writers:
             writer.start()
         self._wait_for_work()

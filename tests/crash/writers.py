@@ -18,8 +18,13 @@ import pymysql
 
 from bench.launch import Gnomon
 
-SERIES_TABLES = {"events": "", "log": "WITH (append_mode = 'true')"}
+SERIES_TABLES = {
+    "events": "",
+    "log": "WITH (append_mode = 'true')",
+    "parts": "PARTITION ON COLUMNS (writer) (writer < 'n', writer >= 'n')",
+}
 PLAIN_TABLE = "plain"
+COLUMNS = "(writer, ts, unit, part, size)"  # named, because a table may have more for a while
 TABLES = (*SERIES_TABLES, PLAIN_TABLE)
 DRIVER_ERRORS = (psycopg.Error, pymysql.err.MySQLError, OSError)
 
@@ -144,7 +149,7 @@ class PostgresWriter(Writer):
         self.connection.execute(self.insert(self.tables[0], unit, size))
 
     def insert(self, table: str, unit: int, size: int) -> bytes:
-        return f"INSERT INTO {table} VALUES {self.values(unit, size)}".encode()
+        return f"INSERT INTO {table} {COLUMNS} VALUES {self.values(unit, size)}".encode()
 
     def delete(self, unit: int) -> None:
         sql = f"DELETE FROM {self.tables[0]} WHERE writer = '{self.name}' AND unit = {unit}"
@@ -166,7 +171,7 @@ class CopyWriter(PostgresWriter):
     deletes = False
 
     def write(self, unit: int, size: int) -> None:
-        with self.connection.cursor().copy("COPY log FROM STDIN (FORMAT csv)") as copy:
+        with self.connection.cursor().copy(f"COPY log {COLUMNS} FROM STDIN (FORMAT csv)") as copy:
             for w, t, u, p, s in self.rows(unit, size):
                 seconds, fraction = divmod(t, 1000)
                 moment = f"1970-01-{1 + seconds // 86400:02} {seconds % 86400 // 3600:02}"
@@ -178,7 +183,7 @@ class TransactionWriter(PostgresWriter):
     """BEGIN, rows into a time-series and a relational table, COMMIT: one unit."""
 
     name = "transaction"
-    tables = ("events", PLAIN_TABLE)
+    tables = ("events", "parts", PLAIN_TABLE)
     deletes = False
 
     def write(self, unit: int, size: int) -> None:
@@ -204,19 +209,61 @@ class MysqlWriter(Writer):
 
     def write(self, unit: int, size: int) -> None:
         with self.connection.cursor() as cursor:
-            cursor.execute(f"INSERT INTO log VALUES {self.values(unit, size)}")
+            cursor.execute(f"INSERT INTO log {COLUMNS} VALUES {self.values(unit, size)}")
 
 
-class Flusher(MysqlWriter):
-    """Writes nothing: makes the server move rows from its log to files all the time."""
+class Maintainer(MysqlWriter):
+    """Writes nothing: flushes, compacts, alters, repartitions, creates and drops all the time."""
 
-    name = "flusher"
+    name = "maintainer"
     tables = ()
 
     def step(self) -> None:
         self.killed.wait(self.random.random() * 0.1)
+        table = self.random.choice(list(SERIES_TABLES))
+        work = [
+            *(self.flush, self.flush, self.compact, self.compact),
+            *(self.alter, self.create_and_drop, self.repartition),
+        ]
+        self.random.choice(work)(table)
+
+    def flush(self, table: str) -> None:
+        self.query(f"ADMIN flush_table('{table}')")
+
+    def compact(self, table: str) -> None:
+        kind = self.random.choice(["", ", 'strict_window', '3600'"])
+        self.query(f"ADMIN compact_table('{table}'{kind})")
+
+    def alter(self, table: str) -> None:
+        number = self.random.randrange(3)
+        if self.random.random() < 0.5:
+            self.query(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS c{number} BIGINT DEFAULT 7")
+        else:
+            self.query(f"ALTER TABLE {table} DROP COLUMN IF EXISTS c{number}")
+
+    def create_and_drop(self, table: str) -> None:
+        self.query("CREATE TABLE IF NOT EXISTS scratch (ts TIMESTAMP(3) TIME INDEX, v BIGINT)")
+        self.query("INSERT INTO scratch VALUES (1, 1), (2, 2)")
+        if self.random.random() < 0.5:
+            self.query("ADMIN flush_table('scratch')")
+        self.query("DROP TABLE scratch")
+
+    def repartition(self, table: str) -> None:
+        """Splits the first of two parts, or merges what was split."""
+        parts = self.query(
+            "SELECT partition_name FROM information_schema.partitions WHERE table_name = 'parts'"
+        )
+        low, high = "writer < 'd'", "writer >= 'd' AND writer < 'n'"
+        if len(parts) == 2:
+            self.query(f"ALTER TABLE parts SPLIT PARTITION (writer < 'n') INTO ({low}, {high})")
+        else:
+            self.query(f"ALTER TABLE parts MERGE PARTITION ({low}, {high})")
+
+    def query(self, sql: str) -> tuple[Any, ...]:
+        """Runs one statement; gives its rows."""
         with self.connection.cursor() as cursor:
-            cursor.execute(f"ADMIN flush_table('{self.random.choice(list(SERIES_TABLES))}')")
+            cursor.execute(sql)
+            return cursor.fetchall() or ()
 
 
 WRITERS: tuple[type[Writer], ...] = (
