@@ -242,7 +242,8 @@ def _timestamp(data: Bytes, i: int, end: int, per_second: int) -> tuple[int, int
         seconds, nanos, status = _datetime(data, i, end)
     if status != 0 and status != NAIVE:
         return 0, status
-    most = 9_223_372_036_854_775_807 // per_second - DAY  # leaves room for any zone's offset
+    margin = DAY if status == NAIVE else 0  # leaves room for any zone's offset
+    most = 9_223_372_036_854_775_807 // per_second - margin
     if not -most < seconds < most:
         return 0, RANGE
     step = 1_000_000_000 // per_second

@@ -28,10 +28,10 @@ from sql.files.readers import read_rows
 from sql.files.remote import RemoteFiles, is_remote
 from sql.files.target import Target
 from sql.files.writers import open_writer, write_all
+from sql.partition.route import writes_of
 from sql.plan.tables import find_table
 from sql.results import Affected, Notice, Result, Rows
 from sql.statements.query import bind, plan_of
-from sql.partition.route import writes_of
 from sql.statements.target import columns_named, insert_rows, writable
 
 if TYPE_CHECKING:

@@ -321,6 +321,8 @@ def test_bad_timestamps(text: str, kind: ErrorKind) -> None:
 def test_nanoseconds_end_in_2262() -> None:
     assert refused("2263-01-01", dt.TIMESTAMP_NANOSECOND).kind is ErrorKind.DATETIME_OVERFLOW
     assert epochs(["2262-04-01"], dt.TIMESTAMP_NANOSECOND) == [9_222_422_400_000_000_000]
+    latest = "2262-04-11 23:47:15.854775807Z"  # an offset needs no room: all but the last second
+    assert epochs([latest], dt.TIMESTAMP_NANOSECOND) == [9_223_372_035_854_775_807]
 
 
 def test_an_unknown_session_zone_is_the_clients_error() -> None:
