@@ -1,0 +1,88 @@
+"""A data directory and a root of a bucket belong together, and nothing else may meet there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fault_proxy import Fault, FaultProxy, Handler
+from fix_engine import CPU
+from fix_store import s3_options
+
+from engine.clock import ManualClock
+from engine.errors import DbError, ErrorKind
+from engine.options import EngineOptions
+from engine.regions import LocalRegions
+from engine.schema import RegionOptions
+from engine.store import LocalStore
+from engine.store.backends import make_cloud
+from engine.store.options import LOCAL_FILES, StorageOptions
+
+
+def opened(directory: Path, storage: StorageOptions) -> LocalRegions:
+    return LocalRegions(directory, EngineOptions(), ManualClock(), storage=storage)
+
+
+def make(directory: Path, storage: StorageOptions) -> None:
+    """A data directory with one region."""
+    regions = opened(directory, storage)
+    regions.create(1, CPU, RegionOptions())
+    regions.close()
+
+
+def refusal(directory: Path, storage: StorageOptions) -> str:
+    with pytest.raises(DbError) as caught:
+        opened(directory, storage)
+    assert caught.value.kind is ErrorKind.STORAGE_UNAVAILABLE
+    return caught.value.message
+
+
+def test_another_directory_may_not_use_the_same_root(s3_url: str, tmp_path: Path) -> None:
+    """It would take the regions for orphans and drop them."""
+    storage = s3_options(s3_url)
+    make(tmp_path / "one", storage)
+    for _ in range(2):
+        assert "belongs to another data directory" in refusal(tmp_path / "two", storage)
+    beside = replace(storage, root=f"{storage.root}/two")
+    make(tmp_path / "two", beside)
+    for directory, own in (("one", storage), ("two", beside)):
+        regions = opened(tmp_path / directory, own)
+        assert regions.region_ids() == {1}
+        regions.close()
+
+
+def test_an_empty_bucket_is_not_the_old_one(s3_url: str, tmp_path: Path) -> None:
+    make(tmp_path, s3_options(s3_url))
+    assert "holds nothing of the data directory" in refusal(tmp_path, s3_options(s3_url))
+
+
+def test_local_files_are_not_forgotten(s3_url: str, tmp_path: Path) -> None:
+    make(tmp_path / "local", LOCAL_FILES)
+    assert "keeps its regions in local files" in refusal(tmp_path / "local", s3_options(s3_url))
+    make(tmp_path / "remote", s3_options(s3_url))
+    assert "in an object store" in refusal(tmp_path / "remote", LOCAL_FILES)
+
+
+def test_an_interrupted_first_start_is_finished(s3_url: str, tmp_path: Path) -> None:
+    for is_written in (False, True):
+        directory, storage = tmp_path / str(is_written), s3_options(s3_url)
+        mark = {"id": "0123", "bound": False}
+        LocalStore(directory).put("STORE", json.dumps(mark).encode())
+        if is_written:
+            make_cloud(storage).put("OWNER", json.dumps({"id": "0123"}).encode())
+        make(directory, storage)
+        assert json.loads((directory / "STORE").read_bytes())["bound"]
+        make_cloud(storage).delete("OWNER")
+        assert "holds nothing" in refusal(directory, storage)
+
+
+def test_a_store_without_conditional_writes_is_refused(proxy: FaultProxy, tmp_path: Path) -> None:
+    def ignores_the_condition(handler: Handler, _: Fault) -> None:
+        request = handler.read()
+        request.headers.pop("if-none-match", None)
+        handler.answer(*handler.forward(request))
+
+    proxy.add("^PUT .*/OWNER", ignores_the_condition, -1)
+    assert "replaces objects" in refusal(tmp_path, s3_options(proxy.url))
