@@ -84,9 +84,9 @@ class LogReader:
         self.next_sequence = max(self.next_sequence, header.first_sequence)
         offset = SEGMENT_HEADER_BYTES
         while offset < end:
-            record = _valid_record(data[:end], offset)
+            record = valid_record(data[:end], offset)
             if record is None or record.sequence < self.next_sequence:
-                if limit is not None or _durable_past(data, offset):
+                if limit is not None or durable_past(data, offset):
                     raise corrupted(name, offset, "no valid record where one was written")
                 del data
                 self._folder.truncate(header.number, offset)
@@ -98,7 +98,7 @@ class LogReader:
         self.segments.append(SegmentInfo(header.number, header.first_sequence, offset))
 
 
-def _valid_record(data: memoryview, offset: int) -> RecordHeader | None:
+def valid_record(data: memoryview, offset: int) -> RecordHeader | None:
     """The record header at an offset, if its payload is whole too."""
     header = unpack_record(data, offset)
     if header is None or offset + RECORD_HEADER_BYTES + header.length > len(data):
@@ -109,7 +109,7 @@ def _valid_record(data: memoryview, offset: int) -> RecordHeader | None:
     return header
 
 
-def _durable_past(data: memoryview, offset: int) -> bool:
+def durable_past(data: memoryview, offset: int) -> bool:
     """True if a later record proves that the bytes at `offset` had reached the disk.
 
     Such a record was written after a successful sync of them, so they are damaged, not torn.

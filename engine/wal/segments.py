@@ -172,4 +172,9 @@ class LocalLogFolder:
                     return list(zip(names, files, strict=True))
 
     def _path(self, number: int) -> Path:
-        return self._directory / f"{number:020}.wal"
+        return self._directory / self.file_name(number)
+
+    @staticmethod
+    def file_name(number: int) -> str:
+        """The file's name without its folder."""
+        return f"{number:020}.wal"
