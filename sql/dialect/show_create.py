@@ -8,6 +8,7 @@ from __future__ import annotations
 from catalog.options import effective_options
 from catalog.records import Column, Database, Table
 from sql import types
+from sql.partition.rules import spelled
 from sql.session import Wire
 
 _INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED")
@@ -31,7 +32,7 @@ def create_table_sql(table: Table, wire: Wire, database: Database | None = None)
     text = f"CREATE TABLE IF NOT EXISTS {quoted(table.name)} (\n" + ",\n".join(lines) + "\n)\n"
     if table.partition_columns:
         columns = ", ".join(map(quoted, table.partition_columns))
-        rules = "".join(f"  {rule},\n" for rule in table.partition_rules)[:-2]
+        rules = "".join(f"  {spelled(rule, wire)},\n" for rule in table.partition_rules)[:-2]
         text += f"PARTITION ON COLUMNS ({columns}) (\n{rules}\n)"
     if not table.is_time_series:
         return text.rstrip("\n")

@@ -30,7 +30,16 @@ from sql.plan.scopes import Scopes
 from sql.plan.tables import Reference
 
 # Casts of text to moments without a zone.
-_MOMENTS = ("timestamp", "timestampntz", "timestamp_s", "timestamp_ms", "timestamp_ns", "date")
+_MOMENTS = frozenset(
+    {
+        exp.DType.TIMESTAMP,
+        exp.DType.TIMESTAMPNTZ,
+        exp.DType.TIMESTAMP_S,
+        exp.DType.TIMESTAMP_MS,
+        exp.DType.TIMESTAMP_NS,
+        exp.DType.DATE,
+    }
+)
 _FLOAT_EXACT = 2**53  # whole numbers beyond this are rounded when compared with floats
 
 
@@ -259,7 +268,7 @@ def constant(node: exp.Expr, parameters: Sequence[object]) -> object:
     if isinstance(node, exp.Boolean):
         return bool(node.this)
     if isinstance(node, exp.Cast) and isinstance(node.this, exp.Literal) and node.this.is_string:
-        return str(node.this.name) if node.to.is_type(*_MOMENTS) else None
+        return str(node.this.name) if node.to.this in _MOMENTS else None
     if not isinstance(node, exp.Literal):
         return None
     if node.is_string:

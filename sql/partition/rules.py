@@ -107,6 +107,11 @@ def _parsed(text: str) -> exp.Expr:
     return rule
 
 
+def spelled(text: str, wire: Wire) -> str:
+    """A stored rule as a wire's clients would write it."""
+    return to_sql(_parsed(text), wire)
+
+
 def settled(text: str, columns: Sequence[Column], timezone: str) -> str:
     """A rule as the catalog keeps it: as it was written, but with its moments in UTC.
 
