@@ -6,7 +6,7 @@ before the edit that publishes everything at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -14,18 +14,21 @@ import numpy as np
 import pyarrow as pa
 
 from engine.clock import Clock
+from engine.compaction import windows
 from engine.completion import complete
+from engine.datatypes import UNITS_PER_SECOND
 from engine.memtable.keys import KeySet
 from engine.memtable.memtable import Memtable
-from engine.memtable.order import sort_order
-from engine.memtable.view import Chunk, Shape, keys_within
+from engine.memtable.view import Chunk, Shape, chunk, keys_within
 from engine.observe import EngineCounters
 from engine.options import EngineOptions
 from engine.region import Region
 from engine.sst import deletion, lookup
+from engine.sst.encoding import choose, sample_positions
 from engine.sst.file import DeletionVector, FileMeta, deletion_path, sst_path
+from engine.sst.gather import SortedRows
 from engine.sst.vectors import VectorCache
-from engine.sst.writer import write
+from engine.sst.writer import SstWriter
 from engine.store.local import translated
 from engine.store.store import ObjectStore, reading
 from engine.version import Edit, Version
@@ -73,36 +76,70 @@ def _edit(region: Region, memtable: Memtable, tools: FlushTools) -> Edit:
     """Writes the files of a flush; they mean nothing until the edit is published."""
     version = region.version
     shape = Shape.of(version.schema, version.options)
-    view = memtable.view()
-    file_id = region.take_file_id()
+    parts, keys, is_unique = _live_rows(memtable, version, shape, tools)
+    first_id = region.take_file_id()
     added: tuple[FileMeta, ...] = ()
-    if view.puts:
-        puts = view.puts
-        if shape.partial:
-            puts = complete(view, version, shape, tools.store, tools.vectors)
-        rows = _sorted(puts, shape)
-        added = (_write_file(region.id, file_id, rows, memtable, shape, tools),)
-    vectors, removed = _shadowed(region.id, version, view.keys(shape), shape, file_id, tools)
-    return Edit(added, removed, vectors, memtable.last_sequence)
+    inferred = None
+    if parts:
+        table = pa.Table.from_batches(parts)
+        rows = SortedRows.of(table, shape.schema, unique=not is_unique)
+        del table, parts
+        pieces, inferred = _pieces(rows, version)
+        ids = [first_id, *(region.take_file_id() for _ in pieces[1:])]
+        work = zip(ids, pieces, strict=True)
+        added = tuple(_write_file(region, id_, piece, memtable, tools) for id_, piece in work)
+    vectors, removed = _shadowed(region.id, version, keys, shape, first_id, tools)
+    return Edit(added, removed, vectors, memtable.last_sequence, window_ms=inferred)
 
 
-def _sorted(parts: tuple[Chunk, ...], shape: Shape) -> pa.Table:
-    """All rows in the order of an SST."""
-    rows = pa.Table.from_batches([part.rows for part in parts])
-    return rows.take(pa.array(sort_order(rows, shape.schema.sort_key)))
+def _live_rows(
+    memtable: Memtable, version: Version, shape: Shape, tools: FlushTools
+) -> tuple[Sequence[pa.RecordBatch], tuple[Chunk, ...], bool]:
+    """The rows to be written, the identities that shadow older rows, and whether rows are unique.
+
+    Rows that are not unique are in order of arrival; sorting then drops what was replaced, which
+    costs less than a view.
+    """
+    arrived = memtable.arrived()
+    if arrived is not None:
+        keys = () if shape.append_mode else tuple(chunk(part, shape) for part in arrived)
+        return arrived, keys, shape.append_mode
+    view = memtable.view()
+    puts = view.puts
+    if shape.partial and puts:
+        puts = complete(view, version, shape, tools.store, tools.vectors)
+    return [part.rows for part in puts], view.keys(shape), True
+
+
+def _pieces(rows: SortedRows, version: Version) -> tuple[list[SortedRows], int | None]:
+    """The rows of each file, and the compaction window if it was inferred just now.
+
+    A file stays in one window, so that compaction and the time to live find whole files.
+    """
+    units = UNITS_PER_SECOND[version.schema.time_type.unit]
+    inferred = None
+    window_ms = windows.chosen(version.options, version.window_ms)
+    if window_ms is None:
+        inferred = windows.infer(rows.times, units)
+        window_ms = windows.chosen(version.options, inferred)
+        assert window_ms is not None
+    split = windows.split(rows.times, windows.ticks(window_ms, units))
+    return [rows.part(places) for places in split] if len(split) > 1 else [rows], inferred
 
 
 def _write_file(
-    region_id: int,
-    file_id: int,
-    rows: pa.Table,
-    memtable: Memtable,
-    shape: Shape,
-    tools: FlushTools,
+    region: Region, file_id: int, rows: SortedRows, memtable: Memtable, tools: FlushTools
 ) -> FileMeta:
-    path = sst_path(region_id, file_id)
+    path = sst_path(region.id, file_id)
+    size = region.version.options.row_group_rows or tools.options.row_group_rows
+    count = len(rows.order)
+    sample = rows.rows(sample_positions(count), rows.keys.keys())
+    encodings = choose(sample, rows.schema, size, settled=False)
     with tools.store.create(path) as temporary, translated(f"write {path}"):
-        written = write(rows, shape.schema, temporary, tools.options.row_group_rows)
+        with SstWriter(temporary, rows.schema, size, encodings) as writer:
+            for start in range(0, count, size):
+                writer.add(rows.rows(slice(start, start + size), encodings.dictionary))
+        written = writer.written()
     return FileMeta(
         id=file_id,
         path=path,
@@ -115,7 +152,7 @@ def _write_file(
         created_ms=tools.clock.now_ms(),
         key_min=written.key_min,
         key_max=written.key_max,
-        schema_version=shape.schema.version,
+        schema_version=rows.schema.version,
         row_groups=written.row_groups,
     )
 

@@ -143,6 +143,21 @@ class Memtable:
                 raise
             return self._view
 
+    def arrived(self) -> list[pa.RecordBatch] | None:
+        """All rows in order of arrival, not deduplicated; None if only a view shows what counts.
+
+        That is so with deletions and with partial rows. Requires: frozen.
+        """
+        with self._folding, self._lock:
+            assert self._frozen
+            if self._shape.partial or self._view.deletes or self._deletes.parts():
+                return None
+            pending = self._puts.compacted()
+            edges = [int(edge) for part in pending for edge in part.arrival[[0, -1]]]
+            if edges != sorted(edges):
+                return None
+            return [part.rows for part in self._view.puts] + [part.rows for part in pending]
+
     def _give_back(self, puts: _Tiers, deletes: _Tiers) -> None:
         """Makes rows pending again whose fold failed, e.g. for want of memory."""
         with self._lock:
