@@ -96,6 +96,13 @@ class Procedures:
         with self._lock:
             return self._known.get(id_)
 
+    def wait(self, id_: str) -> None:
+        """Returns when a procedure has ended."""
+        with self._lock:
+            threads = [t for t in self._threads if t.name == f"procedure {id_}"]
+        for thread in threads:
+            thread.join()
+
     def all(self) -> list[Procedure]:
         """Every procedure that is remembered, oldest first."""
         with self._lock:

@@ -17,8 +17,9 @@ import duckdb
 
 from catalog.api import Catalog
 from catalog.records import Table
-from engine.api import Write
+from engine.api import Op, Write
 from engine.errors import DbError, ErrorKind
+from engine.evolve import conform
 from sql.partition.route import writes_of
 
 REGION_BITS = 32  # region id = table id << 32 | region number
@@ -115,8 +116,18 @@ class Layouts:
             if table is None or write.region_id in table.region_ids:
                 found.append(write)
             else:
-                found += writes_of(table, write.op, write.rows, write.schema)
+                found += _rerouted(table, write)
         return found
+
+
+def _rerouted(table: Table, write: Write) -> list[Write]:
+    """The write for the table's regions of now; its columns may have had other names."""
+    schema = table.region_schema()
+    if write.schema is None or write.schema.version == schema.version:
+        return writes_of(table, write.op, write.rows)
+    keys = write.op is Op.DELETE and not table.append_mode
+    names = schema.sort_key if keys else schema.arrow.names
+    return writes_of(table, write.op, conform(write.rows, write.schema, schema, names))
 
 
 def new_region_ids(table: Table, count: int, existing: Iterable[int]) -> tuple[int, ...]:
