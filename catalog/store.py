@@ -22,7 +22,8 @@ from engine.store.local import translated
 
 SYSTEM_SCHEMA = "__gnomon"
 
-_SCHEMA_VERSION = 1
+CATALOG_FILE = "catalog.duckdb"
+SCHEMA_VERSION = 1
 
 # DuckDB's main header and its two database headers (https://duckdb.org/docs/stable/internals/storage):
 # a checkpoint ends by writing one of the latter, and until then overwrites nothing that counts.
@@ -81,7 +82,7 @@ class EmbeddedStore:
             config["memory_limit"] = options.memory_limit
         if options.threads is not None:
             config["threads"] = str(options.threads)
-        path = directory / "catalog.duckdb"
+        path = directory / CATALOG_FILE
         try:
             connection = duckdb.connect(str(path), config=config)
         except duckdb.Error as error:
@@ -101,12 +102,12 @@ class EmbeddedStore:
         table = f"{SYSTEM_SCHEMA}.format"
         rows = self._connection.execute(f"SELECT version FROM {table}").fetchall()
         if not rows:
-            self._connection.execute(f"INSERT INTO {table} VALUES ({_SCHEMA_VERSION})")
-        elif rows[0][0] > _SCHEMA_VERSION:
+            self._connection.execute(f"INSERT INTO {table} VALUES ({SCHEMA_VERSION})")
+        elif rows[0][0] > SCHEMA_VERSION:
             raise DbError(
                 ErrorKind.CORRUPTED,
                 f"{path} was written by a newer version"
-                f" (format {rows[0][0]}, ours {_SCHEMA_VERSION})",
+                f" (format {rows[0][0]}, ours {SCHEMA_VERSION})",
                 hint="start the newer version again, or restore a backup",
             )
 

@@ -1,4 +1,4 @@
-"""What `gnomon` can do: serve, config, warm, backup, restore, user hash-password, version.
+"""What `gnomon` can do: serve, config, warm, backup, restore, doctor, user hash-password, version.
 
 Called by main.py. Reads arguments and settings; the work itself is done elsewhere, and whatever a
 command does not need (the database, Numba) is imported only by the command that needs it.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from server import logs, maintenance
+from server import doctor, logs, maintenance
 from server.auth import users
 from server.config import OPTIONS, ConfigError, Configuration, load
 from sql.settings import PRODUCT_VERSION
@@ -45,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "version", version, "print the version")
     maintenance.add_backup_arguments(
         _add(commands, "backup", maintenance.backup, "back up a running server")
+    )
+    doctor.add_arguments(
+        _add(commands, "doctor", doctor.doctor, "examine (and repair) a stopped data directory")
     )
     maintenance.add_restore_arguments(
         _add(commands, "restore", maintenance.restore, "make a data directory from a backup")

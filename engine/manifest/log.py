@@ -17,7 +17,7 @@ from engine.store.store import ObjectStore
 from engine.version import Edit, Version
 
 _ACTION = ".json"
-_CHECKPOINT = ".checkpoint.json"
+CHECKPOINT = ".checkpoint.json"
 Content = bytes  # under this name also where a property is called `bytes`
 # How often opening reads again because an action of an earlier process has just arrived.
 _CLAIMS_MAX = 5
@@ -133,7 +133,7 @@ class Manifest:
         if self._since_checkpoint < self._distance:
             return
         body = {"number": self._number, "version": codec.version_to_json(version)}
-        new, content = self._path(self._number, _CHECKPOINT), codec.frame(body)
+        new, content = self._path(self._number, CHECKPOINT), codec.frame(body)
         self._store.put(new, content)
         self._since_checkpoint = 0
         self._bytes = len(content)
@@ -186,7 +186,7 @@ def manifest_folder(region_id: int) -> str:
 def checkpoint_object(region_id: int, number: int, version: Version) -> tuple[str, bytes]:
     """Path and bytes of a checkpoint; one alone is a whole manifest."""
     body = {"number": number, "version": codec.version_to_json(version)}
-    path = f"{manifest_folder(region_id)}/{number:020}{_CHECKPOINT}"
+    path = f"{manifest_folder(region_id)}/{number:020}{CHECKPOINT}"
     return path, codec.frame(body)
 
 
@@ -196,7 +196,7 @@ def load(store: ObjectStore, folder: str) -> Loaded | None:
     Actions alone are what a dropped region's late write has left. Raises: DbError CORRUPTED.
     """
     names = [path.rsplit("/", 1)[1] for path in store.list(folder)]
-    checkpoints = sorted(name for name in names if name.endswith(_CHECKPOINT))
+    checkpoints = sorted(name for name in names if name.endswith(CHECKPOINT))
     if not checkpoints:
         return None
     content = _read(store, f"{folder}/{checkpoints[-1]}")

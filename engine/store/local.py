@@ -15,7 +15,7 @@ from pathlib import Path
 from engine.api import StoredFile
 from engine.errors import DbError, ErrorKind
 
-_TEMPORARY = ".tmp"
+TEMPORARY = ".tmp"
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -115,7 +115,7 @@ class LocalStore:
                 os.path.join(folder, name)
                 for folder, _, files in os.walk(self._root / prefix, onerror=_unless_missing)
                 for name in files
-                if not name.endswith(_TEMPORARY)
+                if not name.endswith(TEMPORARY)
             ]
         start = len(str(self._root)) + 1
         return sorted(name[start:] for name in names)
@@ -166,12 +166,12 @@ class LocalStore:
             tree = os.walk(self._root / prefix, topdown=False, onerror=_unless_missing)
             for folder, _, files in tree:
                 for name in files:
-                    if name.endswith(_TEMPORARY):
+                    if name.endswith(TEMPORARY):
                         Path(folder, name).unlink(missing_ok=True)
                 _remove_if_empty(Path(folder))
 
     def _temporary(self, target: Path) -> Path:
-        return target.with_name(f"{target.name}.{next(self._numbers)}{_TEMPORARY}")
+        return target.with_name(f"{target.name}.{next(self._numbers)}{TEMPORARY}")
 
     def _sync_file(self, path: Path) -> None:
         if not self._sync:

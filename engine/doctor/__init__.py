@@ -1,0 +1,1 @@
+"""Examines a stopped data directory: every checksum, and whether its parts agree."""
