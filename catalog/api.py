@@ -46,6 +46,13 @@ class Catalog(Protocol):
     def drop_database(self, cursor: duckdb.DuckDBPyConnection, name: str) -> None:
         """Requires: it holds no tables. Raises: DbError UNDEFINED_DATABASE."""
 
+    def lock(self, cursor: duckdb.DuckDBPyConnection, database: str, table: str = "") -> None:
+        """Waits until no other transaction changes that table or (with no table) database.
+
+        What is looked up afterwards stays as it is until this transaction ends.
+        Raises: DbError SERIALIZATION_FAILURE if that takes too long.
+        """
+
     def next_table_id(self, cursor: duckdb.DuckDBPyConnection) -> int:
         """A table id never given before (gaps are allowed)."""
 

@@ -154,6 +154,10 @@ class EmbeddedCatalog:
         cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.databases WHERE name = ?", [name])
         overlay.databases[name] = None
 
+    def lock(self, cursor: duckdb.DuckDBPyConnection, database: str, table: str = "") -> None:
+        """See `Catalog.lock`."""
+        self._lock_name(cursor, (database, table))
+
     def next_table_id(self, cursor: duckdb.DuckDBPyConnection) -> int:
         """See `Catalog.next_table_id`."""
         return self._next_id(cursor)

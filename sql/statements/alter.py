@@ -121,8 +121,11 @@ def _alter(session: ClientSession, transaction: Transaction, tree: exp.Alter, te
 def _begin(
     session: ClientSession, transaction: Transaction, node: exp.Table, text: str
 ) -> Alteration:
-    table = find_table(node, session.plan_context(text))
+    context = session.plan_context(text)
+    # Locked before DuckDB's transaction begins, so that it sees what the one waited for has done.
+    session.catalog.lock(session.duck.cursor, *table_name(node, context))
     transaction.change_store()
+    table = find_table(node, context)
     return Alteration(session, transaction, text, table, table)
 
 
@@ -235,20 +238,23 @@ _OF_VIEWS = frozenset({exp.AlterRename, exp.AlterSet, nodes.IgnoredProperty})
 
 def _alter_database(session: ClientSession, tree: exp.Alter, kind: str) -> None:
     name = tree.this.db
-    found = session.catalog.database(session.duck.cursor, name)
-    if found is None:
-        missing = ErrorKind.UNDEFINED_DATABASE if kind == "DATABASE" else ErrorKind.UNDEFINED_SCHEMA
-        raise DbError(missing, f'database "{name}" does not exist')
     (action,) = tree.args["actions"]
     if not isinstance(action, nodes.AlterOptions):
         raise DbError(ErrorKind.UNSUPPORTED, f"ALTER {kind} … RENAME TO is not supported")
-    if action.args.get("unset"):
-        keys = [str(option.this) for option in action.expressions]
-        changed = options.unset_database_options(found.options, keys)
-    else:
-        given = given_options(action.expressions)
-        changed = options.set_database_options(found.options, given)
     with session.writing() as transaction:
+        cursor = session.duck.cursor
+        session.catalog.lock(cursor, name)
         transaction.change_store()
-        session.catalog.put_database(session.duck.cursor, replace(found, options=changed))
+        found = session.catalog.database(cursor, name)
+        if found is None:
+            is_database = kind == "DATABASE"
+            missing = ErrorKind.UNDEFINED_DATABASE if is_database else ErrorKind.UNDEFINED_SCHEMA
+            raise DbError(missing, f'database "{name}" does not exist')
+        if action.args.get("unset"):
+            keys = [str(option.this) for option in action.expressions]
+            changed = options.unset_database_options(found.options, keys)
+        else:
+            given = given_options(action.expressions)
+            changed = options.set_database_options(found.options, given)
+        session.catalog.put_database(cursor, replace(found, options=changed))
         transaction.follow_database(name)

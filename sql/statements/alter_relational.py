@@ -21,18 +21,23 @@ def add_column(
     change: Alteration, column: Column, value: pa.Scalar | None, sequence: str | None
 ) -> None:
     """A new last column; rows that are there get `value`, or each a number of the sequence."""
-    name = quote(column.name)
-    _run(change, f"ADD COLUMN {name} {duckdb_name(column.type)}")
-    duck, table = change.session.duck, quoted(change.table)
-    if sequence is not None:
-        duck.execute(f"CREATE SEQUENCE {sequence}")
-        duck.execute(f"UPDATE {table} SET {name} = nextval('{sequence}')")
-    elif value is not None:
+    name, type_ = quote(column.name), duckdb_name(column.type)
+    duck = change.session.duck
+    # Neither way counts as an update of rows, which DuckDB refuses to build a key over.
+    if value is not None:
         source = duck.register(pa.table({"value": pa.repeat(value, 1)}))
         try:
-            duck.execute(f"UPDATE {table} SET {name} = (SELECT value FROM {source})")
+            text = duck.execute(f"SELECT CAST(value AS VARCHAR) FROM {source}")[0][0]
         finally:
             duck.unregister([source])
+        default = "'" + text.replace("'", "''") + "'"
+        _run(change, f"ADD COLUMN {name} {type_} DEFAULT CAST({default} AS {type_})")
+        _run(change, f"ALTER COLUMN {name} DROP DEFAULT")
+    else:
+        _run(change, f"ADD COLUMN {name} {type_}")
+    if sequence is not None:
+        duck.execute(f"CREATE SEQUENCE {sequence}")
+        _run(change, f"ALTER COLUMN {name} TYPE {type_} USING nextval('{sequence}')")
     if not column.nullable:
         _run(change, f"ALTER COLUMN {name} SET NOT NULL")
 
