@@ -47,6 +47,8 @@ class TimeRange:
     end: int | None = None
 
 
+ALWAYS = TimeRange()
+
 KeyValue = str | int
 
 
@@ -259,6 +261,28 @@ class Regions(Protocol):
 
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""
+
+    def compact(
+        self,
+        region_id: int,
+        *,
+        window_ms: int | None = None,
+        strict: bool = False,
+        time_range: TimeRange = ALWAYS,
+    ) -> int:
+        """Merges the files that are there now, so that each window is one sorted run of files.
+
+        Dead and expired rows go. `window_ms` is used in place of the region's own window this
+        time; `strict`: no file holds rows of two windows afterwards. Files without rows in the
+        time range are left alone. Returns how many files were replaced.
+        Raises: DbError REGION_NOT_FOUND; REGION_BUSY (being copied, or changing all the time).
+        """
+
+    def collect(self, region_id: int) -> int:
+        """Removes files that nothing needs and that are past the grace period; how many.
+
+        Raises: DbError REGION_NOT_FOUND, STORAGE_UNAVAILABLE.
+        """
 
     def follow(self, region_id: int) -> Changes:
         """Begins to follow a region; it is not compacted until the changes are closed."""

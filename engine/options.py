@@ -43,6 +43,30 @@ class EngineOptions:
     # Decoded columns and row positions of files that selective scans ask again and again: the hour
     # of a dashboard over 4 M rows of 3 columns takes about 70 MiB.
     series_cache_bytes: int = 256 * MIB
+    # Threads that compact in the background; 0 leaves it to `Regions.compact`. One is enough to
+    # keep up with a core that ingests, and leaves the other cores alone.
+    compaction_threads: int = 1
+    # Decoded row groups of the inputs of one merge, about; more inputs take several merges. As much
+    # again goes into what is being written.
+    compaction_memory_bytes: int = 64 * MIB
+    # Runs that are larger together are not merged unasked: half an hour of work is lost when the
+    # server stops.
+    compaction_bytes_max: int = 64 * 1024 * MIB
+    # A window that nothing was flushed to for so long is merged into one run.
+    compaction_settle_seconds: float = 600.0
+    # How often the background looks for what time alone makes due: settled windows, expired rows.
+    compaction_interval_seconds: float = 30.0
+    # The share of a thread's time that goes into compaction while others write or query.
+    compaction_busy_share: float = 0.5
+    # Added to the nice value of compaction threads (Linux). Much more would let a thread that
+    # holds Python's lock wait for a core while everybody waits for it.
+    compaction_nice: int = 5
+    # After a failed compaction, the pause before the next attempt; doubled each time up to that.
+    compaction_retry_seconds: float = 1.0
+    compaction_retry_seconds_max: float = 300.0
+    # Files that nothing refers to are removed when they are older than that, and how often.
+    orphan_grace_seconds: float = 600.0
+    orphan_interval_seconds: float = 600.0
     # False leaves it to the operating system when the log reaches the disk: a power loss may
     # then lose acknowledged writes (a crash of the process alone does not).
     sync: bool = True

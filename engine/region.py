@@ -193,6 +193,15 @@ class Region:
         except DbError as error:
             self.health = error  # the actions are all there: opening just reads more of them
 
+    def settle(self) -> None:
+        """Makes certain that an edit whose publication failed never counts.
+
+        Until this has returned, files that it names must stay. Requires: maintenance is held.
+        Raises: DbError.
+        """
+        assert self.maintenance.locked()
+        self._manifest.settle()
+
     def drop(self) -> tuple[frozenset[str], int]:
         """Ends the region: it takes no more writes and scans. Its paths, and the bytes freed."""
         assert self.maintenance.locked()

@@ -16,18 +16,22 @@ from threading import Lock
 from engine import facts
 from engine.alter import alter
 from engine.api import (
+    ALWAYS,
     FileInfo,
     FilterInfo,
     RegionStatistics,
     ScanRequest,
     Snapshot,
     StoredFile,
+    TimeRange,
     Write,
 )
 from engine.backup import Capture, capture
 from engine.budget import MemoryBudget
 from engine.changes import RegionChanges
 from engine.clock import Clock
+from engine.compaction.run import CompactionTools
+from engine.compaction.scheduler import Compactor
 from engine.errors import DbError, ErrorKind
 from engine.flush import FlushTools, flush
 from engine.jobs import Flusher, choose_flush
@@ -113,6 +117,12 @@ class LocalRegions:
             self._log_keepers = 0
             self._log = self._recover(self._log_folder)
             self._flusher = Flusher(self._choose, self._flush, options.flush_retry_seconds)
+            self._compactor = Compactor(
+                self._all,
+                CompactionTools(
+                    self._store, self._vectors, self._purge, clock, options, self.counters
+                ),
+            )
         except BaseException:
             self._directory_lock.release()
             raise
@@ -138,6 +148,7 @@ class LocalRegions:
         """Gives a region exactly these columns and options, durably."""
         region = self._region(region_id)
         alter(region, schema, options, self._tools, self._freed)
+        self._compactor.wake()
         with suppress(DbError):  # the region is altered; the log is trimmed after the next flush
             self._trim_log()
 
@@ -154,10 +165,10 @@ class LocalRegions:
         with self._lock:
             self._regions.pop(region_id, None)
         self._budget.adjust(-freed)
-        if self._purge.pinned_below(region_folder(region_id)):
-            self._purge.doom(paths)  # the rest goes when the directory is opened again
-        else:
-            remove_region_files(self._store, region_id)
+        self._purge.doom(paths)
+        self._purge.when_unpinned(
+            region_folder(region_id), lambda: remove_region_files(self._store, region_id)
+        )
         self._trim_log()
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -207,6 +218,27 @@ class LocalRegions:
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""
         self._flush(self._region(region_id))
+
+    def compact(
+        self,
+        region_id: int,
+        *,
+        window_ms: int | None = None,
+        strict: bool = False,
+        time_range: TimeRange = ALWAYS,
+    ) -> int:
+        """Merges a region's files now; returns how many were replaced."""
+        return self._compactor.compact(
+            self._region(region_id), window_ms=window_ms, strict=strict, time_range=time_range
+        )
+
+    def compact_due(self, region_id: int) -> bool:
+        """Does the next piece of background work that is due, if any; True if it did."""
+        return self._compactor.run_due(self._region(region_id))
+
+    def collect(self, region_id: int) -> int:
+        """Removes files that nothing needs and that are past the grace period; how many."""
+        return self._compactor.collect(self._region(region_id))
 
     def follow(self, region_id: int) -> RegionChanges:
         """Begins to follow a region."""
@@ -265,8 +297,10 @@ class LocalRegions:
                 return
             self._closed = True
         try:
+            self._compactor.close()
             self._flusher.close()
             self._log.close()
+            self._purge.close()
         finally:
             self._directory_lock.release()
 
@@ -379,9 +413,12 @@ class LocalRegions:
 
         self._log.append(kind, encode_decision(transaction, prepare_sequence), apply)
 
-    def _choose(self) -> Region | None:
+    def _all(self) -> list[Region]:
         with self._lock:
-            regions = list(self._regions.values())
+            return list(self._regions.values())
+
+    def _choose(self) -> Region | None:
+        regions = self._all()
         small = self._log.size() <= self._options.wal_bytes_max
         return choose_flush(
             [(region, region.memtable_bytes(), region.log_sequence()) for region in regions],
@@ -392,6 +429,7 @@ class LocalRegions:
 
     def _flush(self, region: Region) -> None:
         flush(region, self._tools, self._freed)
+        self._compactor.wake()
         self._trim_log()
 
     def _freed(self, size: int) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.api import TimeRange
+from engine.api import ALWAYS, TimeRange
 from engine.compaction import windows
 from engine.compaction.task import Drop, Merge, Run, Task, Widen, row_bytes, runs
 from engine.datatypes import UNITS_PER_SECOND
@@ -54,7 +54,7 @@ class _Picker:
     window: int  # in the unit of the time index
     sparse_rows: int = windows.SPARSE_ROWS
 
-    def merge(self, chosen: Sequence[Run], reason: str) -> Merge:
+    def merge(self, chosen: Sequence[Run], reason: str, *, settled: bool = True) -> Merge:
         """The smallest of the runs that fit into memory together; at least two, if there are."""
         row = row_bytes(self.version.schema)
         default = self.version.options.row_group_rows or self.options.row_group_rows
@@ -65,7 +65,7 @@ class _Picker:
             if count >= 2 and used > self.options.compaction_memory_bytes:
                 break
             count += 1
-        return Merge(tuple(ordered[:count]), self.window, self.sparse_rows, reason)
+        return Merge(tuple(ordered[:count]), self.window, self.sparse_rows, reason, settled)
 
     def tiered(self, group: Sequence[Run]) -> Merge | None:
         """Runs of about one size, once there are enough of them.
@@ -83,11 +83,13 @@ class _Picker:
             alike.append(run)
             total += run.bytes
         enough = max(2, self.version.options.trigger_files)
-        return self.merge(alike, "several files of one size") if len(alike) >= enough else None
+        if len(alike) < enough:
+            return None
+        return self.merge(alike, "several files of one size", settled=False)
 
     def settled(self, group: Sequence[Run], *, newest: bool) -> Merge | None:
         """All runs of a window that nothing was written to for a while."""
-        if any(self._is_fresh(run) for run in group):
+        if any(self._is_recent(run.flushed_ms) for run in group):
             return None
         total = sum(run.bytes for run in group)
         rest = total - max(run.bytes for run in group)
@@ -99,7 +101,7 @@ class _Picker:
     def fold(self, group: Sequence[Run], oldest: int | None) -> Merge | None:
         """One file with many rows that are dead or expired."""
         for run in group:
-            least = DEAD_SHARE if self._is_fresh(run) else DEAD_SHARE_SETTLED
+            least = DEAD_SHARE if self._is_recent(run.created_ms) else DEAD_SHARE_SETTLED
             for file in run.files:
                 dead = file.rows - file.live_rows
                 if dead >= max(DEAD_ROWS_MIN, least * file.rows):
@@ -108,8 +110,8 @@ class _Picker:
                     return self.merge([Run((file,))], "many expired rows")
         return None
 
-    def _is_fresh(self, run: Run) -> bool:
-        return run.created_ms > self.now_ms - self.options.compaction_settle_seconds * 1000
+    def _is_recent(self, moment_ms: int) -> bool:
+        return moment_ms > self.now_ms - self.options.compaction_settle_seconds * 1000
 
     def _expires(self, file: FileMeta, oldest: int) -> bool:
         """True if much of a file is expired and the rest keeps it from being dropped for long."""
@@ -155,7 +157,7 @@ class Demand:
     file_id: int
     window_ms: int | None = None
     strict: bool = False
-    time_range: TimeRange = TimeRange()
+    time_range: TimeRange = ALWAYS
 
 
 def pick_demanded(

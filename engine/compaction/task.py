@@ -1,4 +1,4 @@
-"""What compaction may be asked to do: plain objects between the picker and those who carry it out."""
+"""What compaction may do: plain objects between the picker and those who carry it out."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class Run:
         """When its newest file was written."""
         return max(file.created_ms for file in self.files)
 
+    @property
+    def flushed_ms(self) -> int:
+        """When its newest file of rows that had just been in memory was written; 0 if none is."""
+        return max((file.created_ms for file in self.files if file.level == 0), default=0)
+
     def group_rows(self, row_group_rows: int) -> int:
         """Rows of a row group, about: what a merge holds of it in memory."""
         return max(
@@ -46,13 +51,15 @@ class Merge:
     """Rewrite these runs as one; a single run loses its dead and expired rows.
 
     Output is split by `window` (in the unit of the time index), where neighbouring windows with
-    fewer than `sparse_rows` rows share a file.
+    fewer than `sparse_rows` rows share a file. `settled`: the outputs are to stay, so that more
+    time for less space pays.
     """
 
     runs: tuple[Run, ...]
     window: int
     sparse_rows: int
     reason: str
+    settled: bool = False
 
     @property
     def files(self) -> tuple[FileMeta, ...]:

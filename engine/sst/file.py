@@ -32,7 +32,7 @@ class FileMeta:
     its rows come from: of two files with the same identity the higher range is the newer.
     `schema_version`: the region schema whose columns it has. `level` is 0 for what a flush wrote,
     1 for what compaction wrote. `row_groups`: 0 if it was written before that was recorded.
-    Files with the same `run`, unless it is 0, are one sorted sequence of rows, in order of their ids.
+    Files with the same `run`, unless it is 0, are one sorted sequence, in order of their ids.
     """
 
     id: int
