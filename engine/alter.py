@@ -21,10 +21,10 @@ def alter(
     options: RegionOptions,
     tools: FlushTools,
     freed: Callable[[int], None],
-) -> None:
+) -> bool:
     """Gives a region these columns and options; `freed` is told of bytes that leave memory.
 
-    Raises: DbError as `engine.api.Regions.alter`; nothing has changed then.
+    Returns True if it had others. Raises: DbError as `engine.api.Regions.alter`; nothing has changed then.
     """
     with region.maintenance:
         version = region.version
@@ -33,7 +33,7 @@ def alter(
         if region.is_dropped:
             raise DbError(ErrorKind.REGION_NOT_FOUND, f"region {region.id} does not exist")
         if (schema, options) == (version.schema, version.options):
-            return
+            return False
         _check(version, schema, options)
         edit = Edit(
             schema=schema if schema != version.schema else None,
@@ -41,11 +41,12 @@ def alter(
         )
         if edit.schema is None and options.append_mode == version.options.append_mode:
             region.publish(edit)  # rows in memory look the same afterwards
-            return
+            return True
         flush_held(region, tools, freed)
         with region.still():  # what was written meanwhile is little
             flush_held(region, tools, freed)
             region.publish(edit)
+        return True
 
 
 def _check(version: Version, schema: RegionSchema, options: RegionOptions) -> None:
