@@ -91,6 +91,10 @@ class KeySet:
         """The distinct values of the first column."""
         return self._distinct[0]
 
+    def distinct(self, column: str) -> pa.Array:
+        """The distinct values of a column."""
+        return self._distinct[self._columns.index(column)]
+
     def contains(self, rows: pa.Table | pa.RecordBatch) -> Mask:
         """For each row, whether its identity is in the set."""
         fused, known = self._fused(rows)

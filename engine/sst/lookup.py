@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from engine import evolve
 from engine.memtable.keys import KeySet
@@ -34,15 +35,49 @@ def positions(
     first = evolve.layout(old, new, identity[:1])[0].source
     found = [np.empty(0, np.int64)]
     start = 0
-    with opened(path) as file:
+    with opened(path) as plain:
+        encoded = _with_dictionary(plain, old)
+    with opened(path, encoded) as file:
         column = None if first is None else _leaf(file.schema_arrow, first)
         for group in range(file.num_row_groups):
             metadata = file.metadata.row_group(group)
             if column is None or _may_hold(metadata, column, keys.first_column):
-                rows = read_groups(file, [group], old, new, identity, path)
-                found.append(start + np.flatnonzero(keys.contains(rows)))
+                near = _near(file, group, keys, old, new, path)
+                rows = read_groups(file, [group], old, new, identity, path, near)
+                places = np.flatnonzero(keys.contains(rows))
+                found.append(start + (places if near is None else near[places]))
             start += metadata.num_rows
     return np.concatenate(found)
+
+
+def _with_dictionary(file: pq.ParquetFile, schema: RegionSchema) -> list[str]:
+    """Text columns that have a dictionary in the file: read so, only what is chosen is decoded."""
+    if not file.num_row_groups:
+        return []
+    group = file.metadata.row_group(0)
+    texts = [c.name for c in schema.columns if pa.types.is_string(c.type.arrow)]
+    arrow = file.schema_arrow
+    return [name for name in texts if group.column(_leaf(arrow, name)).has_dictionary_page]
+
+
+def _near(
+    file: pq.ParquetFile,
+    group: int,
+    keys: KeySet,
+    old: RegionSchema,
+    new: RegionSchema,
+    path: str,
+) -> Positions | None:
+    """Rows of the group whose time is between the keys' first and last; None: most of them.
+
+    A late batch meets every row group of a file, but in each only the end of every series.
+    """
+    rows = read_groups(file, [group], old, new, [new.time_index], path)
+    times = rows.column(0).combine_chunks().view(pa.int64()).to_numpy()
+    bounds = pc.min_max(keys.distinct(new.time_index).view(pa.int64()))
+    inside = (times >= bounds["min"].as_py()) & (times <= bounds["max"].as_py())
+    count = np.count_nonzero(inside)
+    return np.flatnonzero(inside) if count < len(times) // 2 else None
 
 
 def _leaf(schema: pa.Schema, name: str) -> int:

@@ -31,10 +31,15 @@ def readable(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[pq.ParquetFile]:
-    """An open file whose page checksums are verified. Raises: DbError."""
+def opened(path: str, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    """An open file whose page checksums are verified; the named columns come as dictionaries.
+
+    Raises: DbError.
+    """
     with readable(path):
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        file = pq.ParquetFile(
+            path, page_checksum_verification=True, read_dictionary=list(dictionaries)
+        )
     with file:
         yield file
 
@@ -69,20 +74,24 @@ def read_groups(
     new: RegionSchema,
     names: Sequence[str],
     path: str,
+    chosen: Positions | None = None,
 ) -> pa.Table:
     """Row groups in the named columns of the schema `new`; the file's own schema is `old`.
 
-    Raises: DbError CORRUPTED.
+    `chosen`: only the rows at these positions of the groups. Raises: DbError CORRUPTED.
     """
     origins = evolve.layout(old, new, names)
     sources = list(dict.fromkeys(o.source for o in origins if o.source is not None))
     with readable(path):
         rows = file.read_row_groups(list(groups), columns=sources, use_threads=False)
+        if chosen is not None:
+            rows = rows.take(pa.array(chosen))
         # Parquet has no seconds: the types of the file's schema are the declared ones.
         declared = pa.schema([old.arrow.field(name) for name in sources])
         rows = rows.select(sources).cast(declared)
     if not sources:  # not even one column is there: only the number of rows is known
         count = sum(file.metadata.row_group(group).num_rows for group in groups)
+        count = count if chosen is None else len(chosen)
         arrays = [evolve.constant(o, new.arrow.field(o.name).type, count) for o in origins]
         return pa.table(arrays, schema=pa.schema([new.arrow.field(name) for name in names]))
     return evolve.conform(rows, old, new, names)

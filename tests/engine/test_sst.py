@@ -79,7 +79,7 @@ def test_lookup_skips_row_groups_whose_statistics_exclude_the_keys(
         150,
         420,
     ]
-    assert reads == [1, 4]
+    assert set(reads) == {1, 4}
 
 
 def test_a_damaged_or_missing_file_is_told_apart(sst: str) -> None:
