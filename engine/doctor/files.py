@@ -176,7 +176,10 @@ def _where(file: pq.ParquetFile, group: int) -> str:
 
 def _bounds(rows: pa.Table, check: FileCheck, facts: Facts) -> None:
     """Widens the file's true bounds by those of some rows."""
-    low, high = _span(rows, check.schema.time_index)
+    # Parquet has no seconds: such times come as milliseconds.
+    times = rows.column(check.schema.time_index).cast(check.schema.time_type.arrow)
+    span = pc.min_max(times)
+    low, high = span["min"].value, span["max"].value
     facts.time_min = low if facts.time_min is None else min(low, facts.time_min)
     facts.time_max = high if facts.time_max is None else max(high, facts.time_max)
     keys = _plain(rows.column(check.schema.sort_key[0]))
@@ -186,12 +189,6 @@ def _bounds(rows: pa.Table, check: FileCheck, facts: Facts) -> None:
         if least is not None:
             facts.key_min = least if facts.key_min is None else min(least, facts.key_min)
             facts.key_max = greatest if facts.key_max is None else max(greatest, facts.key_max)
-
-
-def _span(rows: pa.Table, name: str) -> tuple[int, int]:
-    """Least and greatest time."""
-    found = pc.min_max(rows.column(name))
-    return found["min"].value, found["max"].value
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -75,7 +75,6 @@ def _twice(
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": _MEMORY,
             "temp_directory": spill,
-            "TimeZone": "UTC",
         }
         connection = duckdb.connect(config=config)
         try:
