@@ -147,7 +147,8 @@ class LocalRegions:
     def alter(self, region_id: int, schema: RegionSchema, options: RegionOptions) -> None:
         """Gives a region exactly these columns and options, durably."""
         region = self._region(region_id)
-        alter(region, schema, options, self._tools, self._freed)
+        if not alter(region, schema, options, self._tools, self._freed):
+            return  # at a start every region is asked
         self._compactor.wake()
         with suppress(DbError):  # the region is altered; the log is trimmed after the next flush
             self._trim_log()
@@ -222,8 +223,8 @@ class LocalRegions:
     def compact(
         self,
         region_id: int,
-        *,
         window_ms: int | None = None,
+        *,
         strict: bool = False,
         time_range: TimeRange = ALWAYS,
     ) -> int:

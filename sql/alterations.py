@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 import duckdb
@@ -21,6 +22,8 @@ from engine.errors import DbError, ErrorKind
 from engine.schema import RegionOptions, RegionSchema
 
 _LOG = logging.getLogger(__name__)
+
+_THREADS = 8  # each change waits for the disk; a database may have thousands of tables
 
 Shape = tuple[RegionSchema, RegionOptions]
 
@@ -60,15 +63,15 @@ class Alterations:
             followers = {table.id: table for table in found if table is not None}
             for database in databases:
                 followers |= {t.id: t for t in self._catalog.tables(cursor, database)}
-            for table in followers.values():
-                self._follow(cursor, table, made)
-            self._catalog.commit(cursor)
+            try:
+                self._follow(cursor, followers.values(), made)
+            finally:
+                self._catalog.commit(cursor)
 
     def follow_all(self, cursor: duckdb.DuckDBPyConnection) -> bool:
         """Alters every region that differs from its table; False if some could not be."""
         with self._lock:
-            for table in self._catalog.tables(cursor):
-                self._follow(cursor, table, {})
+            self._follow(cursor, self._catalog.tables(cursor), {})
             return not self._pending
 
     def follow(self, cursor: duckdb.DuckDBPyConnection, table_id: int) -> None:
@@ -76,7 +79,7 @@ class Alterations:
         with self._lock:
             table = self._catalog.table_of(cursor, table_id)
             if table is not None:
-                self._follow(cursor, table, {})
+                self._follow(cursor, [table], {})
 
     def settle(self, region_ids: Iterable[int]) -> None:
         """Makes what is pending for some regions. Raises: DbError if it still fails."""
@@ -88,20 +91,29 @@ class Alterations:
                     self._alter(region_id, self._pending[region_id])
 
     def _follow(
-        self, cursor: duckdb.DuckDBPyConnection, table: Table, made: Mapping[int, Shape]
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        tables: Iterable[Table],
+        made: Mapping[int, Shape],
     ) -> None:
-        if not table.is_time_series:
-            return
-        database = self._catalog.database(cursor, table.database)
-        shape = table.region_schema(), region_options(table, database)
-        for region_id in table.region_ids:
-            if made.get(region_id) == shape:
-                continue
-            try:
-                self._alter(region_id, shape)
-            except DbError as error:
-                _LOG.warning("region %d is altered later: %s", region_id, error)
-                self._pending[region_id] = shape
+        wanted: list[tuple[int, Shape]] = []
+        for table in tables:
+            if table.is_time_series:
+                database = self._catalog.database(cursor, table.database)
+                shape = table.region_schema(), region_options(table, database)
+                wanted += [(r, shape) for r in table.region_ids if made.get(r) != shape]
+        if len(wanted) == 1:
+            self._try(*wanted[0])
+        elif wanted:
+            with ThreadPoolExecutor(min(len(wanted), _THREADS)) as pool:
+                list(pool.map(lambda one: self._try(*one), wanted))
+
+    def _try(self, region_id: int, shape: Shape) -> None:
+        try:
+            self._alter(region_id, shape)
+        except DbError as error:
+            _LOG.warning("region %d is altered later: %s", region_id, error)
+            self._pending[region_id] = shape
 
     def _alter(self, region_id: int, shape: Shape) -> None:
         try:
