@@ -39,6 +39,7 @@ from engine.lock import DirectoryLock
 from engine.manifest.log import Manifest
 from engine.memtable.view import Shape
 from engine.observe import EngineCounters
+from engine.moves import Moves, moves_rows
 from engine.options import EngineOptions
 from engine.purge import Purge
 from engine.recovery import Replay, drop_marker, open_regions, remove_region_files
@@ -113,6 +114,7 @@ class LocalRegions:
             self._closed = False
             self._regions: dict[int, Region] = {}
             self._prepared: dict[str, tuple[int, list[RegionRows]]] = {}
+            self._moves = Moves()
             self._log_folder = log_folder or LocalLogFolder(directory / "wal")
             self._log_keepers = 0
             self._log = self._recover(self._log_folder)
@@ -215,6 +217,10 @@ class LocalRegions:
         region = self._region(region_id)
         staged = [rows for write in request.staged for rows in checked(write, _shape(region))]
         return scan(region, request, staged, self._scan_tools)
+
+    def scanning_several(self) -> AbstractContextManager[None]:
+        """Around scans of several regions."""
+        return self._moves.scanning()
 
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""
@@ -386,13 +392,19 @@ class LocalRegions:
         by_region: dict[int, list[RegionRows]] = {}
         for batch in rows:
             by_region.setdefault(batch.region_id, []).append(batch)
-        for region_id, batches in by_region.items():
-            region = self._regions.get(region_id)
-            if region is not None:
-                writes = [(batch.op, batch.rows) for batch in batches]
-                taken = region.apply(writes, sequence, log_sequence)
-                self._budget.adjust(taken)
-                self.counters.written(sum(batch.rows.num_rows for batch in batches), taken)
+        with self._moves.moving() if moves_rows(by_region) else nullcontext():
+            for region_id, batches in by_region.items():
+                self._apply_to(region_id, batches, sequence, log_sequence)
+
+    def _apply_to(
+        self, region_id: int, batches: list[RegionRows], sequence: int, log_sequence: int
+    ) -> None:
+        region = self._regions.get(region_id)
+        if region is not None:
+            writes = [(batch.op, batch.rows) for batch in batches]
+            taken = region.apply(writes, sequence, log_sequence)
+            self._budget.adjust(taken)
+            self.counters.written(sum(batch.rows.num_rows for batch in batches), taken)
 
     def _decide(self, kind: Kind, transaction: str) -> None:
         self._check_open()

@@ -35,6 +35,7 @@ def put(*rows: tuple) -> Write:
 
 def crash(engine: LocalRegions) -> None:
     """Ends the engine as a dying process would: nothing is written any more."""
+    engine._compactor.close()
     engine._flusher.close()
     engine._directory_lock.release()
 
