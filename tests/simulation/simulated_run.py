@@ -62,6 +62,7 @@ class Simulation:
             wal_segment_bytes=self.random.choice([500, 4000, 1 << 20]),
             row_group_rows=self.random.choice([2, 7, 1000]),
             manifest_checkpoint_actions=self.random.choice([1, 3, 32]),
+            compaction_threads=0,
         )
         self.models: States = {}
         self.past: dict[int, RegionSchema] = {}
@@ -95,7 +96,8 @@ class Simulation:
             (2, self.prepare),
             (2, self.decide),
             (4, self.flush),
-            (3 if hasattr(LocalRegions, "compact") else 0, self.compact),
+            (3, self.compact),
+            (1, self.collect),
             (2, self.alter),
             (1, self.age),
             (3, self.look),
@@ -191,8 +193,21 @@ class Simulation:
         self.change(lambda: self.engine.flush(region_id), lambda: None)
 
     def compact(self) -> None:
-        region_id, window = self.region_id(), self.random.choice([None, None, 3_600_000])
-        self.change(lambda: self.engine.compact(region_id, window), lambda: None)
+        region_id, kind = self.region_id(), self.random.choice(["due", "all", "strict"])
+
+        def work() -> None:
+            if kind == "due":
+                self.engine.compact_due(region_id)
+            else:
+                window = 3_600_000 if kind == "strict" else None
+                self.engine.compact(region_id, window, strict=kind == "strict")
+
+        self.change(work, lambda: None)
+
+    def collect(self) -> None:
+        region_id = self.region_id()
+        self.clock.advance(self.random.choice([0, 700_000]))
+        self.change(lambda: self.engine.collect(region_id) and None, lambda: None)
 
     def alter(self) -> None:
         region_id = self.region_id()
@@ -313,7 +328,7 @@ class Simulation:
         assert self.engine.prepared() == {name for name, _ in self.prepared}
 
     def faulty_step(self) -> Callable[[], None]:
-        steps = [self.write, self.write, self.flush, self.alter, self.prepare]
+        steps = [self.write, self.write, self.flush, self.compact, self.alter, self.prepare]
         step = self.random.choice([*steps, self.decide])
         self.log.append(f"  {step.__name__}")
         return step
