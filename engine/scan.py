@@ -16,7 +16,6 @@ from engine import evolve
 from engine.api import FileColumn, KeyValue, Op, ScanFile, ScanRequest, TimeRange
 from engine.clock import Clock
 from engine.completion import complete
-from engine.datatypes import UNITS_PER_SECOND
 from engine.errors import DbError, ErrorKind
 from engine.memtable.memtable import Memtable
 from engine.memtable.view import Chunk, Shape, View, keys_within, overlapping, stack
@@ -27,6 +26,7 @@ from engine.sst.file import FileMeta
 from engine.sst.series import Effort, SeriesReader, Wanted
 from engine.sst.vectors import VectorCache
 from engine.store.store import ObjectStore
+from engine.ttl import clamp, oldest_alive
 from engine.wal.payload import RegionRows
 
 
@@ -234,12 +234,7 @@ def _between(value: KeyValue, least: KeyValue, most: KeyValue) -> bool:
 def _alive(region: Region, wanted: TimeRange, clock: Clock) -> TimeRange:
     """The range without what the time to live has ended."""
     version = region.version
-    if version.options.ttl_ms is None:
-        return wanted
-    oldest_ms = clock.now_ms() - version.options.ttl_ms
-    oldest = oldest_ms * UNITS_PER_SECOND[version.schema.time_type.unit] // 1000
-    start = oldest if wanted.start is None else max(wanted.start, oldest)
-    return TimeRange(start, wanted.end)
+    return clamp(wanted, oldest_alive(version.schema, version.options, clock.now_ms()))
 
 
 def _reshaped(view: View, old: RegionSchema, shape: Shape) -> View:
