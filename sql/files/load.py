@@ -21,11 +21,16 @@ PIECE_BYTES = 32 << 20
 _ACTION = "keep rows in a temporary file"
 
 
+def is_small(size: int) -> bool:
+    """True if so many bytes of rows are written at once."""
+    return size <= MEMORY_BYTES
+
+
 class Room:
     """Memory that the loads of one statement share."""
 
-    def __init__(self, size: int = MEMORY_BYTES) -> None:
-        self._left = size
+    def __init__(self) -> None:
+        self._left = MEMORY_BYTES
 
     def take(self, size: int) -> bool:
         """True if so much was left."""

@@ -107,10 +107,8 @@ class RemoteFiles:
 
     def _open(self, path: str) -> BinaryIO:
         with _translated("read", path):
-            return cast(
-                BinaryIO,
-                _Reader(obstore.open_reader(self.store, self._key(path), buffer_size=_READ_BYTES)),
-            )
+            opened = obstore.open_reader(self.store, self._key(path), buffer_size=_READ_BYTES)
+        return cast(BinaryIO, _Reader(opened, path))
 
     @contextmanager
     def writing(self, path: str) -> Iterator[BinaryIO]:
@@ -132,8 +130,9 @@ class RemoteFiles:
 class _Reader:
     """An object as a file: obstore's reader, whose bytes are its own buffers, gives bytes here."""
 
-    def __init__(self, reader: Any) -> None:
+    def __init__(self, reader: Any, path: str) -> None:
         self._reader = reader
+        self._path = path
         self.closed = False
 
     def __enter__(self) -> _Reader:
@@ -143,8 +142,9 @@ class _Reader:
         self.close()
 
     def read(self, size: int = -1) -> bytes:
-        data = self._reader.read() if size is None or size < 0 else self._reader.read(size)
-        return bytes(data)
+        with _translated("read", self._path):
+            whole = size is None or size < 0
+            return bytes(self._reader.read() if whole else self._reader.read(size))
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return int(self._reader.seek(offset, whence))

@@ -11,7 +11,7 @@ import gzip
 import lzma
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,7 +68,8 @@ class ParquetRows:
             for c, text in zip(columns, self._is_text, strict=True)
         ]
         self._schema = pa.schema(fields)
-        self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
+        self._out = _Through(file)
+        self._writer = pq.ParquetWriter(self._out, self._schema, compression="zstd")
         self._waiting: list[Any] = []
         self._rows = self._bytes = 0
 
@@ -92,6 +93,8 @@ class ParquetRows:
     def abandon(self) -> None:
         """See `RowWriter.abandon`."""
         self._waiting.clear()
+        self._out.is_void = True  # or the writer would complain of the file when it is collected
+        self._writer.close()
 
     def _flush(self) -> None:
         if self._waiting:
@@ -106,7 +109,8 @@ class LineRows:
 
     def __init__(self, file: BinaryIO, compression: Compression, lines: Lines) -> None:
         self._lines = lines
-        self._out = compressed(file, compression)
+        self._file = _Through(file)
+        self._out = _compressed(self._file, compression)
         self._out.write(lines.header())
 
     def write(self, batch: Any) -> None:
@@ -120,6 +124,8 @@ class LineRows:
 
     def abandon(self) -> None:
         """See `RowWriter.abandon`."""
+        self._file.is_void = True
+        self._out.close()
 
 
 def _parts(batch: Any) -> Iterator[Any]:
@@ -131,33 +137,35 @@ def _parts(batch: Any) -> Iterator[Any]:
 
 
 class _Through:
-    """A file that stays open when a compressor above it is closed."""
+    """A file that stays open when what writes to it is closed; `is_void` drops what comes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.closed = False
+        self.is_void = False
 
     def write(self, data: Any) -> int:
-        return self._file.write(data)
+        return len(data) if self.is_void else self._file.write(data)
 
     def flush(self) -> None:
-        self._file.flush()
+        if not self.is_void:
+            self._file.flush()
 
     def close(self) -> None:
         self.closed = True
 
 
-def compressed(file: BinaryIO, compression: Compression) -> Any:
-    """A file to write to; closing it ends the compression and leaves `file` open."""
+def _compressed(file: _Through, compression: Compression) -> Any:
+    """What to write to; closing it ends the compression."""
     if compression is Compression.GZIP:
-        return gzip.GzipFile("", "wb", 6, file, mtime=0)
+        return gzip.GzipFile("", "wb", 6, cast(BinaryIO, file), mtime=0)
     if compression is Compression.BZIP2:
-        return bz2.BZ2File(file, "wb")
+        return bz2.BZ2File(cast(BinaryIO, file), "wb")
     if compression is Compression.XZ:
-        return lzma.LZMAFile(file, "wb")
+        return lzma.LZMAFile(cast(BinaryIO, file), "wb")
     if compression is Compression.ZSTD:
-        return pa.CompressedOutputStream(_Through(file), "zstd")
-    return _Through(file)
+        return pa.CompressedOutputStream(file, "zstd")
+    return file
 
 
 def write_all(writer: RowWriter, batches: Iterator[Any]) -> int:

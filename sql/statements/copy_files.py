@@ -21,7 +21,7 @@ from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
 from sql.decode.text import column_from_text
 from sql.dialect import nodes
-from sql.files.load import MEMORY_BYTES, Load, Room
+from sql.files.load import Load, Room, is_small
 from sql.files.options import FileOptions, file_options
 from sql.files.places import Place, Source
 from sql.files.readers import read_rows
@@ -274,15 +274,15 @@ def _fill(
 def write_loads(session: ClientSession, loads: Sequence[tuple[Table, Load]]) -> None:
     """Writes what was read. Raises: DbError.
 
-    Relational rows, and time-series rows up to MEMORY_BYTES altogether, are written as a whole or
-    not at all. More time-series rows go in pieces, each of them atomic and durable: a full disk or
+    Relational rows, and time-series rows up to 64 MiB altogether, are written as a whole or not at
+    all. More time-series rows go in pieces, each of them atomic and durable: a full disk or
     a crash in between leaves the pieces before it. Within a transaction of the client's, everything
     waits for COMMIT.
     """
     with session.writing() as transaction:
         series = [(table, load) for table, load in loads if table.is_time_series]
         size = sum(load.bytes for _, load in series)
-        if size <= MEMORY_BYTES or not _is_alone(transaction):
+        if is_small(size) or not _is_alone(transaction):
             _check_staged(size)
             for table, load in series:
                 for rows in load.pieces():
