@@ -7,7 +7,7 @@ knew are gone then, and the rows are in others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 
 from engine.api import Snapshot
@@ -27,21 +27,20 @@ class Pinned:
 def pin(
     present: Callable[[], tuple[int, tuple[int, ...]]],
     scan: Callable[[int], Snapshot],
+    together: Callable[[], AbstractContextManager[None]],
     stack: ExitStack,
 ) -> Pinned:
     """Pins regions; `stack` closes the snapshots.
 
-    `present` gives how many regions the table has now, and those to be read. Raises: DbError.
+    `present` gives how many regions the table has now, and those to be read; several are scanned
+    inside `together`. Raises: DbError.
     """
     for attempt in range(1, _TRIES_MAX + 1):
         count, wanted = present()
         with ExitStack() as mine:
             try:
-                snapshots = []
-                for region_id in wanted:
-                    snapshot = scan(region_id)
-                    mine.callback(snapshot.close)
-                    snapshots.append(snapshot)
+                with together() if len(wanted) > 1 else nullcontext():
+                    snapshots = [_kept(scan(region_id), mine) for region_id in wanted]
             except DbError as error:
                 if error.kind is not ErrorKind.REGION_NOT_FOUND or attempt == _TRIES_MAX:
                     raise
@@ -51,3 +50,8 @@ def pin(
             stack.push(mine.pop_all())
             return Pinned(tuple(snapshots), count - len(wanted))
     raise AssertionError("the last attempt returns or raises")
+
+
+def _kept(snapshot: Snapshot, stack: ExitStack) -> Snapshot:
+    stack.callback(snapshot.close)
+    return snapshot

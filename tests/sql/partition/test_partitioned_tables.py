@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -91,6 +92,27 @@ def test_an_updated_row_moves_to_another_region(filled: Client, database: Databa
     assert filled.run("SELECT count(*) FROM m WHERE host = 'h9'") == [(2,)]
     assert filled.run("SELECT count(*) FROM m WHERE host = 'h1' AND dev = 7") == [(0,)]
     assert filled.run("SELECT count(*) FROM m") == [(63,)]
+
+
+def test_a_reader_sees_a_moving_row_in_one_place(filled: Client, database: Database) -> None:
+    stop = threading.Event()
+    counts: set[int] = set()
+
+    def read() -> None:
+        reader = client(database)
+        while not stop.is_set():
+            counts.update(count for (count,) in reader.run("SELECT count(*) FROM m"))
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for step in range(60):
+        old, new = ("h1", "h9") if step % 2 == 0 else ("h9", "h1")
+        filled.run(f"UPDATE m SET host = '{new}' WHERE host = '{old}'")
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert counts == {63}
 
 
 def test_rows_are_deleted_in_every_region(filled: Client, database: Database) -> None:
