@@ -101,7 +101,7 @@ class Ours:
 
     def region(self, name: str) -> tuple[int, RegionSchema]:
         """The id and the schema of a table's only region."""
-        table = self.session.catalog.table("public", name, self.session.duck.cursor)
+        table = self.session.catalog.table(self.session.duck.cursor, "public", name)
         assert table is not None
         return table.region_ids[0], table.region_schema()
 
@@ -123,7 +123,7 @@ class Ideal:
     """DuckDB alone, on one file in the best order."""
 
     def __init__(self, path: Path, parts: Iterator[pa.Table]) -> None:
-        self.connection = duckdb.connect(":memory:", config={"TimeZone": "UTC"})
+        self.connection = duckdb.connect(":memory:")
         rows = pa.concat_tables(list(parts))
         self.connection.register("source", rows)
         order = ", ".join((*TAGS, "ts"))

@@ -27,6 +27,10 @@ class ByteCache:
         """What all entries weigh."""
         return self._bytes
 
+    def __contains__(self, key: Hashable) -> bool:
+        with self._lock:
+            return key in self._items
+
     def get(self, key: Hashable) -> Any:
         """The entry, None if there is none."""
         with self._lock:

@@ -243,12 +243,30 @@ class SeriesReader:
         key = ("column", file.path, number, name)
         array = self._cache.get(key)
         if array is None:
-            with self._open(file) as parquet:
-                table = parquet.read_row_group(number, columns=[name], use_threads=False)
-            column = table.column(0).cast(schema.arrow.field(name).type)
-            array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-            self._cache.put(key, array, array.nbytes)
+            array = self._decoded(file, schema, number, [name])[name]
         return array
+
+    def prepare(
+        self, file: FileMeta, schema: RegionSchema, numbers: Sequence[int], names: Sequence[str]
+    ) -> None:
+        """Decodes the columns that are missing, those of a row group in one go."""
+        for number in numbers:
+            missing = [n for n in names if ("column", file.path, number, n) not in self._cache]
+            if missing:
+                self._decoded(file, schema, number, missing)
+
+    def _decoded(
+        self, file: FileMeta, schema: RegionSchema, number: int, names: Sequence[str]
+    ) -> dict[str, pa.Array]:
+        with self._open(file) as parquet:
+            table = parquet.read_row_group(number, columns=names, use_threads=len(names) > 1)
+        found: dict[str, pa.Array] = {}
+        for name in names:
+            column = table.column(name).cast(schema.arrow.field(name).type)
+            array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+            self._cache.put(("column", file.path, number, name), array, array.nbytes)
+            found[name] = array
+        return found
 
 
 def search(times: Positions, lows: Positions, highs: Positions, bound: Bound) -> Positions:
@@ -317,7 +335,19 @@ class _Gather:
     def rows(self, columns: Sequence[str]) -> pa.Table:
         """The named columns, in their declared types."""
         schema = pa.schema([self.schema.arrow.field(name) for name in columns])
+        fields = [name for name in columns if name not in self.schema.primary_key]
+        self.reader.prepare(self.file, self.schema, self._groups(), fields)
         return pa.Table.from_arrays([self._column(name) for name in columns], schema=schema)
+
+    def _groups(self) -> list[int]:
+        """The row groups that hold the rows."""
+        groups = self.index.groups
+        first = np.searchsorted(groups, self.lows, side="right") - 1
+        last = np.searchsorted(groups, self.highs, side="left") - 1
+        touched = np.zeros(len(groups), np.int64)
+        np.add.at(touched, first, 1)
+        np.add.at(touched, last + 1, -1)
+        return [int(number) for number in np.flatnonzero(np.cumsum(touched)[:-1] > 0)]
 
     def _column(self, name: str) -> pa.ChunkedArray:
         type_ = self.schema.arrow.field(name).type

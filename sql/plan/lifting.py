@@ -18,6 +18,7 @@ VALUES_MAX = 64
 _STRING = r"'(?:[^'\\]|'')*'"
 _LITERAL = rf"(?:{_STRING}|-?\d+(?:\.\d+)?(?![\w.]))"
 _CLOSING = "SELECT|FROM|GROUP|ORDER|HAVING|LIMIT|OFFSET|UNION|EXCEPT|INTERSECT|WINDOW|QUALIFY|ALIGN"
+_NAME = r"""(?:(?<![\w.])[A-Za-z_][\w.]*|"[^"]*"|`[^`]*`)"""
 _END = rf"(?=\s*(?:;|\)|\Z|(?:AND|OR|{_CLOSING})\b))"
 
 _QUERY = re.compile(r"\s*(SELECT|WITH)\s", re.IGNORECASE)
@@ -27,8 +28,8 @@ _SCAN = re.compile(
     rf"""
     (?P<where>\bWHERE\b)
   | (?P<close>\b(?:{_CLOSING})\b)
-  | (?P<compared>(?:(?<![\w.])[A-Za-z_][\w.]*|"[^"]*"|`[^`]*`)\s*(?:<=|>=|<>|!=|[=<>])\s*)
-    (?P<literal>{_LITERAL}){_END}
+  | (?P<compared>{_NAME}\s*(?:<=|>=|<>|!=|[=<>])\s*)(?P<literal>{_LITERAL}){_END}
+  | (?P<among>{_NAME}\s+IN\s*\(\s*)(?P<items>{_LITERAL}(?:\s*,\s*{_LITERAL})*)(?=\s*\))
   | (?P<between>\bBETWEEN\s+)(?P<low>{_LITERAL})(?P<and>\s+AND\s+)(?P<high>{_LITERAL}){_END}
   | {_STRING} | "[^"]*" | `[^`]*`
     """,
@@ -63,6 +64,8 @@ def lift(text: str) -> Lifted | None:
         elif lifting and len(values) < VALUES_MAX:
             if found.lastgroup == "literal":
                 return found["compared"] + _lifted(found["literal"], values)
+            if found.lastgroup == "items":
+                return found["among"] + _lifted_list(found["items"], values)
             if found.lastgroup == "high":
                 low = _lifted(found["low"], values)
                 return found["between"] + low + found["and"] + _lifted(found["high"], values)
@@ -70,6 +73,13 @@ def lift(text: str) -> Lifted | None:
 
     form = _SCAN.sub(replaced, text)
     return Lifted(form, tuple(values)) if values else None
+
+
+def _lifted_list(items: str, values: list[object]) -> str:
+    literals = re.findall(_LITERAL, items)
+    if len(values) + len(literals) > VALUES_MAX:
+        return items
+    return ", ".join(_lifted(literal, values) for literal in literals)
 
 
 def _lifted(literal: str, values: list[object]) -> str:

@@ -25,6 +25,7 @@ from sql.plan.literals import (
     time_bounds,
     timestamp_literals,
 )
+from sql.plan.moments import fine_scans
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types
 from sql.plan.range_align import rewrite_ranges
@@ -109,12 +110,15 @@ def _finish(
     text = to_duckdb(tree)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
+    outputs = _outputs(tree, scopes)
+    fine = fine_scans(tree, resolved.scans) if outputs and target is None else ()
     scans = tuple(
         replace(
             scan,
             columns=columns_read(tree, scan.table),
             keys=keys.get(scan.placeholder, ()),
             partitions=asked.get(scan.placeholder),
+            fine_times=scan.placeholder in fine,
         )
         for scan in resolved.scans
     )
@@ -124,7 +128,7 @@ def _finish(
         bounds=time_bounds(tree, scopes, resolved.scans),
         systems=resolved.systems,
         parameter_types=types,
-        outputs=_outputs(tree, scopes),
+        outputs=outputs,
         is_constant=_is_constant(tree),
         session_bound=session_bound,
     )
@@ -132,13 +136,26 @@ def _finish(
 
 def _outputs(tree: exp.Expr, scopes: Scopes) -> tuple[tuple[Table, str] | None, ...]:
     """Which outputs are plain table columns (empty when a star makes positions unknown)."""
-    if not isinstance(tree, exp.Select) or any(e.is_star for e in tree.expressions):
+    if not isinstance(tree, exp.Select):
         return ()
+    if any(e.is_star for e in tree.expressions):
+        return _star_outputs(tree, scopes)
     found = []
     for item in tree.expressions:
         source = scopes.source(item.unalias())
         found.append((source[2], source[1].name) if source is not None else None)
     return tuple(found)
+
+
+def _star_outputs(tree: exp.Select, scopes: Scopes) -> tuple[tuple[Table, str] | None, ...]:
+    """The columns of `SELECT * FROM one_table`; unknown for other stars."""
+    sources = list(scopes.sources(tree).values())
+    star = tree.expressions[0]
+    plain = type(star) is exp.Star and not any(star.args.values()) and len(tree.expressions) == 1
+    table = sources[0] if len(sources) == 1 else None
+    if not plain or table is None or not table.is_time_series:
+        return ()
+    return tuple((table, column.name) for column in table.columns)
 
 
 _PLAIN = (exp.Select, exp.Alias, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Neg)

@@ -57,6 +57,7 @@ class Reference:
     columns: tuple[str, ...] = ()  # those the statement may read, in table order
     keys: tuple[TagKey, ...] = ()  # what WHERE demands of tags
     partitions: Filter | None = None  # what it demands of the partition columns
+    fine_times: bool = False  # a result may read seconds and milliseconds as microseconds
 
 
 @dataclass

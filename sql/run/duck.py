@@ -23,6 +23,25 @@ ARROW_PREFIX = "__arrow_"
 BATCH_ROWS = 16_384  # result rows per batch: eight DuckDB vectors, a few MB at most
 
 
+_SLOTS_MAX = 64  # registered names a connection keeps
+
+
+class _Slot:
+    """What DuckDB reads under a registered name: it asks for the rows anew in each statement.
+
+    A name costs 0.5 ms to make and to drop, so names are kept and only their rows change.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.rows = rows
+
+    def __arrow_c_schema__(self) -> object:
+        return self.rows.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.rows.__arrow_c_stream__(requested_schema)
+
+
 class OpenResult:
     """A running statement's rows, pulled batch by batch.
 
@@ -83,6 +102,9 @@ class Duck:
         self.cursor = cursor
         self._open: OpenResult | None = None
         self._names = 0
+        # Registered tables by name, and the names in no use by the columns they have.
+        self._slots: dict[str, _Slot] = {}
+        self._free: dict[pa.Schema, list[str]] = {}
         # Guarded by _lock: whether an interrupt now would hit the statement it is meant for.
         self._lock = threading.Lock()
         self._running = False
@@ -130,9 +152,14 @@ class Duck:
     def execute(self, sql: str, parameters: Any = None, text: str = "") -> list[tuple[Any, ...]]:
         """Runs a statement whose few rows are wanted at once. Raises: DbError."""
         try:
-            return self.cursor.execute(sql, parameters).fetchall()
+            rows = self.cursor.execute(sql, parameters).fetchall()
         except (duckdb.Error, RuntimeError) as error:
+            if sql == "COMMIT":
+                self._drop_all()
             raise self.error_of(error, text) from error
+        if sql == "ROLLBACK":
+            self._drop_all()
+        return rows
 
     def relation(self, sql: str, parameters: Any = None, text: str = "") -> duckdb.DuckDBPyRelation:
         """Binds a query without running it. Raises: DbError."""
@@ -166,18 +193,43 @@ class Duck:
     # Arrow tables as relations.
 
     def register(self, table: pa.Table) -> str:
-        """Makes an Arrow table readable by a fresh name; `unregister` it after the statement."""
+        """Makes an Arrow table readable by a name of its own; `unregister` it afterwards."""
+        free = self._free.get(table.schema)
+        if free:
+            name = free.pop()
+            self._slots[name].rows = table
+            return name
         self._names += 1
         name = f"{ARROW_PREFIX}{self._names}"
-        self.cursor.register(name, table)
+        slot = _Slot(table)
+        self.cursor.register(name, slot)
+        self._slots[name] = slot
         return name
 
     def unregister(self, names: Iterable[str]) -> None:
-        """Forgets registered tables."""
+        """Forgets registered tables; their names wait for the next ones of the same columns."""
         for name in names:
-            # In an aborted transaction the view cannot be dropped, and need not: it ends with it.
-            with contextlib.suppress(duckdb.Error):
-                self.cursor.unregister(name)
+            slot = self._slots.get(name)
+            if slot is None:
+                continue  # its transaction was rolled back
+            schema = slot.rows.schema
+            slot.rows = schema.empty_table()
+            if len(self._slots) <= _SLOTS_MAX:
+                self._free.setdefault(schema, []).append(name)
+            else:
+                self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        self._slots.pop(name, None)
+        # In an aborted transaction the view cannot be dropped, and need not: it ends with it.
+        with contextlib.suppress(duckdb.Error):
+            self.cursor.unregister(name)
+
+    def _drop_all(self) -> None:
+        """After a rollback, which has taken the names that were made since the beginning."""
+        for name in list(self._slots):
+            self._drop(name)
+        self._free.clear()
 
     # Errors.
 

@@ -17,14 +17,24 @@ from sql.types import duckdb_name, quote
 _WIDER = frozenset({TypeId.TIMESTAMP_SECOND, TypeId.TIMESTAMP_MILLISECOND})
 
 
-def file_columns(columns: Sequence[Column]) -> str:
-    """The select list over files: Parquet has no seconds, and DuckDB reads millis as micros."""
-    return ", ".join(
-        f"CAST(f.{quote(c.name)} AS {duckdb_name(c.type)}) AS {quote(c.name)}"
-        if c.type.id in _WIDER
-        else f"f.{quote(c.name)}"
-        for c in columns
-    )
+def file_columns(columns: Sequence[Column], *, fine: bool) -> str:
+    """The select list over files: Parquet has no seconds, and DuckDB reads millis as micros.
+
+    `fine`: they may stay micros.
+    """
+    return ", ".join(_column(c, "TIMESTAMP" if fine else duckdb_name(c.type)) for c in columns)
+
+
+def memory_columns(columns: Sequence[Column], *, fine: bool) -> str:
+    """The select list over Arrow tables, which have the declared types."""
+    if fine:
+        return file_columns(columns, fine=True)
+    return ", ".join(f"f.{quote(c.name)}" for c in columns)
+
+
+def _column(column: Column, type_: str) -> str:
+    name = quote(column.name)
+    return f"CAST(f.{name} AS {type_}) AS {name}" if column.type.id in _WIDER else f"f.{name}"
 
 
 def file_source(files: Sequence[ScanFile], table: Table) -> str:
