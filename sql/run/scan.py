@@ -186,7 +186,7 @@ class Runner:
             table = self.table_of(reference.table.id) or reference.table
             return len(table.region_ids), wanted_regions(table, reference, parameters, range_)
 
-        return pin(present, scan, stack)
+        return pin(present, scan, self.regions.scanning_several, stack)
 
 
 def result_columns(
