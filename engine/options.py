@@ -67,6 +67,10 @@ class EngineOptions:
     # Files that nothing refers to are removed when they are older than that, and how often.
     orphan_grace_seconds: float = 600.0
     orphan_interval_seconds: float = 600.0
+    # Files are read again that often to find damaged ones, at that rate; 0 bytes never reads them.
+    scrub_interval_seconds: float = 7 * 86_400.0
+    scrub_bytes_per_second: int = 16 * MIB
+    scrub_pause_seconds: float = 60.0  # between two looks for files that are due
     # False leaves it to the operating system when the log reaches the disk: a power loss may
     # then lose acknowledged writes (a crash of the process alone does not).
     sync: bool = True

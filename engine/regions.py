@@ -38,14 +38,15 @@ from engine.jobs import Flusher, choose_flush
 from engine.lock import DirectoryLock
 from engine.manifest.log import Manifest
 from engine.memtable.view import Shape
-from engine.observe import EngineCounters
 from engine.moves import Moves, moves_rows
+from engine.observe import EngineCounters
 from engine.options import EngineOptions
 from engine.purge import Purge
 from engine.recovery import Replay, drop_marker, open_regions, remove_region_files
 from engine.region import Region
 from engine.scan import ScanTools, scan
 from engine.schema import RegionOptions, RegionSchema
+from engine.scrub import Scrubber
 from engine.sst.file import region_folder
 from engine.sst.series import SeriesReader
 from engine.sst.vectors import VectorCache
@@ -102,8 +103,9 @@ class LocalRegions:
             self._purge = Purge(self._store)
             self._vectors = VectorCache(self._store, options.deletion_cache_bytes)
             self._series = SeriesReader(self._store, options.series_cache_bytes)
+            self._scrubber = Scrubber(self._all, self._store, clock, options)
             self._scan_tools = ScanTools(
-                self._store, self._vectors, self._series, clock, self.counters
+                self._store, self._vectors, self._series, clock, self.counters, self._scrubber
             )
             self._tools = FlushTools(self._store, self._vectors, clock, options, self.counters)
             self._budget = MemoryBudget(
@@ -128,6 +130,7 @@ class LocalRegions:
         except BaseException:
             self._directory_lock.release()
             raise
+        self._scrubber.start()
         with suppress(DbError):  # segments that stay are removed after the next flush
             self._trim_log()
         self._flusher.wake()
@@ -304,6 +307,7 @@ class LocalRegions:
                 return
             self._closed = True
         try:
+            self._scrubber.close()
             self._compactor.close()
             self._flusher.close()
             self._log.close()

@@ -22,6 +22,7 @@ from engine.memtable.view import Chunk, Shape, View, keys_within, overlapping, s
 from engine.observe import EngineCounters
 from engine.region import Region, RegionState
 from engine.schema import RegionSchema
+from engine.scrub import Scrubber
 from engine.sst.file import FileMeta
 from engine.sst.series import Effort, SeriesReader, Wanted
 from engine.sst.vectors import VectorCache
@@ -58,7 +59,8 @@ class ScanTools:
     vectors: VectorCache
     series: SeriesReader
     clock: Clock
-    counters: EngineCounters = field(default_factory=EngineCounters)
+    counters: EngineCounters
+    scrubber: Scrubber
 
 
 def scan(
@@ -108,6 +110,7 @@ class _Scan:
         files = self.state.version.files
         if request.keys:
             files = tuple(file for file in files if not self._is_excluded(file))
+        self.tools.scrubber.check(files)
         total = sum(file.rows for file in files)
         self.effort.small_files = self.tools.series.affords(total, len(request.columns))
         shadow = _shadow(view.keys(shape), files, shape)
