@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from fake_clouds import FakeAzure, FakeGcs, running
 from fault_proxy import FaultProxy
 
 from engine.store import LocalStore, ObjectStore
@@ -74,7 +76,39 @@ def s3_cloud(s3_url: str) -> Cloud:
     return make_cloud(s3_options(s3_url))
 
 
-@pytest.fixture(params=["local", "memory", "s3"])
+@pytest.fixture
+def gcs_cloud() -> Iterator[Cloud]:
+    """Google's client before a stand-in for its server."""
+    account = {"client_email": "", "private_key": "", "private_key_id": "", "disable_oauth": True}
+    with running(FakeGcs) as url:
+        yield make_cloud(
+            StorageOptions(
+                StorageType.GCS,
+                bucket=BUCKET,
+                root="some/root",
+                endpoint=url,
+                credential=Secret(json.dumps(account)),
+            )
+        )
+
+
+@pytest.fixture
+def azblob_cloud() -> Iterator[Cloud]:
+    """Azure's client before a stand-in for its server."""
+    with running(FakeAzure) as url:
+        yield make_cloud(
+            StorageOptions(
+                StorageType.AZBLOB,
+                container=BUCKET,
+                root="some/root",
+                endpoint=url,
+                account_name="me",
+                account_key=Secret("a2V5"),
+            )
+        )
+
+
+@pytest.fixture(params=["local", "memory", "s3", "gcs", "azblob"])
 def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ObjectStore]:
     """Opens one and the same store again and again, each time as a new process would."""
     if request.param == "local":
@@ -82,5 +116,5 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Ob
     if request.param == "memory":
         cloud = make_cloud(StorageOptions(StorageType.MEMORY))
     else:
-        cloud = request.getfixturevalue("s3_cloud")
+        cloud = request.getfixturevalue(f"{request.param}_cloud")
     return lambda: cached(cloud, tmp_path / "cache")
