@@ -40,6 +40,8 @@ NONE, READ, WRITE = Access.NONE, Access.READ, Access.WRITE
         ("DROP TABLE t", WRITE),
         ("TRUNCATE TABLE t", WRITE),
         ("ALTER TABLE t ADD COLUMN b INT", WRITE),
+        ("ALTER DATABASE d SET 'ttl' = '1d'", WRITE),
+        ("COMMENT ON TABLE t IS 'x'", WRITE),
         ("CREATE DATABASE d", WRITE),
         ("INSERT INTO t SELECT * FROM u", READ | WRITE),
         ("CREATE TABLE t AS SELECT * FROM u", READ | WRITE),
