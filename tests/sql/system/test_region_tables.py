@@ -69,9 +69,15 @@ def test_storage_lists_what_is_on_the_disk(cpu: Client) -> None:
     assert any(row["file_path"].endswith(".dv") for row in asked(cpu, "ssts_storage"))
 
 
-def test_bloom_filters_of_tags_are_the_indexes(cpu: Client) -> None:
-    (index,) = asked(cpu, "ssts_index_meta")
-    assert (index["index_type"], index["target_key"]) == ("bloom_filter", "host")
+def test_bloom_filters_of_tags_are_the_indexes(db: Client) -> None:
+    db.run("CREATE TABLE t (a STRING, b STRING, ts TIMESTAMP(3) TIME INDEX, PRIMARY KEY (a, b))")
+    db.run(
+        "INSERT INTO t SELECT 'a' || (r - r % 100), 'b' || (r - r % 100), epoch_ms(r) "
+        "FROM range(9000) x(r)"
+    )
+    db.run("ADMIN flush_table('t')")
+    (index,) = asked(db, "ssts_index_meta")
+    assert (index["index_type"], index["target_key"]) == ("bloom_filter", "b")
     assert 0 < index["blob_size"] < index["index_file_size"]
 
 
