@@ -22,6 +22,7 @@ from sql.dialect.parser import ParsedStatement, parse
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
 from sql.session import Wire
 from sql.statements import (
+    admin,
     alter,
     copy,
     create,
@@ -84,7 +85,7 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     nodes.FetchCursor: cursor.run_fetch,
     nodes.CloseCursor: cursor.run_close,
     exp.Kill: utility.run_kill,
-    nodes.Admin: utility.run_admin,
+    nodes.Admin: admin.run_admin,
     nodes.Utility: utility.run,
 }
 

@@ -1,20 +1,16 @@
-"""Small statements: KILL, ADMIN, and those that are known only to be refused or to do nothing."""
+"""Small statements: KILL, and those that are known only to be refused or to do nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-from sqlglot import exp
-
 from engine import datatypes
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
-from sql.plan.tables import find_table
 from sql.results import Affected, Description, Result, ResultColumn, Rows
 from sql.run.errors import position_of
-from sql.statements import describe_table, repartition, show_statement
+from sql.statements import admin, describe_table, show_statement
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -63,35 +59,6 @@ def run_kill(
     return Affected("KILL", 0)
 
 
-def run_admin(
-    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
-) -> Result:
-    """ADMIN flush_table('t') and flush_region(id). Raises: DbError UNSUPPORTED for others."""
-    assert statement.tree is not None
-    call = statement.tree.this
-    name = (call.name if isinstance(call, exp.Anonymous) else call.sql_name()).lower()
-    arguments = [nodes.constant_text(item) or "" for item in call.expressions]
-    if name == "flush_table" and len(arguments) == 1:
-        node = exp.to_table(arguments[0])
-        table = find_table(node, session.plan_context(statement.text))
-        for region_id in table.region_ids:
-            session.regions.flush(region_id)
-    elif name == "flush_region" and len(arguments) == 1 and arguments[0].isdigit():
-        session.regions.flush(int(arguments[0]))
-    elif name == "procedure_state" and len(arguments) == 1:
-        label = str(statement.tree.args.get("text") or name)
-        return repartition.procedure_state(session, arguments[0], label)
-    else:
-        raise DbError(
-            ErrorKind.UNDEFINED_FUNCTION,
-            f"ADMIN function {name}({', '.join(arguments)}) does not exist",
-            hint="there are flush_table('name'), flush_region(id) and procedure_state('id')",
-        )
-    column = ResultColumn(str(statement.tree.args.get("text") or name), datatypes.UINT64)
-    batch = pa.RecordBatch.from_arrays([pa.array([0], pa.uint64())], names=[column.name])
-    return Rows((column,), iter([batch]))
-
-
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
     """Statements that are recognised by their verb. Raises: DbError UNSUPPORTED."""
     assert statement.tree is not None
@@ -129,6 +96,8 @@ def describe(session: ClientSession, statement: ParsedStatement) -> Description:
         assert isinstance(rows, Rows)
         rows.close()
         return Description((), rows.columns, tag=tag)
+    if isinstance(tree, nodes.Admin):
+        return Description((), (admin.result_column(tree),), tag="ADMIN")
     if isinstance(tree, nodes.Explain):
         return Description((), (ResultColumn("QUERY PLAN", datatypes.STRING),), tag="EXPLAIN")
     if isinstance(tree, nodes.FetchCursor) and not tree.args.get("move"):
