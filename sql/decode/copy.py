@@ -363,12 +363,14 @@ _MESSAGES = {
 }
 
 
-def header_names(content: bytes, options: CopyOptions, *, final: bool) -> list[str] | None:
+def header_names(
+    content: bytes, options: CopyOptions, *, final: bool, table: str = ""
+) -> list[str] | None:
     """The fields of the first line of text or CSV; None if its end is not in `content`.
 
-    Raises: DbError BAD_COPY_DATA, INVALID_ENCODING.
+    `table` is named in errors. Raises: DbError BAD_COPY_DATA, INVALID_ENCODING.
     """
-    reader = CopyReader((), options, "UTC")
+    reader = CopyReader((), options, "UTC", table=table)
     data = np.frombuffer(content, np.uint8)
     scan = reader._scan(data, 0, len(content), final, 1)
     reader._check(scan, content)

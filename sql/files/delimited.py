@@ -38,6 +38,11 @@ class DelimitedFile:
     options: FileOptions
     _columns: tuple[Column, ...] = field(default=())
 
+    @property
+    def _label(self) -> str:
+        """What errors say behind COPY."""
+        return f'{self.target.table.name} from "{self.source.name}"'
+
     def rows(self) -> Iterator[Any]:
         """The rows as tables of some of the target's columns. Raises: DbError."""
         data = pieces(self.source, self.options.compression_of(self.source.name))
@@ -63,7 +68,7 @@ class DelimitedFile:
         names = None
         ended = False
         while names is None:
-            names = header_names(content, self.options.delimited, final=ended)
+            names = header_names(content, self.options.delimited, final=ended, table=self._label)
             if names is None:
                 more = next(data, b"")
                 content, ended = content + more, not more
@@ -105,9 +110,8 @@ class DelimitedFile:
                 c if c.type.id is datatypes.NULL.id else replace(c, type=datatypes.STRING)
                 for c in columns
             )
-        label = f'{self.target.table.name} from "{self.source.name}"'
         zone = self.target.timezone
-        return CopyReader(columns, options, zone, table=label, skip_ragged=skip)
+        return CopyReader(columns, options, zone, table=self._label, skip_ragged=skip)
 
     def _converted(self, tables: Sequence[Any]) -> Iterator[Any]:
         for table in tables:
