@@ -362,6 +362,7 @@ class LocalRegions:
             batch
             for write in writes
             for batch in checked(write, _shape(self._region(write.region_id)))
+            if self._region(write.region_id).version.options.ttl_ms != 0  # they are never seen
         ]
 
     def _logged(
