@@ -58,17 +58,20 @@ def _item(origin: FileColumn, table: Table) -> str:
     if origin.source is None:
         column = table.column(origin.name)
         type_ = duckdb_name(column.type) if column is not None else "VARCHAR"
-        return f"{_literal(origin.initial, type_)} AS {name}"
+        return f"{literal(origin.initial, type_)} AS {name}"
     item = f"p.{quote(origin.source)}"
     for step in origin.casts:
         item = f"TRY_CAST({item} AS {duckdb_name(step)})"
     return f"{item} AS {name}"
 
 
-def _literal(value: pa.Scalar | None, type_: str) -> str:
+def literal(value: pa.Scalar | None, type_: str) -> str:
     """A scalar as DuckDB text of that type."""
     if value is None or not value.is_valid:
         return f"CAST(NULL AS {type_})"
+    if pa.types.is_list(value.type):
+        items = ", ".join(literal(item, type_.removesuffix("[]")) for item in value)
+        return f"CAST([{items}] AS {type_})"
     if pa.types.is_binary(value.type):
         return f"unhex('{value.as_py().hex()}')"
     if pa.types.is_string(value.type) and "\0" in value.as_py():

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from catalog.records import Column
 from engine.errors import DbError, ErrorKind
+from sql.run.files import literal
 from sql.statements.alteration import Alteration
 from sql.statements.target import SEQUENCE, quoted
 from sql.types import duckdb_name, quote
@@ -22,21 +23,14 @@ def add_column(
 ) -> None:
     """A new last column; rows that are there get `value`, or each a number of the sequence."""
     name, type_ = quote(column.name), duckdb_name(column.type)
-    duck = change.session.duck
     # Neither way counts as an update of rows, which DuckDB refuses to build a key over.
     if value is not None:
-        source = duck.register(pa.table({"value": pa.repeat(value, 1)}))
-        try:
-            text = duck.execute(f"SELECT CAST(value AS VARCHAR) FROM {source}")[0][0]
-        finally:
-            duck.unregister([source])
-        default = "'" + text.replace("'", "''") + "'"
-        _run(change, f"ADD COLUMN {name} {type_} DEFAULT CAST({default} AS {type_})")
+        _run(change, f"ADD COLUMN {name} {type_} DEFAULT {literal(value, type_)}")
         _run(change, f"ALTER COLUMN {name} DROP DEFAULT")
     else:
         _run(change, f"ADD COLUMN {name} {type_}")
     if sequence is not None:
-        duck.execute(f"CREATE SEQUENCE {sequence}")
+        change.session.duck.execute(f"CREATE SEQUENCE {sequence}")
         _run(change, f"ALTER COLUMN {name} TYPE {type_} USING nextval('{sequence}')")
     if not column.nullable:
         _run(change, f"ALTER COLUMN {name} SET NOT NULL")

@@ -192,6 +192,39 @@ def test_the_value_old_rows_read_follows_the_type(one: Client) -> None:
     assert one.run("SELECT host, c FROM t ORDER BY host") == [("a", 12), ("b", 12), ("c", None)]
 
 
+DEFAULTS = [
+    *("BOOLEAN DEFAULT true", "TINYINT DEFAULT -5", "BIGINT UNSIGNED DEFAULT 18446744073709551615"),
+    *("FLOAT DEFAULT 'NaN'", "DOUBLE DEFAULT '-Infinity'", "DECIMAL(38, 10) DEFAULT 0.0000000001"),
+    *("STRING DEFAULT 'it''s \\ \n'", "VARBINARY DEFAULT X'00ff41'", "JSON DEFAULT '{\"a\": 1}'"),
+    *("DATE DEFAULT '2020-02-29'", "TIME DEFAULT '10:11:12.000123'"),
+    *("TIMESTAMP(0) DEFAULT '2020-01-01 00:00:01'", "TIMESTAMPTZ DEFAULT '2020-01-01 00:00:01+02'"),
+    *("TIMESTAMP(9) DEFAULT '2020-01-01 00:00:01.123456789'", "INT[] DEFAULT '{1,NULL}'"),
+    "TEXT[] DEFAULT '{a,\"b,c\"}'",
+]
+
+
+@pytest.mark.parametrize("column", DEFAULTS)
+def test_defaults_of_every_type_read_the_same_in_old_and_new_rows(
+    databases: Databases, one: Client, column: str
+) -> None:
+    one.run(OLD)
+    flush(one)
+    one.run("INSERT INTO t (host, ts) VALUES ('c', 1)")
+    one.run(f"ALTER TABLE t ADD COLUMN c {column}")
+    one.run("INSERT INTO t (host, ts) VALUES ('d', 1)")
+    values = one.run("SELECT c FROM t ORDER BY host")
+    assert len(values) == 4
+    assert len(set(map(repr, values))) == 1
+    assert values[0][0] is not None
+    again = client(databases.open(), Wire.HTTP)
+    assert list(map(repr, again.run("SELECT c FROM t"))) == list(map(repr, values))
+    again.run(
+        f"CREATE TABLE r (a INT); INSERT INTO r VALUES (1); ALTER TABLE r ADD COLUMN c {column}"
+    )
+    again.run("INSERT INTO r (a) VALUES (2)")
+    assert len(set(map(repr, again.run("SELECT c FROM r")))) == 1
+
+
 @pytest.mark.parametrize(
     ("action", "kind"),
     [
