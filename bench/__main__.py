@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import connections, insert, memory, point, result_path, tsbs
+from bench import connections, copy_files, insert, memory, point, result_path, tsbs
 from bench.launch import ServerStartError
 from bench.peers import MissingPeerError
 from bench.report import Figure, publish
@@ -23,6 +23,7 @@ SUITES: dict[str, tuple[Run, int, str]] = {
     "point": (point.run, 4_000_000, "Small questions"),
     "tsbs": (tsbs.run, 4_320_000, "TSBS cpu, 1000 hosts, 12 hours"),
     "connections": (connections.run, 0, "Many connections"),
+    "copy": (copy_files.run, 2_000_000, "COPY to and from files, 12 columns"),
     "memory": (memory.run, 1_000_000, "Memory under large results"),
 }
 QUICK_SHARE = 10

@@ -36,9 +36,9 @@ def run(rows: int, times: int) -> tuple[list[Figure], list[str]]:
             ("generated rows of 3 columns", generated, STREAMED),
             ("stored rows of 12 columns", stored, rows * STORED_COPIES),
         ):
-            growth, took = _growth(server, lambda sql=sql: raw.drain(sql))
+            grown, took = growth(server, lambda sql=sql: raw.drain(sql))
             label = f"{count / 1e6:.0f} M {name}"
-            figures.append(Figure(f"{label}: growth of resident memory", "MiB", growth / MIB))
+            figures.append(Figure(f"{label}: growth of resident memory", "MiB", grown / MIB))
             figures.append(Figure(f"{label}: speed, bare socket, text", "rows/s", count / took))
         raw.close()
     return figures, []
@@ -53,7 +53,8 @@ def _load(server: Server, rows: int) -> None:
         connection.execute("ADMIN flush_table('cpu')")
 
 
-def _growth(server: Server, work: Callable[[], object]) -> tuple[int, float]:
+def growth(server: Server, work: Callable[[], object]) -> tuple[int, float]:
+    """Runs `work`; gives the growth of the server's resident memory in bytes, and the seconds."""
     process, done = psutil.Process(server.pid), threading.Event()
     before = process.memory_info().rss
     highest = [before]

@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sql.files.options import FileFormat, FileOptions, Header
+from engine.datatypes import DataType, TypeId
+from sql.files.options import FileFormat, FileOptions, Header, TimeFormats
 from sql.files.texts import Texts, json_strings
 from sql.results import CopyOptions, ResultColumn
 
@@ -36,6 +37,7 @@ class Lines:
         self._columns = tuple(columns)
         self._options = options
         self._texts = Texts(options.times, timezone)
+        self._is_safe = _is_safe(options)
         self._json_keys = [
             f"{',' if index else '{'}{json_strings(pa.array([column.name]))[0].as_py()}:"
             for index, column in enumerate(columns)
@@ -72,11 +74,34 @@ class Lines:
         text = self._texts.plain(array, column.type)
         force = column.name in options.force_quote or "*" in options.force_quote
         alone = len(self._columns) == 1
+        if not force and self._is_safe and _is_plain(column.type, self._options.times):
+            return pc.fill_null(text, options.null)
         if self._options.format is FileFormat.TEXT:
             text = _escaped(text, options)
         else:
             text = _protected(text, options, force=force, alone=alone)
         return pc.fill_null(text, options.null)
+
+
+_PLAIN_LETTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyzEINZ+-. :")
+_PLAIN_TYPES = frozenset({TypeId.BOOLEAN, TypeId.DATE, TypeId.TIME, TypeId.TIMESTAMP_TZ})
+
+
+def _is_safe(options: FileOptions) -> bool:
+    """True if no number or moment can look like a delimiter, a quote or NULL."""
+    marks = options.delimited
+    null = marks.null
+    same = null != "" and all(letter in _PLAIN_LETTERS for letter in null)
+    return not same and not any(
+        letter in _PLAIN_LETTERS for letter in marks.delimiter + marks.quote
+    )
+
+
+def _is_plain(type_: DataType, times: TimeFormats) -> bool:
+    """True for types whose text is made of the plain letters."""
+    if type_.is_numeric:
+        return True
+    return times == TimeFormats() and (type_.is_timestamp or type_.id in _PLAIN_TYPES)
 
 
 def _protected(texts: Any, options: CopyOptions, *, force: bool, alone: bool = False) -> Any:

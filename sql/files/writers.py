@@ -24,6 +24,7 @@ from sql.results import ResultColumn
 
 ROW_GROUP_ROWS = 122_880  # DuckDB's own, its unit of parallel reading
 ROW_GROUP_BYTES = 64 << 20
+GZIP_LEVEL = 3  # twice as fast as the usual 6 and a few percent larger
 TEXT_BATCH_BYTES = 16 << 20  # Arrow data whose text is made at once
 
 
@@ -158,7 +159,7 @@ class _Through:
 def _compressed(file: _Through, compression: Compression) -> Any:
     """What to write to; closing it ends the compression."""
     if compression is Compression.GZIP:
-        return gzip.GzipFile("", "wb", 6, cast(BinaryIO, file), mtime=0)
+        return gzip.GzipFile("", "wb", GZIP_LEVEL, cast(BinaryIO, file), mtime=0)
     if compression is Compression.BZIP2:
         return bz2.BZ2File(cast(BinaryIO, file), "wb")
     if compression is Compression.XZ:
