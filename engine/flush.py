@@ -6,31 +6,30 @@ before the edit that publishes everything at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
-import numpy as np
 import pyarrow as pa
 
 from engine.clock import Clock
 from engine.compaction import windows
 from engine.completion import complete
 from engine.datatypes import UNITS_PER_SECOND
-from engine.memtable.keys import KeySet
 from engine.memtable.memtable import Memtable
-from engine.memtable.view import Chunk, Shape, chunk, keys_within
+from engine.memtable.view import Chunk, Shape, View
 from engine.observe import EngineCounters
 from engine.options import EngineOptions
 from engine.region import Region
-from engine.sst import deletion, lookup
+from engine.shadow import Keys, Newer, Rows, shadowed
 from engine.sst.encoding import choose, sample_positions
-from engine.sst.file import DeletionVector, FileMeta, deletion_path, sst_path
+from engine.sst.file import FileMeta, sst_path
+from engine.sst.fingerprints import FingerprintCache
 from engine.sst.gather import SortedRows
 from engine.sst.vectors import VectorCache
 from engine.sst.writer import SstWriter
 from engine.store.local import translated
-from engine.store.store import ObjectStore, reading
+from engine.store.store import ObjectStore
 from engine.version import Edit, Version
 
 
@@ -43,6 +42,7 @@ class FlushTools:
     clock: Clock
     options: EngineOptions
     counters: EngineCounters = field(default_factory=EngineCounters)
+    fingerprints: FingerprintCache = field(default_factory=lambda: FingerprintCache(64 << 20))
 
 
 def flush(region: Region, tools: FlushTools, freed: Callable[[int], None]) -> None:
@@ -76,39 +76,39 @@ def _edit(region: Region, memtable: Memtable, tools: FlushTools) -> Edit:
     """Writes the files of a flush; they mean nothing until the edit is published."""
     version = region.version
     shape = Shape.of(version.schema, version.options)
-    parts, keys, is_unique = _live_rows(memtable, version, shape, tools)
     first_id = region.take_file_id()
+    arrived = memtable.arrived()
+    if arrived is None:
+        view = memtable.view()
+        newer: Newer = Keys(view.keys(shape), shape)
+        parts = [part.rows for part in _whole(view, version, shape, tools)]
+    else:
+        newer = Keys((), shape)
+        parts = arrived
     added: tuple[FileMeta, ...] = ()
     inferred = None
+    pieces: list[SortedRows] = []
     if parts:
-        table = pa.Table.from_batches(parts)
-        rows = SortedRows.of(table, shape.schema, unique=not is_unique)
-        del table, parts
+        # Sorting drops what was replaced, which costs less than a view.
+        unique = arrived is not None and not shape.append_mode
+        rows = SortedRows.of(pa.Table.from_batches(parts), shape.schema, unique=unique)
+        if unique:
+            newer = Rows(rows, version, tools.fingerprints, tools.store)
         pieces, inferred = _pieces(rows, version)
         ids = [first_id, *(region.take_file_id() for _ in pieces[1:])]
         work = zip(ids, pieces, strict=True)
         added = tuple(_write_file(region, id_, piece, memtable, tools) for id_, piece in work)
-    vectors, removed = _shadowed(region.id, version, keys, shape, first_id, tools)
+    vectors, removed = shadowed(region.id, version, newer, first_id, tools.store, tools.vectors)
+    if isinstance(newer, Rows):
+        newer.remember(added, pieces)
     return Edit(added, removed, vectors, memtable.last_sequence, window_ms=inferred)
 
 
-def _live_rows(
-    memtable: Memtable, version: Version, shape: Shape, tools: FlushTools
-) -> tuple[Sequence[pa.RecordBatch], tuple[Chunk, ...], bool]:
-    """The rows to be written, the identities that shadow older rows, and whether rows are unique.
-
-    Rows that are not unique are in order of arrival; sorting then drops what was replaced, which
-    costs less than a view.
-    """
-    arrived = memtable.arrived()
-    if arrived is not None:
-        keys = () if shape.append_mode else tuple(chunk(part, shape) for part in arrived)
-        return arrived, keys, shape.append_mode
-    view = memtable.view()
-    puts = view.puts
-    if shape.partial and puts:
-        puts = complete(view, version, shape, tools.store, tools.vectors)
-    return [part.rows for part in puts], view.keys(shape), True
+def _whole(view: View, version: Version, shape: Shape, tools: FlushTools) -> tuple[Chunk, ...]:
+    """The rows of a view, partial ones completed from files."""
+    if shape.partial and view.puts:
+        return complete(view, version, shape, tools.store, tools.vectors)
+    return view.puts
 
 
 def _pieces(rows: SortedRows, version: Version) -> tuple[list[SortedRows], int | None]:
@@ -155,33 +155,3 @@ def _write_file(
         schema_version=rows.schema.version,
         row_groups=written.row_groups,
     )
-
-
-def _shadowed(
-    region_id: int,
-    version: Version,
-    keys: tuple[Chunk, ...],
-    shape: Shape,
-    file_id: int,
-    tools: FlushTools,
-) -> tuple[dict[int, DeletionVector], tuple[int, ...]]:
-    """New deletion vectors of older files, and the files of which no row is left."""
-    vectors: dict[int, DeletionVector] = {}
-    removed = []
-    for file in version.files:
-        near = keys_within(keys, shape, file.time_min, file.time_max)
-        if not near:
-            continue
-        key_set = KeySet(pa.Table.from_batches(near), shape.identity)
-        schema = version.schema_of(file.schema_version)
-        with reading(tools.store, file.path) as name:
-            found = lookup.positions(name, key_set, shape.identity, schema, shape.schema)
-        old = tools.vectors.positions(file)
-        dead = np.union1d(old, found)
-        if len(dead) == file.rows:
-            removed.append(file.id)
-        elif len(dead) > len(old):
-            path = deletion_path(region_id, file.id, file_id)
-            tools.store.put(path, deletion.encode(dead))
-            vectors[file.id] = DeletionVector(path, len(dead))
-    return vectors, tuple(removed)

@@ -1,12 +1,25 @@
-"""Kernels that order rows: a stable radix sort, and text as numbers that sort like it.
+"""Kernels that order and recognise rows: a stable radix sort, text as numbers, fingerprints.
 
-Called by `engine.memtable.order`, which prepares the arguments.
+Called by `engine.memtable.order` and `engine.sst.fingerprints`, which prepare the arguments.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine import jit
-from engine.jit import BYTES, INT, INT64S, OFFSETS, OUT_INT32, OUT_INT64, Bytes, Int32s, Int64s
+from engine.jit import (
+    BYTES,
+    INT,
+    INT64S,
+    OFFSETS,
+    OUT_BYTES,
+    OUT_INT32,
+    OUT_INT64,
+    Bytes,
+    Int32s,
+    Int64s,
+)
 
 
 @jit.kernel(INT64S, OUT_INT32, OUT_INT32, OUT_INT64, INT, INT)
@@ -74,6 +87,44 @@ def words(offsets: Int32s, data: Bytes, skip: int, out: Int64s) -> None:
             if at < offsets[i + 1]:
                 word += data[at] + 1
         out[i] = word
+
+
+_MULTIPLIER = -7046029254386353131  # 2**64 / golden ratio, odd, as int64
+
+
+@jit.kernel(OFFSETS, BYTES, OUT_INT64)
+def hash_texts(offsets: Int32s, data: Bytes, out: Int64s) -> None:
+    """A 64-bit hash of each text; `out` may be longer."""
+    for i in range(len(offsets) - 1):
+        mixed = np.int64(offsets[i + 1] - offsets[i])
+        for at in range(offsets[i], offsets[i + 1]):
+            mixed = (mixed ^ np.int64(data[at])) * _MULTIPLIER
+            mixed ^= (mixed >> 29) & 0x7FFFFFFFF
+        out[i] = mixed
+
+
+@jit.kernel(OUT_INT64, INT64S, INT64S)
+def mix(found: Int64s, codes: Int64s, hashes: Int64s) -> None:
+    """Adds a column to the hashes of rows: hashes[code] of each, or the code itself without any."""
+    is_plain = len(hashes) == 0
+    for i in range(len(found)):
+        value = codes[i] if is_plain else hashes[codes[i]]
+        mixed = (found[i] ^ value) * _MULTIPLIER
+        found[i] = mixed ^ ((mixed >> 32) & 0xFFFFFFFF)
+
+
+@jit.kernel(INT64S, INT64S, INT64S, OUT_BYTES)
+def mark_common(own: Int64s, order: Int64s, other: Int64s, out: Bytes) -> None:
+    """Sets out[i] where own[i] is in `other`. `order` sorts `own`; `other` is sorted."""
+    at = 0
+    for position in order:
+        value = own[position]
+        while at < len(other) and other[at] < value:
+            at += 1
+        if at == len(other):
+            return
+        if other[at] == value:
+            out[position] = 1
 
 
 def warm() -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from engine.memtable.keys import Codes
 from engine.memtable.order import Ranked, ascending, fuse, last_of_equal, rank
 from engine.schema import RegionSchema
+from engine.sst.fingerprints import Fingerprints, of_columns
 
 # Up to this many distinct texts go along with every piece; of more, those that occur.
 _SMALL_DICTIONARY = 256
@@ -62,11 +63,25 @@ class SortedRows:
         for field in self.schema.arrow:
             if field.name in self.keys:
                 array = _text(self.keys[field.name], chosen, encoded=field.name in dictionaries)
-            else:
+            elif field.name in self.columns:
                 array = self.columns[field.name].take(positions)
+            else:
+                continue
             arrays.append(array)
             fields.append(field.with_type(array.type))
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+    def identities(self, places: Codes) -> pa.Table:
+        """The sort key of the rows at some places, as plain columns."""
+        names = self.schema.sort_key
+        part = replace(self, columns={n: c for n, c in self.columns.items() if n in names})
+        return part.rows(places, frozenset())
+
+    def fingerprints(self) -> Fingerprints | None:
+        """Of all rows, in order of arrival; None if a key column's type has none."""
+        return of_columns(
+            [self.keys.get(name) or self.columns[name] for name in self.schema.sort_key]
+        )
 
 
 def _contiguous(column: pa.ChunkedArray) -> pa.Array:
