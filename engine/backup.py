@@ -20,7 +20,7 @@ from engine.manifest.log import checkpoint_object
 from engine.region import Region
 from engine.sst.deletion import size
 from engine.store.local import translated
-from engine.store.store import ObjectStore
+from engine.store.store import ObjectStore, reading
 from engine.version import Version
 from engine.wal.segments import LogFolder
 
@@ -82,8 +82,8 @@ def _region_files(region_id: int, version: Version, store: ObjectStore) -> list[
 
 def _stored_file(path: str, length: int, store: ObjectStore) -> BackupFile:
     def opened() -> BinaryIO:
-        with translated(f"read {path}"):
-            file = open(store.local_path(path), "rb")  # noqa: SIM115 - the caller closes it
+        with translated(f"read {path}"), reading(store, path) as name:
+            file = open(name, "rb")  # noqa: SIM115 - the caller closes it
         if os.fstat(file.fileno()).st_size != length:
             file.close()
             raise DbError(ErrorKind.CORRUPTED, f"{path} does not have its {length} bytes")

@@ -20,7 +20,7 @@ from engine.sst.deletion import Positions
 from engine.sst.file import FileMeta
 from engine.sst.reader import opened, read_groups
 from engine.sst.vectors import VectorCache
-from engine.store.store import ObjectStore
+from engine.store.store import ObjectStore, reading
 from engine.version import Version
 
 
@@ -125,9 +125,8 @@ class RegionChanges:
         if not len(positions):
             return
         old = version.schema_of(file.schema_version)
-        path = self._store.local_path(file.path)
         start = 0
-        with opened(path) as parquet:
+        with reading(self._store, file.path) as path, opened(path) as parquet:
             for group in range(parquet.num_row_groups):
                 count = parquet.metadata.row_group(group).num_rows
                 first, end = np.searchsorted(positions, (start, start + count))

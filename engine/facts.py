@@ -15,7 +15,7 @@ from engine.errors import DbError, ErrorKind
 from engine.region import Region
 from engine.sst.deletion import size
 from engine.sst.file import FileMeta
-from engine.store.store import ObjectStore
+from engine.store.store import ObjectStore, reading
 from engine.version import Version
 
 
@@ -57,7 +57,8 @@ def filters(region: Region, store: ObjectStore) -> Sequence[FilterInfo]:
 
 def _filters(file: FileMeta, store: ObjectStore) -> list[FilterInfo]:
     try:
-        footer = pq.read_metadata(store.local_path(file.path))
+        with reading(store, file.path) as path:
+            footer = pq.read_metadata(path)
     except (OSError, pa.ArrowException) as error:
         raise DbError(ErrorKind.CORRUPTED, f"cannot read {file.path}: {error}") from error
     groups = [footer.row_group(index) for index in range(footer.num_row_groups)]

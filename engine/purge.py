@@ -21,7 +21,8 @@ _LOG = logging.getLogger(__name__)
 class Purge:
     """Counts the users of files, by path.
 
-    I1. A pinned path is never deleted, and a remote store keeps its local copy.
+    I1. A pinned path is never deleted. (A remote store's local copy of it may be: see
+        `ObjectStore.hold`.)
     I2. Nothing is deleted after `close`: the directory may belong to someone else then.
     """
 
@@ -39,13 +40,11 @@ class Purge:
         """Keeps the paths until `unpin`. Requires: the caller knows that they are not doomed."""
         with self._lock:
             self._pins.update(paths)
-            self._store.hold(paths)
 
     def unpin(self, paths: Collection[str]) -> None:
         """Gives pins back, and deletes what was doomed meanwhile."""
         with self._lock:
             self._pins.subtract(paths)
-            self._store.release(paths)
             self._pins += Counter()  # forgets those at zero
             ready = [path for path in self._doomed if path not in self._pins]
             self._doomed.difference_update(ready)

@@ -202,6 +202,14 @@ class Region:
         assert self.maintenance.locked()
         self._manifest.settle()
 
+    def confirm(self) -> None:
+        """As `settle`, and the region is still ours: files its version does not name may go.
+
+        Requires: maintenance is held. Raises: DbError.
+        """
+        assert self.maintenance.locked()
+        self._manifest.confirm()
+
     def drop(self) -> tuple[frozenset[str], int]:
         """Ends the region: it takes no more writes and scans. Its paths, and the bytes freed."""
         assert self.maintenance.locked()

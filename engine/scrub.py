@@ -52,8 +52,12 @@ class Scrubber:
         self._thread = Thread(target=self._run, name="scrubber", daemon=True)
 
     def start(self) -> None:
-        """Begins to read in the background, if the options want it."""
-        if self._options.scrub_bytes_per_second:
+        """Begins to read in the background, if the options want it.
+
+        Never over a remote store: it would fetch everything there is, again and again, from a
+        place that verifies what it keeps; local copies are verified before they are used.
+        """
+        if self._options.scrub_bytes_per_second and not self._store.is_remote:
             self._thread.start()
 
     def close(self) -> None:

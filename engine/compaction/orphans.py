@@ -28,7 +28,7 @@ def collect(region: Region, tools: CompactionTools) -> int:
         orphans = [path for path in orphans if not tools.purge.is_pinned(path)]
         if not orphans:
             return 0
-        region.settle()
+        region.confirm()
         for path in orphans:
             tools.store.delete(path)
     tools.counters.collected(len(orphans))

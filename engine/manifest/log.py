@@ -125,6 +125,16 @@ class Manifest:
             self._since_checkpoint += 1
             self._bytes += len(found)
 
+    def confirm(self) -> None:
+        """As `settle`; over a remote store also makes sure that nobody has taken the region over.
+
+        For those who remove what the version does not name: a later owner's files are among that.
+        Raises: DbError.
+        """
+        self.settle()
+        if self._store.is_remote:
+            self.append(Edit())
+
     def checkpoint_if_due(self, version: Version) -> None:
         """Writes a checkpoint after every so many actions, and removes what it replaces.
 

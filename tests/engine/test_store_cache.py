@@ -15,7 +15,6 @@ from fault_proxy import FaultProxy
 from fix_store import cached, s3_options
 
 from engine.errors import DbError, ErrorKind
-from engine.purge import Purge
 from engine.store import reading
 from engine.store.backends import make_cloud
 from engine.store.cached import CachedStore
@@ -79,8 +78,7 @@ def test_a_scan_that_has_begun_finds_its_files_whatever_comes(cloud: Cloud, tmp_
             pq.write_table(
                 pa.table({"x": pa.array(range(number * 10**5, (number + 1) * 10**5))}), name
             )
-    purge = Purge(store)
-    purge.pin(paths)
+    store.hold(paths)
     store.fetch(paths)
     names = [store.local_path(path) for path in paths]
     with duckdb.connect(config={"threads": "1"}) as connection:
@@ -90,7 +88,7 @@ def test_a_scan_that_has_begun_finds_its_files_whatever_comes(cloud: Cloud, tmp_
             add(store, f"other/{number}")
         rows += sum(len(batch) for batch in reader)
     assert rows == 4 * 10**5
-    purge.unpin(paths)
+    store.release(paths)
     assert len(copies(tmp_path)) == 1
 
 

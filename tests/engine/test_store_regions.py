@@ -24,6 +24,7 @@ from engine.store.cloud import Cloud
 from engine.store.options import StorageOptions
 
 OPTIONS = EngineOptions(manifest_checkpoint_actions=3, sync=False)
+MANY_FILES = RegionOptions(trigger_files=1000)  # compaction would take requests of its own
 
 
 class Node:
@@ -79,8 +80,8 @@ def full(*rows: tuple) -> list[tuple]:
 @pytest.mark.slow
 def test_a_region_lives_in_the_bucket_alone(node: Node) -> None:
     regions = node.start()
-    regions.create(1, CPU, RegionOptions())
-    regions.create(2, CPU, RegionOptions())
+    regions.create(1, CPU, MANY_FILES)
+    regions.create(2, CPU, MANY_FILES)
     regions.write([put(("a", 1, 1, 1.0), ("a", 1, 2, 2.0), ("b", 1, 1, 3.0))])
     regions.flush(1)
     regions.write([put(("a", 1, 2, 9.0)), Write(1, Op.DELETE, cpu_keys([("b", 1, 1)]))])
@@ -110,7 +111,7 @@ def test_a_region_lives_in_the_bucket_alone(node: Node) -> None:
 
 def test_a_warm_scan_asks_the_store_for_nothing(node: Node, proxy: FaultProxy) -> None:
     regions = node.start()
-    regions.create(1, CPU, RegionOptions())
+    regions.create(1, CPU, MANY_FILES)
     for time in range(5):
         regions.write([put(("a", 1, time, 1.0), ("a", 1, 0, float(time)))])
         regions.flush(1)
@@ -124,7 +125,7 @@ def test_a_warm_scan_asks_the_store_for_nothing(node: Node, proxy: FaultProxy) -
 
 def test_a_cold_scan_fetches_what_it_needs_once(node: Node, proxy: FaultProxy) -> None:
     regions = node.start()
-    regions.create(1, CPU, RegionOptions())
+    regions.create(1, CPU, MANY_FILES)
     for time in range(5):
         regions.write([put(("a", 1, time, 1.0), ("a", 1, 0, float(time)))])
         regions.flush(1)
@@ -140,7 +141,7 @@ def test_a_cold_scan_fetches_what_it_needs_once(node: Node, proxy: FaultProxy) -
 def test_an_open_snapshot_keeps_its_files_in_a_tiny_cache(node: Node) -> None:
     node.storage = replace(node.storage, cache_bytes=1)
     regions = node.start()
-    regions.create(1, CPU, RegionOptions())
+    regions.create(1, CPU, MANY_FILES)
     for time in range(4):
         regions.write([put(("a", 1, time, 1.0))])
         regions.flush(1)
@@ -160,7 +161,7 @@ def test_a_flush_that_fails_is_made_good_later(
     node: Node, proxy: FaultProxy, step: str, act: Callable[..., None]
 ) -> None:
     regions = node.start()
-    regions.create(1, CPU, RegionOptions())
+    regions.create(1, CPU, MANY_FILES)
     regions.write([put(("a", 1, 1, 1.0), ("a", 1, 2, 1.0))])
     regions.flush(1)
     proxy.add(step, act, -1)
@@ -183,7 +184,7 @@ def test_an_action_that_lands_while_the_region_goes_on_never_counts(
     node: Node, proxy: FaultProxy
 ) -> None:
     regions = node.start()
-    regions.create(1, CPU, RegionOptions())
+    regions.create(1, CPU, MANY_FILES)
     late = proxy.add("PUT .*/manifest/", lands_late)
     proxy.add("PUT .*/manifest/", answers(503), -1)
     regions.write([put(("a", 1, 1, 1.0))])
@@ -206,7 +207,7 @@ def test_an_action_of_a_dead_process_that_lands_late_loses_nothing(
     node: Node, proxy: FaultProxy, is_before_the_start: bool
 ) -> None:
     regions = node.start()
-    regions.create(1, CPU, RegionOptions())
+    regions.create(1, CPU, MANY_FILES)
     regions.write([put(("a", 1, 1, 1.0))])
     late = proxy.add("PUT .*/manifest/", lands_late)
     proxy.add("PUT .*/manifest/", answers(503), -1)
@@ -236,7 +237,7 @@ def test_a_file_of_a_dead_process_that_lands_late_replaces_no_other(
     node: Node, proxy: FaultProxy
 ) -> None:
     regions = node.start()
-    regions.create(1, CPU, RegionOptions())
+    regions.create(1, CPU, MANY_FILES)
     regions.write([put(("a", 1, 1, 1.0))])
     late = proxy.add("PUT .*parquet", lands_late)
     proxy.add("PUT .*parquet", answers(503), -1)
@@ -258,7 +259,7 @@ def test_a_file_of_a_dead_process_that_lands_late_replaces_no_other(
 def test_of_two_owners_the_first_is_fenced_out(node: Node, tmp_path: Path) -> None:
     """As when a machine that was given up still lives: its directory was copied."""
     first = node.start()
-    first.create(1, CPU, RegionOptions())
+    first.create(1, CPU, MANY_FILES)
     first.write([put(("a", 1, 1, 1.0))])
     first.flush(1)
     copy = tmp_path / "copy"
@@ -281,8 +282,8 @@ def test_of_two_owners_the_first_is_fenced_out(node: Node, tmp_path: Path) -> No
 
 def test_a_late_action_of_a_dropped_region_stops_no_start(node: Node) -> None:
     regions = node.start()
-    regions.create(1, CPU, RegionOptions())
-    regions.create(2, CPU, RegionOptions())
+    regions.create(1, CPU, MANY_FILES)
+    regions.create(2, CPU, MANY_FILES)
     regions.drop(1)
     node.cloud.put("regions/1/manifest/00000000000000000007.json", b"late")
     node.stop()
