@@ -17,9 +17,11 @@ from catalog import options
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
+from sql.dialect.dialects import to_sql
 from sql.dialect.options import given_options
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result
+from sql.session import Wire
 from sql.statements import alter_columns, repartition
 from sql.statements.alter_relational import rename_table
 from sql.statements.alteration import Alteration
@@ -106,7 +108,7 @@ def _alter(session: ClientSession, transaction: Transaction, tree: exp.Alter, te
     for action in tree.args["actions"]:
         perform = _ACTIONS.get(type(action))
         if perform is None:
-            shown = action.name if isinstance(action, nodes.Utility) else action.sql()
+            shown = to_sql(action, Wire.HTTP)
             raise DbError(ErrorKind.UNSUPPORTED, f"ALTER TABLE … {shown} is not supported")
         if change.old.kind is TableKind.VIEW and type(action) not in _OF_VIEWS:
             raise DbError(
@@ -179,8 +181,9 @@ def _move(change: Alteration, database: str, name: str) -> None:
 
 def _options(change: Alteration, action: nodes.AlterOptions) -> None:
     table = change.table
+    given = given_options(action.expressions, relational=True)  # PostgreSQL's storage parameters
     if not table.is_time_series:
-        for key in given_options(action.expressions, relational=True):
+        for key in given:
             raise DbError(
                 ErrorKind.INVALID_ARGUMENT,
                 f'table "{table.name}" has no time index and no option {key}',
@@ -190,7 +193,7 @@ def _options(change: Alteration, action: nodes.AlterOptions) -> None:
         keys = [str(option.this) for option in action.expressions]
         changed = options.unset_table_options(table.options, keys)
     else:
-        changed = options.set_table_options(table.options, given_options(action.expressions))
+        changed = options.set_table_options(table.options, given)
     change.table = replace(table, options=changed)
 
 
