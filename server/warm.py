@@ -20,6 +20,7 @@ KERNEL_MODULES: tuple[str, ...] = (
     "server.mysql.rows",
     "server.postgres.types.results",
     "sql.decode.copy",
+    "sql.decode.ndjson",
     "sql.decode.text",
     "sql.decode.values",
 )
