@@ -1,7 +1,7 @@
 """ADMIN functions: flush, compaction and clean-up, asked for by hand.
 
-Called by `sql.execute`. The answer is one number in a column named like the call. It only asks the
-engine; what is done when nobody asks is described in docs/compaction.md.
+Called by `sql.execute`. The answer is one number (or text) in a column named like the call. It
+only asks the engine; what is done when nobody asks is described in docs/compaction.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ _WINDOW_SECONDS_MAX = 100 * 366 * 86_400
 _REFUSED = {
     "discard_unflushed": "rows that were acknowledged are never thrown away: use DELETE",
     "migrate_region": "all regions live on this one server",
-    "procedure_state": "statements are done when they return: there are no procedures",
     "reconcile_table": "the catalog and the regions cannot differ while the server runs",
     "reconcile_database": "the catalog and the regions cannot differ while the server runs",
     "reconcile_catalog": "the catalog and the regions cannot differ while the server runs",
@@ -60,16 +59,17 @@ def run_admin(
             position=position_of(name, statement.text),
         )
     arguments = [_constant(item, name) for item in call.expressions]
-    count = function(session, statement, arguments)
+    answer = function(session, statement, arguments)
     column = result_column(statement.tree)
-    batch = pa.RecordBatch.from_arrays([pa.array([count], pa.uint64())], names=[column.name])
-    return Rows((column,), iter([batch]))
+    values = pa.array([answer], column.type.arrow)
+    return Rows((column,), iter([pa.RecordBatch.from_arrays([values], names=[column.name])]))
 
 
 def result_column(tree: exp.Expr) -> ResultColumn:
-    """The one column of the answer, named like the call."""
+    """The one column of the answer, named like the call: a number, or JSON text."""
     name = tree.args.get("text") or tree.this.sql()
-    return ResultColumn(str(name), datatypes.UINT64)
+    is_text = str(tree.this.name).lower() == "procedure_state"
+    return ResultColumn(str(name), datatypes.STRING if is_text else datatypes.UINT64)
 
 
 def _constant(item: exp.Expr, function: str) -> str:
@@ -144,7 +144,22 @@ def _gc_regions(
     return sum(session.regions.collect(id_) for id_ in _region_ids(ids, "gc_regions(id, ...)"))
 
 
-_Function = Callable[["ClientSession", "ParsedStatement", Sequence[str]], int]
+def _procedure_state(
+    session: ClientSession, statement: ParsedStatement, arguments: Sequence[str]
+) -> str:
+    """What became of a statement WITH (WAIT = false), as JSON."""
+    _count(arguments, "procedure_state('id')", 1, 1)
+    procedure = session.server.procedures.find(arguments[0])
+    if procedure is None:
+        raise DbError(
+            ErrorKind.UNDEFINED_OBJECT,
+            f'procedure "{arguments[0]}" does not exist',
+            hint="a restart forgets procedures; what had not ended did not happen",
+        )
+    return procedure.json()
+
+
+_Function = Callable[["ClientSession", "ParsedStatement", Sequence[str]], int | str]
 _FUNCTIONS: dict[str, _Function] = {
     "flush_table": _flush_table,
     "flush_region": _flush_region,
@@ -152,6 +167,7 @@ _FUNCTIONS: dict[str, _Function] = {
     "compact_region": _compact_region,
     "gc_table": _gc_table,
     "gc_regions": _gc_regions,
+    "procedure_state": _procedure_state,
 }
 
 

@@ -15,13 +15,14 @@ from sqlglot import exp
 
 from catalog.records import Table
 from catalog.units import parse_human
+from engine import datatypes
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.dialect.dialects import to_sql
 from sql.partition import change
 from sql.partition.change import Change
 from sql.partition.move import Stores, repartition
-from sql.results import Affected, Result
+from sql.results import Affected, Result, ResultColumn
 from sql.run.duck import Duck
 from sql.session import Wire
 from sql.statements.answers import table_rows
@@ -72,16 +73,12 @@ def run(session: ClientSession, tree: exp.Alter, text: str) -> Result:
     return table_rows(pa.table({"procedure_id": [id_]}), tag="ALTER TABLE")
 
 
-def procedure_state(session: ClientSession, id_: str, label: str) -> Result:
-    """ADMIN procedure_state('id'): one JSON text. Raises: DbError UNDEFINED_OBJECT."""
-    procedure = session.server.procedures.find(id_)
-    if procedure is None:
-        raise DbError(
-            ErrorKind.UNDEFINED_OBJECT,
-            f'procedure "{id_}" does not exist',
-            hint="a restart forgets procedures; what had not ended did not happen",
-        )
-    return table_rows(pa.table({label: [procedure.json()]}), tag="ADMIN")
+def answer_columns(tree: exp.Alter) -> tuple[ResultColumn, ...] | None:
+    """The columns of the answer: none unless the statement does not wait. Raises: DbError."""
+    action = tree.args["actions"][0]
+    if not isinstance(action, nodes.Repartition) or _options(action)[1]:
+        return None
+    return (ResultColumn("procedure_id", datatypes.STRING),)
 
 
 def _change(action: nodes.Repartition, table: Table, zone: str) -> Change:

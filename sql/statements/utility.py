@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sqlglot import exp
+
 from engine import datatypes
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.results import Affected, Description, Result, ResultColumn, Rows
 from sql.run.errors import position_of
-from sql.statements import admin, describe_table, show_statement
+from sql.statements import admin, describe_table, repartition, show_statement
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -96,6 +98,8 @@ def describe(session: ClientSession, statement: ParsedStatement) -> Description:
         assert isinstance(rows, Rows)
         rows.close()
         return Description((), rows.columns, tag=tag)
+    if isinstance(tree, exp.Alter):
+        return Description((), repartition.answer_columns(tree), tag=tag)
     if isinstance(tree, nodes.Admin):
         return Description((), (admin.result_column(tree),), tag="ADMIN")
     if isinstance(tree, nodes.Explain):

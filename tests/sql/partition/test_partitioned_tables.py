@@ -106,7 +106,7 @@ def test_a_reader_sees_a_moving_row_in_one_place(filled: Client, database: Datab
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
-    for step in range(60):
+    for step in range(30):
         old, new = ("h1", "h9") if step % 2 == 0 else ("h9", "h1")
         filled.run(f"UPDATE m SET host = '{new}' WHERE host = '{old}'")
     stop.set()

@@ -131,6 +131,14 @@ def test_a_relational_table_has_no_partitions(db: Client) -> None:
     assert caught.value.kind is ErrorKind.WRONG_OBJECT_TYPE
 
 
+@pytest.mark.parametrize(("wait", "names"), [("false", ["procedure_id"]), ("true", None)])
+def test_the_answer_is_described(filled: Client, wait: str, names: list[str] | None) -> None:
+    statement = filled.session.parse(f"{HALVES} WITH (WAIT = {wait})")[0]
+    columns = filled.session.describe(statement).columns
+    assert (columns and [column.name for column in columns]) == names
+    assert rules(filled) == [(None, 1001)]
+
+
 def test_a_procedure_can_be_asked_about(filled: Client, database: Database) -> None:
     [(id_,)] = filled.run(f"{HALVES} WITH (WAIT = false, TIMEOUT = '1m')")
     database.procedures.wait(id_)
