@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from time import perf_counter
 
+import numpy as np
 import pyarrow as pa
 
 from engine.clock import Clock
@@ -30,6 +32,7 @@ from engine.sst.vectors import VectorCache
 from engine.sst.writer import SstWriter
 from engine.store.local import translated
 from engine.store.store import ObjectStore
+from engine.ttl import oldest_alive
 from engine.version import Edit, Version
 
 
@@ -45,20 +48,33 @@ class FlushTools:
     fingerprints: FingerprintCache = field(default_factory=lambda: FingerprintCache(64 << 20))
 
 
-def flush(region: Region, tools: FlushTools, freed: Callable[[int], None]) -> None:
-    """Moves everything in memory to files; `freed` is told of the bytes that leave memory.
+class Which(Enum):
+    """The memtables to flush."""
+
+    ALL = "all"
+    # Only the frozen ones, or else the active one. With both, each flush in the background would
+    # end with a small file of what came in the meantime.
+    FULL = "full"
+
+
+def flush(
+    region: Region, tools: FlushTools, freed: Callable[[int], None], which: Which = Which.ALL
+) -> None:
+    """Moves what is in memory to files; `freed` is told of the bytes that leave memory.
 
     Raises: DbError, and what is not flushed then stays in memory and in the log.
     """
     with region.maintenance:
-        flush_held(region, tools, freed)
+        flush_held(region, tools, freed, which)
 
 
-def flush_held(region: Region, tools: FlushTools, freed: Callable[[int], None]) -> None:
+def flush_held(
+    region: Region, tools: FlushTools, freed: Callable[[int], None], which: Which = Which.ALL
+) -> None:
     """As `flush`. Requires: maintenance is held."""
     if region.is_dropped:
         return
-    for memtable in region.freeze():
+    for memtable in region.freeze() if which is Which.ALL else region.full():
         started = perf_counter()
         edit = _edit(region, memtable, tools)
         region.publish(edit, memtable)
@@ -94,8 +110,11 @@ def _edit(region: Region, memtable: Memtable, tools: FlushTools) -> Edit:
         rows = SortedRows.of(pa.Table.from_batches(parts), shape.schema, unique=unique)
         if unique:
             newer = Rows(rows, version, tools.fingerprints, tools.store)
-        pieces, inferred = _pieces(rows, version)
-        ids = [first_id, *(region.take_file_id() for _ in pieces[1:])]
+        # What is expired is not stored, but it replaces older rows, should they ever show again.
+        now_ms = tools.clock.now_ms()
+        alive = _alive(rows, oldest_alive(version.schema, version.options, now_ms))
+        pieces, inferred = _pieces(alive, version) if len(alive.order) else ([], None)
+        ids = [first_id, *(region.take_file_id() for _ in pieces[1:])][: len(pieces)]
         work = zip(ids, pieces, strict=True)
         added = tuple(_write_file(region, id_, piece, memtable, tools) for id_, piece in work)
     vectors, removed = shadowed(region.id, version, newer, first_id, tools.store, tools.vectors)
@@ -109,6 +128,13 @@ def _whole(view: View, version: Version, shape: Shape, tools: FlushTools) -> tup
     if shape.partial and view.puts:
         return complete(view, version, shape, tools.store, tools.vectors)
     return view.puts
+
+
+def _alive(rows: SortedRows, oldest: int | None) -> SortedRows:
+    """The rows that are not expired."""
+    if oldest is None or int(rows.times.min()) >= oldest:
+        return rows
+    return rows.part(np.flatnonzero(rows.times >= oldest))
 
 
 def _pieces(rows: SortedRows, version: Version) -> tuple[list[SortedRows], int | None]:

@@ -7,11 +7,11 @@ and tried again after a pause.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Condition, Thread
 
 from engine.errors import DbError, ErrorKind
-from engine.region import Region
+from engine.region import Buffered, Region
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,23 +80,18 @@ class Flusher:
             self._changed.wait_for(lambda: self._closed, self._retry_seconds)
 
 
-def choose_flush(
-    regions: list[tuple[Region, int, int]],
-    *,
-    region_bytes: int,
-    total_bytes: int,
-    log_needs: int,
-) -> Region | None:
+def choose_flush(regions: Sequence[Buffered], *, total_bytes: int, log_needs: int) -> Region | None:
     """The region to flush next, None if all is well. Pure.
 
-    `regions` gives each with its memtable bytes and the oldest log record it needs (0: none).
     `log_needs` is the sequence up to which the log wants to be freed, 0 if it is small enough.
     """
-    used = [entry for entry in regions if entry[2] > 0]
+    used = [entry for entry in regions if entry.log_sequence > 0]
     if not used:
         return None
-    largest = max(used, key=lambda entry: entry[1])
-    if largest[1] > region_bytes or sum(entry[1] for entry in used) > total_bytes:
-        return largest[0]
-    oldest = min(used, key=lambda entry: entry[2])
-    return oldest[0] if oldest[2] < log_needs else None
+    fullest = max(used, key=lambda entry: entry.bytes / entry.limit)
+    if fullest.is_full:
+        return fullest.region
+    if sum(entry.bytes for entry in used) > total_bytes:
+        return max(used, key=lambda entry: entry.bytes).region
+    oldest = min(used, key=lambda entry: entry.log_sequence)
+    return oldest.region if oldest.log_sequence < log_needs else None

@@ -25,6 +25,32 @@ from engine.version import Edit, Version
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """Memory of rows that were applied: when they came, and what the region has more than before.
+
+    The latter is less, even negative, when small writes were merged with others.
+    """
+
+    written: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Buffered:
+    """What a region has in memory: its bytes, how many it may have, its oldest log record or 0."""
+
+    region: Region
+    bytes: int
+    limit: int
+    log_sequence: int
+
+    @property
+    def is_full(self) -> bool:
+        """True if it is time to flush."""
+        return self.bytes >= self.limit
+
+
+@dataclass(frozen=True, slots=True)
 class RegionState:
     """What a scan sees: files and memtables (oldest first) that belong together."""
 
@@ -72,9 +98,15 @@ class Region:
         return self._version
 
     def apply(
-        self, writes: Sequence[tuple[Op, pa.RecordBatch]], sequence: int, log_sequence: int
-    ) -> int:
+        self,
+        writes: Sequence[tuple[Op, pa.RecordBatch]],
+        sequence: int,
+        log_sequence: int,
+        buffer_bytes: int,
+    ) -> Taken:
         """Makes the writes of a log record visible together; returns the bytes they take.
+
+        A memtable of `buffer_bytes` (or what the region's own option says) takes no more writes.
 
         Rows of another schema are shown in the region's own from now on. A region that was dropped
         since the write was accepted takes nothing. Raises: DbError REGION_BUSY for a deletion that
@@ -82,13 +114,20 @@ class Region:
         """
         with self._lock:
             if self._dropped:
-                return 0
+                return Taken(0, 0)
             writes = [(op, self._conformed(op, rows)) for op, rows in writes]
-            before = self._memtable.bytes
-            self._memtable.append(writes, sequence, log_sequence)
-            taken = self._memtable.bytes - before
-            self._written_bytes += taken
+            memtable = self._memtable
+            held, written = memtable.bytes, memtable.written_bytes
+            memtable.append(writes, sequence, log_sequence)
+            taken = Taken(memtable.written_bytes - written, memtable.bytes - held)
+            self._written_bytes += taken.written
+            if memtable.bytes >= self.buffer_bytes(buffer_bytes):
+                self._freeze_locked()
             return taken
+
+    def buffer_bytes(self, default: int) -> int:
+        """At how many bytes a memtable is to be flushed."""
+        return self._version.options.write_buffer_bytes or default
 
     def _conformed(self, op: Op, rows: pa.RecordBatch) -> pa.RecordBatch:
         version = self._version
@@ -144,11 +183,19 @@ class Region:
         """
         assert self.maintenance.locked()
         with self._lock:
-            if not self._memtable.is_empty:
-                self._memtable.freeze()
-                self._frozen = (*self._frozen, self._memtable)
-                self._memtable = Memtable(Shape.of(self._version.schema, self._version.options))
+            self._freeze_locked()
             return self._frozen
+
+    def full(self) -> tuple[Memtable, ...]:
+        """The frozen memtables, or else the active one, frozen now. Requires: as `freeze`."""
+        with self._lock:
+            return self._frozen or self.freeze()
+
+    def _freeze_locked(self) -> None:
+        if not self._memtable.is_empty:
+            self._memtable.freeze()
+            self._frozen = (*self._frozen, self._memtable)
+            self._memtable = Memtable(Shape.of(self._version.schema, self._version.options))
 
     def hold(self) -> None:
         """From now on files are not merged, until as many calls of `release`."""
@@ -224,6 +271,11 @@ class Region:
     def is_dropped(self) -> bool:
         """True after `drop`."""
         return self._dropped
+
+    def buffered(self, buffer_bytes: int) -> Buffered:
+        """What is in memory. `buffer_bytes`: as for `apply`."""
+        limit = self.buffer_bytes(buffer_bytes)
+        return Buffered(self, self.memtable_bytes(), limit, self.log_sequence())
 
     def memtable_bytes(self) -> int:
         """Memory of all memtables."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -68,6 +69,8 @@ from engine.wal.writer import Log
 from engine.write import checked
 
 _LOG = logging.getLogger(__name__)
+# One memtable that fills, one that becomes a file and two that wait for it: then writers wait.
+_STALL_BUFFERS = 4
 
 
 class LocalRegions:
@@ -120,7 +123,8 @@ class LocalRegions:
             self._log_folder = log_folder or LocalLogFolder(directory / "wal")
             self._log_keepers = 0
             self._log = self._recover(self._log_folder)
-            self._flusher = Flusher(self._choose, self._flush, options.flush_retry_seconds)
+            in_background = partial(self._flush, which=Which.FULL)
+            self._flusher = Flusher(self._choose, in_background, options.flush_retry_seconds)
             self._compactor = Compactor(
                 self._all,
                 CompactionTools(
@@ -152,7 +156,7 @@ class LocalRegions:
     def alter(self, region_id: int, schema: RegionSchema, options: RegionOptions) -> None:
         """Gives a region exactly these columns and options, durably."""
         region = self._region(region_id)
-        if not alter(region, schema, options, self._tools, self._freed):
+        if not alter(region, schema, options, self._tools, self._freed(region)):
             return  # at a start every region is asked
         self._compactor.wake()
         with suppress(DbError):  # the region is altered; the log is trimmed after the next flush
@@ -170,7 +174,7 @@ class LocalRegions:
             paths, freed = region.drop()
         with self._lock:
             self._regions.pop(region_id, None)
-        self._budget.adjust(-freed)
+        self._budget.adjust(-freed, region_id)
         self._purge.doom(paths)
         self._purge.when_unpinned(
             region_folder(region_id), lambda: remove_region_files(self._store, region_id)
@@ -199,6 +203,7 @@ class LocalRegions:
         def register(sequence: int) -> None:
             with self._lock:
                 self._prepared[transaction] = sequence, rows
+            self._budget.adjust(_size(rows))  # until it is decided
 
         self._logged(rows, lambda: (Kind.PREPARE, encode_prepare(transaction, rows)), register)
 
@@ -322,6 +327,7 @@ class LocalRegions:
         replay = Replay(folder, self._reapply)
         replay.run()
         self._prepared = replay.prepared
+        self._budget.adjust(sum(_size(rows) for _, rows in self._prepared.values()))
         flushed = [region.version.flushed_sequence for region in self._regions.values()]
         return Log(
             folder,
@@ -342,7 +348,7 @@ class LocalRegions:
             self._apply(missing, sequence, log_sequence)
             if self._budget.used > 2 * self._options.memtable_total_bytes:
                 largest = max(self._regions.values(), key=Region.memtable_bytes)
-                flush(largest, self._tools, self._freed)
+                flush(largest, self._tools, self._freed(largest))
         except DbError as error:
             # A deletion that an ALTER overtook was refused to its writer, too. Rows that a full
             # disk does not take stay in memory.
@@ -372,25 +378,26 @@ class LocalRegions:
         apply: Callable[[int], None],
     ) -> None:
         """Logs a record with rows once there is memory for them."""
-        size = sum(batch.rows.nbytes for batch in rows)
-        self._budget.reserve(size)
+        size = _size(rows)
+        touched = [r for id_ in {b.region_id for b in rows} if (r := self._regions.get(id_))]
+        full = self._options.memtable_region_bytes
+        self._budget.reserve(size, {r.id: _STALL_BUFFERS * r.buffer_bytes(full) for r in touched})
         try:
             kind, payload = encode()
             self._log.append(kind, payload, apply)
             self.counters.logged(RECORD_HEADER_BYTES + sum(map(len, payload)))
         finally:
             self._budget.adjust(-size)  # `_apply` has counted what the memtables took
-        if self._needs_flush(rows):
+        if self._needs_flush(touched):
             self._flusher.wake()
 
-    def _needs_flush(self, rows: list[RegionRows]) -> bool:
+    def _needs_flush(self, touched: list[Region]) -> bool:
         options = self._options
         if self._budget.used > options.memtable_total_bytes:
             return True
         if self._log.size() > options.wal_bytes_max and self._log.oldest_kept_from():
             return True
-        touched = (self._regions.get(batch.region_id) for batch in rows)
-        return any(r.memtable_bytes() > options.memtable_region_bytes for r in touched if r)
+        return any(r.buffered(options.memtable_region_bytes).is_full for r in touched)
 
     def _apply(self, rows: list[RegionRows], sequence: int, log_sequence: int) -> None:
         """Shows the rows of one record, region by region."""
@@ -407,9 +414,10 @@ class LocalRegions:
         region = self._regions.get(region_id)
         if region is not None:
             writes = [(batch.op, batch.rows) for batch in batches]
-            taken = region.apply(writes, sequence, log_sequence)
-            self._budget.adjust(taken)
-            self.counters.written(sum(batch.rows.num_rows for batch in batches), taken)
+            full = self._options.memtable_region_bytes
+            taken = region.apply(writes, sequence, log_sequence, full)
+            self._budget.adjust(taken.held, region_id)
+            self.counters.written(sum(batch.rows.num_rows for batch in batches), taken.written)
 
     def _decide(self, kind: Kind, transaction: str) -> None:
         self._check_open()
@@ -428,6 +436,7 @@ class LocalRegions:
                 self._apply(rows, sequence, prepare_sequence)
             with self._lock:
                 self._prepared.pop(transaction, None)
+            self._budget.adjust(-_size(rows))
 
         self._log.append(kind, encode_decision(transaction, prepare_sequence), apply)
 
@@ -439,19 +448,18 @@ class LocalRegions:
         regions = self._all()
         small = self._log.size() <= self._options.wal_bytes_max
         return choose_flush(
-            [(region, region.memtable_bytes(), region.log_sequence()) for region in regions],
-            region_bytes=self._options.memtable_region_bytes,
+            [r.buffered(self._options.memtable_region_bytes) for r in regions],
             total_bytes=self._options.memtable_total_bytes,
             log_needs=0 if small else self._log.oldest_kept_from(),
         )
 
-    def _flush(self, region: Region) -> None:
-        flush(region, self._tools, self._freed)
+    def _flush(self, region: Region, which: Which = Which.ALL) -> None:
+        flush(region, self._tools, self._freed(region), which)
         self._compactor.wake()
         self._trim_log()
 
-    def _freed(self, size: int) -> None:
-        self._budget.adjust(-size)
+    def _freed(self, region: Region) -> Callable[[int], None]:
+        return lambda size: self._budget.adjust(-size, region.id)
 
     def _trim_log(self) -> None:
         """Removes segments that nobody needs (I2)."""
@@ -475,6 +483,10 @@ class LocalRegions:
     def _check_open(self) -> None:
         if self._closed:
             raise DbError(ErrorKind.SHUTTING_DOWN, "the region engine is closed")
+
+
+def _size(rows: list[RegionRows]) -> int:
+    return sum(batch.rows.nbytes for batch in rows)
 
 
 def _shape(region: Region) -> Shape:

@@ -24,20 +24,28 @@ _LARGE = -1  # the tier that is never merged
 _PART_OVERHEAD_BYTES = 200  # of each column of an Arrow batch: its objects, not its values
 
 
+def _memory(part: Arrivals) -> int:
+    rows = part.rows
+    return int(rows.nbytes + part.arrival.nbytes + rows.num_columns * _PART_OVERHEAD_BYTES)
+
+
 class _Tiers:
     """Batches of one kind; their order does not matter, since every row knows its arrival."""
 
     def __init__(self) -> None:
         self._tiers: dict[int, list[Arrivals]] = {}
+        self.bytes = 0
 
     def add(self, part: Arrivals) -> None:
         """Takes a part, merging it with others of its tier when there are enough."""
+        self.bytes += _memory(part)
         while part.rows.num_rows < _TIER_ROWS_MAX:
             tier = self._tiers.setdefault(part.rows.num_rows.bit_length() // 4, [])
             tier.append(part)
             if len(tier) < _FAN_IN:
                 return
             part = _merged(tier)
+            self.bytes += _memory(part) - sum(map(_memory, tier))
             tier.clear()
         self._tiers.setdefault(_LARGE, []).append(part)
 
@@ -82,7 +90,9 @@ class Memtable:
         self._arrived = 0
         self._pending = False
         self._frozen = False
+        self._folded_bytes = 0  # of what went into the view
         self._bytes = 0
+        self._written_bytes = 0
         self._rows = 0
         # The oldest log record these rows need, and the last sequence that is in here; 0 if empty.
         self.log_sequence = 0
@@ -91,8 +101,13 @@ class Memtable:
 
     @property
     def bytes(self) -> int:
-        """Memory of the rows as they arrived, before deduplication."""
+        """Memory of the rows, before deduplication. Only `append` changes it."""
         return self._bytes
+
+    @property
+    def written_bytes(self) -> int:
+        """Memory that the rows took when they came, one write at a time. It never shrinks."""
+        return self._written_bytes
 
     @property
     def rows(self) -> int:
@@ -120,6 +135,7 @@ class Memtable:
             self.first_sequence = self.first_sequence or sequence
             self.log_sequence = min(self.log_sequence or log_sequence, log_sequence)
             self.last_sequence = sequence
+            self._bytes = self._folded_bytes + self._puts.bytes + self._deletes.bytes
 
     def freeze(self) -> None:
         """Refuses further appends."""
@@ -135,12 +151,19 @@ class Memtable:
                 puts, deletes = self._puts, self._deletes
                 self._puts, self._deletes = _Tiers(), _Tiers()
                 self._pending = False
+                self._folded_bytes += puts.bytes + deletes.bytes
             # Nobody else replaces _view or takes what is pending: _folding is held.
             try:
-                self._view = fold(self._view, puts.compacted(), deletes.compacted(), self._shape)
+                parts = puts.compacted(), deletes.compacted()
+                self._view = fold(self._view, *parts, self._shape)
             except BaseException:
                 self._give_back(puts, deletes)
                 raise
+            slack = (
+                puts.bytes + deletes.bytes - sum(_memory(part) for some in parts for part in some)
+            )
+            with self._lock:
+                self._folded_bytes -= slack  # small parts became one
             return self._view
 
     def arrived(self) -> list[pa.RecordBatch] | None:
@@ -161,6 +184,7 @@ class Memtable:
     def _give_back(self, puts: _Tiers, deletes: _Tiers) -> None:
         """Makes rows pending again whose fold failed, e.g. for want of memory."""
         with self._lock:
+            self._folded_bytes -= puts.bytes + deletes.bytes
             for pending, taken in ((self._puts, puts), (self._deletes, deletes)):
                 for part in taken.parts():
                     pending.add(part)
@@ -170,9 +194,9 @@ class Memtable:
         count = rows.num_rows
         if count == 0:
             return
-        arrival = np.arange(self._arrived, self._arrived + count)
-        (self._puts if op is Op.PUT else self._deletes).add(Arrivals(rows, arrival))
+        part = Arrivals(rows, np.arange(self._arrived, self._arrived + count))
+        (self._puts if op is Op.PUT else self._deletes).add(part)
         self._arrived += count
         self._pending = True
         self._rows += count
-        self._bytes += rows.nbytes + rows.num_columns * _PART_OVERHEAD_BYTES
+        self._written_bytes += _memory(part)
