@@ -34,7 +34,7 @@ from engine.clock import Clock
 from engine.compaction.run import CompactionTools
 from engine.compaction.scheduler import Compactor
 from engine.errors import DbError, ErrorKind
-from engine.flush import FlushTools, flush
+from engine.flush import FlushTools, Which, flush
 from engine.jobs import Flusher, choose_flush
 from engine.lock import DirectoryLock
 from engine.manifest.log import Manifest
