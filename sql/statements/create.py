@@ -138,9 +138,15 @@ def _make(
     if table.is_time_series:
         _check_storable(table)
         columns, rules = definition.partition_columns, definition.partition_rules
-        table = with_rules(table, columns, rules, session.timezone)
+        zone = "UTC" if definition.like else session.timezone  # stored rules have their moments so
+        table = with_rules(table, columns, rules, zone)
         region_ids = new_region_ids(table, max(len(rules), 1), ())
         table = replace(table, region_ids=region_ids)
+    elif definition.partition_columns:
+        raise DbError(
+            ErrorKind.INVALID_TABLE_DEFINITION,
+            f'"{table.name}" has no time index: only time-series tables have partitions',
+        )
     for column in table.columns:
         check_default(session, column)
     session.catalog.put_table(cursor, table)

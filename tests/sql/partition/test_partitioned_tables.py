@@ -254,6 +254,10 @@ def test_a_time_range_prunes_partitions_by_time(db: Client, database: Database) 
             ErrorKind.DUPLICATE_COLUMN,
         ),
         (
+            "CREATE TABLE x PARTITION ON COLUMNS (a) (a < 5, a >= 5) AS SELECT 1 AS a",
+            ErrorKind.INVALID_TABLE_DEFINITION,
+        ),
+        (
             "CREATE TABLE x (a BINARY, ts TIMESTAMP TIME INDEX) "
             "PARTITION ON COLUMNS (a) (a < 'x', a >= 'x') WITH (append_mode = 'true')",
             ErrorKind.UNSUPPORTED,
@@ -270,6 +274,29 @@ def test_a_table_with_wrong_partitions_is_not_made(db: Client, sql: str, kind: E
 def test_like_takes_partitions_along(filled: Client, database: Database) -> None:
     filled.run("CREATE TABLE n (LIKE m)")
     assert counts(database, "n") == [0, 0, 0]
+
+
+def test_moments_in_rules_are_the_same_in_every_time_zone(db: Client) -> None:
+    db.run(
+        "CREATE TABLE t (v INT, ts TIMESTAMP TIME INDEX) "
+        "PARTITION ON COLUMNS (ts) (ts < '2024-01-02', ts >= '2024-01-02')"
+    )
+    db.run("SET TIME ZONE 'Asia/Shanghai'")
+    db.run("CREATE TABLE n (LIKE t)")
+    db.run(
+        "ALTER TABLE t SPLIT PARTITION (ts >= '2024-01-02 08:00:00') "
+        "INTO (ts >= '2024-01-02 08:00:00' AND ts < '2024-01-03', ts >= '2024-01-03')"
+    )
+    query = (
+        "SELECT partition_description FROM information_schema.partitions WHERE table_name = '{}'"
+    )
+    assert db.run(query.format("n")) == [("ts < '2024-01-02'",), ("ts >= '2024-01-02'",)]
+    early, late = "2024-01-02 00:00:00.000+00:00", "2024-01-02 16:00:00.000+00:00"
+    assert db.run(query.format("t")) == [
+        ("ts < '2024-01-02'",),
+        (f"ts >= '{early}' AND ts < '{late}'",),
+        (f"ts >= '{late}'",),
+    ]
 
 
 @pytest.mark.parametrize("wire", list(Wire))
