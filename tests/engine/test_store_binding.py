@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fault_proxy import Fault, FaultProxy, Handler
-from fix_engine import CPU
+from fault_proxy import Fault, FaultProxy, Handler, answers
+from fix_engine import CPU, cpu_rows, live_rows
 from fix_store import s3_options
 
+from engine.api import Op, Write
 from engine.clock import ManualClock
 from engine.errors import DbError, ErrorKind
 from engine.options import EngineOptions
@@ -58,11 +59,57 @@ def test_an_empty_bucket_is_not_the_old_one(s3_url: str, tmp_path: Path) -> None
     assert "holds nothing of the data directory" in refusal(tmp_path, s3_options(s3_url))
 
 
-def test_local_files_are_not_forgotten(s3_url: str, tmp_path: Path) -> None:
-    make(tmp_path / "local", LOCAL_FILES)
-    assert "keeps its regions in local files" in refusal(tmp_path / "local", s3_options(s3_url))
-    make(tmp_path / "remote", s3_options(s3_url))
-    assert "in an object store" in refusal(tmp_path / "remote", LOCAL_FILES)
+def test_a_remote_directory_is_not_taken_for_a_local_one(s3_url: str, tmp_path: Path) -> None:
+    make(tmp_path, s3_options(s3_url))
+    assert "in an object store" in refusal(tmp_path, LOCAL_FILES)
+
+
+def rows(number: int) -> Write:
+    return Write(1, Op.PUT, cpu_rows([("a", 1, number, 1.0, None)]))
+
+
+def test_local_regions_move_to_the_bucket(s3_url: str, tmp_path: Path) -> None:
+    """Also the way from a backup, which is restored as local files, to a bucket."""
+    regions = opened(tmp_path, LOCAL_FILES)
+    regions.create(1, CPU, RegionOptions())
+    for number in range(3):
+        regions.write([rows(number)])
+        regions.flush(1)
+    regions.write([rows(3)])
+    regions.close()
+    taken = s3_options(s3_url)
+    make(tmp_path / "another", taken)
+    assert "belongs to another" in refusal(tmp_path, taken)
+    for storage in [s3_options(s3_url)] * 2:
+        regions = opened(tmp_path, storage)
+        assert len(live_rows(regions)) == 4
+        regions.close()
+        assert not (tmp_path / "regions").exists()
+
+
+def test_a_move_that_fails_half_way_begins_again(
+    proxy: FaultProxy, s3_url: str, tmp_path: Path
+) -> None:
+    regions = opened(tmp_path, LOCAL_FILES)
+    regions.create(1, CPU, RegionOptions())
+    regions.write([rows(1)])
+    regions.flush(1)
+    regions.close()
+    storage = s3_options(proxy.url, request=5.0, retry=0.3)
+    proxy.add("PUT .*parquet", answers(503), -1)
+    assert "does not answer" in refusal(tmp_path, storage)
+    regions = opened(tmp_path, LOCAL_FILES)  # nothing is lost by going on as before
+    regions.write([rows(2)])
+    regions.compact(1)
+    regions.flush(1)
+    regions.drop(1)
+    regions.create(2, CPU, RegionOptions())
+    regions.close()
+    proxy.clear()
+    regions = opened(tmp_path, storage)
+    assert regions.region_ids() == {2}
+    regions.close()
+    assert "in an object store" in refusal(tmp_path, LOCAL_FILES)
 
 
 def test_an_interrupted_first_start_is_finished(s3_url: str, tmp_path: Path) -> None:
