@@ -58,7 +58,9 @@ class Texts:
         if type_.id in _RAW:
             return _one_line(text)
         if type_.id in (TypeId.FLOAT32, TypeId.FLOAT64):
-            # JSON has no word for them: strings, which the reader takes for numbers again.
+            # JSON has no word for the others: strings, which the reader takes for numbers again.
+            if _all_finite(array):
+                return text
             return pc.if_else(pc.is_finite(array), text, json_strings(text))
         if type_.is_numeric or type_.id in (TypeId.BOOLEAN, TypeId.NULL):
             return text
@@ -104,7 +106,7 @@ class Texts:
 
     def _floats(self, array: Any) -> Any:
         text = array.cast(pa.string())
-        if not pc.all(pc.is_finite(array), min_count=0).as_py():
+        if not _all_finite(array):
             text = pc.if_else(pc.is_nan(array), "NaN", text)
             text = pc.if_else(pc.equal(array, np.inf), "Infinity", text)
             text = pc.if_else(pc.equal(array, -np.inf), "-Infinity", text)
@@ -178,6 +180,10 @@ _CONVERTERS: dict[TypeId, Callable[[Texts, Any], Any]] = {
     TypeId.BINARY: Texts._binary,
     TypeId.INTERVAL: Texts._intervals,
 }
+
+
+def _all_finite(array: Any) -> bool:
+    return bool(pc.all(pc.is_finite(array), min_count=0).as_py())
 
 
 def json_strings(texts: Any) -> Any:
