@@ -6,11 +6,8 @@ them). A region whose time to live is raised again may show rows that nobody had
 
 from __future__ import annotations
 
-import numpy as np
-
 from engine.api import TimeRange
 from engine.datatypes import UNITS_PER_SECOND
-from engine.memtable.view import Chunk, Shape, chunk, times
 from engine.schema import RegionOptions, RegionSchema
 
 NEVER_ALIVE = (1 << 63) - 1
@@ -34,17 +31,3 @@ def clamp(wanted: TimeRange, oldest: int | None) -> TimeRange:
         return wanted
     start = oldest if wanted.start is None else max(wanted.start, oldest)
     return TimeRange(start, wanted.end)
-
-
-def alive(parts: tuple[Chunk, ...], shape: Shape, oldest: int | None) -> tuple[Chunk, ...]:
-    """The parts without their expired rows; untouched parts are shared."""
-    if oldest is None:
-        return parts
-    found = []
-    for part in parts:
-        if part.first >= oldest:
-            found.append(part)
-        elif part.last >= oldest:
-            live = np.flatnonzero(times(part.rows, shape) >= oldest)
-            found.append(chunk(part.rows.take(live), shape))
-    return tuple(found)
