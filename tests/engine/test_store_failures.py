@@ -89,6 +89,7 @@ def test_writes_go_on_after_a_hiccup(
     assert cloud.get("object") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["uploads=", "partNumber=2", "^POST .*uploadId="])
 @pytest.mark.parametrize("act", HICCUPS.values(), ids=HICCUPS)
 def test_a_large_file_goes_up_in_parts_whatever_part_fails(

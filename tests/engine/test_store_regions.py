@@ -33,10 +33,12 @@ class Node:
     def __init__(self, directory: Path, storage: StorageOptions) -> None:
         self.directory = directory
         self.storage = storage
+        self.options = OPTIONS
+        self.clock = ManualClock()
         self.open_ones: list[LocalRegions] = []
 
     def start(self) -> LocalRegions:
-        regions = LocalRegions(self.directory, OPTIONS, ManualClock(), storage=self.storage)
+        regions = LocalRegions(self.directory, self.options, self.clock, storage=self.storage)
         self.open_ones.append(regions)
         return regions
 
@@ -109,6 +111,7 @@ def test_a_region_lives_in_the_bucket_alone(node: Node) -> None:
     assert regions.region_ids() == {2}
 
 
+@pytest.mark.slow
 def test_a_warm_scan_asks_the_store_for_nothing(node: Node, proxy: FaultProxy) -> None:
     regions = node.start()
     regions.create(1, CPU, MANY_FILES)
@@ -155,6 +158,7 @@ def test_an_open_snapshot_keeps_its_files_in_a_tiny_cache(node: Node) -> None:
     assert len(list((node.directory / "cache").rglob("*.parquet"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [answers(503), loses_answer], ids=["refused", "answer lost"])
 @pytest.mark.parametrize("step", ["PUT .*parquet", "PUT .*dv", "PUT .*/manifest/"])
 def test_a_flush_that_fails_is_made_good_later(
@@ -278,6 +282,40 @@ def test_of_two_owners_the_first_is_fenced_out(node: Node, tmp_path: Path) -> No
     second.stop()
     assert live_rows(second.start()) == expected
     second.stop()
+
+
+def test_an_owner_that_was_fenced_out_collects_no_orphans(node: Node, tmp_path: Path) -> None:
+    """The files of the one that came after it look like orphans to it."""
+    node.options = replace(OPTIONS, orphan_grace_seconds=0.0)
+    first = node.start()
+    first.create(1, CPU, MANY_FILES)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copy(node.directory / "STORE", copy)
+    second = Node(copy, node.storage)
+    regions = second.start()
+    regions.write([put(("b", 1, 1, 1.0))])
+    regions.flush(1)
+    node.clock.advance(1 << 42)
+    with pytest.raises(DbError, match="written by someone else"):
+        first.collect(1)
+    second.stop()
+    second.lose_cache()
+    assert live_rows(second.start()) == full(("b", 1, 1, 1.0))
+    second.stop()
+
+
+def test_orphans_are_collected_from_the_bucket(node: Node) -> None:
+    node.options = replace(OPTIONS, orphan_grace_seconds=0.0)
+    regions = node.start()
+    regions.create(1, CPU, MANY_FILES)
+    regions.write([put(("b", 1, 1, 1.0))])
+    regions.flush(1)
+    node.cloud.put("regions/1/sst/0000000077-0a0b0c0d.parquet", b"")
+    node.clock.advance(1 << 42)
+    assert regions.collect(1) == 1
+    assert live_rows(regions) == full(("b", 1, 1, 1.0))
+    assert len(node.files()) == 1
 
 
 def test_a_late_action_of_a_dropped_region_stops_no_start(node: Node) -> None:

@@ -51,6 +51,7 @@ def flush(db: Client, table: str) -> None:
     db.run(f"ADMIN flush_table('{table}')")
 
 
+@pytest.mark.slow
 def test_tables_live_on_without_the_cache(start: Open, cache: Path) -> None:
     db = start()
     db.run("CREATE TABLE cpu (host STRING, ts TIMESTAMP TIME INDEX, v DOUBLE, PRIMARY KEY (host))")
@@ -82,6 +83,7 @@ def test_tables_live_on_without_the_cache(start: Open, cache: Path) -> None:
     assert start().run("SELECT text FROM notes") == [("one",)]
 
 
+@pytest.mark.slow
 def test_a_store_that_stays_away_is_a_retryable_error_of_the_statement(
     start: Open, proxy: FaultProxy, cache: Path
 ) -> None:
