@@ -68,7 +68,7 @@ class Contents:
 
 
 def archive(files: Iterable[BackupFile], version: str, created_ms: int) -> Iterator[bytes]:
-    """The bytes of the archive, piece by piece.
+    """The bytes of the archive, piece by piece; no piece is empty.
 
     Raises: DbError CORRUPTED if a file is shorter than announced, and what opening one raises.
     """
@@ -79,7 +79,8 @@ def archive(files: Iterable[BackupFile], version: str, created_ms: int) -> Itera
         for piece in _content(file):
             digest.update(piece)
             yield piece
-        yield _padding(file.size)
+        if padding := _padding(file.size):
+            yield padding
         entries.append(Entry(file.path, file.size, digest.hexdigest()))
     text = Contents(version, created_ms, tuple(entries)).to_json()
     yield _header(CONTENTS, len(text), created_ms) + text + _padding(len(text))

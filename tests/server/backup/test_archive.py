@@ -73,6 +73,11 @@ def test_a_restored_directory_has_the_files_and_not_the_list(tmp_path: Path) -> 
     assert found == {file.path: file.open().read() for file in FILES}
 
 
+def test_no_piece_is_empty() -> None:
+    files = [*FILES, content_file("whole blocks", bytes(1024))]
+    assert all(archive(files, "1", 0)), "a sender may take an empty one for the end"
+
+
 def test_an_unpacked_backup_is_restored_too(tmp_path: Path) -> None:
     unpacked = tmp_path / "unpacked"
     take(tar_members(io.BytesIO(made())), unpacked, with_contents=True)
