@@ -67,6 +67,8 @@ class ScanRequest:
 
     `staged` are writes of the caller's own open transaction, newest last; they shadow stored rows.
     `keys`: what is wanted must pass all of these filters (rows that do not may come as well).
+    `latest`: of the rows in the range, only the newest of each series are wanted (rows with the
+    same tags and no later time; others may come as well).
     `schema`: how rows are to be shown, None for the region's own; it may be older or newer than the
     region's (columns are matched by id).
     """
@@ -75,6 +77,7 @@ class ScanRequest:
     time_range: TimeRange = TimeRange()
     staged: tuple[Write, ...] = ()
     keys: tuple[KeyFilter, ...] = ()
+    latest: bool = False
     schema: RegionSchema | None = None
 
 

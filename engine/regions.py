@@ -36,6 +36,7 @@ from engine.compaction.scheduler import Compactor
 from engine.errors import DbError, ErrorKind
 from engine.flush import FlushTools, Which, flush
 from engine.jobs import Flusher, choose_flush
+from engine.latest import LatestRows
 from engine.lock import DirectoryLock
 from engine.manifest.log import Manifest
 from engine.memtable.view import Shape
@@ -107,8 +108,12 @@ class LocalRegions:
             self._vectors = VectorCache(self._store, options.deletion_cache_bytes)
             self._series = SeriesReader(self._store, options.series_cache_bytes)
             self._scrubber = Scrubber(self._all, self._store, clock, options)
+            latest = LatestRows(
+                self._store, self._vectors, self._series, options.latest_cache_bytes
+            )
             self._scan_tools = ScanTools(
-                self._store, self._vectors, self._series, clock, self.counters, self._scrubber
+                *(self._store, self._vectors, self._series, clock),
+                *(self.counters, self._scrubber, latest),
             )
             self._tools = FlushTools(self._store, self._vectors, clock, options, self.counters)
             self._budget = MemoryBudget(

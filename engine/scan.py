@@ -6,17 +6,19 @@ rows are read here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine import evolve
 from engine.api import FileColumn, KeyValue, Op, ScanFile, ScanRequest, TimeRange
 from engine.clock import Clock
 from engine.completion import complete
 from engine.errors import DbError, ErrorKind
+from engine.latest import LatestRows
 from engine.memtable.memtable import Memtable
 from engine.memtable.view import Chunk, Shape, View, keys_within, overlapping, stack
 from engine.observe import EngineCounters
@@ -24,6 +26,7 @@ from engine.region import Region, RegionState
 from engine.schema import RegionSchema
 from engine.scrub import Scrubber
 from engine.sst.file import FileMeta
+from engine.sst.reader import readable
 from engine.sst.series import Effort, SeriesReader, Wanted
 from engine.sst.vectors import VectorCache
 from engine.store.store import ObjectStore
@@ -63,6 +66,7 @@ class ScanTools:
     clock: Clock
     counters: EngineCounters
     scrubber: Scrubber
+    latest: LatestRows
 
 
 def scan(
@@ -70,14 +74,33 @@ def scan(
 ) -> RegionSnapshot:
     """Pins a snapshot. Raises: DbError REGION_NOT_FOUND, CORRUPTED."""
     request = replace(request, time_range=_alive(region, request.time_range, tools.clock))
-    state, pins = region.pinned_state(request.time_range)
+    if request.latest:
+        found = _pinned(region, TimeRange(), request, tools, lambda scan: scan.newest(staged))
+        if found is not None:
+            return found
+    found = _pinned(region, request.time_range, request, tools, lambda scan: scan.snapshot(staged))
+    assert found is not None
+    return found
+
+
+def _pinned(
+    region: Region,
+    wanted: TimeRange,
+    request: ScanRequest,
+    tools: ScanTools,
+    run: Callable[[_Scan], RegionSnapshot | None],
+) -> RegionSnapshot | None:
+    """Runs a scan over the files of a range of times; they stay pinned if it finds something."""
+    state, pins = region.pinned_state(wanted)
     tools.store.hold(pins)  # DuckDB opens files by name while it streams
+    found = None
     try:
-        return _Scan(region, state, pins, request, tools).snapshot(staged)
-    except BaseException:
-        tools.store.release(pins)
-        region.unpin(pins)
-        raise
+        found = run(_Scan(region, state, pins, request, tools))
+        return found
+    finally:
+        if found is None:
+            tools.store.release(pins)
+            region.unpin(pins)
 
 
 class _Scan:
@@ -139,6 +162,43 @@ class _Scan:
             selected=pa.concat_tables(selected) if selected else None,
             shadow=pa.Table.from_batches([p.rows for p in shadow]) if shadow else None,
             identity=shape.identity,
+            time_range=request.time_range,
+            _region=self.region,
+            _store=self.tools.store,
+            _pins=self.pins,
+        )
+
+    def newest(self, staged: Sequence[RegionRows]) -> RegionSnapshot | None:
+        """The newest row of each series, None if that is not to be had cheaply.
+
+        Requires: the state has all files.
+        """
+        version, request = self.state.version, self.request
+        if self.wanted.version != version.schema.version:
+            return None
+        self.tools.scrubber.check(version.files)
+        oldest = _alive(self.region, TimeRange(), self.tools.clock).start
+        view, columns = self._view(staged), request.columns
+        with readable(f"the files of region {self.region.id}"):
+            found = self.tools.latest.rows(
+                self.region.id, version, view, self.shape, columns, oldest
+            )
+        if found is None:
+            return None
+        rows, last = found
+        end = request.time_range.end
+        if end is not None and last >= end - 1:
+            return None  # the end is rounded up: there are newer rows than may be wanted
+        for key in request.keys:
+            column = rows.column(key.column)
+            rows = rows.filter(pc.is_in(column, value_set=pa.array(key.values, column.type)))
+        self.tools.counters.scanned(files=0, pruned=len(version.files), rows=0)
+        return RegionSnapshot(
+            files=(),
+            memory=rows.schema.empty_table().select(columns),
+            selected=rows.select(columns),
+            shadow=None,
+            identity=self.shape.identity,
             time_range=request.time_range,
             _region=self.region,
             _store=self.tools.store,

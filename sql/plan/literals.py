@@ -112,7 +112,7 @@ def time_bounds(tree: exp.Expr, scopes: Scopes, scans: Sequence[Reference]) -> t
             continue
         references = references_of(holder, by_node)
         for conjunct in conjuncts(where.this):
-            found.extend(_bounds_of(conjunct, scopes, references))
+            found.extend(bounds_of(conjunct, scopes, references))
     return tuple(found)
 
 
@@ -158,7 +158,8 @@ _MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
 }
 
 
-def _bounds_of(node: exp.Expr, scopes: Scopes, references: dict[str, Reference]) -> list[Bound]:
+def bounds_of(node: exp.Expr, scopes: Scopes, references: dict[str, Reference]) -> list[Bound]:
+    """What a condition says about the time index of a scan; nothing if it says anything else."""
     if isinstance(node, exp.Between) and not node.args.get("symmetric"):
         low = exp.GTE(this=node.this, expression=node.args["low"])
         high = exp.LTE(this=node.this, expression=node.args["high"])

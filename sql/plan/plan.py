@@ -18,6 +18,7 @@ from sql.dialect.duckdb import to_duckdb
 from sql.partition.prune import filters
 from sql.plan.context import PlanContext
 from sql.plan.keys import tag_keys
+from sql.plan.latest import latest_scans
 from sql.plan.literals import (
     Bound,
     binary_literals,
@@ -110,6 +111,7 @@ def _finish(
     text = to_duckdb(tree)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
+    latest = latest_scans(tree, scopes, resolved.scans)
     outputs = _outputs(tree, scopes)
     fine = fine_scans(tree, resolved.scans) if outputs and target is None else ()
     scans = tuple(
@@ -118,6 +120,7 @@ def _finish(
             columns=columns_read(tree, scan.table),
             keys=keys.get(scan.placeholder, ()),
             partitions=asked.get(scan.placeholder),
+            latest=latest.get(scan.placeholder),
             fine_times=scan.placeholder in fine,
         )
         for scan in resolved.scans

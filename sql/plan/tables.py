@@ -46,6 +46,13 @@ class TagKey:
 
 
 @dataclass(frozen=True, slots=True)
+class LatestRule:
+    """The newest row of each series is all a scan has to show, if each of `ones` is 1."""
+
+    ones: tuple[exp.Expr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """One placeholder in the tree: which table it stands for."""
 
@@ -57,6 +64,7 @@ class Reference:
     columns: tuple[str, ...] = ()  # those the statement may read, in table order
     keys: tuple[TagKey, ...] = ()  # what WHERE demands of tags
     partitions: Filter | None = None  # what it demands of the partition columns
+    latest: LatestRule | None = None
     fine_times: bool = False  # a result may read seconds and milliseconds as microseconds
 
 

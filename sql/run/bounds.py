@@ -28,17 +28,20 @@ _RANGE_LIMIT = 2**62  # bounds beyond this are as good as none and would overflo
 
 def time_ranges(
     plan: QueryPlan, parameters: Sequence[object], now: str, duck: Duck
-) -> dict[str, TimeRange]:
-    """Placeholder → range; a scan without bounds has none."""
+) -> tuple[dict[str, TimeRange], frozenset[str]]:
+    """Placeholder → range (a scan without bounds has none); scans whose end is not certain."""
     units = {r.placeholder: r.schema.time_type.unit for r in plan.scans}
     ranges: dict[str, TimeRange] = {}
+    vague: set[str] = set()
     for bound in plan.bounds:
         value = _value(bound, parameters, units[bound.placeholder], now, duck)
         if value is None or abs(value) > _RANGE_LIMIT:
+            if not bound.is_start:
+                vague.add(bound.placeholder)
             continue
         old = ranges.get(bound.placeholder, TimeRange())
         ranges[bound.placeholder] = _narrowed(old, bound, value)
-    return ranges
+    return ranges, frozenset(vague)
 
 
 def _value(

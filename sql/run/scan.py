@@ -21,6 +21,7 @@ from engine.clock import Clock
 from engine.datatypes import DataType
 from sql.partition.prune import wanted_regions
 from sql.plan.keys import wanted_keys
+from sql.plan.latest import is_latest
 from sql.plan.plan import QueryPlan
 from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
@@ -139,10 +140,11 @@ class Runner:
         if NOW in sql:
             sql = sql.replace(NOW, now)
         if plan.scans:
-            ranges = time_ranges(plan, parameters, now, self.duck)
+            ranges, vague = time_ranges(plan, parameters, now, self.duck)
             for reference in plan.scans:
                 range_ = ranges.get(reference.placeholder, TimeRange())
-                pinned = self._pin(reference, range_, parameters, stack)
+                latest = reference.placeholder not in vague and is_latest(reference, parameters)
+                pinned = self._pin(reference, range_, latest, parameters, stack)
                 if statistics is not None:
                     statistics.add(pinned)
                 register = partial(self._register, stack=stack)
@@ -165,6 +167,7 @@ class Runner:
         self,
         reference: Reference,
         range_: TimeRange,
+        latest: bool,
         parameters: Sequence[object],
         stack: ExitStack,
     ) -> Pinned:
@@ -178,6 +181,7 @@ class Runner:
                 time_range=range_,
                 staged=tuple(w for w in staged if w.region_id == region_id),
                 keys=keys,
+                latest=latest,
                 schema=reference.schema,
             )
             return self.regions.scan(region_id, request)
