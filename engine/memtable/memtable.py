@@ -34,20 +34,28 @@ class _Tiers:
 
     def __init__(self) -> None:
         self._tiers: dict[int, list[Arrivals]] = {}
-        self.bytes = 0
+        self._sizes: dict[int, int] = {}
 
-    def add(self, part: Arrivals) -> None:
-        """Takes a part, merging it with others of its tier when there are enough."""
-        self.bytes += _memory(part)
+    @property
+    def bytes(self) -> int:
+        """Memory of all parts."""
+        return sum(self._sizes.values())
+
+    def add(self, part: Arrivals, size: int) -> None:
+        """Takes a part of so many bytes; merges its tier when it has enough parts."""
         while part.rows.num_rows < _TIER_ROWS_MAX:
-            tier = self._tiers.setdefault(part.rows.num_rows.bit_length() // 4, [])
+            number = part.rows.num_rows.bit_length() // 4
+            tier = self._tiers.setdefault(number, [])
             tier.append(part)
+            self._sizes[number] = self._sizes.get(number, 0) + size
             if len(tier) < _FAN_IN:
                 return
             part = _merged(tier)
-            self.bytes += _memory(part) - sum(map(_memory, tier))
+            size = _memory(part)
             tier.clear()
+            self._sizes[number] = 0
         self._tiers.setdefault(_LARGE, []).append(part)
+        self._sizes[_LARGE] = self._sizes.get(_LARGE, 0) + size
 
     def compacted(self) -> list[Arrivals]:
         """The large parts, and all small ones as one; in order of their first arrival."""
@@ -187,7 +195,7 @@ class Memtable:
             self._folded_bytes -= puts.bytes + deletes.bytes
             for pending, taken in ((self._puts, puts), (self._deletes, deletes)):
                 for part in taken.parts():
-                    pending.add(part)
+                    pending.add(part, _memory(part))
             self._pending = True
 
     def _append_locked(self, op: Op, rows: pa.RecordBatch) -> None:
@@ -195,8 +203,9 @@ class Memtable:
         if count == 0:
             return
         part = Arrivals(rows, np.arange(self._arrived, self._arrived + count))
-        (self._puts if op is Op.PUT else self._deletes).add(part)
+        size = _memory(part)
+        (self._puts if op is Op.PUT else self._deletes).add(part, size)
         self._arrived += count
         self._pending = True
         self._rows += count
-        self._written_bytes += _memory(part)
+        self._written_bytes += size

@@ -22,7 +22,11 @@ _COUNT = struct.Struct("<I")
 _WRITE = struct.Struct("<QB3xI")
 _NAME = struct.Struct("<H")
 _DECISION = struct.Struct("<Q")
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+_LARGE = pa.ipc.IpcWriteOptions(compression="lz4")
+_SMALL = pa.ipc.IpcWriteOptions()
+# Each buffer is compressed by itself, which takes longer than it saves for few rows: of one row of
+# 21 columns it was nine tenths of the whole write.
+_COMPRESSED_BYTES_MIN = 16 << 10
 TRANSACTION_ID_BYTES_MAX = 512  # ids are ours (a UUID or two), not a client's
 
 
@@ -40,7 +44,8 @@ def encode_writes(writes: Sequence[RegionRows]) -> list[bytes | pa.Buffer]:
     buffers: list[bytes | pa.Buffer] = [_COUNT.pack(len(writes))]
     for write in writes:
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, write.rows.schema, options=_OPTIONS) as stream:
+        options = _LARGE if write.rows.nbytes >= _COMPRESSED_BYTES_MIN else _SMALL
+        with pa.ipc.new_stream(sink, write.rows.schema, options=options) as stream:
             stream.write_batch(write.rows)
         rows = sink.getvalue()
         buffers += (_WRITE.pack(write.region_id, write.op.value, rows.size), rows)
