@@ -65,7 +65,11 @@ def flush(
     Raises: DbError, and what is not flushed then stays in memory and in the log.
     """
     with region.maintenance:
-        flush_held(region, tools, freed, which)
+        try:
+            flush_held(region, tools, freed, which)
+        except BaseException:
+            tools.counters.flush_failed()
+            raise
 
 
 def flush_held(

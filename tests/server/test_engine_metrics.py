@@ -16,6 +16,9 @@ from engine.observe import COUNTERS
 from engine.options import EngineOptions
 from engine.regions import LocalRegions
 from engine.schema import RegionOptions
+from engine.store.faulty import FaultyStore
+from engine.store.local import LocalStore
+from engine.store.store import ObjectStore
 from server.engine_metrics import EngineCollector
 
 ROW = ("a", 1, 5, 0.5, None)
@@ -24,8 +27,9 @@ ROW = ("a", 1, 5, 0.5, None)
 class Scraped:
     """An engine with one region, and its samples by name."""
 
-    def __init__(self, directory: Path, **options: float) -> None:
-        self.regions = LocalRegions(directory, EngineOptions(**options), SystemClock())
+    def __init__(self, directory: Path, store: ObjectStore | None = None, **options: float) -> None:
+        clock = SystemClock()
+        self.regions = LocalRegions(directory, EngineOptions(**options), clock, store=store)
         self.regions.create(1, CPU, RegionOptions())
         self.registry = CollectorRegistry()
         self.registry.register(EngineCollector(self.regions))
@@ -66,6 +70,32 @@ def test_writes_and_flushes_are_counted(scraped: Scraped) -> None:
     assert scraped["flush_written_bytes_total"] == scraped["storage_file_bytes"] > 0
     assert scraped["flush_seconds_total"] > 0
     assert scraped["storage_memtable_bytes"] == 0
+
+
+def test_failed_flushes_are_counted(tmp_path: Path) -> None:
+    store = FaultyStore(LocalStore(tmp_path))
+    scraped = Scraped(tmp_path, store=store)
+    scraped.write(ROW)
+    store.fail_from(store.calls + 1)
+    with pytest.raises(DbError):
+        scraped.regions.flush(1)
+    assert (scraped["flush_failures_total"], scraped["flushes_total"]) == (1, 0)
+    assert scraped["storage_memtable_rows"] == 1
+    store.fail_from(None)
+    scraped.regions.flush(1)
+    assert (scraped["flush_failures_total"], scraped["flushes_total"]) == (1, 1)
+    scraped.regions.close()
+
+
+def test_compactions_show_in_the_write_amplification(scraped: Scraped) -> None:
+    for value in (1.0, 2.0):
+        scraped.write(("a", 1, int(value), value, None))
+        scraped.regions.flush(1)
+    scraped.regions.compact(1)
+    assert scraped["compactions_total"] >= 1
+    written = scraped["compaction_written_bytes_total"]
+    flushed = scraped["flush_written_bytes_total"]
+    assert scraped["write_amplification_ratio"] == (flushed + written) / flushed > 1
 
 
 def test_scans_count_files_they_read_and_leave_out(scraped: Scraped) -> None:
