@@ -362,19 +362,19 @@ class LocalRegions:
     def _checked(self, writes: Sequence[Write]) -> list[RegionRows]:
         """The writes' batches, valid for their regions. Raises: DbError."""
         self._check_open()
-        size = sum(write.rows.nbytes for write in writes)
-        if size > self._options.write_bytes_max:
-            raise DbError(
-                ErrorKind.LIMIT_EXCEEDED,
-                f"one write of {size} bytes is above the limit of {self._options.write_bytes_max}",
-                hint="split it into smaller writes",
-            )
-        return [
+        rows = [
             batch
             for write in writes
             for batch in checked(write, _shape(self._region(write.region_id)))
             if self._region(write.region_id).version.options.ttl_ms != 0  # they are never seen
         ]
+        if (size := _size(rows)) > self._options.write_bytes_max:
+            raise DbError(
+                ErrorKind.LIMIT_EXCEEDED,
+                f"one write of {size} bytes is above the limit of {self._options.write_bytes_max}",
+                hint="split it into smaller writes",
+            )
+        return rows
 
     def _logged(
         self,
@@ -491,7 +491,7 @@ class LocalRegions:
 
 
 def _size(rows: list[RegionRows]) -> int:
-    return sum(batch.rows.nbytes for batch in rows)
+    return sum(batch.nbytes for batch in rows)
 
 
 def _shape(region: Region) -> Shape:
