@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import duckdb
 import pyarrow as pa
@@ -130,16 +131,18 @@ def rows_in(
     schema: RegionSchema,
     region_id: int = 1,
     *,
-    time_range: TimeRange = ALWAYS,
     staged: tuple[Write, ...] = (),
+    request: ScanRequest | None = None,
 ) -> list[tuple]:
     """As `live_rows`, all columns of any schema of the region, within times and time to live."""
     columns = tuple(column.name for column in schema.columns)
-    with pinned(
-        regions, region_id, columns, time_range=time_range, staged=staged, schema=schema
-    ) as snapshot:
+    request = request or ScanRequest((), staged=staged)
+    snapshot = regions.scan(region_id, replace(request, columns=columns, schema=schema))
+    try:
         table = materialise(snapshot, columns)
         alive = snapshot.time_range
+    finally:
+        snapshot.close()
     at = columns.index(schema.time_index)
     plain = [c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in table.columns]
     rows = zip(*(c.to_pylist() for c in plain), strict=True)

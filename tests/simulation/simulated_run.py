@@ -7,7 +7,7 @@ always makes the same history.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from fix_engine import ALWAYS, rows_in
 from simulated_disk import SimulatedDisk
 from simulated_model import ModelRegion, Row, canonical, cast, initial, to_write
 
-from engine.api import Op, TimeRange, Write
+from engine.api import KeyFilter, Op, ScanRequest, TimeRange, Write
 from engine.clock import ManualClock
 from engine.datatypes import FLOAT64, INT64, STRING, TIMESTAMP_MILLISECOND, DataType
 from engine.errors import DbError, ErrorKind
@@ -275,43 +275,55 @@ class Simulation:
     # Looking.
 
     def look(self) -> None:
-        """A scan with a time range, with a transaction's own rows, or of everything."""
-        region_id = self.region_id()
-        model = self.models[region_id].copy()
-        kind = self.random.choice(["all", "staged", "range"])
-        if kind == "all":
+        """A scan of everything, or for some times, tags, newest rows, with staged writes."""
+        if self.random.random() < 0.2:
             self.compare()
             return
+        region_id = self.region_id()
+        model = self.models[region_id].copy()
         staged: tuple[Write, ...] = ()
-        wanted = ALWAYS
-        if kind == "staged":
+        if self.random.random() < 0.4:
             batches = self.batch(region_id)
             staged = tuple(self.writes(batches))
             model.apply([(op, schema, rows) for _, op, schema, rows in batches])
-        else:
+        wanted = ALWAYS
+        if self.random.random() < 0.4:
             start = START_MS + self.random.choice([0, 1, 2, 3_600_000])
             wanted = TimeRange(start, start + self.random.choice([1, 2, 100_000_000]))
-        found = self.engine_rows(region_id, model.schema, wanted, staged)
-        same(found, model.visible(self.clock.now_ms(), wanted), f"region {region_id}, {kind}")
+        keys = tuple(self.filters(model.schema))
+        latest = self.random.random() < 0.3
+        request = ScanRequest((), wanted, staged, keys, latest, model.schema)
+        found = self.engine_rows(region_id, request)
+        expected = model.visible(self.clock.now_ms(), wanted)
+        narrow = [passing(rows, model.schema, keys) for rows in (found, expected)]
+        if latest:
+            narrow = [newest(rows, model.schema) for rows in narrow]
+        same(narrow[0], narrow[1], f"region {region_id}, {keys}, {wanted}, latest {latest}")
 
-    def engine_rows(
-        self,
-        region_id: int,
-        schema: RegionSchema,
-        wanted: TimeRange = ALWAYS,
-        staged: tuple[Write, ...] = (),
-    ) -> list[tuple[Any, ...]]:
-        rows = rows_in(self.engine, schema, region_id, time_range=wanted, staged=staged)
+    def filters(self, schema: RegionSchema) -> Iterator[KeyFilter]:
+        """Some values of some tags."""
+        for name in schema.primary_key:
+            if self.random.random() < 0.3:
+                is_text = schema.by_id[schema.ids[name]].type == STRING
+                values = self.random.sample(["a", "b", "z", "q"] if is_text else [1, 2, 9], 2)
+                yield KeyFilter(name, tuple(values[: self.random.randint(1, 2)]))
+
+    def engine_rows(self, region_id: int, request: ScanRequest) -> list[tuple[Any, ...]]:
+        assert request.schema is not None
+        rows = rows_in(self.engine, request.schema, region_id, request=request)
         return sorted((tuple(canonical(value) for value in row) for row in rows), key=repr)
+
+    def all_rows(self, region_id: int, schema: RegionSchema) -> list[tuple[Any, ...]]:
+        return self.engine_rows(region_id, ScanRequest((), schema=schema))
 
     def compare(self) -> None:
         for region_id, model in self.models.items():
-            found = self.engine_rows(region_id, model.schema)
+            found = self.all_rows(region_id, model.schema)
             same(found, model.visible(self.clock.now_ms()), f"region {region_id}")
 
     def matches(self, models: States) -> bool:
         return all(
-            self.engine_rows(region_id, model.schema) == model.visible(self.clock.now_ms())
+            self.all_rows(region_id, model.schema) == model.visible(self.clock.now_ms())
             for region_id, model in models.items()
         )
 
@@ -407,6 +419,25 @@ class Simulation:
                 outcome()
         assert done == {name for name, _ in self.prepared}
         self.compare()
+
+
+def passing(
+    rows: list[Any], schema: RegionSchema, keys: Sequence[KeyFilter]
+) -> list[tuple[Any, ...]]:
+    """The rows that pass all filters."""
+    at = {column.name: i for i, column in enumerate(schema.columns)}
+    return [row for row in rows if all(row[at[key.column]] in key.values for key in keys)]
+
+
+def newest(rows: list[Any], schema: RegionSchema) -> list[tuple[Any, ...]]:
+    """The rows of each series with the greatest time."""
+    names = [column.name for column in schema.columns]
+    tags, time = [names.index(tag) for tag in schema.primary_key], names.index(schema.time_index)
+    last: dict[tuple[Any, ...], int] = {}
+    for row in rows:
+        series = tuple(row[tag] for tag in tags)
+        last[series] = max(last.get(series, row[time]), row[time])
+    return [row for row in rows if row[time] == last[tuple(row[tag] for tag in tags)]]
 
 
 def same(found: list[Any], expected: list[Any], where: str) -> None:
