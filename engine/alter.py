@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from engine.flush import FlushTools, flush_held
 from engine.region import Region
@@ -57,8 +58,15 @@ def _check(version: Version, schema: RegionSchema, options: RegionOptions) -> No
         raise _refused("the merge mode cannot be changed")
     if schema.ids[schema.time_index] != version.schema.ids[version.schema.time_index]:
         raise _refused("the time index cannot be replaced")
+    if _key(schema)[: len(_key(version.schema))] != _key(version.schema):
+        raise _refused("tags can only be added behind the others: files are sorted by them")
     if schema.time_type != version.schema.time_type:
         raise _refused("the type of the time index cannot be changed")
+
+
+def _key(schema: RegionSchema) -> list[tuple[int, DataType]]:
+    """Which tags make up the primary key, in order."""
+    return [(schema.ids[name], schema.by_id[schema.ids[name]].type) for name in schema.primary_key]
 
 
 def _refused(message: str) -> DbError:

@@ -54,7 +54,7 @@ class EngineOptions:
     # Runs that are larger together are not merged unasked: half an hour of work is lost when the
     # server stops.
     compaction_bytes_max: int = 64 * 1024 * MIB
-    # A window that nothing was flushed to for so long is merged into one run.
+    # A window in which no file was written for so long is merged into one run.
     compaction_settle_seconds: float = 600.0
     # How often the background looks for what time alone makes due: settled windows, expired rows.
     compaction_interval_seconds: float = 30.0

@@ -163,7 +163,7 @@ class LocalRegions:
         region = self._region(region_id)
         if not alter(region, schema, options, self._tools, self._freed(region)):
             return  # at a start every region is asked
-        self._compactor.wake()
+        self._compactor.wake(region)
         with suppress(DbError):  # the region is altered; the log is trimmed after the next flush
             self._trim_log()
 
@@ -460,7 +460,7 @@ class LocalRegions:
 
     def _flush(self, region: Region, which: Which = Which.ALL) -> None:
         flush(region, self._tools, self._freed(region), which)
-        self._compactor.wake()
+        self._compactor.wake(region)
         self._trim_log()
 
     def _freed(self, region: Region) -> Callable[[int], None]:

@@ -5,8 +5,8 @@ rows it replaces as dead. So any set of files may be merged in any order, and ne
 sequences nor neighbourhood matters, as it would in an engine whose newer files shadow older ones.
 What is chosen is a matter of cost only:
 
-  * Runs of a window are merged when several of about one size have gathered; a row is then
-    rewritten about log2(window bytes / flush bytes) / 2 times.
+  * Runs of a window are merged when several (`trigger_files`) of about one size have gathered; a
+    row is then rewritten about log(window bytes / flush bytes) times, to the base of the trigger.
   * A window that has been left alone for a while becomes one run, if that is worth it.
   * Files whose rows are all expired are dropped. Those with many dead rows, or whose expired rows
     would stay for long, are rewritten alone.
@@ -70,13 +70,14 @@ class _Picker:
     def tiered(self, group: Sequence[Run]) -> Merge | None:
         """Runs of about one size, once there are enough of them.
 
-        From the smallest on a run belongs to them as long as it is not larger than all before it
-        together.
+        From the smallest on, a run belongs to them if it is at most twice as large as those before
+        it are on average, or much smaller than all of them together.
         """
         alike: list[Run] = []
         total = 0
         for run in sorted(group, key=lambda run: run.bytes):
-            if alike and run.bytes > max(total, SMALL_BYTES):
+            alike_bytes = max(SMALL_BYTES, 2 * total // max(1, len(alike)), total // 3)
+            if alike and run.bytes > alike_bytes:
                 break
             if total + run.bytes > self.options.compaction_bytes_max:
                 break
@@ -88,8 +89,8 @@ class _Picker:
         return self.merge(alike, "several files of one size", settled=False)
 
     def settled(self, group: Sequence[Run], *, newest: bool) -> Merge | None:
-        """All runs of a window that nothing was written to for a while."""
-        if any(self._is_recent(run.flushed_ms) for run in group):
+        """All runs of a window of which no file is new."""
+        if any(self._is_recent(run.created_ms) for run in group):
             return None
         total = sum(run.bytes for run in group)
         rest = total - max(run.bytes for run in group)

@@ -39,7 +39,7 @@ class Compactor:
         self._closing = Event()
         # Guarded by _changed.
         self._changed = Condition()
-        self._awake = True
+        self._due: set[int] | None = None  # regions to look at; None is all of them
         self._busy: set[int] = set()
         self._failures: dict[int, tuple[int, float]] = {}  # count, and not again before
         self._collected = monotonic()
@@ -50,10 +50,11 @@ class Compactor:
         for thread in self._threads:
             thread.start()
 
-    def wake(self) -> None:
-        """Tells it that there may be work."""
+    def wake(self, region: Region) -> None:
+        """Tells it that a region may have work."""
         with self._changed:
-            self._awake = True
+            if self._due is not None:
+                self._due.add(region.id)
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -63,6 +64,8 @@ class Compactor:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        with self._changed:  # those who asked for it themselves
+            self._changed.wait_for(lambda: not self._busy)
 
     def compact(
         self, region: Region, *, window_ms: int | None, strict: bool, time_range: TimeRange
@@ -149,18 +152,26 @@ class Compactor:
         options, counters = self._tools.options, self._tools.counters
         while self._wait_for_work():
             pace = Unhurried(self._closing, counters, options.compaction_busy_share)
-            while sum(self._attempt(region, pace) for region in self._regions()):
+            due = self._take_due()
+            while sum(self._attempt(region, pace) for region in due):
                 pass  # fairly: one task of each region in turn
             self._forget_dropped()
             self._collect_if_due()
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._awake or self._closing.is_set(), self._pause_seconds()
+            is_told = self._changed.wait_for(
+                lambda: self._due is None or self._due or self._closing.is_set(),
+                self._pause_seconds(),
             )
-            self._awake = False
+            if not is_told:
+                self._due = None
         return not self._closing.is_set()
+
+    def _take_due(self) -> list[Region]:
+        with self._changed:
+            due, self._due = self._due, set()
+        return [region for region in self._regions() if due is None or region.id in due]
 
     def _pause_seconds(self) -> float:
         """Until the next look, or the next attempt of what failed."""
@@ -178,7 +189,8 @@ class Compactor:
         try:
             done = self._do_next(region, pace)
             with self._changed:
-                self._failures.pop(region.id, None)
+                if self._failures.pop(region.id, None):
+                    region.health = None
             return done
         except DbError as error:
             self._failed(region, error)

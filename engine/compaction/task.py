@@ -33,11 +33,6 @@ class Run:
         """When its newest file was written."""
         return max(file.created_ms for file in self.files)
 
-    @property
-    def flushed_ms(self) -> int:
-        """When its newest file of rows that had just been in memory was written; 0 if none is."""
-        return max((file.created_ms for file in self.files if file.level == 0), default=0)
-
     def group_rows(self, row_group_rows: int) -> int:
         """Rows of a row group, about: what a merge holds of it in memory."""
         return max(
