@@ -132,6 +132,18 @@ class Snapshot(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """About how many rows there are; none of them has a time before `first` or after `last`.
+
+    Times are in the unit of the time index; `first` is above `last` if there are no rows.
+    """
+
+    rows: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class RegionStatistics:
     """Sizes and state of one region, for information_schema and metrics.
 
@@ -299,6 +311,9 @@ class Regions(Protocol):
 
     def statistics(self, region_id: int) -> RegionStatistics:
         """Current sizes and state of a region. Raises: DbError REGION_NOT_FOUND."""
+
+    def extent(self, region_id: int) -> Extent:
+        """About how many rows a region has, and their times. Raises: DbError REGION_NOT_FOUND."""
 
     def files(self, region_id: int) -> Sequence[FileInfo]:
         """The files of a region, oldest first; opens none. Raises: DbError REGION_NOT_FOUND."""

@@ -14,7 +14,7 @@ from threading import Lock, RLock
 import pyarrow as pa
 
 from engine import evolve
-from engine.api import Op, RegionStatistics, TimeRange
+from engine.api import Extent, Op, RegionStatistics, TimeRange
 from engine.errors import DbError, ErrorKind
 from engine.manifest.log import Manifest
 from engine.memtable.memtable import Memtable
@@ -61,6 +61,16 @@ class RegionState:
     def shape(self) -> Shape:
         """How rows of the region are told apart."""
         return Shape.of(self.version.schema, self.version.options)
+
+    def extent(self) -> Extent:
+        """About how many rows there are, and their times."""
+        parts = [part for m in self.memtables if not m.is_empty for part in m.view().puts]
+        stored = self.version.extent
+        return Extent(
+            stored.rows + sum(part.rows.num_rows for part in parts),
+            min([stored.first, *(part.first for part in parts)]),
+            max([stored.last, *(part.last for part in parts)]),
+        )
 
 
 class Region:

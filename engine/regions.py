@@ -18,6 +18,7 @@ from engine import facts
 from engine.alter import alter
 from engine.api import (
     ALWAYS,
+    Extent,
     FileInfo,
     FilterInfo,
     RegionStatistics,
@@ -274,6 +275,10 @@ class LocalRegions:
     def statistics(self, region_id: int) -> RegionStatistics:
         """Current sizes and state of a region."""
         return self._region(region_id).statistics()
+
+    def extent(self, region_id: int) -> Extent:
+        """About how many rows a region has, and their times."""
+        return self._region(region_id).state().extent()
 
     def files(self, region_id: int) -> Sequence[FileInfo]:
         """The files of a region, oldest first; opens none."""

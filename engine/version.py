@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from engine.api import TimeRange
+from engine.api import Extent, TimeRange
 from engine.schema import RegionOptions, RegionSchema
 from engine.sst.file import DeletionVector, FileMeta
 
@@ -90,6 +90,15 @@ class Version:
         """First and last time of each file: a loop over thousands of files would take longer."""
         first = np.array([file.time_min for file in self.files], np.int64)
         return first, np.array([file.time_max for file in self.files], np.int64)
+
+    @cached_property
+    def extent(self) -> Extent:
+        """About how many rows the files hold, and their times."""
+        first, last = self._times
+        rows = sum(file.live_rows for file in self.files)
+        if not len(first):
+            return Extent(0, np.iinfo(np.int64).max, np.iinfo(np.int64).min)
+        return Extent(rows, int(first.min()), int(last.max()))
 
     def overlapping(self, wanted: TimeRange) -> Version:
         """The part of the version that may hold rows of a range."""

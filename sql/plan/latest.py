@@ -125,16 +125,7 @@ class _Query:
         return True
 
     def _named(self, node: exp.Expr) -> exp.Expr | None:
-        """What an item of GROUP BY or ORDER BY stands for: a position, an alias or itself."""
-        items = self.select.expressions
-        if isinstance(node, exp.Literal):
-            place = int(node.name) if node.name.isdigit() else 0
-            known = 0 < place <= len(items) and not any(i.is_star for i in items)
-            return items[place - 1].unalias() if known else None
-        if isinstance(node, exp.Column) and not node.table and self._column(node) is None:
-            matches = [i for i in items if isinstance(i, exp.Alias) and i.alias == node.name]
-            return matches[0].this if len(matches) == 1 else None
-        return node
+        return self.scopes.item(self.select, node)
 
     def _newest_first(self, ordered: Sequence[exp.Expr]) -> bool:
         """True if the order is: some tags, then time, the newest first."""

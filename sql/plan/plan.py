@@ -17,6 +17,7 @@ from engine.datatypes import DataType
 from sql.dialect.duckdb import to_duckdb
 from sql.partition.prune import filters
 from sql.plan.context import PlanContext
+from sql.plan.front import Front, front_of
 from sql.plan.keys import tag_keys
 from sql.plan.latest import latest_scans
 from sql.plan.literals import (
@@ -59,6 +60,7 @@ class QueryPlan:
     outputs: tuple[tuple[Table, str] | None, ...]  # table column each output plainly is
     is_constant: bool  # no table, no parameter, no clock: the same answer every time
     session_bound: bool  # holds a value of one session (its pid, a setting): not to be shared
+    front: Front | None = None  # it wants only the first moments of a scan
     learned: Learned = field(default_factory=Learned, compare=False)
 
 
@@ -134,6 +136,7 @@ def _finish(
         outputs=outputs,
         is_constant=_is_constant(tree),
         session_bound=session_bound,
+        front=front_of(tree, scopes, scans),
     )
 
 

@@ -42,6 +42,25 @@ class Scopes:
             holder = holder.find_ancestor(*_HOLDERS)
         return None
 
+    def item(self, select: exp.Expr, node: exp.Expr) -> exp.Expr | None:
+        """What an item of GROUP BY or ORDER BY stands for: a position, an alias or itself.
+
+        None if that is not certain.
+        """
+        items = select.expressions
+        if isinstance(node, exp.Literal):
+            place = int(node.name) if node.name.isdigit() else 0
+            known = 0 < place <= len(items) and not any(i.is_star for i in items)
+            return items[place - 1].unalias() if known else None
+        if not isinstance(node, exp.Column) or node.table:
+            return node
+        found = [i.this for i in items if isinstance(i, exp.Alias) and i.alias == node.name]
+        if not found:
+            return node
+        if self.source(node) is not None and found[0] != node:
+            return None  # a column's name, and another output's
+        return found[0] if len(found) == 1 else None
+
     def _in(self, holder: exp.Expr, qualifier: str, name: str) -> tuple[str, Column, Table] | None:
         matches = [
             (alias, column, table)

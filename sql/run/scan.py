@@ -16,10 +16,11 @@ from typing import Any
 import pyarrow as pa
 
 from catalog.records import Column, Table
-from engine.api import Regions, ScanRequest, Snapshot, TimeRange, Write
+from engine.api import Extent, Regions, ScanRequest, Snapshot, TimeRange, Write
 from engine.clock import Clock
 from engine.datatypes import DataType
 from sql.partition.prune import wanted_regions
+from sql.plan.front import Front
 from sql.plan.keys import wanted_keys
 from sql.plan.latest import is_latest
 from sql.plan.plan import QueryPlan
@@ -27,6 +28,7 @@ from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
 from sql.run.bounds import time_ranges
 from sql.run.duck import Duck, OpenResult
+from sql.run.front import Narrow, parts
 from sql.run.pin import Pinned, pin
 from sql.run.relation import relation
 from sql.types import from_duckdb
@@ -70,6 +72,10 @@ class Runner:
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str = "SELECT"
     ) -> Rows:
         """Starts a plan; rows stream from the result. Raises: DbError."""
+        if plan.front is not None:
+            found = self._front(plan, plan.front, parameters, text, tag)
+            if found is not None:
+                return found
         with ExitStack() as stack:
             bound = self._bind(plan, parameters, text, stack)
             columns = result_columns(bound.columns, bound.types, plan)
@@ -119,10 +125,37 @@ class Runner:
             rows = self.duck.execute(f"{prefix} {sql}", list(parameters) or None, text)
         return rows, statistics
 
+    def _front(
+        self, plan: QueryPlan, front: Front, parameters: Sequence[object], text: str, tag: str
+    ) -> Rows | None:
+        """The rows of a query of the first moments; None if it has to read everything."""
+        counts = front.count(parameters)
+        reference = next(r for r in plan.scans if r.placeholder == front.placeholder)
+        if counts is None or reference.keys:
+            return None  # few series are found quickly in all of the time
+        table = self.table_of(reference.table.id) or reference.table
+        extent = _together([self.regions.extent(region_id) for region_id in table.region_ids])
+        ranges, _ = time_ranges(plan, parameters, _now_text(self.clock), self.duck)
+        wanted = ranges.get(front.placeholder, TimeRange())
+        time = reference.schema.time_index, reference.schema.time_type.unit
+        for narrow in parts(front, sum(counts), extent, wanted, time):
+            with ExitStack() as stack:
+                bound = self._bind(plan, parameters, text, stack, narrow)
+                columns = result_columns(bound.columns, bound.types, plan)
+                batches = list(_typed(self.duck.open(bound, text), columns))
+            if sum(batch.num_rows for batch in batches) == counts[0]:
+                return Rows(columns, iter(batches), tag=tag)
+        return None
+
     def _bind(
-        self, plan: QueryPlan, parameters: Sequence[object], text: str, stack: ExitStack
+        self,
+        plan: QueryPlan,
+        parameters: Sequence[object],
+        text: str,
+        stack: ExitStack,
+        narrow: Narrow | None = None,
     ) -> Any:
-        sql = self._fill(plan, parameters, stack)
+        sql = self._fill(plan, parameters, stack, narrow=narrow)
         return self.duck.relation(sql, list(parameters), text)
 
     def _fill(
@@ -133,6 +166,7 @@ class Runner:
         statistics: ScanStatistics | None = None,
         *,
         fine_times: bool = True,
+        narrow: Narrow | None = None,
     ) -> str:
         """The plan's text with its placeholders filled in."""
         sql = plan.sql
@@ -143,6 +177,8 @@ class Runner:
             ranges, vague = time_ranges(plan, parameters, now, self.duck)
             for reference in plan.scans:
                 range_ = ranges.get(reference.placeholder, TimeRange())
+                part = narrow if narrow and narrow.placeholder == reference.placeholder else None
+                range_ = part.within(range_) if part else range_
                 latest = reference.placeholder not in vague and is_latest(reference, parameters)
                 pinned = self._pin(reference, range_, latest, parameters, stack)
                 if statistics is not None:
@@ -150,6 +186,8 @@ class Runner:
                 register = partial(self._register, stack=stack)
                 fine = fine_times and reference.fine_times
                 rows = relation(reference, pinned.snapshots, register, fine=fine)
+                if part and part.condition:
+                    rows = f"(SELECT * FROM {rows} AS f WHERE {part.condition})"
                 sql = sql.replace(f'"{reference.placeholder}"', rows)
         for placeholder, (database, name) in plan.systems.items():
             registered = self._register(self.system_rows(database, name), stack)
@@ -191,6 +229,13 @@ class Runner:
             return len(table.region_ids), wanted_regions(table, reference, parameters, range_)
 
         return pin(present, scan, self.regions.scanning_several, stack)
+
+
+def _together(extents: Sequence[Extent]) -> Extent:
+    """The extent of all regions of a table."""
+    return Extent(
+        sum(e.rows for e in extents), min(e.first for e in extents), max(e.last for e in extents)
+    )
 
 
 def result_columns(
