@@ -7,6 +7,7 @@ I1. Acknowledged means there: all its rows, once each.
 I2. All or nothing: a unit whose answer never came is there whole or not at all, in all its tables.
 I3. Acknowledged deletions stay deleted.
 I4. Nothing else is there.
+I5. `gnomon doctor` finds nothing but leftovers in what the kill left.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 import psycopg
 
 from bench.launch import Gnomon
+from engine.doctor.report import Severity
+from server.doctor import examine
 from tests.crash.writers import (
     PLAIN_TABLE,
     SERIES_TABLES,
@@ -89,6 +92,7 @@ class Harness:
         killed.set()
         self.server.kill()
         self._collect(writers)
+        self._examine()
         if self.random.random() < 0.3:
             self._kill_in_recovery()
         self.summary.recovery_seconds.append(self.server.start())
@@ -101,6 +105,12 @@ class Harness:
             if writer.is_alive():
                 self.summary.problems.append(f"{writer.name} still waits for a dead server")
             self.summary.problems += writer.errors
+
+    def _examine(self) -> None:
+        """I5."""
+        for finding in examine(self.server.directory).findings:
+            if finding.severity is not Severity.LEFTOVER:
+                self.summary.problems.append(f"I5: {finding}")
 
     def _kill_in_recovery(self) -> None:
         self.server.launch()
