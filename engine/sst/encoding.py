@@ -22,16 +22,18 @@ STRETCHES = 8
 STRETCH_ROWS = 1024
 # Arrow gives a dictionary up for the rest of a row group beyond this size.
 DICTIONARY_BYTES_MAX = 1 << 20
-# DuckDB takes twice as long for split bytes as for a dictionary; half the time of the plain
-# values that split bytes replace goes into decompression, though.
-_SPLIT_SIZE_MAX = 0.8
+# DuckDB takes about 4 ns for a real in a dictionary, 8 for split bytes, 7 to 11 for a plain one that
+# zstd compresses well: others than a dictionary must be far smaller to be worth that.
+_OTHER_THAN_DICTIONARY_MAX = 0.6
+_SPLIT_SIZE_MAX = 0.8  # of that of plain ones
 # One false positive in a hundred row groups costs less than the larger filter would.
 _BLOOM_FALSE_POSITIVES = 0.01
 # A filter prunes if a value is in few row groups: then stretches hardly share values.
 _CLUSTERED_MIN = 4
 _DELTA_BLOCK = 32  # values that share a width in DELTA_BINARY_PACKED
 _DELTA_OVERHEAD_BITS = 0.6  # block headers, per value
-# zstd levels: of a flush, and of a file that stays (a tenth smaller for half as much time again).
+# zstd levels: in general, and of dictionary codes in a file that stays (a tenth smaller for half as
+# much time again; everything else hardly shrinks).
 FAST_LEVEL = 1
 SETTLED_LEVEL = 6
 
@@ -49,7 +51,7 @@ class Encodings:
 
     def options(self, names: list[str]) -> dict[str, Any]:
         """Arguments for `pyarrow.parquet.ParquetWriter`."""
-        strong = {*self.dictionary, *self.special} if self.settled else set()
+        strong = self.dictionary if self.settled else frozenset()
         return {
             "compression": "zstd",
             "compression_level": {n: SETTLED_LEVEL if n in strong else FAST_LEVEL for n in names},
@@ -196,7 +198,7 @@ def _of_reals(facts: _Facts) -> str:
     plain = _compressed_bits(values)
     dictionary = facts.dictionary_bits()
     split = _compressed_bits(np.ascontiguousarray(values.view(np.uint8).reshape(len(values), -1).T))
-    if dictionary <= min(plain, split / _SPLIT_SIZE_MAX):
+    if dictionary * _OTHER_THAN_DICTIONARY_MAX <= min(plain, split):
         return "DICTIONARY"
     return "BYTE_STREAM_SPLIT" if split < _SPLIT_SIZE_MAX * plain else "PLAIN"
 

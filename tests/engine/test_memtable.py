@@ -111,6 +111,7 @@ def test_ten_thousand_small_writes_become_few_parts() -> None:
     for number in range(1, 10_001):
         memtable.append([(Op.PUT, one)], number, number)
     assert len(memtable._puts.parts()) < 70
+    assert memtable.bytes < 2 * 10_000 * one.nbytes  # and are counted as what they became
     assert sum(part.rows.num_rows for part in memtable.view().puts) == 10_000
 
 
