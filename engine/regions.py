@@ -131,12 +131,8 @@ class LocalRegions:
             self._log = self._recover(self._log_folder)
             in_background = partial(self._flush, which=Which.FULL)
             self._flusher = Flusher(self._choose, in_background, options.flush_retry_seconds)
-            self._compactor = Compactor(
-                self._all,
-                CompactionTools(
-                    self._store, self._vectors, self._purge, clock, options, self.counters
-                ),
-            )
+            needs = (self._store, self._vectors, self._purge, clock, options, self.counters)
+            self._compactor = Compactor(self._all, CompactionTools(*needs))
         except BaseException:
             self._directory_lock.release()
             raise
