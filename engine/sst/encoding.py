@@ -22,8 +22,8 @@ STRETCHES = 8
 STRETCH_ROWS = 1024
 # Arrow gives a dictionary up for the rest of a row group beyond this size.
 DICTIONARY_BYTES_MAX = 1 << 20
-# DuckDB takes about 4 ns for a real in a dictionary, 8 for split bytes, 7 to 11 for a plain one that
-# zstd compresses well: others than a dictionary must be far smaller to be worth that.
+# DuckDB takes about 4 ns for a real in a dictionary, 8 for split bytes, 7 to 11 for a plain one
+# that zstd compresses well: others than a dictionary must be far smaller to be worth that.
 _OTHER_THAN_DICTIONARY_MAX = 0.6
 _SPLIT_SIZE_MAX = 0.8  # of that of plain ones
 # One false positive in a hundred row groups costs less than the larger filter would.

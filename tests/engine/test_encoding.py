@@ -48,7 +48,7 @@ def rows() -> pa.Table:
         "counter": 10**12 + np.cumsum(random.integers(0, 200, ROWS)),
         "code": random.choice([200, 404, 500], ROWS),
         "gauge": np.round(np.abs(np.cumsum(random.normal(0, 1, ROWS)) % 200 - 100)),
-        "walk": np.round(20_000 + np.cumsum(random.normal(0, 20, ROWS))) / 1024,
+        "walk": np.round(2e6 + np.cumsum(random.normal(0, 2e3, ROWS))) / 1024,
         "noise": random.random(ROWS) * 10.0 ** random.integers(-200, 200, ROWS),
         "empty": pa.nulls(ROWS, pa.float64()),
         "note": [str(UUID(bytes=random.bytes(16))) for _ in number],
