@@ -56,7 +56,9 @@ def one_of(*allowed: str) -> Check:
     return check
 
 
-def _between(low: int, high: int) -> Check:
+def between(low: int, high: int) -> Check:
+    """A check for a whole number in a range, both ends included."""
+
     def check(key: str, text: str) -> str:
         if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
             raise _invalid(key, text, f"{low} to {high}")
@@ -69,8 +71,9 @@ def _ttl(_key: str, text: str) -> str:
     return units.canonical_ttl(text)
 
 
-def _duration(_key: str, text: str) -> str:
-    units.parse_human(text)
+def _duration(key: str, text: str) -> str:
+    if units.parse_human(text) == 0:
+        raise _invalid(key, text, "more than nothing")
     return text
 
 
@@ -111,7 +114,7 @@ _BOTH: dict[str, Check] = {
     "sst_format": one_of("flat", "primary_key"),
     "compaction.type": one_of("twcs"),
     "compaction.twcs.time_window": _window,
-    "compaction.twcs.trigger_file_num": _between(1, 1_000_000),
+    "compaction.twcs.trigger_file_num": between(1, 1_000_000),
     "compaction.twcs.max_output_file_size": _size,
     "compaction.twcs.fallback_to_local": flag,
     "memtable.type": one_of("time_series", "partition_tree", "bulk"),
@@ -124,7 +127,7 @@ _TABLE: dict[str, Check] = _BOTH | {
     "comment": _any,
     "write_buffer_size": _canonical_size,
     "auto_flush_interval": _duration,
-    "max_row_group_row_count": _between(1, 10_485_760),
+    "max_row_group_row_count": between(1, 10_485_760),
     "memtable.partition_tree.index_max_keys_per_shard": number,
     "memtable.partition_tree.data_freeze_threshold": number,
     "memtable.partition_tree.fork_dictionary_bytes": _size,
@@ -150,11 +153,11 @@ _SEMANTIC = "greptime.semantic."
 _TWCS = "compaction.twcs."
 _SETTABLE = frozenset(
     {"ttl", "append_mode", "sst_format", "write_buffer_size", "auto_flush_interval", "skip_wal"}
-    | {"max_row_group_row_count"}
+    | {"max_row_group_row_count", "compaction.type"}
 )
 _ONLY_ON = frozenset({"append_mode", "skip_wal"})  # from false to true
 _DATABASE_SETTABLE = frozenset(
-    {"ttl", *(_TWCS + name for name in ("time_window", "trigger_file_num", "max_output_file_size"))}
+    {"ttl", "sst_format", *(key for key in _BOTH if key.startswith("compaction."))}
 )
 
 
@@ -210,11 +213,12 @@ def check_together(options: Mapping[str, str]) -> None:
 def set_table_options(old: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
     """A table's options after `ALTER TABLE … SET`; the values are as written.
 
-    `auto_flush_interval = NULL` (empty text) removes it. Raises: DbError INVALID_ARGUMENT.
+    An empty text (NULL) removes `auto_flush_interval` and what is said of compaction.
+    Raises: DbError INVALID_ARGUMENT.
     """
     options = dict(old)
     for key, text in changes.items():
-        if key == "auto_flush_interval" and not text:
+        if not text and key in _TABLE and key.startswith(("auto_flush_interval", _TWCS)):
             options.pop(key, None)
             continue
         value = check_table_option(key, text)
@@ -225,6 +229,8 @@ def set_table_options(old: Mapping[str, str], changes: Mapping[str, str]) -> dic
                 ErrorKind.INVALID_ARGUMENT, f"{key} can be changed from false to true only"
             )
         options[key] = value
+        if key.startswith(_TWCS):
+            options.setdefault("compaction.type", "twcs")  # as the peer tells it from then on
     check_together(options)
     return options
 
@@ -293,6 +299,12 @@ def with_templates(options: Mapping[str, str], database: Database | None) -> dic
     merged.update(options)
     check_together(merged)
     return merged
+
+
+def shown_options(table: Table, database: Database | None) -> dict[str, str]:
+    """What SHOW CREATE TABLE tells: the table's own options, and the ttl it lives by."""
+    ttl = database.options.get("ttl") if database is not None else None
+    return ({} if ttl is None else {"ttl": ttl}) | table.options
 
 
 def effective_options(table: Table, database: Database | None) -> dict[str, str]:

@@ -161,6 +161,8 @@ class AlterGrammar(RepartitionGrammar):
             return exp.RenameColumn(this=exp.Column(this=old), to=exp.Column(this=self.take_name()))
         if not self.word("TO"):
             self._match(TokenType.ALIAS)
+        if self._curr.token_type is TokenType.STRING and self.original(self._curr)[:1] == "'":
+            raise self.expected("a table name")
         return exp.AlterRename(this=self.take_table())
 
     def _rename_statement(self) -> exp.Expr:

@@ -209,10 +209,10 @@ class Core(Parser):
     def take_option_value(self) -> exp.Expr:
         """Takes an option's value: a constant, or a bare word as `exp.Var`."""
         token = self._curr
+        if token.token_type is TokenType.IDENTIFIER:  # "x" may stand for 'x'
+            self._advance()
+            return exp.Literal.string(token.text)
         if token.text[:1].isidentifier() and token.token_type not in self.PRIMARY_PARSERS:
-            if token.token_type is TokenType.IDENTIFIER:  # HTTP: "x" may stand for 'x'
-                self._advance()
-                return exp.Literal.string(token.text)
             return exp.var(self.take_word())
         value = self._parse_unary()
         if value is None:

@@ -12,11 +12,11 @@ from sqlglot import exp
 
 from catalog.options import (
     Check,
+    between,
     check_database_option,
     check_table_option,
     check_together,
     flag,
-    number,
     one_of,
     rate,
 )
@@ -84,7 +84,7 @@ _INDEX_OPTIONS: dict[str, dict[str, tuple[str, Check]]] = {
     "INVERTED": {},
     "SKIPPING": {
         "false_positive_rate": ("0.01", rate),
-        "granularity": ("10240", number),
+        "granularity": ("10240", between(1, 1 << 31)),
         "type": ("BLOOM", lambda key, text: one_of("bloom")(key, text).upper()),
     },
     "FULLTEXT": {
@@ -92,7 +92,7 @@ _INDEX_OPTIONS: dict[str, dict[str, tuple[str, Check]]] = {
         "backend": ("bloom", one_of("bloom", "tantivy")),
         "case_sensitive": ("false", flag),
         "false_positive_rate": ("0.01", rate),
-        "granularity": ("10240", number),
+        "granularity": ("10240", between(1, 1 << 31)),
     },
 }
 
@@ -115,4 +115,6 @@ def index_options(column: str, kind: str, options: Iterable[nodes.Option]) -> di
                 f"error: invalid {kind} INDEX option: {key}",
             )
         result[key] = known[key][1](key, option_text(option.args.get("expression")))
+    if result.get("backend") == "tantivy":
+        del result["granularity"], result["false_positive_rate"]  # of bloom filters only
     return result

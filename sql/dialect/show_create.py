@@ -5,7 +5,7 @@ Called by sql/statements/show_statement.py. What it writes, create.py reads back
 
 from __future__ import annotations
 
-from catalog.options import effective_options
+from catalog.options import shown_options
 from catalog.records import Column, Database, Table
 from sql import types
 from sql.partition.rules import spelled
@@ -17,7 +17,7 @@ _INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED")
 def create_table_sql(table: Table, wire: Wire, database: Database | None = None) -> str:
     """The canonical CREATE TABLE text of a time-series or relational table.
 
-    It shows what the table has from its database (ttl, compaction) among its options.
+    A ttl that the table has from its database is among its options.
     """
     mark = '"' if wire is Wire.POSTGRES else "`"
 
@@ -37,7 +37,7 @@ def create_table_sql(table: Table, wire: Wire, database: Database | None = None)
     if not table.is_time_series:
         return text.rstrip("\n")
     text += f"\nENGINE={table.engine}\n"
-    options = effective_options(table, database)
+    options = shown_options(table, database)
     if table.comment:
         options.setdefault("comment", table.comment)
     return text + _options_sql(options)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pyarrow as pa
 from sqlglot import exp
 
 from catalog.records import Column, TableKind
-from engine import evolve
-from engine.datatypes import DataType, TypeId
+from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from sql import types
@@ -33,7 +31,8 @@ from sql.session import Wire
 from sql.statements import alter_relational
 from sql.statements.alteration import Alteration
 from sql.statements.conversions import converts, keeps_every_value
-from sql.statements.create import check_column_storable, check_default, sequence_name
+from sql.statements.create import check_column_storable, sequence_name
+from sql.statements.defaults import converted, default_value, settled
 
 # --- ADD and DROP ---------------------------------------------------------------------------------
 
@@ -52,7 +51,8 @@ def add(change: Alteration, action: exp.ColumnDef) -> None:
         _add_relational(change, action, defined)
         return
     check_column_storable(column)
-    column = replace(column, initial=check_default(change.session, column))
+    column = settled(change.session, column)
+    column = replace(column, initial=default_value(change.session, column))
     if not column.nullable and column.initial is None:
         raise DbError(
             ErrorKind.NOT_NULL_VIOLATION,
@@ -77,7 +77,8 @@ def _add_relational(change: Alteration, action: exp.ColumnDef, defined: ColumnDe
     if defined.auto_increment:
         sequence = sequence_name(table.database, table.name, column.name)
         column = replace(column, default=f"nextval('{sequence}')", nullable=False)
-    value = check_default(change.session, column)
+    column = settled(change.session, column)
+    value = default_value(change.session, column)
     alter_relational.add_column(change, column, value, sequence)
     change.table = replace(table, columns=(*table.columns, column))
 
@@ -206,8 +207,7 @@ def _redefine(change: Alteration, action: nodes.ChangeColumn) -> None:
     _retype(change, name, action.args["dtype"])
     if wanted.column.default is not None:
         column = replace(change.column(name), default=wanted.column.default)
-        check_default(change.session, column)
-        change.put(column)
+        change.put(settled(change.session, column))
     if wanted.says_null and not wanted.column.nullable:
         _set_nullable(change, name, nullable=False)
     if wanted.column.comment:
@@ -242,7 +242,7 @@ def _retype(change: Alteration, name: str, kind: exp.Expr) -> None:
         changed = _retyped_field(change, column, changed)
     else:
         alter_relational.set_type(change, changed)
-    check_default(change.session, changed)
+        default_value(change.session, changed)
     change.put(changed)
 
 
@@ -263,22 +263,13 @@ def _retyped_field(change: Alteration, old: Column, new: Column) -> Column:
         )
     if "FULLTEXT" in new.indexes and new.type.id is not TypeId.STRING:
         raise _refused(f'column "{old.name}" has a FULLTEXT index and must stay a string')
-    return replace(new, initial=_converted(old.initial, new.type), past=(*old.past, old.type))
-
-
-def _converted(value: pa.Scalar | None, new: DataType) -> pa.Scalar | None:
-    if value is None:
-        return None
-    found = evolve.convert(pa.chunked_array([pa.repeat(value, 1)]), [new])[0]
-    return found if found.is_valid else None
+    return replace(converted(change.session, old, new), past=(*old.past, old.type))
 
 
 def _set_default(change: Alteration, name: str, value: exp.Expr) -> None:
     column = change.column(name)
     text = read_default(column, value, time_series=change.table.is_time_series)
-    column = replace(column, default=text)
-    check_default(change.session, column)
-    change.put(column)
+    change.put(settled(change.session, replace(column, default=text)))
 
 
 def _set_nullable(change: Alteration, name: str, *, nullable: bool) -> None:
@@ -359,12 +350,13 @@ def _set_index(change: Alteration, name: str, index: nodes.ColumnIndex) -> None:
     _require_series(change, "indexes of columns")
     kind, wanted = index.name, read_index(column, index)
     there = column.indexes.get(kind)
-    if kind == "FULLTEXT" and there is not None and there != wanted:
-        raise DbError(
-            ErrorKind.INVALID_ARGUMENT,
-            f'the FULLTEXT index of column "{name}" has other options',
-            hint="UNSET FULLTEXT INDEX first",
-        )
+    for key in ("analyzer", "case_sensitive"):  # they decide what the words are
+        if there is not None and there.get(key) != wanted.get(key):
+            raise DbError(
+                ErrorKind.INVALID_ARGUMENT,
+                f'the FULLTEXT index of column "{name}" has another {key}',
+                hint="UNSET FULLTEXT INDEX first",
+            )
     change.put(replace(column, indexes={**column.indexes, kind: wanted}))
 
 

@@ -25,8 +25,9 @@ from sql.partition.layout import new_region_ids
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result, ResultColumn
+from sql.statements.defaults import settled
 from sql.statements.query import bind
-from sql.statements.target import SEQUENCE, complete, insert_rows, quoted
+from sql.statements.target import complete, insert_rows, quoted
 from sql.types import duckdb_name, quote
 
 if TYPE_CHECKING:
@@ -147,8 +148,7 @@ def _make(
             ErrorKind.INVALID_TABLE_DEFINITION,
             f'"{table.name}" has no time index: only time-series tables have partitions',
         )
-    for column in table.columns:
-        check_default(session, column)
+    table = replace(table, columns=tuple(settled(session, c) for c in table.columns))
     session.catalog.put_table(cursor, table)
     if table.is_time_series:
         home = session.catalog.database(cursor, database)
@@ -202,17 +202,6 @@ def check_column_storable(column: Column) -> None:
             ErrorKind.UNSUPPORTED,
             f'column "{column.name}": a time-series table cannot hold {column.type.name}',
         )
-
-
-def check_default(session: ClientSession, column: Column) -> pa.Scalar | None:
-    """A column's default as its value, None for NULL, none or a sequence's next number.
-
-    Raises: DbError if it cannot be a value of the column: now, not at the first INSERT.
-    """
-    if column.default is None or SEQUENCE in column.default:
-        return None
-    value = assign(session.evaluate(column.default, 1), column, session.timezone)[0]
-    return value if value.is_valid else None
 
 
 def relational_ddl(table: Table, constraints: Sequence[exp.Expr]) -> str:

@@ -304,6 +304,17 @@ def test_defaults(one: Client) -> None:
     assert one.run("SELECT n FROM t ORDER BY host") == [(3,), (None,)]
 
 
+def test_a_clock_is_no_default_for_a_number(one: Client) -> None:
+    one.run("ALTER TABLE t ADD COLUMN at TIMESTAMP DEFAULT now(), ADD COLUMN d DATE")
+    one.run("ALTER TABLE t MODIFY COLUMN at TIMESTAMP(9)")
+    table = one.session.lookup("public", "t")
+    assert table is not None
+    assert table.columns[-2].default == "now()"
+    assert kind_of(lambda: one.run("ALTER TABLE t MODIFY COLUMN at STRING")) is (
+        ErrorKind.DATATYPE_MISMATCH
+    )
+
+
 def test_append_mode_can_be_turned_on_but_not_off(one: Client) -> None:
     one.run(OLD)
     one.run("ALTER TABLE t SET 'append_mode' = 'true'")
