@@ -27,7 +27,7 @@ SCHEMA = RegionSchema(
         RegionColumn("counter", INT64, Semantic.FIELD),
         RegionColumn("code", INT32, Semantic.FIELD),
         RegionColumn("gauge", FLOAT64, Semantic.FIELD),
-        RegionColumn("walk", FLOAT64, Semantic.FIELD),
+        RegionColumn("single", FLOAT64, Semantic.FIELD),
         RegionColumn("noise", FLOAT64, Semantic.FIELD),
         RegionColumn("empty", FLOAT64, Semantic.FIELD),
         RegionColumn("note", STRING, Semantic.FIELD),
@@ -48,7 +48,7 @@ def rows() -> pa.Table:
         "counter": 10**12 + np.cumsum(random.integers(0, 200, ROWS)),
         "code": random.choice([200, 404, 500], ROWS),
         "gauge": np.round(np.abs(np.cumsum(random.normal(0, 1, ROWS)) % 200 - 100)),
-        "walk": np.round(2e6 + np.cumsum(random.normal(0, 2e3, ROWS))) / 1024,
+        "single": np.float32(random.normal(20, 1, ROWS)).astype(np.float64),
         "noise": random.random(ROWS) * 10.0 ** random.integers(-200, 200, ROWS),
         "empty": pa.nulls(ROWS, pa.float64()),
         "note": [str(UUID(bytes=random.bytes(16))) for _ in number],
@@ -70,7 +70,7 @@ def test_each_column_gets_what_suits_its_values(rows: pa.Table, tmp_path: Path) 
         assert "RLE_DICTIONARY" in found[name], name
     for name in ("ts", "counter"):
         assert "DELTA_BINARY_PACKED" in found[name], name
-    assert "BYTE_STREAM_SPLIT" in found["walk"]
+    assert "BYTE_STREAM_SPLIT" in found["single"]
     for name in ("noise", "note"):
         assert found[name] == {"PLAIN", "RLE"}, name
     filters = duckdb.sql(
