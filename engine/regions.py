@@ -37,7 +37,6 @@ from engine.compaction.scheduler import Compactor
 from engine.errors import DbError, ErrorKind
 from engine.flush import FlushTools, Which, flush
 from engine.jobs import Flusher, choose_flush
-from engine.latest import LatestRows
 from engine.lock import DirectoryLock
 from engine.manifest.log import Manifest
 from engine.memtable.view import Shape
@@ -47,11 +46,10 @@ from engine.options import EngineOptions
 from engine.purge import Purge
 from engine.recovery import Replay, drop_marker, open_regions, remove_region_files
 from engine.region import Region
-from engine.scan import ScanTools, scan
+from engine.scan import scan, scan_tools
 from engine.schema import RegionOptions, RegionSchema
 from engine.scrub import Scrubber
 from engine.sst.file import region_folder
-from engine.sst.series import SeriesReader
 from engine.sst.vectors import VectorCache
 from engine.store.local import make_folder, translated
 from engine.store.opening import open_store
@@ -107,14 +105,9 @@ class LocalRegions:
             self._store = store or open_store(storage, directory, sync=options.sync)
             self._purge = Purge(self._store)
             self._vectors = VectorCache(self._store, options.deletion_cache_bytes)
-            self._series = SeriesReader(self._store, options.series_cache_bytes)
             self._scrubber = Scrubber(self._all, self._store, clock, options)
-            latest = LatestRows(
-                self._store, self._vectors, self._series, options.latest_cache_bytes
-            )
-            self._scan_tools = ScanTools(
-                *(self._store, self._vectors, self._series, clock),
-                *(self.counters, self._scrubber, latest),
+            self._scan_tools = scan_tools(
+                self._store, self._vectors, clock, options, self.counters, self._scrubber
             )
             self._tools = FlushTools(self._store, self._vectors, clock, options, self.counters)
             self._budget = MemoryBudget(

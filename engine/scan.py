@@ -22,6 +22,7 @@ from engine.latest import LatestRows
 from engine.memtable.memtable import Memtable
 from engine.memtable.view import Chunk, Shape, View, keys_within, overlapping, stack
 from engine.observe import EngineCounters
+from engine.options import EngineOptions
 from engine.region import Region, RegionState
 from engine.schema import RegionSchema
 from engine.scrub import Scrubber
@@ -67,6 +68,20 @@ class ScanTools:
     counters: EngineCounters
     scrubber: Scrubber
     latest: LatestRows
+
+
+def scan_tools(
+    store: ObjectStore,
+    vectors: VectorCache,
+    clock: Clock,
+    options: EngineOptions,
+    counters: EngineCounters,
+    scrubber: Scrubber,
+) -> ScanTools:
+    """The tools of an engine, with caches of their own."""
+    series = SeriesReader(store, options.series_cache_bytes)
+    latest = LatestRows(store, vectors, series, options.latest_cache_bytes)
+    return ScanTools(store, vectors, series, clock, counters, scrubber, latest)
 
 
 def scan(
