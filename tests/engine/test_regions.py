@@ -71,7 +71,9 @@ def test_rows_are_read_back(opened, flushed: bool, reopened: bool) -> None:
     assert engine.statistics(1).memtable_rows == (0 if flushed else 2)
 
 
-def test_a_later_row_replaces_the_one_in_a_file_before_and_after_flush(regions) -> None:
+def test_a_later_row_replaces_the_one_in_a_file_before_and_after_flush(opened) -> None:
+    regions = opened(series_cache_bytes=0)  # files are read by whoever scans
+    regions.create(1, CPU, RegionOptions())
     regions.write([put(row("a", 1, 1.0), row("b", 1, 2.0), row(None, 1, 3.0))])
     regions.flush(1)
     regions.write([put(row("a", 1, 9.0), row(None, 1, 8.0))])
@@ -138,7 +140,7 @@ def test_restarts_leave_no_empty_log_segments(opened, tmp_path: Path) -> None:
 
 
 def test_append_mode_keeps_duplicates_and_deletes_whole_rows(opened) -> None:
-    engine = opened()
+    engine = opened(series_cache_bytes=0)
     engine.create(1, CPU, APPEND)
     twice, nan = row("a", 1, 1.0), ("a", 1, 1, float("nan"), None)
     engine.write([put(twice, twice, nan)])
