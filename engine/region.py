@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from threading import Lock, RLock
 
 import pyarrow as pa
@@ -90,7 +91,7 @@ class Region:
         self.maintenance = Lock()
         # Guarded by maintenance.
         self._manifest = manifest
-        self._next_file_id = version.next_file_id
+        self._file_ids = count(version.next_file_id)  # a flush takes some on several threads
         self._holders = 0  # those who follow the region: its files must not be merged
         # Guarded by _lock. Re-entrant, because `still` holds it over a flush.
         self._lock = RLock()
@@ -225,8 +226,7 @@ class Region:
     def take_file_id(self) -> int:
         """A number that no file of this region has, even an unfinished one."""
         assert self.maintenance.locked()
-        self._next_file_id += 1
-        return self._next_file_id - 1
+        return next(self._file_ids)
 
     def publish(self, edit: Edit, flushed: Memtable | None = None) -> None:
         """Logs, applies and shows the edit; `flushed` leaves memory in the same moment.

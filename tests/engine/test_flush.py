@@ -16,6 +16,8 @@ from fix_engine import CPU, cpu_keys, cpu_rows, live_rows
 from engine.api import Op, Write
 from engine.clock import ManualClock
 from engine.compaction.windows import HOUR_MS
+from engine.errors import DbError, ErrorKind
+from engine.flush import flush_held
 from engine.options import EngineOptions
 from engine.regions import LocalRegions
 from engine.schema import RegionOptions
@@ -142,6 +144,47 @@ def test_rows_are_sorted_and_of_equal_keys_the_last_written_stays(opened, append
     if append_mode:  # equal keys keep their order
         again = [(k, v) for k, v in zip(key, table["value"].to_pylist(), strict=True)]
         assert again == sorted(again)
+
+
+def test_waiting_memtables_are_written_together_and_published_in_order(
+    opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = opened(RegionOptions(window_ms=HOUR_MS, write_buffer_bytes=10_000))
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.regions.choose_flush", lambda *_, **__: None)
+        for value in range(4):
+            put(engine, [("a", 1, i, float(value), "x" * 50) for i in range(100)])
+    assert len(engine._regions[1].state().memtables) > 3
+    region = engine._regions[1]
+    with region.maintenance, region.still():  # as an ALTER flushes
+        flush_held(region, engine._tools, engine._freed(region))
+    assert [file.last_sequence for file in files(engine)] == sorted(
+        file.last_sequence for file in files(engine)
+    )
+    assert live_rows(engine) == sorted([("a", 1, i, 3.0, "x" * 50) for i in range(100)], key=repr)
+    assert sum(file.live_rows for file in files(engine)) == 100
+    assert engine._budget.used == 0
+
+
+def test_a_failed_flush_leaves_no_files_of_those_behind_it(
+    opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = opened(RegionOptions(window_ms=HOUR_MS, write_buffer_bytes=10_000))
+    monkeypatch.setattr("engine.regions.choose_flush", lambda *_, **__: None)
+    for value in range(4):
+        put(engine, [("a", 1, i, float(value), "x" * 50) for i in range(100)])
+
+    def fails(*_: object) -> None:
+        raise DbError(ErrorKind.DISK_FULL, "no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.flush.shadowed", fails)
+        for _ in range(3):
+            with pytest.raises(DbError, match="no space"):
+                engine.flush(1)
+    assert len(list(tmp_path.glob("regions/1/sst/*.parquet"))) <= 3  # of the oldest memtable
+    engine.flush(1)
+    assert live_rows(engine) == sorted([("a", 1, i, 3.0, "x" * 50) for i in range(100)], key=repr)
 
 
 def test_flushes_over_the_same_times_replace_exactly_what_they_repeat(opened) -> None:
