@@ -7,7 +7,6 @@ in memory are laid over them for each question.
 
 from __future__ import annotations
 
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from engine.memo import BatchMemo
 from engine.memtable.keys import Codes, KeySet
 from engine.memtable.view import Shape, View
 from engine.schema import RegionSchema
@@ -34,7 +34,6 @@ _ROWS_MAX = 64_000_000
 _FILES_MAX = 500
 _REGIONS_MAX = 10_000  # regions remembered as asked once
 _OVERLAYS_MAX = 64  # regions whose newest rows are remembered together with memory's
-_BATCHES_MAX = 1_000  # parts of memory remembered before those that are gone are cleared away
 _LEAST = np.iinfo(np.int64).min
 
 
@@ -79,11 +78,11 @@ class LatestRows:
         self._vectors = vectors
         self._series = series
         self._cache = ByteCache(bytes_max)
+        self._batches: BatchMemo[Codes] = BatchMemo()
         # Guarded by _lock.
         self._lock = Lock()
         self._asked: OrderedDict[int, Lock] = OrderedDict()
         self._overlays: OrderedDict[int, _Overlay] = OrderedDict()
-        self._batches: dict[int, tuple[weakref.ref[pa.RecordBatch], Codes]] = {}
 
     def rows(
         self,
@@ -236,17 +235,8 @@ class LatestRows:
 
     def _of_batch(self, batch: pa.RecordBatch, shape: Shape) -> pa.Table:
         """The newest rows of a part of memory, found once as long as it lives."""
-        with self._lock:
-            known = self._batches.get(id(batch))
-        if known is not None and known[0]() is batch:
-            places = known[1]
-        else:
-            places = _newest(pa.Table.from_batches([batch]), shape)
-            with self._lock:
-                self._batches[id(batch)] = weakref.ref(batch), places
-                if len(self._batches) > _BATCHES_MAX:
-                    self._batches = {k: v for k, v in self._batches.items() if v[0]() is not None}
-        return pa.Table.from_batches([batch.take(pa.array(places))])
+        table = pa.Table.from_batches([batch])
+        return table.take(pa.array(self._batches.get(batch, None, lambda: _newest(table, shape))))
 
 
 def _identical(one: Sequence[pa.RecordBatch], other: Sequence[pa.RecordBatch]) -> bool:

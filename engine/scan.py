@@ -20,12 +20,15 @@ from engine.completion import complete
 from engine.errors import DbError, ErrorKind
 from engine.latest import LatestRows
 from engine.memtable.memtable import Memtable
+from engine.memtable.select import MemoryFilter
 from engine.memtable.view import Chunk, Shape, View, keys_within, overlapping, stack
 from engine.observe import EngineCounters
 from engine.options import EngineOptions
 from engine.region import Region, RegionState
+from engine.replaced import Replaced
 from engine.schema import RegionSchema
 from engine.scrub import Scrubber
+from engine.sst.deletion import Positions
 from engine.sst.file import FileMeta
 from engine.sst.reader import readable
 from engine.sst.series import Effort, SeriesReader, Wanted
@@ -68,6 +71,8 @@ class ScanTools:
     counters: EngineCounters
     scrubber: Scrubber
     latest: LatestRows
+    replaced: Replaced
+    memory: MemoryFilter
 
 
 def scan_tools(
@@ -81,7 +86,10 @@ def scan_tools(
     """The tools of an engine, with caches of their own."""
     series = SeriesReader(store, options.series_cache_bytes)
     latest = LatestRows(store, vectors, series, options.latest_cache_bytes)
-    return ScanTools(store, vectors, series, clock, counters, scrubber, latest)
+    memory = MemoryFilter()
+    return ScanTools(
+        store, vectors, series, clock, counters, scrubber, latest, Replaced(series), memory
+    )
 
 
 def scan(
@@ -155,12 +163,13 @@ class _Scan:
         self.tools.scrubber.check(files)
         total = sum(file.rows for file in files)
         self.effort.small_files = self.tools.series.affords(total, len(request.columns))
-        shadow = _shadow(view.keys(shape), files, shape)
+        keys = view.keys(shape)
+        shadow = _shadow(keys, files, shape)
         self.tools.store.fetch(replace(self.state.version, files=files).paths())
         whole: list[ScanFile] = []
         selected: list[pa.Table] = []
         for file in files:
-            found = self._file(file, _shadows(shadow, file))
+            found = self._file(file, keys if _shadows(shadow, file) else ())
             rows = self._selected(file, found)
             if rows is None:
                 whole.append(found)
@@ -239,10 +248,25 @@ class _Scan:
         names = self.shape.identity if rows.op is Op.DELETE else tuple(schema.arrow.names)
         return rows.op, _batch(batch, self.state.version.schema_of(version), schema, names)
 
-    def _file(self, file: FileMeta, shadowed: bool) -> ScanFile:
-        dead = pa.array(self.tools.vectors.positions(file)) if file.deletion else None
+    def _file(self, file: FileMeta, keys: Sequence[Chunk]) -> ScanFile:
+        """A file as it is to be read, less the rows whose identity is among the keys."""
+        layout = self._layout(file.schema_version)
+        dead = self.tools.vectors.positions(file) if file.deletion else np.empty(0, np.int64)
+        shadowed = bool(keys)
+        if keys and layout is None and self.wanted.version == self.shape.schema.version:
+            more = self._replaced(file, keys)
+            if more is not None:
+                dead, shadowed = np.union1d(dead, more), False
         path = self.tools.store.local_path(file.path)
-        return ScanFile(path, file.rows, dead, shadowed, self._layout(file.schema_version))
+        return ScanFile(path, file.rows, pa.array(dead) if len(dead) else None, shadowed, layout)
+
+    def _replaced(self, file: FileMeta, keys: Sequence[Chunk]) -> Positions | None:
+        """Positions of the rows whose identity is among the keys, None if that is dear to find."""
+        schema = self.state.version.schema_of(file.schema_version)
+        if schema.version != self.shape.schema.version:
+            return None
+        with readable(file.path):
+            return self.tools.replaced.positions(file, schema, keys, self.shape, self.effort)
 
     def _layout(self, version: int) -> tuple[FileColumn, ...] | None:
         """Where the columns of a file of that schema version are; None if as they are asked for."""
@@ -285,6 +309,8 @@ class _Scan:
         """The wanted columns of the live chunks, shared with the memtable if possible."""
         names = list(self.request.columns)
         parts = [part.rows for part in self._live(view)]
+        if self.request.keys and self.wanted.version == self.shape.schema.version:
+            parts = [self.tools.memory.rows(rows, self.request.keys) for rows in parts]
         if self.wanted.version != self.shape.schema.version:
             rows = pa.Table.from_batches(parts, self.shape.schema.arrow)
             return evolve.conform(rows, self.shape.schema, self.wanted, names)

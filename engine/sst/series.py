@@ -17,6 +17,7 @@ from threading import Lock
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.api import KeyFilter, TimeRange
@@ -40,6 +41,9 @@ _NARROW_SHARE = 0.25
 SMALL_ROWS = 20_000
 # Rows of the files a single scan may index: the others wait for the next question.
 _BUILD_ROWS_MAX = 6_000_000
+# A column of a row group is kept as a dictionary if a sample of so many has few distinct values.
+_SAMPLE_ROWS = 2048
+_SAMPLE_DISTINCT_MAX = 256
 _META_BYTES_PER_CHUNK = 400  # of Parquet metadata in memory, about
 
 
@@ -69,7 +73,7 @@ class SeriesReader:
         self._cache = ByteCache(bytes_max)
         # Guarded by _lock.
         self._lock = Lock()
-        self._asked: OrderedDict[str, None] = OrderedDict()
+        self._asked: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     def affords(self, rows: int, columns: int) -> bool:
         """True if so many decoded rows may be kept without driving out everything else."""
@@ -99,10 +103,33 @@ class SeriesReader:
         lows, highs = index.starts[series], index.starts[series + 1]
         share = _share(file, wanted.times)
         count = int((highs - lows).sum())
-        if count * share > ROWS_MAX or (len(series) > _FEW_SERIES and not self._has_times(file)):
+        if count * share > ROWS_MAX or (len(series) > _FEW_SERIES and not self.has_times(file)):
+            return None
+        if not self._is_warm(file, schema, index, lows, highs, wanted.columns):
             return None
         lows, highs = self._within(file, schema, index, lows, highs, wanted.times)
         return _Gather(self, file, schema, index, series, lows, highs, dead).rows(wanted.columns)
+
+    def _is_warm(
+        self,
+        file: FileMeta,
+        schema: RegionSchema,
+        index: SeriesIndex,
+        lows: Positions,
+        highs: Positions,
+        columns: Sequence[str],
+    ) -> bool:
+        """False if row groups would have to be decoded that no one asked for before."""
+        if file.rows <= SMALL_ROWS:
+            return True
+        names = [n for n in columns if n not in schema.primary_key]
+        cold = [
+            number
+            for number in groups_of(index, lows, highs)
+            if any(("column", file.path, number, name) not in self._cache for name in names)
+        ]
+        known = [self._is_known((file.path, number)) for number in cold]  # all are now asked for
+        return all(known)
 
     def _is_selective(self, file: FileMeta, wanted: Wanted, effort: Effort) -> bool:
         """Whether it may pay to look, from what is known without opening anything."""
@@ -114,11 +141,12 @@ class SeriesReader:
         return (
             share <= _NARROW_SHARE
             and share * file.rows <= ROWS_MAX
-            and self._has_times(file)
+            and self.has_times(file)
             and self.affords(file.rows, len(wanted.columns))
         )
 
-    def _has_times(self, file: FileMeta) -> bool:
+    def has_times(self, file: FileMeta) -> bool:
+        """True if the times of the whole file may be kept."""
         return file.rows <= _TIMES_ROWS_MAX and self.affords(file.rows, 1)
 
     def index(
@@ -132,7 +160,7 @@ class SeriesReader:
         if known is not None:
             return known if isinstance(known, SeriesIndex) else None
         if effort is not None:
-            if not self._is_known(file.path) or effort.rows <= 0:
+            if not self._is_known((file.path, -1)) or effort.rows <= 0:
                 return None  # one question does not pay for an index
             effort.rows -= file.rows
         texts = [n for n in schema.primary_key if pa.types.is_string(schema.arrow.field(n).type)]
@@ -142,11 +170,12 @@ class SeriesReader:
         self._cache.put(("index", file.path), index or "none", size)
         return index
 
-    def _is_known(self, path: str) -> bool:
+    def _is_known(self, place: tuple[str, int]) -> bool:
+        """False when a file (-1) or a row group of it is asked for the first time."""
         with self._lock:
-            if path in self._asked:
+            if place in self._asked:
                 return True
-            self._asked[path] = None
+            self._asked[place] = None
             if len(self._asked) > 100_000:
                 self._asked.popitem(last=False)
             return False
@@ -236,10 +265,10 @@ class SeriesReader:
             parts.append(array.slice(begin, min(end, len(array)) - begin))
         if not parts:
             return pa.nulls(0, schema.arrow.field(name).type)
-        return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+        return _spelt(parts[0] if len(parts) == 1 else pa.concat_arrays(map(_spelt, parts)))
 
     def group(self, file: FileMeta, schema: RegionSchema, number: int, name: str) -> pa.Array:
-        """A column of a row group, in its declared type."""
+        """A column of a row group, in its declared type or a dictionary of it."""
         key = ("column", file.path, number, name)
         array = self._cache.get(key)
         if array is None:
@@ -264,6 +293,7 @@ class SeriesReader:
         for name in names:
             column = table.column(name).cast(schema.arrow.field(name).type)
             array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+            array = array if name == schema.time_index else _compact(array)
             self._cache.put(("column", file.path, number, name), array, array.nbytes)
             found[name] = array
         return found
@@ -283,11 +313,48 @@ def search(times: Positions, lows: Positions, highs: Positions, bound: Bound) ->
     return low
 
 
+def groups_of(index: SeriesIndex, lows: Positions, highs: Positions) -> list[int]:
+    """The row groups that runs of rows touch, ascending."""
+    groups = index.groups
+    first = np.searchsorted(groups, lows, side="right") - 1
+    last = np.searchsorted(groups, highs, side="left") - 1
+    touched = np.zeros(len(groups) + 1, np.int64)
+    np.add.at(touched, first, 1)
+    np.add.at(touched, last + 1, -1)
+    return [int(number) for number in np.flatnonzero(np.cumsum(touched)[: len(groups) - 1] > 0)]
+
+
 def _share(file: FileMeta, wanted: TimeRange) -> float:
     """The part of a file's time that is wanted, from 0 to 1; exactly 1.0 if all of it is."""
     start = file.time_min if wanted.start is None else max(wanted.start, file.time_min)
     stop = file.time_max + 1 if wanted.end is None else min(wanted.end, file.time_max + 1)
     return max(0, stop - start) / (file.time_max + 1 - file.time_min)
+
+
+def _compact(array: pa.Array) -> pa.Array:
+    """A dictionary of the values if few of them repeat: an eighth of the memory, or less."""
+    if (
+        len(array) < _SAMPLE_ROWS
+        or pa.types.is_nested(array.type)
+        or pa.types.is_dictionary(array.type)
+    ):
+        return array
+    if not (pa.types.is_primitive(array.type) or pa.types.is_string(array.type)):
+        return array
+    step = len(array) // _SAMPLE_ROWS
+    places = np.arange(_SAMPLE_ROWS) * step
+    if pc.count_distinct(array.take(pa.array(places))).as_py() > _SAMPLE_DISTINCT_MAX:
+        return array
+    found = array.dictionary_encode()
+    size = 8 if len(found.dictionary) < 128 else 16
+    if len(found.dictionary) > 32_000:
+        return array
+    indices = found.indices.cast(pa.int8() if size == 8 else pa.int16())
+    return pa.DictionaryArray.from_arrays(indices, found.dictionary)
+
+
+def _spelt(array: pa.Array) -> pa.Array:
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 class _Gather:
@@ -336,18 +403,9 @@ class _Gather:
         """The named columns, in their declared types."""
         schema = pa.schema([self.schema.arrow.field(name) for name in columns])
         fields = [name for name in columns if name not in self.schema.primary_key]
-        self.reader.prepare(self.file, self.schema, self._groups(), fields)
+        touched = groups_of(self.index, self.lows, self.highs)
+        self.reader.prepare(self.file, self.schema, touched, fields)
         return pa.Table.from_arrays([self._column(name) for name in columns], schema=schema)
-
-    def _groups(self) -> list[int]:
-        """The row groups that hold the rows."""
-        groups = self.index.groups
-        first = np.searchsorted(groups, self.lows, side="right") - 1
-        last = np.searchsorted(groups, self.highs, side="left") - 1
-        touched = np.zeros(len(groups), np.int64)
-        np.add.at(touched, first, 1)
-        np.add.at(touched, last + 1, -1)
-        return [int(number) for number in np.flatnonzero(np.cumsum(touched)[:-1] > 0)]
 
     def _column(self, name: str) -> pa.ChunkedArray:
         type_ = self.schema.arrow.field(name).type
@@ -374,5 +432,5 @@ class _Gather:
         for number in np.flatnonzero(cuts[1:] > cuts[:-1]).tolist():
             array = self.reader.group(self.file, self.schema, number, name)
             places = positions[cuts[number] : cuts[number + 1]] - groups[number]
-            parts.append(array.take(pa.array(places)))
+            parts.append(_spelt(array.take(pa.array(places))))
         return parts

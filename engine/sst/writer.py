@@ -23,6 +23,10 @@ from engine.sst.file import KEY_BOUND_CHARACTERS_MAX, KeyBound
 FORMAT_VERSION = "1"
 # Values handed to an encoder at a time. Arrow's 1024 lets its own overhead show.
 _BATCH_VALUES = 16_384
+# One page per column and row group: DuckDB reads aggregates over all rows a sixth faster than from
+# pages of 20 000 rows, and nothing here reads single pages.
+_PAGE_BYTES = 64 << 20
+_PAGE_ROWS = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,8 @@ class SstWriter:
             write_statistics=True,
             write_page_checksum=True,
             write_batch_size=_BATCH_VALUES,
+            data_page_size=_PAGE_BYTES,
+            max_rows_per_page=_PAGE_ROWS,
             sorting_columns=[pq.SortingColumn(names.index(n)) for n in self._schema.sort_key],
             store_schema=False,  # `_metadata` has it, with plain types
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,18 +51,30 @@ def some_rows(source: random.Random, step: int, count: int = 60) -> list[tuple]:
     ]
 
 
-@pytest.fixture(scope="module")
-def upserts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegions]:
-    regions = opened(tmp_path_factory.mktemp("upserts"))
-    yield regions
-    regions.close()
+@dataclass(frozen=True)
+class Stored:
+    """A region and all of its rows, read in the plainest way."""
+
+    regions: LocalRegions
+    everything: list[tuple]
 
 
-@pytest.fixture(scope="module")
-def appends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegions]:
-    regions = opened(tmp_path_factory.mktemp("appends"), append=True)
-    yield regions
-    regions.close()
+@pytest.fixture(scope="module", params=["upserts", "upserts, large", "appends, large"])
+def stored(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stored]:
+    """Large: files and parts of memory are taken for large ones."""
+    append = request.param.startswith("appends")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param.endswith("large"):
+            patch.setattr("engine.sst.series.SMALL_ROWS", 0)
+            patch.setattr("engine.sst.series._FEW_SERIES", 4)
+            patch.setattr("engine.sst.series._NARROW_SHARE", 0.8)
+            patch.setattr("engine.sst.series._SAMPLE_ROWS", 3)
+            patch.setattr("engine.memtable.select._ROWS_MIN", 0)
+        regions = opened(tmp_path_factory.mktemp("stored"), append=append)
+        yield Stored(regions, rows_of(regions, ScanRequest(COLUMNS))[0])
+        regions.close()
 
 
 def rows_of(regions: LocalRegions, request: ScanRequest) -> tuple[list[tuple], int]:
@@ -100,29 +113,24 @@ filters = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(start=times, end=times, keys=filters)
-@pytest.mark.parametrize("which", ["upserts", "appends"])
 def test_selected_rows_are_those_of_reading_everything(
-    request: pytest.FixtureRequest,
-    which: str,
-    start: int | None,
-    end: int | None,
-    keys: list[KeyFilter],
+    stored: Stored, start: int | None, end: int | None, keys: list[KeyFilter]
 ) -> None:
-    regions = request.getfixturevalue(which)
     wanted = ScanRequest(COLUMNS, TimeRange(start, end), keys=tuple(keys))
-    everything, _ = rows_of(regions, ScanRequest(COLUMNS))
-    found, _ = rows_of(regions, wanted)
-    expected = [row for row in everything if is_wanted(row, wanted)]
+    found, _ = rows_of(stored.regions, wanted)
+    expected = [row for row in stored.everything if is_wanted(row, wanted)]
     assert [repr(row) for row in found] == [repr(row) for row in expected]
 
 
-def test_a_second_question_leaves_no_small_file_to_others(appends: LocalRegions) -> None:
-    rows_of(appends, ScanRequest(COLUMNS))
-    rows, files = rows_of(appends, ScanRequest(COLUMNS))
-    assert rows
-    assert files == 0
+def test_the_third_question_leaves_no_file_to_others(stored: Stored) -> None:
+    wanted = ScanRequest(COLUMNS, TimeRange(40, 70), keys=(KeyFilter("host", ("a", "c")),))
+    answers = [rows_of(stored.regions, wanted) for _ in range(3)]
+    assert answers[0][0]
+    if stored.regions.statistics(1).options.append_mode is False:
+        assert answers[2][1] == 0
+    assert [repr(rows) for rows, _ in answers] == [repr(answers[0][0])] * 3
 
 
 def test_files_without_any_of_the_values_are_not_read(tmp_path: Path) -> None:
