@@ -23,6 +23,7 @@ from sql.dialect.alter import AlterGrammar
 from sql.dialect.copy import CopyGrammar
 from sql.dialect.core import text_literal
 from sql.dialect.generate import EXTENSIONS, PROPERTY_PLACES, ExtensionGenerator
+from sql.dialect.series import SeriesGrammar
 from sql.dialect.session import SessionGrammar
 from sql.dialect.settings import SettingsGrammar
 from sql.dialect.show import ShowGrammar
@@ -142,6 +143,7 @@ def _ranges(base: dict[TokenType, Any], matches: TokenType) -> dict[TokenType, A
 
 
 class Grammar(
+    SeriesGrammar,
     ShowGrammar,
     SettingsGrammar,
     SessionGrammar,

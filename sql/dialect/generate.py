@@ -30,15 +30,24 @@ PROPERTY_PLACES = {
 }
 
 
-def _align(generator: Generator, select: exp.Expr) -> str:
-    return generator.sql(select, "align")
+def _clause(name: str) -> Callable[..., str]:
+    return lambda generator, select: generator.sql(select, name)
+
+
+def _join(generator: Any, join: exp.Join) -> str:
+    """A join, with the tolerance of ASOF and LT JOIN."""
+    text: str = generator.join_sql(join)
+    tolerance = join.args.get("tolerance")
+    return f"{text} TOLERANCE {tolerance.name}" if tolerance is not None else text
 
 
 class ExtensionGenerator(Generator):
     """Writes the nodes of nodes.py."""
 
     AFTER_HAVING_MODIFIER_TRANSFORMS: ClassVar[dict[str, Callable[..., str]]] = {
-        "align": _align,
+        "sample_by": _clause("sample_by"),
+        "latest_on": _clause("latest_on"),
+        "align": _clause("align"),
         **Generator.AFTER_HAVING_MODIFIER_TRANSFORMS,
     }
 
@@ -72,6 +81,23 @@ class ExtensionGenerator(Generator):
         by = f"BY ({self.expressions(node, flat=True)})" if node.args.get("by") else ""
         fill = self._prefixed(node, "FILL", "fill")
         return " " + self._words("ALIGN", self._interval(node.this), origin, by, fill)
+
+    def sampleby_sql(self, node: nodes.SampleBy) -> str:
+        fills = self.expressions(node, flat=True)
+        align = " ALIGN TO FIRST OBSERVATION" if node.args.get("first_observation") else ""
+        if node.args.get("zone") or node.args.get("offset"):
+            zone = self._prefixed(node, "TIME ZONE", "zone")
+            offset = self._prefixed(node, "WITH OFFSET", "offset")
+            align = " " + self._words("ALIGN TO CALENDAR", zone, offset)
+        start = self._prefixed(node, "FROM", "start")
+        end = self._prefixed(node, "TO", "end")
+        fill = f"FILL ({fills})" if fills else ""
+        return " " + self._words("SAMPLE BY", self.sql(node, "this"), start, end, fill) + align
+
+    def lateston_sql(self, node: nodes.LatestOn) -> str:
+        time = self.sql(node, "this")
+        keys = self.expressions(node, flat=True)
+        return f" LATEST ON {time} PARTITION BY {keys}" if time else f" LATEST BY {keys}"
 
     def uservariable_sql(self, node: nodes.UserVariable) -> str:
         name = node.name
@@ -324,6 +350,7 @@ class ExtensionGenerator(Generator):
 def _own_nodes() -> dict[type[exp.Expr], Callable[..., str]]:
     """sqlglot finds methods by name for its own classes only; ours are listed for it."""
     found: dict[type[exp.Expr], Callable[..., str]] = {
+        exp.Join: _join,
         exp.Parameter: ExtensionGenerator.parameter_sql,
         exp.LikeProperty: ExtensionGenerator.likeproperty_sql,
     }

@@ -37,6 +37,34 @@ class Align(exp.Expression):
     }
 
 
+class SampleBy(exp.Expression):
+    """`SAMPLE BY this [FROM start TO end] [FILL(expressions)] [ALIGN TO …]`.
+
+    Kept in a SELECT's `sample_by` argument. `this` is the width as a string. Fills are NULL, the words NONE, PREV or LINEAR as `exp.Var`,
+    or constants. Without `first_observation` (bool) buckets follow the calendar of `zone`, moved
+    by `offset`; both are strings.
+    """
+
+    arg_types = {
+        "this": True,
+        "start": False,
+        "end": False,
+        "expressions": False,
+        "first_observation": False,
+        "zone": False,
+        "offset": False,
+    }
+
+
+class LatestOn(exp.Expression):
+    """`LATEST ON this PARTITION BY expressions`, kept in a SELECT's `latest_on` argument.
+
+    Without `this` (`LATEST BY a`) the time index is meant.
+    """
+
+    arg_types = {"this": False, "expressions": True}
+
+
 class UserVariable(exp.Expression, exp.Condition):
     """MySQL's `@this`; `this` is a str."""
 
@@ -142,6 +170,7 @@ class ShowStatement(exp.Expression):
         "target": False,
         "db": False,
         "like": False,
+        "variable": False,  # an identifier: SHOW VARIABLES name
         "where": False,
         "purpose": False,  # str: SHOW CREATE TABLE t FOR purpose
     }

@@ -141,6 +141,8 @@ class _Place:
 
 def _bucket(node: exp.Expr) -> tuple[exp.Expr | None, float | None]:
     """What a function truncates, and how much time it makes one of."""
+    if "bucket_seconds" in node.meta:  # of time_bucket or date_bin, see buckets.py
+        return node.find(exp.Column), node.meta["bucket_seconds"]
     if isinstance(node, exp.TimestampTrunc | exp.DateTrunc):
         unit = node.args.get("unit")
         seconds = _SECONDS.get(unit.name.upper()) if unit is not None else None

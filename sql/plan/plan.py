@@ -16,6 +16,7 @@ from catalog.records import Table
 from engine.datatypes import DataType
 from sql.dialect.duckdb import to_duckdb
 from sql.partition.prune import filters
+from sql.plan.buckets import bucket_functions
 from sql.plan.context import PlanContext
 from sql.plan.front import Front, front_of
 from sql.plan.keys import tag_keys
@@ -30,10 +31,10 @@ from sql.plan.literals import (
 from sql.plan.moments import fine_scans
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types
-from sql.plan.range_align import rewrite_ranges
 from sql.plan.scopes import Scopes
 from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.tables import Reference, Resolved, known_table, resolve_tables
+from sql.plan.time_series import rewrite_time_series
 from sql.plan.typed import typed_operators
 from sql.results import ResultColumn
 from sql.session import Wire
@@ -74,7 +75,9 @@ def plan_query(
 ) -> QueryPlan:
     """Plans a SELECT, VALUES or set operation. The tree is not changed. Raises: DbError."""
     tree = tree.copy()
-    tree = rewrite_ranges(tree, lambda node: known_table(node, context), context.timezone)
+    tree = rewrite_time_series(
+        tree, lambda node: known_table(node, context), context.timezone, context.wire
+    )
     if target is None:
         tree = name_outputs(tree, context.wire)
     return _finish(tree, context, parameter_count, declared, target)
@@ -109,6 +112,7 @@ def _finish(
     scopes = Scopes(resolved.tables)
     tree = timestamp_literals(tree, scopes, context.timezone)
     tree = typed_operators(tree, scopes)
+    tree = bucket_functions(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target)
     text = to_duckdb(tree)
     keys = tag_keys(tree, scopes, resolved.scans)

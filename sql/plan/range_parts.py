@@ -93,7 +93,7 @@ def distribute(item: exp.Expr) -> exp.Expr:
     return inside_of(holder)
 
 
-def with_default_order(aggregate: exp.Expr, time: exp.Column) -> exp.Expr:
+def with_default_order(aggregate: exp.Expr, time: exp.Expr) -> exp.Expr:
     """first_value and last_value without an ORDER BY go by the time index."""
     holder = exp.Paren(this=aggregate)
     for node in list(holder.find_all(exp.FirstValue, exp.LastValue, exp.First, exp.Last)):

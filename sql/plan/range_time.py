@@ -27,10 +27,8 @@ def origin_ticks(to: exp.Expr | None, zone: str, ticks_per_ms: int) -> exp.Expr:
     while isinstance(to, exp.Paren):
         to = to.this
     if to.is_string:
-        return _number(_micros(_timestamp(to.name, zone)) * ticks_per_ms // 1000)
+        return _number(_micros(timestamp_of(to.name, zone)) * ticks_per_ms // 1000)
     micros = exp.func("epoch_us", exp.cast(to.copy(), exp.DType.TIMESTAMP))
-    if ticks_per_ms == 1:
-        return exp.IntDiv(this=micros, expression=_number(1000))
     return micros if ticks_per_ms == 1000 else exp.Mul(this=micros, expression=_number(1000))
 
 
@@ -50,7 +48,7 @@ def zone_of(name: str) -> tzinfo:
         ) from error
 
 
-def _timestamp(text: str, zone: str) -> datetime:
+def timestamp_of(text: str, zone: str) -> datetime:
     """RFC 3339 or ISO 8601; without an offset it is in the session's zone."""
     try:
         moment = datetime.fromisoformat(text.strip())
