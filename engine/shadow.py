@@ -27,6 +27,8 @@ from engine.version import Version
 # Below this share of a file's rows, its keys near the newer rows are read each time: mostly only
 # the last moments of a file meet the next flush. Above, its fingerprints are made and kept.
 _MANY = 16
+# With fewer rows for each value of some tag, on average, fingerprints are kept from the beginning.
+_ROWS_EACH_MAX = 8
 # A file whose fingerprints would take more of the cache is not worth the rest of it.
 _CACHE_SHARE = 4
 
@@ -72,8 +74,14 @@ class Rows:
         return self._rows.identities(places)
 
     def remember(self, files: Sequence[FileMeta], rows: Sequence[SortedRows]) -> None:
-        """Keeps the fingerprints of new files if those of older ones were needed."""
-        if not self._is_hashed or self._own is None:
+        """Keeps the fingerprints of new files if the next flush is likely to ask for them.
+
+        So it is if this one did, or with few rows for each of many series: other series of the same
+        moments are still to come.
+        """
+        widest = max((key.size for key in self._rows.keys.values()), default=0)
+        is_wide = widest * _ROWS_EACH_MAX > len(self._rows.order)
+        if not (is_wide or self._is_hashed) or self._own is None:
             return
         for file, part in zip(files, rows, strict=True):
             if self._is_small(file):
