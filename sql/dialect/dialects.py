@@ -27,6 +27,7 @@ from sql.dialect.series import SeriesGrammar
 from sql.dialect.session import SessionGrammar
 from sql.dialect.settings import SettingsGrammar
 from sql.dialect.show import ShowGrammar
+from sql.functions.index import own_names
 from sql.session import Wire
 
 if importlib.util.find_spec("sqlglotc") is not None:
@@ -155,19 +156,18 @@ class Grammar(
     STATEMENTS = _STATEMENTS
 
 
-# sqlglot takes encode(data, 'hex') for a change of character set.
-_OWN_FUNCTIONS = frozenset({"ENCODE", "DECODE", "UUID"})
-
-
-def _functions(base: dict[str, Any], **added: Any) -> dict[str, Any]:
-    return {name: build for name, build in base.items() if name not in _OWN_FUNCTIONS} | added
+def _functions(base: dict[str, Any], wire: Wire, **added: Any) -> dict[str, Any]:
+    """Without the names that sql/functions gives their meaning: they stay plain calls."""
+    ours = own_names(wire)
+    return {name: build for name, build in base.items() if name not in ours} | added
 
 
 class GnomonPostgresParser(Grammar, PostgresParser):
     """What PostgreSQL clients say."""
 
-    FUNCTIONS = _functions(PostgresParser.FUNCTIONS)
-    FUNCTION_PARSERS = _functions(PostgresParser.FUNCTION_PARSERS)
+    FUNCTIONS = _functions(PostgresParser.FUNCTIONS, Wire.POSTGRES)
+    FUNC_TOKENS = PostgresParser.FUNC_TOKENS | {TokenType.DATABASE, TokenType.SCHEMA}
+    FUNCTION_PARSERS = _functions(PostgresParser.FUNCTION_PARSERS, Wire.POSTGRES)
 
     STRING_PARSERS = PostgresParser.STRING_PARSERS | _TEXT_PARSERS
     PRIMARY_PARSERS = PostgresParser.PRIMARY_PARSERS | _TEXT_PARSERS | _SESSION_PARAMETER
@@ -201,13 +201,14 @@ class GnomonMySQLParser(Grammar, MySQLParser):
 
     FUNCTIONS = _functions(
         MySQLParser.FUNCTIONS,
+        Wire.MYSQL,
         NOW=exp.CurrentTimestamp.from_arg_list,
         LOCALTIMESTAMP=exp.Localtimestamp.from_arg_list,
         FIRST_VALUE=exp.FirstValue.from_arg_list,
         LAST_VALUE=exp.LastValue.from_arg_list,
     )
     DISJUNCTION = Parser.DISJUNCTION
-    FUNCTION_PARSERS = _functions(MySQLParser.FUNCTION_PARSERS)
+    FUNCTION_PARSERS = _functions(MySQLParser.FUNCTION_PARSERS, Wire.MYSQL)
 
     def _parse_bitwise(self) -> exp.Expr | None:
         this = super()._parse_bitwise()

@@ -18,6 +18,7 @@ from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql import types
 from sql.dialect import nodes
+from sql.functions.expansion import Expansion, expansion_sql
 
 # now() and its kin are naive UTC timestamps here, whatever DuckDB's own session zone is.
 _NOW = "(now() AT TIME ZONE 'UTC')"
@@ -292,6 +293,7 @@ _TRANSFORMS: dict[Any, Callable[..., str]] = {
     exp.IgnoreNulls: GnomonDuckDBGenerator.ignorenulls_sql,
     exp.Collate: GnomonDuckDBGenerator.collate_sql,
     nodes.UserVariable: _uservariable,
+    Expansion: expansion_sql,
 }
 
 

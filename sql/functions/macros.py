@@ -1,13 +1,12 @@
-"""DuckDB macros for functions that DuckDB lacks or spells otherwise; made when a store opens."""
+"""What a store needs when it opens; the work is install.py's."""
 
 from __future__ import annotations
 
 import duckdb
 
-from sql.system.registry import FUNCTIONS
+from sql.functions.install import install
 
 
 def install_macros(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Creates or replaces every macro in the store."""
-    for statement in FUNCTIONS:
-        cursor.execute(statement)
+    """Makes every function known to the store."""
+    install(cursor)

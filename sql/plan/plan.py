@@ -15,6 +15,7 @@ from sqlglot import exp
 from catalog.records import Table
 from engine.datatypes import DataType
 from sql.dialect.duckdb import to_duckdb
+from sql.functions.calls import function_calls
 from sql.partition.prune import filters
 from sql.plan.buckets import bucket_functions
 from sql.plan.context import PlanContext
@@ -103,6 +104,7 @@ def _finish(
 ) -> QueryPlan:
     if context.wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
+    tree = function_calls(tree, context.wire)
     resolved = Resolved()
     tree = resolve_tables(tree, context, resolved)
     session_bound = is_session_bound(tree)

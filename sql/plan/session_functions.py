@@ -30,6 +30,20 @@ def _today(_: PlanContext) -> exp.Expr:
     return exp.cast(_now(_), "DATE", dialect="duckdb")
 
 
+def _time(_: PlanContext) -> exp.Expr:
+    return exp.cast(_now(_), "TIME", dialect="duckdb")
+
+
+def _address(context: PlanContext) -> exp.Expr:
+    host, colon, _ = context.client.address.rpartition(":")
+    return _text(host.strip("[]")) if colon else exp.cast(exp.null(), "TEXT")
+
+
+def _port(context: PlanContext) -> exp.Expr:
+    port = context.client.address.rpartition(":")[2]
+    return exp.Literal.number(port) if port.isdigit() else exp.cast(exp.null(), "INT")
+
+
 def _current_database(context: PlanContext) -> exp.Expr:
     if context.wire is Wire.POSTGRES:
         return _text(context.client.database or CATALOG)
@@ -61,7 +75,12 @@ _MAKERS: dict[str, _Maker] = {
     "sysdate": _now,
     "current_date": _today,
     "curdate": _today,
+    "utc_date": _today,
     "today": _today,
+    "current_time": _time,
+    "localtime": _time,
+    "curtime": _time,
+    "utc_time": _time,
     "current_database": _current_database,
     "current_catalog": _current_database,
     "database": lambda c: _text(c.database),
@@ -79,15 +98,24 @@ _MAKERS: dict[str, _Maker] = {
     "pg_is_in_recovery": lambda _: exp.false(),
     "pg_advisory_unlock_all": lambda _: exp.null(),
     "last_insert_id": lambda _: exp.Literal.number(0),
+    "row_count": lambda _: exp.Neg(this=exp.Literal.number(1)),
+    "found_rows": lambda _: exp.Literal.number(0),
     "pg_postmaster_start_time": _now,
+    "pg_conf_load_time": _now,
+    "inet_client_addr": _address,
+    "inet_client_port": _port,
     "pg_my_temp_schema": lambda _: exp.Literal.number(0),
     "read_preference": lambda c: _text(c.setting("read_preference")),
     "txid_current": lambda c: exp.Literal.number(c.session_id),
+    "pg_current_xact_id": lambda c: exp.Literal.number(c.session_id),
+    "system_user": _user,
 }
 
 _NODES: dict[type[exp.Expr], str] = {
     exp.CurrentTimestamp: "now",
     exp.CurrentDate: "current_date",
+    exp.CurrentTime: "current_time",
+    exp.Localtime: "localtime",
     exp.CurrentDatabase: "current_database",
     exp.CurrentCatalog: "current_catalog",
     exp.CurrentSchema: "current_schema",
@@ -118,6 +146,7 @@ def session_functions(tree: exp.Expr, context: PlanContext) -> exp.Expr:
 
 _PERSONAL = frozenset(
     {"pg_backend_pid", "connection_id", "txid_current", "current_setting", "read_preference"}
+    | {"pg_current_xact_id", "inet_client_addr", "inet_client_port"}
 )
 
 
