@@ -41,8 +41,8 @@ class SampleBy(exp.Expression):
     """`SAMPLE BY this [FROM start TO end] [FILL(expressions)] [ALIGN TO …]`.
 
     Kept in a SELECT's `sample_by` argument. `this` is the width as a string. Fills are NULL, the
-    words NONE, PREV or LINEAR as `exp.Var`, or constants. Without `first_observation` (bool) buckets follow the calendar of `zone`, moved
-    by `offset`; both are strings.
+    words NONE, PREV or LINEAR as `exp.Var`, or constants. Without `first_observation` (bool)
+    buckets follow the calendar of `zone`, moved by `offset`; both are strings.
     """
 
     arg_types = {
