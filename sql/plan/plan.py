@@ -20,6 +20,7 @@ from sql.plan.buckets import bucket_functions
 from sql.plan.context import PlanContext
 from sql.plan.front import Front, front_of
 from sql.plan.histograms import histograms
+from sql.plan.json_paths import json_paths
 from sql.plan.keys import tag_keys
 from sql.plan.latest import latest_scans
 from sql.plan.literals import (
@@ -100,6 +101,12 @@ def _plain(tree: exp.Expr, context: PlanContext) -> exp.Expr:
     )
 
 
+def _view(view: Table, context: PlanContext) -> exp.Expr:
+    """A view's query as if it had been written in its place."""
+    tree = _plain(context.parse_view(view), context)
+    return json_paths(tree, lambda node: known_table(node, context))
+
+
 def _finish(
     tree: exp.Expr,
     context: PlanContext,
@@ -108,7 +115,8 @@ def _finish(
     target: tuple[Table, Sequence[str]] | None,
 ) -> QueryPlan:
     outer = context
-    context = replace(outer, parse_view=lambda view: _plain(outer.parse_view(view), outer))
+    context = replace(outer, parse_view=lambda view: _view(view, outer))
+    tree = json_paths(tree, lambda node: known_table(node, outer))
     if context.wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
     resolved = Resolved()
