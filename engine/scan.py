@@ -259,7 +259,7 @@ class _Scan:
         if keys and layout is None and self.wanted.version == self.shape.schema.version:
             more = self._replaced(file, keys)
             if more is not None:
-                dead, shadowed = np.union1d(dead, more), False
+                dead, shadowed = np.union1d(dead, more) if len(dead) else more, False
         path = self.tools.store.local_path(file.path)
         return ScanFile(path, file.rows, pa.array(dead) if len(dead) else None, shadowed, layout)
 
