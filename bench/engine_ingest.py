@@ -1,6 +1,6 @@
 """Durable ingest through the engine's door: TSBS's CPU readings (10 tags, 10 doubles).
 
-python -m bench.engine_ingest [--rows 4320000] [--small-writes 1000000] [--directory DIR] [NAME ...]
+python -m bench.engine_ingest [--rows N] [--small-writes N] [--directory DIR] [NAME ...]
 
 Names: `few` (4000 hosts), `many` (2 M hosts), `small` (one-row writes), `settled` (1000 hosts for
 12 hours: bytes on disk). Each runs in a process of its own, reads its batches from a file that was
@@ -20,11 +20,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -128,6 +129,7 @@ class Source:
     """Batches of a file, read by several threads; each takes the next one."""
 
     def __init__(self, path: Path) -> None:
+        self.directory = path.parent
         self._file = pa.OSFile(str(path))
         self._reader = pa.ipc.open_file(self._file)
         self._lock = Lock()
@@ -202,7 +204,7 @@ def settled(regions: LocalRegions, source: Source) -> dict[str, Any]:
     regions.compact(1)
     sizes: Counter[str] = Counter()
     encodings: dict[str, str] = {}
-    with regions.scan(1, ScanRequest(("ts",))) as snapshot:
+    with closing(regions.scan(1, ScanRequest(("ts",)))) as snapshot:
         paths = [file.path for file in snapshot.files]
         for path in paths:
             metadata = pq.read_metadata(path)
@@ -212,15 +214,39 @@ def settled(regions: LocalRegions, source: Source) -> dict[str, Any]:
                     sizes[column.path_in_schema] += column.total_compressed_size
                     encodings[column.path_in_schema] = "+".join(sorted(column.encodings))
         total = sum(os.path.getsize(path) for path in paths)
+        query_ms = {"ours": _sums_ms(paths), "duckdb_copy": _copied_ms(paths, source.directory)}
     values = found["rows"] * len(FIELDS)
     return {
         **found,
         "settled_files": len(paths),
         "settled_mb": round(total / 1e6, 2),
         "bytes_per_value": round(total / values, 3),
+        "sum_of_all_fields_cpu_ms": query_ms,
         "mb_by_column": {name: round(size / 1e6, 3) for name, size in sizes.items()},
         "encodings": encodings,
     }
+
+
+def _sums_ms(paths: list[str]) -> float:
+    """The least CPU time of adding up every field, on one thread."""
+    sums = ", ".join(f"sum({field})" for field in FIELDS)
+    times = []
+    with duckdb.connect(config={"threads": 1}) as connection:
+        for _ in range(3):
+            started = time.process_time()
+            connection.execute(f"SELECT {sums} FROM read_parquet(?)", [paths]).fetchall()
+            times.append(time.process_time() - started)
+    return round(min(times) * 1e3)
+
+
+def _copied_ms(paths: list[str], directory: Path) -> float:
+    """The same on one file with the same rows as DuckDB itself writes them, in order."""
+    copy = str(directory / "copy.parquet")
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (FROM read_parquet(?) ORDER BY ALL) TO '{copy}' (COMPRESSION zstd)", [paths]
+        )
+    return _sums_ms([copy])
 
 
 def small(regions: LocalRegions, source: Source) -> dict[str, Any]:

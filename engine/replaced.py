@@ -51,7 +51,10 @@ class Replaced:
             self._memo.get(part.rows, file.path, partial(self._of, file, schema, part, shape))
             for part in near
         ]
-        return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+        some = [places for places in found if len(places)]
+        if len(some) <= 1:
+            return some[0] if some else np.empty(0, np.int64)
+        return np.unique(np.concatenate(some))
 
     def _of(self, file: FileMeta, schema: RegionSchema, part: Chunk, shape: Shape) -> Positions:
         index = self._series.index(file, schema)
@@ -66,5 +69,4 @@ class Replaced:
         highs = index.starts[series + 1]
         places = search(times, index.starts[series], highs, moments)
         hit = (places < highs) & (times[np.minimum(places, len(times) - 1)] == moments)
-        found: Positions = places[hit]
-        return found
+        return np.unique(places[hit])

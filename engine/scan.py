@@ -21,7 +21,7 @@ from engine.errors import DbError, ErrorKind
 from engine.latest import LatestRows
 from engine.memtable.memtable import Memtable
 from engine.memtable.select import MemoryFilter
-from engine.memtable.view import Chunk, Shape, View, keys_within, overlapping, stack
+from engine.memtable.view import Chunk, Shape, View, during, keys_within, overlapping, stack
 from engine.observe import EngineCounters
 from engine.options import EngineOptions
 from engine.region import Region, RegionState
@@ -216,6 +216,9 @@ class _Scan:
         for key in request.keys:
             column = rows.column(key.column)
             rows = rows.filter(pc.is_in(column, value_set=pa.array(key.values, column.type)))
+        if (start := request.time_range.start) is not None:
+            times = rows.column(version.schema.time_index).combine_chunks().view(pa.int64())
+            rows = rows.filter(pa.array(times.to_numpy() >= start))
         self.tools.counters.scanned(files=0, pruned=len(version.files), rows=0)
         return RegionSnapshot(
             files=(),
@@ -256,7 +259,7 @@ class _Scan:
         if keys and layout is None and self.wanted.version == self.shape.schema.version:
             more = self._replaced(file, keys)
             if more is not None:
-                dead, shadowed = np.union1d(dead, more), False
+                dead, shadowed = np.union1d(dead, more) if len(dead) else more, False
         path = self.tools.store.local_path(file.path)
         return ScanFile(path, file.rows, pa.array(dead) if len(dead) else None, shadowed, layout)
 
@@ -308,12 +311,14 @@ class _Scan:
     def _memory(self, view: View) -> pa.Table:
         """The wanted columns of the live chunks, shared with the memtable if possible."""
         names = list(self.request.columns)
-        parts = [part.rows for part in self._live(view)]
-        if self.request.keys and self.wanted.version == self.shape.schema.version:
-            parts = [self.tools.memory.rows(rows, self.request.keys) for rows in parts]
-        if self.wanted.version != self.shape.schema.version:
-            rows = pa.Table.from_batches(parts, self.shape.schema.arrow)
-            return evolve.conform(rows, self.shape.schema, self.wanted, names)
+        live, wanted, shape = self._live(view), self.request.time_range, self.shape
+        if self.wanted.version != shape.schema.version:
+            parts = [during(part, shape, wanted) for part in live]
+            rows = pa.Table.from_batches(parts, shape.schema.arrow)
+            return evolve.conform(rows, shape.schema, self.wanted, names)
+        keys, memory = self.request.keys, self.tools.memory
+        chosen = tuple(dict.fromkeys((*names, shape.schema.time_index, *(k.column for k in keys))))
+        parts = [memory.rows(part, shape, chosen, keys, wanted) for part in live]
         schema = pa.schema([self.wanted.arrow.field(name) for name in names])
         return pa.Table.from_batches([part.select(names) for part in parts], schema)
 

@@ -13,8 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.api import KeyFilter
+from engine.api import KeyFilter, TimeRange
 from engine.memo import BatchMemo
+from engine.memtable.keys import Codes
+from engine.memtable.view import Chunk, Shape, during
 
 # Smaller parts are filtered by whoever asked.
 _ROWS_MIN = 4096
@@ -28,19 +30,34 @@ class MemoryFilter:
     def __init__(self) -> None:
         self._memo: BatchMemo[_Coded] = BatchMemo()
 
-    def rows(self, rows: pa.RecordBatch, keys: Sequence[KeyFilter]) -> pa.RecordBatch:
-        """The rows that may pass; all of a small part."""
-        if rows.num_rows < _ROWS_MIN:
-            return rows
-        keep: npt.NDArray[np.bool_] | None = None
+    def rows(
+        self,
+        part: Chunk,
+        shape: Shape,
+        columns: Sequence[str],
+        keys: Sequence[KeyFilter],
+        wanted: TimeRange,
+    ) -> pa.RecordBatch:
+        """The rows within the range of times that may pass, with these columns.
+
+        Requires: the time index and the keys' columns are among them.
+        """
+        narrow = part.rows.select(columns)
+        if part.rows.num_rows < _ROWS_MIN or not keys:
+            return during(Chunk(narrow, part.first, part.last), shape, wanted)
+        found = narrow.take(pa.array(self._places(part.rows, keys)))
+        return during(Chunk(found, part.first, part.last), shape, wanted)
+
+    def _places(self, rows: pa.RecordBatch, keys: Sequence[KeyFilter]) -> Codes:
+        keep = np.ones(rows.num_rows, np.bool_)
         for key in keys:
             make = partial(_coded, rows, key.column)
             values, codes = self._memo.get(rows, key.column, make)
             wanted = pc.index_in(pa.array(key.values, values.type), value_set=values).drop_null()
             some = np.zeros(len(values) + 1, np.bool_)
             some[wanted.to_numpy()] = True
-            keep = some[codes] if keep is None else keep & some[codes]
-        return rows if keep is None else rows.take(pa.array(np.flatnonzero(keep)))
+            keep &= some[codes]
+        return np.flatnonzero(keep)
 
 
 def _coded(rows: pa.RecordBatch, column: str) -> _Coded:

@@ -98,6 +98,21 @@ def within(part: Chunk, shape: Shape, first: int, last: int) -> pa.RecordBatch:
     return keys.take(pa.array(np.flatnonzero((values >= first) & (values <= last))))
 
 
+def during(part: Chunk, shape: Shape, wanted: TimeRange) -> pa.RecordBatch:
+    """The rows with a time in the range."""
+    after = wanted.start is None or part.first >= wanted.start
+    before = wanted.end is None or part.last < wanted.end
+    if after and before:
+        return part.rows
+    values = times(part.rows, shape)
+    keep = np.ones(len(values), np.bool_)
+    if wanted.start is not None:
+        keep &= values >= wanted.start
+    if wanted.end is not None:
+        keep &= values < wanted.end
+    return part.rows.filter(pa.array(keep))
+
+
 def keys_within(
     parts: Iterable[Chunk], shape: Shape, first: int, last: int
 ) -> list[pa.RecordBatch]:

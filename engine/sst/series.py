@@ -17,14 +17,15 @@ from threading import Lock
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.api import KeyFilter, TimeRange
 from engine.schema import RegionSchema
 from engine.sst.cache import ByteCache
+from engine.sst.compact import Kept, compact
 from engine.sst.deletion import Positions
 from engine.sst.file import FileMeta
+from engine.sst.picked import Held, Picked, groups_of, pieces_of
 from engine.sst.runs import SeriesIndex, build
 from engine.store.store import ObjectStore
 
@@ -41,9 +42,6 @@ _NARROW_SHARE = 0.25
 SMALL_ROWS = 20_000
 # Rows of the files a single scan may index: the others wait for the next question.
 _BUILD_ROWS_MAX = 6_000_000
-# A column of a row group is kept as a dictionary if a sample of so many has few distinct values.
-_SAMPLE_ROWS = 2048
-_SAMPLE_DISTINCT_MAX = 256
 _META_BYTES_PER_CHUNK = 400  # of Parquet metadata in memory, about
 
 
@@ -105,31 +103,46 @@ class SeriesReader:
         count = int((highs - lows).sum())
         if count * share > ROWS_MAX or (len(series) > _FEW_SERIES and not self.has_times(file)):
             return None
-        if not self._is_warm(file, schema, index, lows, highs, wanted.columns):
+        fields = [name for name in wanted.columns if name not in schema.primary_key]
+        held = self._held(file, groups_of(index.groups, lows, highs), fields)
+        if held is None:
             return None
         lows, highs = self._within(file, schema, index, lows, highs, wanted.times)
-        return _Gather(self, file, schema, index, series, lows, highs, dead).rows(wanted.columns)
+        picked = Picked(index, series, lows, highs, dead)
+        self._complete(held, file, schema, picked.groups, fields)
+        return picked.rows(schema, wanted.columns, held)
 
-    def _is_warm(
+    def _held(self, file: FileMeta, numbers: Sequence[int], names: Sequence[str]) -> Held | None:
+        """The columns of row groups that are decoded already.
+
+        None if some would have to be that no one asked for before.
+        """
+        held: Held = {}
+        is_cold = False
+        for number in numbers:
+            missing = False
+            for name in names:
+                array = self._cache.get(("column", file.path, number, name))
+                missing |= array is None
+                if array is not None:
+                    held[number, name] = array
+            is_cold |= missing and not self._is_known((file.path, number))
+        return None if is_cold and file.rows > SMALL_ROWS else held
+
+    def _complete(
         self,
+        held: Held,
         file: FileMeta,
         schema: RegionSchema,
-        index: SeriesIndex,
-        lows: Positions,
-        highs: Positions,
-        columns: Sequence[str],
-    ) -> bool:
-        """False if row groups would have to be decoded that no one asked for before."""
-        if file.rows <= SMALL_ROWS:
-            return True
-        names = [n for n in columns if n not in schema.primary_key]
-        cold = [
-            number
-            for number in groups_of(index, lows, highs)
-            if any(("column", file.path, number, name) not in self._cache for name in names)
-        ]
-        known = [self._is_known((file.path, number)) for number in cold]  # all are now asked for
-        return all(known)
+        numbers: Sequence[int],
+        names: Sequence[str],
+    ) -> None:
+        """Decodes what is missing, the columns of a row group in one go."""
+        for number in numbers:
+            missing = [name for name in names if (number, name) not in held]
+            if missing:
+                found = self._decoded(file, schema, number, missing)
+                held.update({(number, name): array for name, array in found.items()})
 
     def _is_selective(self, file: FileMeta, wanted: Wanted, effort: Effort) -> bool:
         """Whether it may pay to look, from what is known without opening anything."""
@@ -236,8 +249,7 @@ class SeriesReader:
     ) -> tuple[Positions, Positions]:
         first, last = [], []
         for low, high in zip(lows.tolist(), highs.tolist(), strict=True):
-            array = self.column(file, schema, index, schema.time_index, low, high)
-            times = array.view(pa.int64()).to_numpy()
+            times = self._moments(file, schema, index, low, high)
             start, end = wanted.start, wanted.end
             first.append(low + (int(np.searchsorted(times, start)) if start is not None else 0))
             last.append(low + (int(np.searchsorted(times, end)) if end is not None else len(times)))
@@ -245,55 +257,30 @@ class SeriesReader:
 
     # Columns.
 
-    def column(
-        self,
-        file: FileMeta,
-        schema: RegionSchema,
-        index: SeriesIndex,
-        name: str,
-        start: int,
-        stop: int,
-    ) -> pa.Array:
-        """Rows start to stop of a column, from the decoded row groups that hold them."""
-        groups = index.groups
-        first = int(np.searchsorted(groups, start, side="right")) - 1
-        last = int(np.searchsorted(groups, stop, side="left")) - 1
+    def _moments(
+        self, file: FileMeta, schema: RegionSchema, index: SeriesIndex, low: int, high: int
+    ) -> Positions:
+        """The times of neighbouring rows, from the row groups that hold them."""
+        name = schema.time_index
         parts = []
-        for number in range(first, last + 1):
-            array = self.group(file, schema, number, name)
-            begin, end = max(start - int(groups[number]), 0), stop - int(groups[number])
-            parts.append(array.slice(begin, min(end, len(array)) - begin))
-        if not parts:
-            return pa.nulls(0, schema.arrow.field(name).type)
-        return _spelt(parts[0] if len(parts) == 1 else pa.concat_arrays(map(_spelt, parts)))
-
-    def group(self, file: FileMeta, schema: RegionSchema, number: int, name: str) -> pa.Array:
-        """A column of a row group, in its declared type or a dictionary of it."""
-        key = ("column", file.path, number, name)
-        array = self._cache.get(key)
-        if array is None:
-            array = self._decoded(file, schema, number, [name])[name]
-        return array
-
-    def prepare(
-        self, file: FileMeta, schema: RegionSchema, numbers: Sequence[int], names: Sequence[str]
-    ) -> None:
-        """Decodes the columns that are missing, those of a row group in one go."""
-        for number in numbers:
-            missing = [n for n in names if ("column", file.path, number, n) not in self._cache]
-            if missing:
-                self._decoded(file, schema, number, missing)
+        for number, start, count in pieces_of(index.groups, low, high):
+            array = self._cache.get(("column", file.path, number, name))
+            if array is None:
+                array = self._decoded(file, schema, number, [name])[name]
+            parts.append(array.slice(start, count).view(pa.int64()).to_numpy())
+        found: Positions = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return found
 
     def _decoded(
         self, file: FileMeta, schema: RegionSchema, number: int, names: Sequence[str]
-    ) -> dict[str, pa.Array]:
+    ) -> dict[str, Kept]:
         with self._open(file) as parquet:
             table = parquet.read_row_group(number, columns=names, use_threads=len(names) > 1)
-        found: dict[str, pa.Array] = {}
+        found: dict[str, Kept] = {}
         for name in names:
             column = table.column(name).cast(schema.arrow.field(name).type)
             array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-            array = array if name == schema.time_index else _compact(array)
+            array = array if name == schema.time_index else compact(array)
             self._cache.put(("column", file.path, number, name), array, array.nbytes)
             found[name] = array
         return found
@@ -313,124 +300,8 @@ def search(times: Positions, lows: Positions, highs: Positions, bound: Bound) ->
     return low
 
 
-def groups_of(index: SeriesIndex, lows: Positions, highs: Positions) -> list[int]:
-    """The row groups that runs of rows touch, ascending."""
-    groups = index.groups
-    first = np.searchsorted(groups, lows, side="right") - 1
-    last = np.searchsorted(groups, highs, side="left") - 1
-    touched = np.zeros(len(groups) + 1, np.int64)
-    np.add.at(touched, first, 1)
-    np.add.at(touched, last + 1, -1)
-    return [int(number) for number in np.flatnonzero(np.cumsum(touched)[: len(groups) - 1] > 0)]
-
-
 def _share(file: FileMeta, wanted: TimeRange) -> float:
     """The part of a file's time that is wanted, from 0 to 1; exactly 1.0 if all of it is."""
     start = file.time_min if wanted.start is None else max(wanted.start, file.time_min)
     stop = file.time_max + 1 if wanted.end is None else min(wanted.end, file.time_max + 1)
     return max(0, stop - start) / (file.time_max + 1 - file.time_min)
-
-
-def _compact(array: pa.Array) -> pa.Array:
-    """A dictionary of the values if few of them repeat: an eighth of the memory, or less."""
-    if (
-        len(array) < _SAMPLE_ROWS
-        or pa.types.is_nested(array.type)
-        or pa.types.is_dictionary(array.type)
-    ):
-        return array
-    if not (pa.types.is_primitive(array.type) or pa.types.is_string(array.type)):
-        return array
-    step = len(array) // _SAMPLE_ROWS
-    places = np.arange(_SAMPLE_ROWS) * step
-    if pc.count_distinct(array.take(pa.array(places))).as_py() > _SAMPLE_DISTINCT_MAX:
-        return array
-    found = array.dictionary_encode()
-    size = 8 if len(found.dictionary) < 128 else 16
-    if len(found.dictionary) > 32_000:
-        return array
-    indices = found.indices.cast(pa.int8() if size == 8 else pa.int16())
-    return pa.DictionaryArray.from_arrays(indices, found.dictionary)
-
-
-def _spelt(array: pa.Array) -> pa.Array:
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-
-
-class _Gather:
-    """The rows of some runs, one for each series, taken together."""
-
-    def __init__(
-        self,
-        reader: SeriesReader,
-        file: FileMeta,
-        schema: RegionSchema,
-        index: SeriesIndex,
-        series: Positions,
-        lows: Positions,
-        highs: Positions,
-        dead: Positions,
-    ) -> None:
-        self.reader = reader
-        self.file = file
-        self.schema = schema
-        self.index = index
-        some = lows < highs
-        self.series, self.lows, self.highs = series[some], lows[some], highs[some]
-        self.counts = self.highs - self.lows
-        self.positions: Positions | None = None
-        if len(self.lows) > _FEW_SERIES or self._any_dead(dead):
-            self._make_positions(dead)
-
-    def _any_dead(self, dead: Positions) -> bool:
-        return len(dead) > 0 and bool(
-            np.any(np.searchsorted(dead, self.lows) < np.searchsorted(dead, self.highs))
-        )
-
-    def _make_positions(self, dead: Positions) -> None:
-        """Spells the runs out, less the rows that are dead."""
-        number = np.repeat(np.arange(len(self.lows)), self.counts)
-        before = np.cumsum(self.counts) - self.counts
-        positions = np.arange(len(number)) + (self.lows - before)[number]
-        if len(dead):
-            at = np.minimum(np.searchsorted(dead, positions), len(dead) - 1)
-            live = dead[at] != positions
-            positions, number = positions[live], number[live]
-        self.positions = positions
-        self.counts = np.bincount(number, minlength=len(self.lows))
-
-    def rows(self, columns: Sequence[str]) -> pa.Table:
-        """The named columns, in their declared types."""
-        schema = pa.schema([self.schema.arrow.field(name) for name in columns])
-        fields = [name for name in columns if name not in self.schema.primary_key]
-        touched = groups_of(self.index, self.lows, self.highs)
-        self.reader.prepare(self.file, self.schema, touched, fields)
-        return pa.Table.from_arrays([self._column(name) for name in columns], schema=schema)
-
-    def _column(self, name: str) -> pa.ChunkedArray:
-        type_ = self.schema.arrow.field(name).type
-        if name in self.schema.primary_key:
-            heads = self.index.tags.column(name)
-            if len(self.series) == 1:
-                value = heads[int(self.series[0])]
-                return pa.chunked_array([pa.repeat(value, int(self.counts[0]))])
-            return heads.take(pa.array(np.repeat(self.series, self.counts)))
-        if self.positions is None:
-            bounds = zip(self.lows.tolist(), self.highs.tolist(), strict=True)
-            parts = [
-                self.reader.column(self.file, self.schema, self.index, name, low, high)
-                for low, high in bounds
-            ]
-        else:
-            parts = self._taken(name, self.positions)
-        return pa.chunked_array(parts, type_)
-
-    def _taken(self, name: str, positions: Positions) -> list[pa.Array]:
-        groups = self.index.groups
-        cuts = np.searchsorted(positions, groups)
-        parts = []
-        for number in np.flatnonzero(cuts[1:] > cuts[:-1]).tolist():
-            array = self.reader.group(self.file, self.schema, number, name)
-            places = positions[cuts[number] : cuts[number + 1]] - groups[number]
-            parts.append(_spelt(array.take(pa.array(places))))
-        return parts

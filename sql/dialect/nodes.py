@@ -40,9 +40,9 @@ class Align(exp.Expression):
 class SampleBy(exp.Expression):
     """`SAMPLE BY this [FROM start TO end] [FILL(expressions)] [ALIGN TO …]`.
 
-    Kept in a SELECT's `sample_by` argument. `this` is the width as a string. Fills are NULL, the words NONE, PREV or LINEAR as `exp.Var`,
-    or constants. Without `first_observation` (bool) buckets follow the calendar of `zone`, moved
-    by `offset`; both are strings.
+    Kept in a SELECT's `sample_by` argument. `this` is the width as a string. Fills are NULL, the
+    words NONE, PREV or LINEAR as `exp.Var`, or constants. Without `first_observation` (bool)
+    buckets follow the calendar of `zone`, moved by `offset`; both are strings.
     """
 
     arg_types = {

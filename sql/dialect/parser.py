@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from sqlglot import exp
@@ -18,6 +17,7 @@ from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.dialect.core import GrammarError
 from sql.dialect.dialects import dialect_of
+from sql.dialect.quoting import mark_quoted_names
 from sql.dialect.tql import Region, cut_tql, open_comments
 from sql.session import Wire
 
@@ -63,21 +63,13 @@ def parse(text: str, wire: Wire) -> list[ParsedStatement]:
         readable, regions = cut_tql(readable, lambda part, at: _bounds(part, at, wire))
     tokens = _tokenize(readable, wire)
     if wire is Wire.MYSQL:
-        _quoted_parts(tokens, readable)
+        mark_quoted_names(tokens, readable)
     marks = tuple(token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER)
     statements: list[ParsedStatement] = []
     for chunk in _chunks(tokens):
         state = _State(text, readable, wire, regions, marks)
         statements.append(state.statement(chunk))
     return statements or [ParsedStatement("", None, len(text))]
-
-
-def _quoted_parts(tokens: list[Token], text: str) -> None:
-    """In MySQL `"x"` is a string, but what follows a dot (`t."x"`) can only be a name."""
-    for before, token in pairwise(tokens):
-        after_dot = before.token_type is TokenType.DOT
-        if after_dot and token.token_type is TokenType.STRING and text[token.start] == '"':
-            token.token_type = TokenType.IDENTIFIER
 
 
 def _chunks(tokens: list[Token]) -> list[list[Token]]:

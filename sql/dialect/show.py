@@ -117,8 +117,7 @@ class ShowGrammar(Core):
         elif self._match(TokenType.WHERE, advance=False):
             show.set("where", self._parse_where())
         elif show.this == "VARIABLES" and self._curr.token_type in self.ID_VAR_TOKENS:
-            # SHOW VARIABLES name is the peer's own short form of LIKE 'name'
-            show.set("like", exp.Literal.string(self.take_name().name))
+            show.set("variable", self.take_name())  # GreptimeDB's own short form
         elif show.this in ("GRANTS", "WARNINGS", "ERRORS") and self._curr:
             self.take_rest()
 

@@ -1,16 +1,22 @@
-"""The text of SHOW CREATE TABLE and SHOW CREATE DATABASE: GreptimeDB's canonical form.
+"""The text of SHOW CREATE TABLE, VIEW and DATABASE: GreptimeDB's canonical form.
 
 Called by sql/statements/show_statement.py. What it writes, create.py reads back equal.
 """
 
 from __future__ import annotations
 
+import re
+
+from sqlglot import exp
+
 from catalog.options import shown_options
 from catalog.records import Column, Database, Table
 from sql import types
+from sql.dialect.dialects import to_sql
 from sql.partition.rules import spelled
 from sql.session import Wire
 
+_PLAIN_NAME = re.compile("[a-z][a-z0-9]*[0-9_][a-z0-9_]*")  # no key word looks like this
 _INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED")
 
 
@@ -41,6 +47,17 @@ def create_table_sql(table: Table, wire: Wire, database: Database | None = None)
     if table.comment:
         options.setdefault("comment", table.comment)
     return text + _options_sql(options)
+
+
+def create_view_sql(view: Table, query: exp.Expr, wire: Wire) -> str:
+    """CREATE VIEW as it reads in the view's own database; `query` is the view's, parsed."""
+    query = query.copy()
+    for node in query.find_all(exp.Table):
+        if node.db == view.database:
+            node.set("db", None)
+    plain = _PLAIN_NAME.fullmatch(view.name) is not None
+    name = to_sql(exp.to_identifier(view.name, quoted=not plain), wire)
+    return f"CREATE OR REPLACE VIEW {name} AS {to_sql(query, wire)}"
 
 
 def create_database_sql(name: str, options: dict[str, str]) -> str:

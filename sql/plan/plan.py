@@ -20,6 +20,8 @@ from sql.partition.prune import filters
 from sql.plan.buckets import bucket_functions
 from sql.plan.context import PlanContext
 from sql.plan.front import Front, front_of
+from sql.plan.histograms import histograms
+from sql.plan.json_paths import json_paths
 from sql.plan.keys import tag_keys
 from sql.plan.latest import latest_scans
 from sql.plan.literals import (
@@ -76,9 +78,7 @@ def plan_query(
 ) -> QueryPlan:
     """Plans a SELECT, VALUES or set operation. The tree is not changed. Raises: DbError."""
     tree = tree.copy()
-    tree = rewrite_time_series(
-        tree, lambda node: known_table(node, context), context.timezone, context.wire
-    )
+    tree = _plain(tree, context)
     if target is None:
         tree = name_outputs(tree, context.wire)
     return _finish(tree, context, parameter_count, declared, target)
@@ -92,7 +92,20 @@ def plan_statement(
     declared: Sequence[DataType | None] = (),
 ) -> QueryPlan:
     """Plans an INSERT, UPDATE, DELETE or MERGE on a relational table, which DuckDB runs."""
-    return _finish(tree.copy(), context, parameter_count, declared, None)
+    return _finish(_plain(tree.copy(), context), context, parameter_count, declared, None)
+
+
+def _plain(tree: exp.Expr, context: PlanContext) -> exp.Expr:
+    """The tree without time-series clauses; it may be changed."""
+    return rewrite_time_series(
+        tree, lambda node: known_table(node, context), context.timezone, context.wire
+    )
+
+
+def _view(view: Table, context: PlanContext) -> exp.Expr:
+    """A view's query as if it had been written in its place."""
+    tree = _plain(context.parse_view(view), context)
+    return json_paths(tree, lambda node: known_table(node, context))
 
 
 def _finish(
@@ -102,6 +115,9 @@ def _finish(
     declared: Sequence[DataType | None],
     target: tuple[Table, Sequence[str]] | None,
 ) -> QueryPlan:
+    outer = context
+    context = replace(outer, parse_view=lambda view: _view(view, outer))
+    tree = json_paths(tree, lambda node: known_table(node, outer))
     if context.wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
     tree = function_calls(tree, context.wire)
@@ -115,6 +131,7 @@ def _finish(
     tree = timestamp_literals(tree, scopes, context.timezone)
     tree = typed_operators(tree, scopes)
     tree = bucket_functions(tree, scopes)
+    tree = histograms(tree)
     types = infer_types(tree, scopes, parameter_count, declared, target)
     text = to_duckdb(tree)
     keys = tag_keys(tree, scopes, resolved.scans)

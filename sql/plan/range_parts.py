@@ -18,6 +18,7 @@ _AGGREGATES = frozenset(
     | {"bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "string_agg", "mean", "regr_slope"}
     | {"json_encode_path", "geo_path", "vec_sum", "vec_product", "argmax", "argmin", "scipy_stats"}
     | {"array_agg", "every", "mode", "product", "first", "last", "median", "nth_value", "diff"}
+    | {"histogram", "arg_max", "arg_min", "max_by", "min_by", "quantile_cont", "stats_agg"}
 )
 _WRAPPERS = (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
 _UNIT_MS = {
@@ -97,7 +98,7 @@ def with_default_order(aggregate: exp.Expr, time: exp.Expr) -> exp.Expr:
     """first_value and last_value without an ORDER BY go by the time index."""
     holder = exp.Paren(this=aggregate)
     for node in list(holder.find_all(exp.FirstValue, exp.LastValue, exp.First, exp.Last)):
-        if not isinstance(node.this, exp.Order):
+        if not isinstance(node.this, exp.Order) and node.args.get("expression") is None:
             key = exp.Ordered(this=time.copy(), desc=False, nulls_first=False)
             node.set("this", exp.Order(this=node.this, expressions=[key]))
     return inside_of(holder)

@@ -99,6 +99,18 @@ class Source:
         return node.copy().transform(plain)
 
 
+def time_of(table: Table) -> tuple[str, DataType] | None:
+    """Name and type of a table's time: its time index, or else its only timestamp column.
+
+    Views and relational tables have no time index.
+    """
+    if table.time_index is not None:
+        columns = [c for c in table.columns if c.name == table.time_index]
+    else:
+        columns = [c for c in table.columns if c.type in _TICKS]
+    return (columns[0].name, columns[0].type) if len(columns) == 1 else None
+
+
 def find_source(select: exp.Select, resolve: Resolve) -> Source:
     """The relation whose time a range query aligns.
 
@@ -111,16 +123,15 @@ def find_source(select: exp.Select, resolve: Resolve) -> Source:
     alias = relation.alias_or_name
     if isinstance(relation, exp.Table):
         table = resolve(relation)
-        if table is not None and table.time_index is not None:
-            column = table.column(table.time_index)
-            assert column is not None
-            return Source(alias, table.time_index, column.type, table)
+        time = None if table is None else time_of(table)
+        if table is not None and time is not None:
+            return Source(alias, *time, table if table.is_time_series else None)
     derived = _derived(relation, select, resolve)
     if derived is None:
         raise DbError(
             ErrorKind.PLAN,
             f'"{alias}" has no time index to align on',
-            hint="select the time index column of its table, unchanged",
+            hint="it needs one timestamp column; a subquery has to select that, unchanged",
         )
     return Source(alias, *derived, None)
 
@@ -135,10 +146,8 @@ def _derived(relation: exp.Expr, select: exp.Expr, resolve: Resolve) -> tuple[st
         return None
     inner = from_.this
     table = resolve(inner) if isinstance(inner, exp.Table) else None
-    if table is not None and table.time_index is not None:
-        column = table.column(table.time_index)
-        found = None if column is None else (column.name, column.type)
-    else:
+    found = None if table is None else time_of(table)
+    if found is None:
         found = _derived(inner, query, resolve)
     return None if found is None else _projected(query, *found)
 

@@ -16,6 +16,7 @@ from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionSchema
 from sql.plan.context import PlanContext
+from sql.plan.numbers import is_numbers, numbers
 from sql.run.duck import ARROW_PREFIX
 from sql.run.errors import position_of
 from sql.session import Wire
@@ -110,7 +111,7 @@ def known_table(node: exp.Table, context: PlanContext) -> Table | None:
     """The table a node names, None for a CTE's name or a function. Raises: DbError."""
     if not isinstance(node.this, exp.Identifier) or _is_cte(node):
         return None
-    if _system_name(node, context) is not None:
+    if system_name(node, context) is not None:
         return None
     return find_table(node, context)
 
@@ -141,10 +142,12 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
     database, name = table_name(node, context)
     table = context.lookup(database, name)
     if table is None:
-        system = _system_name(node, context)
+        system = system_name(node, context)
         if system is None:
-            error = undefined_table(node, context)
-            raise error
+            if not is_numbers(node, context):
+                raise undefined_table(node, context)
+            node.replace(numbers(node))
+            return
         placeholder = f"{SYSTEM_PREFIX}{len(resolved.systems)}"
         resolved.systems[placeholder] = system
         _rename(node, placeholder, None)
@@ -196,7 +199,8 @@ def _narrowed(query: exp.Expr, view: Table) -> exp.Expr:
     return exp.select(*names).from_(exp.Subquery(this=query, alias=alias))
 
 
-def _system_name(node: exp.Table, context: PlanContext) -> tuple[str, str] | None:
+def system_name(node: exp.Table, context: PlanContext) -> tuple[str, str] | None:
+    """(database, name) of the system table a node may mean, None if there is none so called."""
     name = node.name.lower()
     if node.db:
         candidates = [node.db.lower()]

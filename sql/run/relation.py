@@ -68,7 +68,7 @@ def _parts(
     arrow = [t for t in (snapshot.memory, snapshot.selected) if t is not None and t.num_rows]
     if arrow:
         names = memory_columns(wanted, fine=fine)
-        parts.append(f"SELECT {names} FROM {register(pa.concat_tables(arrow))} AS f{where}")
+        parts.append(f"SELECT {names} FROM {register(pa.concat_tables(arrow))} AS f")
     return parts
 
 

@@ -262,6 +262,8 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
     context = session.plan_context(statement.text)
     database, name = table_name(node, context)
     query = tree.expression
+    if tree.args.get("exists") and tree.args.get("replace"):
+        raise DbError(ErrorKind.SYNTAX, "a view is created OR REPLACE, or IF NOT EXISTS, not both")
     plan = plan_query(query, context)
     found = session.runner.describe(plan, statement.text)
     if len(names) > len(found):

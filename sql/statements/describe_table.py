@@ -1,4 +1,4 @@
-"""DESCRIBE table."""
+"""DESCRIBE table, and the table that SHOW COLUMNS and its like name."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from sql.plan.tables import find_table
+from catalog.records import Table
+from sql.plan.context import PlanContext
+from sql.plan.tables import find_table, system_name, table_name
 from sql.results import Result
 from sql.statements.answers import table_rows
 from sql.statements.show import describe
+from sql.system.information_schema.records import system_tables
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -22,5 +25,17 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     assert statement.tree is not None
     node = statement.tree.this
     assert isinstance(node, exp.Table)
-    table = find_table(node, session.plan_context(statement.text))
+    table = described_table(node, session.plan_context(statement.text))
     return table_rows(describe(table), tag="DESCRIBE")
+
+
+def described_table(node: exp.Table, context: PlanContext) -> Table:
+    """The record of a table, view or system table. Raises: DbError UNDEFINED_TABLE."""
+    database, name = table_name(node, context)
+    system = system_name(node, context)
+    if system is None or context.lookup(database, name) is not None:
+        return find_table(node, context)
+    for table in system_tables(context.wire):
+        if (table.database, table.name) == system:
+            return table
+    return find_table(node, context)

@@ -99,6 +99,20 @@ def variables(context: SystemContext) -> pa.Table:
     return from_rows(pa.schema(strings("Variable_name", "Value")), rows)
 
 
+def variable(session: SessionApi, name: str, timezone: str) -> pa.Table:
+    """SHOW VARIABLES name, GreptimeDB's own form: one column of that name.
+
+    A time zone left to the server is shown as the one in effect, `timezone`. No rows for a
+    variable that does not exist.
+    """
+    schema = pa.schema(strings(name.upper()))
+    try:
+        value = session.show(name.lower())
+    except DbError:
+        return from_rows(schema, [])
+    return from_rows(schema, [(timezone if value == "SYSTEM" else value,)])
+
+
 def _value(session: SessionApi, name: str, default: str) -> str:
     try:
         return session.show(name)

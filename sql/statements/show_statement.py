@@ -12,12 +12,12 @@ from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import ShowStatement, constant_text
-from sql.dialect.show_create import create_database_sql, create_table_sql
-from sql.plan.tables import find_table
+from sql.dialect.show_create import create_database_sql, create_table_sql, create_view_sql
 from sql.results import Result
+from sql.statements import show_server
 from sql.statements.answers import table_rows
+from sql.statements.describe_table import described_table
 from sql.statements.show import Request, create_statement, show
-from sql.types import quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -34,11 +34,18 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     if what.startswith("CREATE "):
         table = _create(session, what.removeprefix("CREATE "), tree, statement.text)
     else:
-        table = show(what, session.system_context(), _request(session, what, tree, statement.text))
+        table = _listed(session, what, tree, statement.text)
         where = tree.args.get("where")
         if where is not None:
             table = _filtered(session, table, where, statement.text)
     return table_rows(table, tag="SHOW")
+
+
+def _listed(session: ClientSession, what: str, tree: ShowStatement, text: str) -> pa.Table:
+    variable = tree.args.get("variable")
+    if variable is not None:
+        return show_server.variable(session, variable.name, session.timezone)
+    return show(what, session.system_context(), _request(session, what, tree, text))
 
 
 def _request(session: ClientSession, what: str, tree: ShowStatement, text: str) -> Request:
@@ -67,7 +74,7 @@ def _target(session: ClientSession, tree: ShowStatement, text: str) -> Table:
     if database is not None and not node.db:
         node = node.copy()
         node.set("db", exp.to_identifier(database.name, quoted=True))
-    return find_table(node, session.plan_context(text))
+    return described_table(node, session.plan_context(text))
 
 
 def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -> pa.Table:
@@ -82,8 +89,8 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
         raise DbError(ErrorKind.UNSUPPORTED, f"SHOW CREATE {kind} is not supported")
     table = _target(session, tree, text)
     if table.kind is TableKind.VIEW:
-        ddl = f"CREATE OR REPLACE VIEW {quote(table.name)} AS {table.definition}"
-        return create_statement("View", table.name, ddl)
+        query = session.plan_context(text).parse_view(table)
+        return create_statement("View", table.name, create_view_sql(table, query, session.wire))
     if kind == "VIEW":
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{table.name}" is not a view')
     home = session.catalog.database(session.duck.cursor, table.database)
@@ -92,6 +99,9 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
 
 def _filtered(session: ClientSession, table: pa.Table, where: exp.Expr, text: str) -> pa.Table:
     condition = where.this if isinstance(where, exp.Where) else where
+    for column in condition.find_all(exp.Column):
+        if column.name == "tables" and table.column_names[0].startswith("Tables_in_"):
+            column.set("this", exp.to_identifier(table.column_names[0], quoted=True))
     name = session.duck.register(table)
     try:
         return session.duck.table(f"SELECT * FROM {name} WHERE {to_duckdb(condition)}", None, text)

@@ -1,0 +1,75 @@
+"""Double-quoted words of MySQL's sessions: strings, except where only a name makes sense.
+
+Called by sql/dialect/parser.py on a request's tokens, before they are parsed. It looks at places,
+never at which columns there are: the same text means the same whatever the tables hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlglot.tokenizer_core import Token, TokenType
+
+_BY = frozenset({TokenType.ORDER_BY, TokenType.GROUP_BY, TokenType.PARTITION_BY})
+_SELECT_ENDS = frozenset({",", "FROM", ")", ";"})
+_BY_ENDS = frozenset(
+    {",", "ASC", "DESC", "NULLS", ")", ";", "LIMIT", "OFFSET", "HAVING", "WINDOW", "ORDER BY"}
+    | {"ROWS", "RANGE", "GROUPS", "UNION", "UNION ALL", "INTERSECT", "EXCEPT", "ALIGN", "FILL"}
+)
+
+
+def mark_quoted_names(tokens: list[Token], text: str) -> None:
+    """Makes names of the double-quoted words that cannot be meant as strings, in place.
+
+    These are: what follows a dot (`t."x"`); a whole item of ORDER BY, GROUP BY or PARTITION BY,
+    where a constant would do nothing; and a whole item of a SELECT list, without an alias, that
+    the same statement sorts or groups by.
+    """
+    reader = _Reader(tokens, text)
+    for place, token in enumerate(tokens):
+        reader.step(place, token)
+    reader.end_statement()
+
+
+@dataclass
+class _Reader:
+    tokens: list[Token]
+    text: str
+    clauses: list[str] = field(default_factory=lambda: [""])  # innermost last, one a parenthesis
+    items: list[Token] = field(default_factory=list)  # whole SELECT items of this statement
+    names: set[str] = field(default_factory=set)  # words it sorts or groups by
+
+    def step(self, place: int, token: Token) -> None:
+        kind = token.token_type
+        if kind is TokenType.STRING and self.text[token.start] == '"':
+            self.word(place, token)
+        elif kind is TokenType.L_PAREN:
+            self.clauses.append("")
+        elif kind is TokenType.R_PAREN and len(self.clauses) > 1:
+            self.clauses.pop()
+        elif kind is TokenType.SELECT:
+            self.clauses[-1] = "select"
+        elif kind in _BY:
+            self.clauses[-1] = "by"
+        elif kind is TokenType.SEMICOLON:
+            self.end_statement()
+        elif token.text.upper() in ("FROM", "LIMIT", "HAVING", "WHERE"):
+            self.clauses[-1] = ""
+
+    def word(self, place: int, token: Token) -> None:
+        before = self.tokens[place - 1].token_type if place else TokenType.SEMICOLON
+        after = self.tokens[place + 1].text.upper() if place + 1 < len(self.tokens) else ";"
+        begins = before in _BY or before in (TokenType.COMMA, TokenType.SELECT, TokenType.DISTINCT)
+        if before is TokenType.DOT:
+            token.token_type = TokenType.IDENTIFIER
+        elif self.clauses[-1] == "by" and begins and after in _BY_ENDS:
+            token.token_type = TokenType.IDENTIFIER
+            self.names.add(token.text)
+        elif self.clauses[-1] == "select" and begins and after in _SELECT_ENDS:
+            self.items.append(token)
+
+    def end_statement(self) -> None:
+        for token in self.items:
+            if token.text in self.names:
+                token.token_type = TokenType.IDENTIFIER
+        self.clauses, self.items, self.names = [""], [], set()

@@ -1,0 +1,55 @@
+"""TimescaleDB's `histogram(value, low, high, n)` as counts that DuckDB does in one pass.
+
+The result has n + 2 counts: below low, n buckets of equal width, high and above.
+
+    https://docs.timescale.com/api/latest/hyperfunctions/histogram/
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from engine.errors import DbError, ErrorKind
+from sql.plan.buckets_calendar import number, part
+
+BUCKETS_MAX = 1_000
+
+
+def histograms(tree: exp.Expr) -> exp.Expr:
+    """Rewrites the calls in place, FILTER included. Raises: DbError INVALID_ARGUMENT."""
+    for node in list(tree.find_all(exp.Anonymous)):
+        if node.name.lower() != "histogram" or len(node.expressions) != 4:
+            continue
+        parent = node.parent
+        if isinstance(parent, exp.Filter):
+            made = _counts(node, parent.expression.this)
+            parent.replace(made)
+        else:
+            node.replace(_counts(node, None))
+    return tree
+
+
+def _counts(node: exp.Anonymous, condition: exp.Expr | None) -> exp.Expr:
+    value, low, high, buckets = node.expressions
+    if not buckets.is_int or not 1 <= int(buckets.name) <= BUCKETS_MAX:
+        raise DbError(
+            ErrorKind.INVALID_ARGUMENT,
+            f"histogram: the number of buckets must be a constant from 1 to {BUCKETS_MAX}",
+        )
+    count = int(buckets.name)
+    place = part(
+        "CASE WHEN {v} < {low} THEN 0 WHEN {v} >= {high} THEN {above}"
+        " ELSE 1 + CAST(floor(({v} - {low}) * {n} / CAST({high} - {low} AS DOUBLE)) AS BIGINT) END",
+        v=value,
+        low=low,
+        high=high,
+        above=number(count + 1),
+        n=buckets,
+    )
+    counts = []
+    for index in range(count + 2):
+        here: exp.Expr = exp.EQ(this=exp.Paren(this=place.copy()), expression=number(index))
+        if condition is not None:
+            here = exp.and_(here, condition.copy(), copy=False)
+        counts.append(exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=here)))
+    return exp.Anonymous(this="list_value", expressions=counts)

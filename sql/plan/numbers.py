@@ -1,0 +1,52 @@
+"""GreptimeDB's built-in table `numbers`: the numbers from 0 on, in the default database.
+
+Called by sql/plan/tables.py for a name that no table has. It lives in plans alone: no list of
+tables shows it, and a table of that name takes its place.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from sql.plan.context import PlanContext
+
+_DATABASE = "public"
+_ROWS = 100  # unless a plain LIMIT asks for more or fewer
+_MOST = 1 << 32  # there are no more unsigned 32-bit numbers
+_NARROWING = ("where", "group", "having", "distinct", "order", "joins", "offset", "windows")
+
+
+def is_numbers(node: exp.Table, context: PlanContext) -> bool:
+    """True if a node that names no table means the built-in one."""
+    return node.name == "numbers" and (node.db or context.database) == _DATABASE
+
+
+def numbers(node: exp.Table) -> exp.Subquery:
+    """The query that stands for the node: one column `number` of unsigned 32-bit numbers.
+
+    There are 100 rows, or as many as the LIMIT of a query that only passes rows on asks for.
+    """
+    series = exp.Table(this=exp.Anonymous(this="range", expressions=[_count(node)]))
+    value = exp.cast(exp.column("range"), exp.DType.UINT).as_("number", quoted=True)
+    query = exp.select(value).from_(series)
+    alias = exp.to_identifier(node.alias_or_name, quoted=True)
+    given = node.args.get("alias")
+    columns = given.columns if given is not None else []
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=alias, columns=columns))
+
+
+def _count(node: exp.Table) -> exp.Expr:
+    select = node.find_ancestor(exp.Select)
+    default = exp.Literal.number(_ROWS)
+    if select is None or any(select.args.get(clause) for clause in _NARROWING):
+        return default
+    from_ = select.args.get("from_")
+    limit = select.args.get("limit")
+    count = limit.expression if isinstance(limit, exp.Limit) else None
+    whole = from_ is not None and from_.this is node and not node.args.get("joins")
+    passes = not any(isinstance(e.unalias(), exp.AggFunc) for e in select.expressions)
+    plain = isinstance(count, exp.Literal) and count.name.isdigit()
+    if not (whole and passes and plain) or select.find(exp.AggFunc, exp.Window):
+        return default
+    assert count is not None
+    return exp.Literal.number(min(int(count.name), _MOST))
