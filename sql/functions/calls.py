@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from sql.functions.expansion import expand, is_typed
 from sql.functions.index import of_wire
-from sql.functions.registry import PREFIX, Function, Macro, Native, Rewrite
+from sql.functions.registry import PREFIX, Function, Kind, Macro, Native, Rewrite
 from sql.functions.rewrites.aggregates import windowed_score
 from sql.functions.rewrites.build import own
 from sql.functions.rewrites.texts import trim_part
@@ -40,7 +40,7 @@ def function_calls(tree: exp.Expr, wire: Wire) -> exp.Expr:
     return tree
 
 
-_KINDS = (exp.Anonymous, exp.Substring, exp.Overlay, exp.Trim, exp.Window, exp.WithinGroup)
+_KINDS = (exp.Anonymous, exp.Substring, exp.Overlay, exp.Trim, exp.Window, exp.WithinGroup, exp.Format)
 
 
 def _made(node: exp.Expr, known: Mapping[str, Function], wire: Wire) -> exp.Expr | None:
@@ -53,6 +53,8 @@ def _made(node: exp.Expr, known: Mapping[str, Function], wire: Wire) -> exp.Expr
     if isinstance(node, exp.Overlay):
         parts = [node.this, node.expression, node.args.get("from_"), node.args.get("for_")]
         return _by_name("overlay", parts, known)
+    if isinstance(node, exp.Format):
+        return _by_name("format", [node.this, *node.expressions], known)
     if isinstance(node, exp.Trim):
         return trim_part(node) if wire is Wire.MYSQL else None
     if isinstance(node, exp.WithinGroup):
@@ -80,7 +82,8 @@ def _called(node: exp.Anonymous, entry: Function) -> exp.Expr | None:
     if isinstance(how, Native) and how.name is None:
         return None  # each of its names is DuckDB's, or the planner's
     if isinstance(how, Macro) and not is_typed(how.overloads):
-        return expand(entry.name, how.overloads, node.expressions)
+        aggregate = entry.kind is Kind.AGGREGATE
+        return expand(entry.name, how.overloads, node.expressions, aggregate=aggregate)
     if isinstance(how, Macro):
         return own(entry.engine_name.removeprefix(PREFIX), *node.expressions)
     node.set("this", entry.engine_name)

@@ -17,13 +17,14 @@ from engine.errors import DbError, ErrorKind
 
 _HEAD = re.compile(r"\(([^()]*)\) AS (.*)", re.DOTALL)
 _WORDS = re.compile(r"'(?:[^']|'')*'|\b[A-Za-z_]\w*\b")
+_DIRECT = re.compile(r"gn_(\w+)\(\x00(\d+)\x00")
 _HOLE = re.compile(r"\x00(\d+)\x00")
 
 
 class Expansion(exp.Expression, exp.Condition):
     """DuckDB text (`template`) with holes that the `expressions` fill."""
 
-    arg_types = {"expressions": True, "template": True}
+    arg_types = {"expressions": True, "template": True, "aggregate": False}
 
 
 def parameters_of(overload: str) -> list[str]:
@@ -54,7 +55,13 @@ def is_typed(overloads: Sequence[str]) -> bool:
     return any(" " in part for overload in overloads for part in parameters_of(overload))
 
 
-def expand(name: str, overloads: tuple[str, ...], arguments: Sequence[exp.Expr]) -> exp.Expr:
+def expand(
+    name: str,
+    overloads: tuple[str, ...],
+    arguments: Sequence[exp.Expr],
+    *,
+    aggregate: bool = False,
+) -> exp.Expr:
     """The call as an expansion. Raises: DbError UNDEFINED_FUNCTION for a wrong number of them."""
     template = _templates(overloads).get(len(arguments))
     if template is None:
@@ -63,8 +70,65 @@ def expand(name: str, overloads: tuple[str, ...], arguments: Sequence[exp.Expr])
             ErrorKind.UNDEFINED_FUNCTION,
             f"function {name} does not take {len(arguments)} arguments, but {counts}",
         )
-    made: Any = Expansion(expressions=[a.copy() for a in arguments], template=template)
+    direct = {int(n): helper for helper, n in _DIRECT.findall(template)}
+    for n, helper in direct.items():
+        instead = _OF_AGGREGATES.get(helper)
+        if instead is not None and is_aggregate(arguments[n]):
+            hole = f"\x00{n}\x00"
+            template = template.replace(f"gn_{helper}({hole})", instead.replace("{}", hole))
+    typed = [_typed(direct[n], a) if n in direct else a.copy() for n, a in enumerate(arguments)]
+    made: Any = Expansion(expressions=typed, template=template, aggregate=aggregate or None)
     return made  # type: ignore[no-any-return]
+
+
+# DuckDB cannot choose an overload by the type of an aggregate: what is done with one instead.
+_TIMESTAMP = "CAST({} AS TIMESTAMP)"
+_OF_AGGREGATES = {
+    **dict.fromkeys(("moment", "as_moment", "any_time", "as_time"), _TIMESTAMP),
+    "unixtime": "CAST(floor(epoch(CAST({} AS TIMESTAMP))) AS BIGINT)",
+    "from_seconds": "make_timestamp(CAST(round({} * 1000000) AS BIGINT))",
+    "cell": "CAST({} AS UBIGINT)",
+    "hex_mysql": "hex(CAST({} AS VARCHAR))",
+}
+_NUMERIC = frozenset({"from_seconds", "cell", "hex_mysql", "unixtime"})
+_AGGREGATES = frozenset(
+    {"first", "last", "any_value", "arg_min", "arg_max", "arg_min_null", "arg_max_null", "list"}
+    | {"median", "mode", "string_agg", "approx_quantile", "quantile_cont", "lag", "lead"}
+)
+
+
+def helper_call(helper: str, arguments: Sequence[exp.Expr]) -> exp.Expr:
+    """A call of a helper that DuckDB chooses by type; NULL and parameters get one.
+
+    >>> helper_call("moment", [exp.null()]).sql("duckdb")
+    'GN_MOMENT(CAST(NULL AS TEXT))'
+    """
+    instead = _OF_AGGREGATES.get(helper)
+    if instead is not None and len(arguments) == 1 and is_aggregate(arguments[0]):
+        template = f"({instead})".replace("{}", "\x000\x00")
+        made: Any = Expansion(expressions=[arguments[0].copy()], template=template)
+        return made  # type: ignore[no-any-return]
+    typed = [_typed(helper, argument) for argument in arguments]
+    return exp.Anonymous(this=f"gn_{helper}", expressions=typed)
+
+
+def _typed(helper: str, argument: exp.Expr) -> exp.Expr:
+    if isinstance(argument, exp.Null):
+        return exp.cast(argument.copy(), "VARCHAR", dialect="duckdb")
+    if isinstance(argument, exp.Parameter):
+        kind = "BIGINT" if helper in _NUMERIC else "VARCHAR"
+        return exp.cast(argument.copy(), kind, dialect="duckdb")
+    return argument.copy()
+
+
+def is_aggregate(node: exp.Expr) -> bool:
+    for part in node.find_all(exp.AggFunc, exp.Window, exp.Anonymous, Expansion):
+        if isinstance(part, exp.Anonymous) and part.name.lower() not in _AGGREGATES:
+            continue
+        if isinstance(part, Expansion) and not part.args.get("aggregate"):
+            continue
+        return True
+    return False
 
 
 def expansion_sql(generator: Any, node: Expansion) -> str:

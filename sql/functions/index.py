@@ -47,7 +47,8 @@ def of_wire(wire: Wire) -> Mapping[str, Function]:
 def own_names(wire: Wire) -> frozenset[str]:
     """Names (in capitals) whose calls are ours to rewrite, so that no parser may interpret them."""
     ours = (f for f in FUNCTIONS if wire in f.wires and not _is_plain(f))
-    return frozenset(name.upper() for f in ours for name in f.names) - _SYNTAX
+    kept = _SYNTAX if wire is Wire.MYSQL else _SYNTAX | {"FORMAT"}
+    return frozenset(name.upper() for f in ours for name in f.names) - kept
 
 
 def _is_plain(entry: Function) -> bool:

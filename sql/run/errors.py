@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.errors import DbError, ErrorKind
+from sql.functions.unknown import function_error
 
 _K = ErrorKind
 
@@ -79,6 +80,9 @@ _SCAN_NAME = re.compile(r'"?__(?:scan|system|arrow)_\w+"?\.?')
 def translate(error: Exception, text: str = "") -> DbError:
     """What the client sees of a DuckDB error; `text` is its statement, to find the position."""
     message = str(error)
+    refused = function_error(message, text)
+    if refused is not None:
+        return refused
     kind, name = _classify(message)
     message = _CONTEXT.sub("", message)
     message = _PREFIX.sub("", message)

@@ -96,6 +96,13 @@ def parse_vec(texts: pa.Array) -> pa.Array:
     return _vectors(np.asarray(values), lengths, rows)
 
 
+def any_vector(kind: pa.Array, data: pa.Array) -> pa.Array:
+    """Binary values as they are, the bytes of texts as the vectors they spell."""
+    if pc.all(pc.equal(kind, "BLOB")).as_py():
+        return data
+    return parse_vec(data.cast(pa.string()))
+
+
 def to_string(vectors: pa.Array) -> pa.Array:
     """A vector as text, whole numbers without a point."""
     rows = valid(vectors)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
-from sql.functions.registry import PREFIX
+from sql.functions.expansion import helper_call
 
 Arguments = Sequence[exp.Expr]
 
@@ -19,11 +19,7 @@ def call(name: str, *arguments: exp.Expr) -> exp.Expr:
 
 def own(name: str, *arguments: exp.Expr) -> exp.Expr:
     """A call of a helper of ours, which chooses by the arguments' types: NULL needs one."""
-    return call(f"{PREFIX}{name}", *(_typed(argument) for argument in arguments))
-
-
-def _typed(argument: exp.Expr) -> exp.Expr:
-    return cast(argument, "VARCHAR") if isinstance(argument, exp.Null) else argument
+    return helper_call(name, arguments)
 
 
 def text(value: str) -> exp.Expr:
