@@ -54,7 +54,7 @@ _RENAMED = {
 }
 _INTEGERS = exp.DataType.INTEGER_TYPES
 _FROM_EPOCH = {
-    TypeId.TIMESTAMP_SECOND: "make_timestamp_ms(({}) * 1000)",
+    TypeId.TIMESTAMP_SECOND: "make_timestamp_ms(CAST({} AS BIGINT) * 1000)",
     TypeId.TIMESTAMP_MILLISECOND: "make_timestamp_ms({})",
     TypeId.TIMESTAMP_MICROSECOND: "make_timestamp({})",
     TypeId.TIMESTAMP_NANOSECOND: "make_timestamp_ns({})",

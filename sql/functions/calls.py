@@ -40,7 +40,15 @@ def function_calls(tree: exp.Expr, wire: Wire) -> exp.Expr:
     return tree
 
 
-_KINDS = (exp.Anonymous, exp.Substring, exp.Overlay, exp.Trim, exp.Window, exp.WithinGroup, exp.Format)
+_KINDS = (
+    exp.Anonymous,
+    exp.Substring,
+    exp.Overlay,
+    exp.Trim,
+    exp.Window,
+    exp.WithinGroup,
+    exp.Format,
+)
 
 
 def _made(node: exp.Expr, known: Mapping[str, Function], wire: Wire) -> exp.Expr | None:
@@ -100,5 +108,3 @@ def _within_group(node: exp.WithinGroup) -> exp.Expr | None:
     entry = of_wire(Wire.POSTGRES)[name]
     assert isinstance(entry.how, Rewrite)
     return entry.how.make([key, *inner.expressions])
-
-

@@ -87,7 +87,7 @@ _OF_AGGREGATES = {
     **dict.fromkeys(("moment", "as_moment", "any_time", "as_time"), _TIMESTAMP),
     "unixtime": "CAST(floor(epoch(CAST({} AS TIMESTAMP))) AS BIGINT)",
     "from_seconds": "make_timestamp(CAST(round({} * 1000000) AS BIGINT))",
-    "cell": "CAST({} AS UBIGINT)",
+    "cell": "gn_any_cell(typeof({}), CAST({} AS VARCHAR))",
     "hex_mysql": "hex(CAST({} AS VARCHAR))",
 }
 _NUMERIC = frozenset({"from_seconds", "cell", "hex_mysql", "unixtime"})
@@ -122,6 +122,7 @@ def _typed(helper: str, argument: exp.Expr) -> exp.Expr:
 
 
 def is_aggregate(node: exp.Expr) -> bool:
+    """True if an aggregate or window function is in the expression."""
     for part in node.find_all(exp.AggFunc, exp.Window, exp.Anonymous, Expansion):
         if isinstance(part, exp.Anonymous) and part.name.lower() not in _AGGREGATES:
             continue

@@ -21,7 +21,7 @@ from sql.functions.library import (
     times,
     vectors,
 )
-from sql.functions.registry import ArrowFunction, Function, Macro, Native, Rewrite
+from sql.functions.registry import Function, Native
 from sql.session import Wire
 
 _MODULES: tuple[ModuleType, ...] = (
@@ -63,5 +63,3 @@ _SYNTAX = frozenset(
     | {"BOOL_AND", "EVERY", "PERCENTILE_CONT", "QUANTILE_CONT", "MAP", "COVAR_SAMP", "RANGE"}
     | {"COVAR", "VAR", "DATE_TRUNC", "DATETRUNC", "DATE_BIN", "TIME_BUCKET", "RAND", "RANDOM"}
 )
-
-__all__ = ["FUNCTIONS", "HELPERS", "ArrowFunction", "Macro", "Native", "Rewrite", "of_wire"]

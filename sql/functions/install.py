@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from engine.errors import DbError
 from sql.functions.expansion import is_typed
@@ -102,8 +103,8 @@ def _install_arrow(cursor: duckdb.DuckDBPyConnection, name: str, how: ArrowFunct
             _lazy(how),
             list(how.parameters),
             how.returns,
-            type="arrow",
-            null_handling="special",
+            type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
         )
     except duckdb.NotImplementedException:
         return  # another store of this process shares the instance and has it

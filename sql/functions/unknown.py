@@ -15,7 +15,9 @@ from sql.functions.index import FUNCTIONS
 from sql.functions.registry import PREFIX, Function
 
 _OURS = re.compile(r"UDF: ArrowFunctionError: \[(\w+)\] (.*)", re.DOTALL)
-_MISSING = re.compile(r"(?:Scalar |Table |Aggregate )?Function with name \"?(\w+)\"? does not exist")
+_MISSING = re.compile(
+    r"(?:Scalar |Table |Aggregate )?Function with name \"?(\w+)\"? does not exist"
+)
 _NO_MATCH = re.compile(
     r"No function matches the given name and argument types '(\w+)\((.*?)\)'\.", re.DOTALL
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlglot import exp
+from sqlglot.errors import ErrorLevel
 
 from sql.dialect.dialects import dialect_of
 from sql.session import Wire
@@ -39,7 +40,9 @@ def _leftmost(tree: exp.Expr | None) -> exp.Select | None:
 
 def expression_name(node: exp.Expr, wire: Wire) -> str:
     """The expression's text, functions in lower case: `count(*)`, `a + 1`."""
-    return node.sql(dialect=dialect_of(wire), normalize_functions="lower")
+    return node.sql(
+        dialect=dialect_of(wire), normalize_functions="lower", unsupported_level=ErrorLevel.IGNORE
+    )
 
 
 def postgres_name(node: exp.Expr) -> str:

@@ -293,6 +293,7 @@ _MAKERS: dict[str, Maker] = {
     "CHARSET": _server(show_server.character_sets),
     "COLLATION": _server(show_server.collations),
     "ENGINES": _server(show_server.engines),
+    "FUNCTIONS": _server(show_server.functions),
     "VARIABLES": _server(show_server.variables),
     "STATUS": _server(show_server.status),
     "PRIVILEGES": _server(show_server.privileges),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from engine.errors import DbError
+from sql.functions.listing import show_rows
 from sql.results import Notice, Severity
 from sql.session import SessionApi, Wire
 from sql.settings import Settings
@@ -30,6 +31,12 @@ def warnings(notices: Sequence[Notice]) -> pa.Table:
         for notice in notices
     ]
     return from_rows(schema, rows)
+
+
+def functions(context: SystemContext) -> pa.Table:
+    """SHOW FUNCTIONS: what the wire offers."""
+    names = ("Function", "Signature", "Kind", "Category", "Description")
+    return from_rows(pa.schema(strings(*names)), show_rows(context.session.wire))
 
 
 def processes(context: SystemContext, *, full: bool) -> pa.Table:

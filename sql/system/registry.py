@@ -16,7 +16,7 @@ from sql.system.information_schema import columns, constraints, regions, server,
 from sql.system.information_schema.shapes import POSTGRES_COLUMNS
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.memo import Memo
-from sql.system.pg_catalog import cluster, derived, lookups, relations, types
+from sql.system.pg_catalog import cluster, derived, functions, lookups, relations, types
 from sql.system.pg_catalog.shapes import SHAPES as PG_CATALOG
 from sql.system.pg_functions import FUNCTIONS
 from sql.system.table import SystemContext, SystemTable, SystemTables
@@ -40,6 +40,7 @@ _INFORMATION_SCHEMA: dict[str, _Maker] = {
     "collations": server.collations,
     "collation_character_set_applicability": server.collation_applicability,
     "build_info": server.build_info,
+    "routines": functions.routines,
     "process_list": server.process_list,
     "processlist": server.mysql_process_list,
     "region_statistics": regions.region_statistics,
@@ -81,7 +82,7 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_indexes": Memo(derived.pg_indexes),
     "pg_rewrite": Memo(derived.pg_rewrite),
     "pg_depend": Memo(derived.pg_depend),
-    "pg_proc": derived.pg_proc,
+    "pg_proc": functions.pg_proc,
     **{
         name: partial(derived.user_tables, name)
         for name in ("pg_stat_user_tables", "pg_stat_all_tables", "pg_statio_user_tables")

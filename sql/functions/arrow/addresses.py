@@ -100,7 +100,9 @@ def ipv4_guess(texts: pa.Array) -> pa.Array:
     if not good.all():
         raise _error("IPv4 address", kept[int(np.argmin(good))].as_py())
     # The parts stand at the front of the number only if all four were given.
-    zeros = np.select([total & 0xFFFFFF == 0, total & 0xFFFF == 0, total & 0xFF == 0], [8, 16, 24], 32)
+    zeros = np.select(
+        [total & 0xFFFFFF == 0, total & 0xFFFF == 0, total & 0xFF == 0], [8, 16, 24], 32
+    )
     size = np.where(count < 4, count * 8, zeros)
     return spread(_cidr(_v4_text(total), size), rows, pa.string())
 

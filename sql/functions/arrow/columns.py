@@ -22,7 +22,8 @@ def numbers(column: pa.Array, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any
     """The values of these rows, which are not NULL."""
     if column.null_count or not rows.all():
         column = column.filter(pa.array(rows))
-    return column.to_numpy(zero_copy_only=False)
+    made: np.ndarray[Any, Any] = column.to_numpy(zero_copy_only=False)
+    return made
 
 
 def spread(

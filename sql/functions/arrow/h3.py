@@ -134,9 +134,7 @@ def cell_parent(cell: pa.Array, resolution: pa.Array) -> pa.Array:
     return spread(_parent(cells, wanted), rows, pa.uint64())
 
 
-def _below(
-    cell: pa.Array, resolution: pa.Array, rows: _Array
-) -> tuple[_Array, _Array, _Array]:
+def _below(cell: pa.Array, resolution: pa.Array, rows: _Array) -> tuple[_Array, _Array, _Array]:
     """(cells, wanted resolutions, levels between)."""
     cells, wanted = _cells(cell, rows), _resolutions(resolution, rows)
     levels = wanted - _resolution(cells)
@@ -269,6 +267,13 @@ def string_to_cell(text: pa.Array) -> pa.Array:
     return spread(made, rows, pa.uint64())
 
 
+def any_cell(kind: pa.Array, text: pa.Array) -> pa.Array:
+    """Cells in hexadecimal digits, or numbers as text, as `kind` (DuckDB's type) tells."""
+    if pc.all(pc.equal(kind, "VARCHAR")).as_py():
+        return string_to_cell(text)
+    return text.cast(pa.uint64())
+
+
 def _centres(cells: _Array) -> tuple[_Array, _Array]:
     """Latitudes and longitudes in degrees."""
     if not len(cells):
@@ -351,7 +356,8 @@ def grid_distance(a: pa.Array, b: pa.Array) -> pa.Array:
 def _steps(start: _Array, stop: _Array) -> _Array:
     """The hexagonal distance: i and j are axes at 120 degrees."""
     di, dj = (stop - start).astype(np.int64)
-    return np.maximum(np.maximum(np.abs(di), np.abs(dj)), np.abs(di - dj))
+    made: _Array = np.maximum(np.maximum(np.abs(di), np.abs(dj)), np.abs(di - dj))
+    return made
 
 
 def grid_path_cells(a: pa.Array, b: pa.Array) -> pa.Array:

@@ -49,7 +49,8 @@ def _ij(u: _Array) -> _Array:
     root = np.sqrt(1 + 3 * np.abs(u))
     s = np.where(u >= 0, 0.5 * root, 1 - 0.5 * root)
     side = 1 << _LEVEL_MAX
-    return np.clip(np.floor(s * side).astype(np.int64), 0, side - 1)
+    made: _Array = np.clip(np.floor(s * side).astype(np.int64), 0, side - 1)
+    return made
 
 
 def _hilbert(face: _Array, i: _Array, j: _Array) -> _Array:

@@ -1,8 +1,8 @@
 """States of approximate aggregates: HyperLogLog and UDDSketch.
 
 HyperLogLog keeps the greatest rank of 16384 registers (Flajolet et al. 2007); the count is Ertl's
-improved estimator (2017, algorithm 6), which needs no tables. UDDSketch (Epicoco et al. 2020) counts
-values in logarithmic buckets and merges neighbours when there are too many.
+improved estimator (2017, algorithm 6), which needs no tables. UDDSketch (Epicoco et al. 2020)
+counts values in logarithmic buckets and merges neighbours when there are too many.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def _ertl(counts: _Array) -> _Array:
         total = 0.5 * (total + counts[:, rank])
     total = total + size * _sigma(counts[:, 0] / size)
     with np.errstate(divide="ignore"):
-        return size * size / (2 * np.log(2) * total)
+        made: _Array = size * size / (2 * np.log(2) * total)
+        return made
 
 
 def _sigma(x: _Array) -> _Array:

@@ -64,7 +64,8 @@ def _sums(values: _Array, offsets: _Array) -> _Array:
         return np.empty(0, np.float32)
     lengths = np.diff(offsets)
     if len(lengths) and np.all(lengths == lengths[0]) and lengths[0]:
-        return values.reshape(-1, lengths[0]).sum(axis=1, dtype=np.float64)
+        made: _Array = values.reshape(-1, lengths[0]).sum(axis=1, dtype=np.float64)
+        return made
     totals = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
     return totals[offsets[1:]] - totals[offsets[:-1]]
 
@@ -239,22 +240,22 @@ def subvector(vectors: pa.Array, start: pa.Array, stop: pa.Array) -> pa.Array:
 # --- Many vectors ---------------------------------------------------------------------------------
 
 
-def sum(groups: pa.Array) -> pa.Array:
+def total(groups: pa.Array) -> pa.Array:
     """The sum of each list's vectors, NULLs aside."""
-    return _total(groups, np.add, average=False)
+    return _total(groups, np.add, mean=False)
 
 
 def product(groups: pa.Array) -> pa.Array:
     """The product of each list's vectors."""
-    return _total(groups, np.multiply, average=False)
+    return _total(groups, np.multiply, mean=False)
 
 
-def avg(groups: pa.Array) -> pa.Array:
+def average(groups: pa.Array) -> pa.Array:
     """The mean of each list's vectors."""
-    return _total(groups, np.add, average=True)
+    return _total(groups, np.add, mean=True)
 
 
-def _total(groups: pa.Array, operation: Any, *, average: bool) -> pa.Array:
+def _total(groups: pa.Array, operation: Any, *, mean: bool) -> pa.Array:
     parents = np.asarray(pc.list_parent_indices(groups), dtype=np.int64)
     flat = pc.list_flatten(groups)
     present = valid(flat)
@@ -272,7 +273,7 @@ def _total(groups: pa.Array, operation: Any, *, average: bool) -> pa.Array:
         here = counts[rows][sizes == size]
         starts = np.concatenate(([0], np.cumsum(here)[:-1]))
         total = operation.reduceat(matrix.astype(np.float64), starts, axis=0)
-        made.append((size, total / here[:, None] if average else total))
+        made.append((size, total / here[:, None] if mean else total))
     whole = np.empty(sizes.sum(), dtype=np.float32)
     begins = np.concatenate(([0], np.cumsum(sizes)))[:-1]
     for size, total in made:

@@ -148,7 +148,9 @@ HELPERS: dict[str, object] = {
         "(c UBIGINT) AS c",
         "(s VARCHAR) AS gn_h3_string_to_cell_arrow(trim(s))",
     ),
+    "any_cell": arrow("h3", "any_cell", "VARCHAR, VARCHAR", "UBIGINT"),
     "cell_set": (
+        "(c BIGINT[]) AS CAST(c AS UBIGINT[])",
         "(c UBIGINT[]) AS c",
         "(c VARCHAR[]) AS list_transform(c, lambda s: gn_hex_cell(s))",
         "(s VARCHAR) AS list_transform(string_split(s, ','), lambda s: gn_hex_cell(s))",
@@ -186,6 +188,8 @@ HELPERS: dict[str, object] = {
         for name in ("contains", "within", "intersects")
     },
     "st_distance_arrow": arrow("shapes", "distance", "VARCHAR, VARCHAR", "DOUBLE"),
-    "st_distance_sphere_m_arrow": arrow("shapes", "distance_sphere_m", "VARCHAR, VARCHAR", "DOUBLE"),
+    "st_distance_sphere_m_arrow": arrow(
+        "shapes", "distance_sphere_m", "VARCHAR, VARCHAR", "DOUBLE"
+    ),
     "st_area_arrow": arrow("shapes", "area", "VARCHAR", "DOUBLE"),
 }

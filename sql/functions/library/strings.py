@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sql.functions.rewrites import texts
 from sql.functions.registry import MYSQL, POSTGRES, Function, arrow
 from sql.functions.registry import function as f
+from sql.functions.rewrites import texts
 
 CATEGORY = "String"
 
@@ -79,7 +79,7 @@ FUNCTIONS: tuple[Function, ...] = (
       " '[\\pL\\pN]+|[^\\pL\\pN]+'), lambda w: upper(w[1]) || lower(w[2:])), '')",
       ex={"initcap('hi THOMAS')": "Hi Thomas"}),
     f("strpos(text text, part text) -> bigint", "The place of the part in the text, from 1; or 0.",
-      ex={"strpos('high', 'ig')": 2}, wires=POSTGRES),
+      ex={"strpos('high', 'ig')": 2}),
     f("instr(text text, part text) -> bigint", "The place of the part in the text, from 1; or 0.",
       ex={"instr('foobarbar', 'bar')": 4}),
     f("locate(part text, text text [, start bigint]) -> bigint",
@@ -119,9 +119,11 @@ FUNCTIONS: tuple[Function, ...] = (
       "Without spaces, or these characters, at both ends; also TRIM(LEADING x FROM y).",
       ex={"trim('  a ')": "a", "trim(both 'x' from 'xax')": "a"}),
     f("ltrim(text text [, characters text]) -> text", "Without these characters at its beginning.",
-      ex={"ltrim('  a ')": "a "}),
+      ("(s) AS ltrim(s)", "(s, c) AS ltrim(s, c)"),
+      ex={"ltrim('  a ')": "a ", "ltrim('hello world', 'hel')": "o world"}),
     f("rtrim(text text [, characters text]) -> text", "Without these characters at its end.",
-      ex={"rtrim(' a  ')": " a"}),
+      ("(s) AS rtrim(s)", "(s, c) AS rtrim(s, c)"),
+      ex={"rtrim(' a  ')": " a", "rtrim('hello world', 'dlr')": "hello wo"}),
     f("overlay(text text PLACING new text FROM start bigint [FOR count bigint]) -> text",
       "With a part replaced by another text.",
       ("(s, r, p) AS s[:p - 1] || r || s[p + length(r):]",
@@ -222,7 +224,7 @@ FUNCTIONS: tuple[Function, ...] = (
       ("(s, d) AS CASE WHEN d IS NULL THEN string_split(s, '') WHEN s = '' THEN"
        " CAST([] AS VARCHAR[]) WHEN d = '' THEN [s] ELSE string_split(s, d) END",
        "(s, d, n) AS list_transform(string_split(s, d), lambda x: nullif(x, n))"),
-      "string_to_list", wires=POSTGRES,
+      "string_to_list",
       ex={"string_to_array('a,b', ',')": ["a", "b"],
           "string_to_array('a,-', ',', '-')": ["a", None]}),
     f("encode(data bytea, format text) -> text", "Bytes as text: hex, base64 or escape.",
@@ -303,8 +305,7 @@ FUNCTIONS: tuple[Function, ...] = (
       wires=MYSQL,
       ex={"regexp_replace('a b c', 'b', 'X')": "a X c", "regexp_replace('aa', 'a', 'b')": "bb"}),
     f("regexp_split_to_array(text text, pattern text) -> text[]", "The parts between matches.",
-      "string_split_regex", ex={"regexp_split_to_array('a  b', '\\s+')": ["a", "b"]},
-      wires=POSTGRES),
+      "string_split_regex", ex={"regexp_split_to_array('a  b', ' +')": ["a", "b"]}),
     f("unaccent(text text) -> text", "Without accents.", "strip_accents", wires=POSTGRES,
       ex={"unaccent('Hôtel')": "Hotel"}),
     f("bin(number bigint) -> text", "In binary digits.", wires=MYSQL, ex={"bin(12)": "1100"}),

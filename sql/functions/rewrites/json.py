@@ -68,14 +68,14 @@ class _Found:
 
     def step(self, path: str) -> _Found:
         """One step more by DuckDB's own path."""
-        if self.several is None and not path.endswith("*]") and not path.endswith(".*"):
+        if self.several is None and not path.endswith(("*]", ".*")):
             return _Found(self.document, self.path + path)
         if self.several is None:
             return _Found(
                 self.document, several=call("json_extract", self.document, text(self.path + path))
             )
         made = _mapped(self.several, call("json_extract", exp.column("_v"), text("$" + path)))
-        if path.endswith("*]") or path.endswith(".*"):
+        if path.endswith(("*]", ".*")):
             return _Found(self.document, several=call("flatten", made))
         present = exp.Not(this=exp.Is(this=exp.column("_v"), expression=exp.null()))
         return _Found(self.document, several=_filtered(made, present))
@@ -114,7 +114,11 @@ def _find(document: exp.Expr, path: str) -> tuple[_Found, str]:
         elif step["star"]:
             found = found.step(".*")
         else:
-            key = next(k for k in (step["quoted"], step["single"], step["dotted"], step["key"]) if k is not None)
+            key = next(
+                k
+                for k in (step["quoted"], step["single"], step["dotted"], step["key"])
+                if k is not None
+            )
             found = found.step('."' + key.replace('"', '\\"') + '"')
     return found, rest
 

@@ -39,9 +39,7 @@ def least(arguments: Arguments) -> exp.Expr:
 def _count(arguments: Arguments, when_null: int) -> exp.Expr:
     total: exp.Expr = number(0)
     for argument in arguments:
-        one = case(
-            (is_null(argument), number(when_null)), default=number(1 - when_null)
-        )
+        one = case((is_null(argument), number(when_null)), default=number(1 - when_null))
         total = exp.Add(this=total, expression=one)
     return exp.paren(total)
 
@@ -91,7 +89,7 @@ def _arrow_type(name: str) -> exp.DataType:
         return exp.DataType.build(f"TIMESTAMP{_UNITS[found[1]]}", dialect="duckdb")
     if found := re.fullmatch(r"decimal(?:128|256)?\((\d+),(\d+)\)", plain):
         return exp.DataType.build(f"DECIMAL({found[1]},{found[2]})", dialect="duckdb")
-    if plain.startswith("time32") or plain.startswith("time64"):
+    if plain.startswith(("time32", "time64")):
         return exp.DataType.build("TIME", dialect="duckdb")
     if plain.startswith(("interval", "duration")):
         return exp.DataType.build("INTERVAL", dialect="duckdb")
@@ -120,5 +118,3 @@ def _arrow_cast(arguments: Arguments, node: type[exp.Cast]) -> exp.Expr:
     if name is None:
         raise DbError(ErrorKind.INVALID_ARGUMENT, "arrow_cast() needs the type's name as a literal")
     return node(this=arguments[0].copy(), to=_arrow_type(name))
-
-

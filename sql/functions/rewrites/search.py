@@ -24,9 +24,7 @@ def matches_term(arguments: Arguments) -> exp.Expr:
     pattern = term_pattern(term)
     if pattern == re.escape(term):  # no boundary to check
         return found
-    return exp.paren(
-        exp.And(this=found, expression=call("regexp_matches", subject, text(pattern)))
-    )
+    return exp.paren(exp.And(this=found, expression=call("regexp_matches", subject, text(pattern))))
 
 
 def term_pattern(term: str) -> str:
@@ -79,7 +77,7 @@ class _Query:
         return DbError(
             ErrorKind.INVALID_ARGUMENT,
             f"matches() cannot read the query {self.query!r}",
-            hint="terms, \"phrases\", +must, -mustnot, AND, OR, NOT and parentheses",
+            hint='terms, "phrases", +must, -mustnot, AND, OR, NOT and parentheses',
         )
 
     def _next(self) -> str:

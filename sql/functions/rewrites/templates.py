@@ -284,7 +284,9 @@ def postgres_strptime(pattern: str) -> str:
 
 # --- PostgreSQL's numbers -------------------------------------------------------------------------
 
-_NUMERIC = re.compile(r"(?:FM|fm)?[\s09.,DGLSdgls$+MIPRTHmiprth-]*[09][\s09.,DGLSdgls$+MIPRTHmiprth-]*")
+_NUMERIC = re.compile(
+    r"(?:FM|fm)?[\s09.,DGLSdgls$+MIPRTHmiprth-]*[09][\s09.,DGLSdgls$+MIPRTHmiprth-]*"
+)
 
 
 def is_numeric(pattern: str) -> bool:
@@ -392,9 +394,7 @@ def _signed(
     if sign.endswith("after") and not sign.startswith("PR"):
         return joined([number, mark])
     if sign.startswith("PR"):
-        closing = exp.Case(
-            ifs=[exp.If(this=negative.copy(), true=text(">"))], default=text(plus)
-        )
+        closing = exp.Case(ifs=[exp.If(this=negative.copy(), true=text(">"))], default=text(plus))
         return joined([mark, number, closing])
     if not fill or sign.startswith(("MI", "SG", "PL")):
         return joined([mark, number])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
@@ -198,9 +197,7 @@ def _read_time(name: str, arguments: Arguments) -> exp.Expr:
 def _pattern(name: str, node: exp.Expr) -> str:
     found = literal_text(node)
     if found is None:
-        raise DbError(
-            ErrorKind.UNSUPPORTED, f"{name}() needs a pattern that is a string literal"
-        )
+        raise DbError(ErrorKind.UNSUPPORTED, f"{name}() needs a pattern that is a string literal")
     return found
 
 
@@ -246,5 +243,3 @@ def timeofday(arguments: Arguments) -> exp.Expr:
     """The statement's time as PostgreSQL words it."""
     check("timeofday", arguments, 0, 0, "timeofday()")
     return templates.strftime(exp.CurrentTimestamp(), "%a %b %d %H:%M:%S.%f %Y UTC")
-
-

@@ -17,7 +17,6 @@ from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.oids import Slot, dependent_oid
 from sql.system.pg_catalog.relations import identity_columns, indexes
 from sql.system.pg_catalog.shapes import SHAPES
-from sql.system.pg_catalog.types import IO_FUNCTIONS
 from sql.system.table import SystemContext
 
 
@@ -128,38 +127,6 @@ def _named_tables(query: str, wire: str) -> frozenset[tuple[str, str]]:
     except SqlglotError:  # our own clauses, which only sql/dialect reads: no dependencies known
         return frozenset()
     return frozenset((table.db, table.name) for table in tree.find_all(exp.Table))
-
-
-def pg_proc(context: SystemContext) -> pa.Table:
-    """The functions that read and write types: drivers look them up by OID and by name."""
-    names = list(IO_FUNCTIONS)
-    return fill(
-        SHAPES["pg_proc"].schema,
-        len(names),
-        {
-            "oid": list(IO_FUNCTIONS.values()),
-            "proname": names,
-            "pronamespace": oids.PG_CATALOG,
-            "proowner": oids.OWNER,
-            "prolang": 12,
-            "procost": 1.0,
-            "prorows": 0.0,
-            "provariadic": 0,
-            "prosupport": 0,
-            "prokind": "f",
-            "prosecdef": False,
-            "proleakproof": False,
-            "proisstrict": True,
-            "proretset": False,
-            "provolatile": "i",
-            "proparallel": "s",
-            "pronargs": 1,
-            "pronargdefaults": 0,
-            "prorettype": 2281,
-            "proargtypes": (2281,),
-            "prosrc": names,
-        },
-    )
 
 
 def user_tables(name: str, context: SystemContext) -> pa.Table:
