@@ -72,7 +72,7 @@ def test_the_words_are_no_keywords(wire: Wire) -> None:
         ("SELECT avg(v) FROM t SAMPLE BY h", '"h"'),
         ("SELECT avg(v) FROM t SAMPLE BY 1h ALIGN TO MOON", '"MOON"'),
         ("SELECT avg(v) FROM t SAMPLE BY 1h FILL PREV", '"PREV"'),
-        ("SELECT * FROM t LATEST ON 5 PARTITION BY a", '"5"'),
+        ("SELECT * FROM t LATEST ON 5 PARTITION BY a", '"PARTITION BY"'),
         ("SELECT * FROM t LATEST ON ts", "end of input"),
     ],
 )

@@ -36,7 +36,8 @@ def lab(shared: Database) -> Client:
     made = client(shared)
     made.run("CREATE TABLE m (ts TIMESTAMP(3) TIME INDEX, host STRING PRIMARY KEY, v DOUBLE)")
     made.run("""INSERT INTO m VALUES ('2024-01-01 00:10:00', 'a', 1),
-        ('2024-01-01 00:50:00', 'a', 3), ('2024-01-02 05:00:00', 'a', 9.5), ('2024-01-02 06:00:00', 'b', -4)""")
+        ('2024-01-01 00:50:00', 'a', 3), ('2024-01-02 05:00:00', 'a', 9.5),
+        ('2024-01-02 06:00:00', 'b', -4)""")
     return made
 
 
