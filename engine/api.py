@@ -116,8 +116,8 @@ class Snapshot(Protocol):
 
     The rows of the region are: every file's rows, less its `deleted` positions, less (for files
     with `shadowed`) those whose `identity` columns equal a row of `shadow` (NULL-safe, NaN-safe);
-    plus all rows of `memory` and of `selected`. Files may hold rows outside `time_range`: the caller
-    filters those. It is the requested range, less what the time to live has ended.
+    plus all rows of `memory` and of `selected`. Files may hold rows outside `time_range`: the
+    caller filters those. It is the requested range, less what the time to live has ended.
     """
 
     files: tuple[ScanFile, ...]
