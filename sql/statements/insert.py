@@ -18,6 +18,7 @@ from sql.dialect.parser import parse
 from sql.plan.plan import QueryPlan, plan_query, plan_statement
 from sql.results import Affected, Description, Result
 from sql.session import Wire
+from sql.statements.metric_engine import check_not_physical
 from sql.statements.query import bind
 from sql.statements.target import (
     columns_named,
@@ -56,6 +57,7 @@ def run_fast(session: ClientSession, statement: FastInsert) -> Result:
     """Inserts literal rows. Raises: DbError."""
     node = _table_node(statement.head.table)
     table = writable(session, node, statement.text)
+    check_not_physical(table)
     columns = columns_named(table, statement.head.columns, statement.text)
     _check_count(len(columns), statement.rows.width)
     data = to_table(statement.rows, columns, session.timezone)
@@ -119,6 +121,7 @@ def _target(
         into = into.this
     assert isinstance(into, exp.Table)
     table = writable(session, into, text)
+    check_not_physical(table)
     return table, columns_named(table, names, text)
 
 
