@@ -38,6 +38,7 @@ from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.tables import Reference, Resolved, known_table, resolve_tables
 from sql.plan.time_series import rewrite_time_series
 from sql.plan.typed import typed_operators
+from sql.plan.values_names import name_values
 from sql.results import ResultColumn
 from sql.session import Wire
 from sql.system.pg_rewrites import rewrite_pg
@@ -104,7 +105,7 @@ def _plain(tree: exp.Expr, context: PlanContext) -> exp.Expr:
 def _view(view: Table, context: PlanContext) -> exp.Expr:
     """A view's query as if it had been written in its place."""
     tree = _plain(context.parse_view(view), context)
-    return json_paths(tree, lambda node: known_table(node, context))
+    return name_values(json_paths(tree, lambda node: known_table(node, context)))
 
 
 def _finish(
@@ -116,7 +117,7 @@ def _finish(
 ) -> QueryPlan:
     outer = context
     context = replace(outer, parse_view=lambda view: _view(view, outer))
-    tree = json_paths(tree, lambda node: known_table(node, outer))
+    tree = name_values(json_paths(tree, lambda node: known_table(node, outer)))
     if context.wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
     resolved = Resolved()

@@ -81,7 +81,7 @@ _MAKERS: dict[str, _Maker] = {
     "last_insert_id": lambda _: exp.Literal.number(0),
     "pg_postmaster_start_time": _now,
     "pg_my_temp_schema": lambda _: exp.Literal.number(0),
-    "read_preference": lambda c: _text(c.setting("read_preference")),
+    "read_preference": lambda c: _text(c.setting("read_preference").upper()),
     "txid_current": lambda c: exp.Literal.number(c.session_id),
 }
 
