@@ -485,3 +485,85 @@ def test_random_queries_agree_with_the_twin(
     expected = twin(samples, step, width, origin, fill)
     assert len(got) == len(expected)
     assert {(row[0], row[1]): row[2] for row in got} == pytest.approx(expected, abs=1e-9)
+
+
+KINDS = ("count", "sum", "min", "max", "avg", "first_value", "last_value", "median")
+
+
+def twin_value(kind: str, rows: list[tuple[int, int | None]]) -> float | None:
+    """An aggregate of (time, value) rows, in the plainest way."""
+    values = [value for _, value in rows if value is not None]
+    if kind == "count":
+        return len(values)
+    if kind in ("first_value", "last_value"):
+        return sorted(rows)[0 if kind == "first_value" else -1][1] if rows else None
+    if not values:
+        return None
+    middle = sorted(values)[(len(values) - 1) // 2 : len(values) // 2 + 1]
+    return {
+        "sum": sum(values),
+        "min": min(values),
+        "max": max(values),
+        "avg": sum(values) / len(values),
+        "median": sum(middle) / len(middle),
+    }[kind]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    samples=SAMPLES,
+    kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3, unique=True),
+    step=st.sampled_from([1_000, 2_000, 3_000, 60_000]),
+    widths=st.lists(st.sampled_from([500, 3_000, 24_000, 25_500, 61_000]), min_size=3, max_size=3),
+    origin=st.sampled_from([0, 1_500, -400]),
+    keep=st.sampled_from(["", "FILTER (WHERE val > 0)"]),
+)
+def test_random_aggregates_of_several_widths_agree_with_the_twin(
+    random_lab: Lab,
+    samples: list[Sample],
+    kinds: list[str],
+    step: int,
+    widths: list[int],
+    origin: int,
+    keep: str,
+) -> None:
+    lab = random_lab
+    lab.duck.execute("TRUNCATE host")
+    lab.insert("host", [(Milliseconds(time), name, value) for name, time, value in samples])
+    asked = list(zip(kinds, widths, strict=False))
+    items = ", ".join(f"{kind}(val) {keep} RANGE '{width}ms'" for kind, width in asked)
+    start = f"('1970-01-01'::TIMESTAMP + INTERVAL '{origin} milliseconds')"
+    planned = lab.plan(f"SELECT host, ts, {items} FROM host ALIGN '{step}ms' TO {start}")
+    assert not keep or "FILTER" in planned
+    columns = ", ".join(f"#{place + 3}::DOUBLE" for place in range(len(asked)))
+    got = lab.duck.sql(f"SELECT #1, epoch_ms(#2), {columns} FROM ({planned})").fetchall()
+    widest = max(width for _, width in asked)
+    expected: dict[tuple[str | None, int], list[float | None]] = {}
+    for series in {sample[0] for sample in samples}:
+        own = [(time, value) for name, time, value in samples if name == series]
+        for slot in _twin_slots([time for time, _ in own], step, widest, origin):
+            if not any(slot <= time < slot + widest for time, _ in own):
+                continue
+            kept = [(t, v) for t, v in own if not keep or (v is not None and v > 0)]
+            expected[series, slot] = [
+                twin_value(kind, [(t, v) for t, v in kept if slot <= t < slot + width])
+                for kind, width in asked
+            ]
+    found = {(row[0], row[1]): list(row[2:]) for row in got}
+    assert found.keys() == expected.keys()
+    for key, values in expected.items():
+        assert found[key] == pytest.approx(values), key
+
+
+def test_panes_serve_windows_that_overlap_often(lab: Lab) -> None:
+    query = "SELECT ts, {} RANGE '{}' AS x FROM host ALIGN '1s' BY () ORDER BY ts"
+    for aggregate in ("sum(val)", "count(*)", "avg(val)", "last_value(val)", "max(val + 1)"):
+        assert "__pane" in lab.plan(query.format(aggregate, "10s"))
+    for aggregate, width in (
+        ("sum(val)", "5s"),
+        ("median(val)", "10s"),
+        ("count(DISTINCT val)", "10s"),
+        ("last_value(val ORDER BY val)", "10s"),
+        ("sum(val)", "10001ms"),
+    ):
+        assert "__pane" not in lab.plan(query.format(aggregate, width))
