@@ -251,7 +251,7 @@ def _line(tops: dict[int, Any], before: list[int], after: list[int], slot: int) 
     return float(y if low == high else y + (tops[high] - y) * (slot - low) / (high - low))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     samples=SAMPLES,
     width=st.sampled_from([7, 30, 60, 300]),

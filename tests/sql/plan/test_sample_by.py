@@ -226,7 +226,7 @@ def _filled(tops: dict[int, Any], slot: int, fill: str) -> Any:
     return tops[low] + (tops[high] - tops[low]) * (slot - low) / (high - low)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     samples=SAMPLES,
     width=st.sampled_from([7, 30, 60, 300]),
@@ -321,7 +321,7 @@ def test_joins_refused(lab: Client, query: str, kind: ErrorKind) -> None:
     assert caught.value.kind is kind
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(left=SAMPLES, right=SAMPLES, strict=st.booleans())
 def test_random_joins_agree_with_the_twin(
     lab: Client, left: list[Any], right: list[Any], strict: bool
