@@ -19,7 +19,6 @@ from sql.partition.prune import filters
 from sql.plan.buckets import bucket_functions
 from sql.plan.context import PlanContext
 from sql.plan.front import Front, front_of
-from sql.plan.histograms import histograms
 from sql.plan.json_paths import json_paths
 from sql.plan.keys import tag_keys
 from sql.plan.latest import latest_scans
@@ -36,6 +35,7 @@ from sql.plan.parameters import infer_types
 from sql.plan.scopes import Scopes
 from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.tables import Reference, Resolved, known_table, resolve_tables
+from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
 from sql.plan.typed import typed_operators
 from sql.plan.values_names import name_values
@@ -130,7 +130,7 @@ def _finish(
     tree = timestamp_literals(tree, scopes, context.timezone)
     tree = typed_operators(tree, scopes)
     tree = bucket_functions(tree, scopes)
-    tree = histograms(tree)
+    tree = time_aggregates(tree)
     types = infer_types(tree, scopes, parameter_count, declared, target)
     text = to_duckdb(tree)
     keys = tag_keys(tree, scopes, resolved.scans)

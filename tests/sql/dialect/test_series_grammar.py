@@ -82,3 +82,10 @@ def test_syntax_errors_point_at_the_word(text: str, near: str, wire: Wire) -> No
     assert caught.value.kind is ErrorKind.SYNTAX
     assert near in caught.value.message
     assert caught.value.position is not None
+
+
+def test_double_quoted_words_in_by_are_names_on_mysql() -> None:
+    text = """SELECT avg(v) RANGE '5s' FROM t ALIGN '5s' BY ("a", upper("b"), 'c')"""
+    by = tree_of(text, Wire.MYSQL).args["align"].expressions
+    assert by[0] == exp.column("a", quoted=True)
+    assert [item.key for item in by[1:]] == ["upper", "literal"]
