@@ -278,10 +278,10 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
         raise DbError(ErrorKind.COLUMN_COUNT, "the view has more column names than columns")
     names += [column.name for column in found[len(names) :]]
     old = session.lookup(database, name)
-    if old is not None and tree.args.get("exists"):
-        return Affected("CREATE VIEW", 0)
     if old is not None and old.kind is not TableKind.VIEW:
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'"{name}" already exists and is not a view')
+    if old is not None and tree.args.get("exists"):
+        return Affected("CREATE VIEW", 0)
     if old is not None and not tree.args.get("replace"):
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'view "{name}" already exists')
     with session.writing() as transaction:
