@@ -33,6 +33,7 @@ from sql.plan.range_parts import (
     inside_of,
     interval_ms,
     range_nodes,
+    text_of,
     with_default_order,
 )
 from sql.plan.range_source import Source, find_source
@@ -113,7 +114,7 @@ class _Aggregate:
     @property
     def key(self) -> tuple[str, int, str]:
         """Equal for aggregates that can share a column."""
-        return self.tree.sql(), self.width, "" if self.fill is None else self.fill.sql()
+        return text_of(self.tree), self.width, "" if self.fill is None else text_of(self.fill)
 
 
 @dataclass
@@ -436,7 +437,7 @@ class _Finish:
             )
 
     def _normal(self, node: exp.Expr) -> str:
-        return self.source.without_qualifier(node).sql()
+        return text_of(self.source.without_qualifier(node))
 
 
 def _inside(epoch: exp.Expr, origin: exp.Expr, width: int) -> exp.Expr:
