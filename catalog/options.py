@@ -335,4 +335,12 @@ def region_options(table: Table, database: Database | None) -> RegionOptions:
         max_output_bytes=size(_TWCS + "max_output_file_size") or defaults.max_output_bytes,
         write_buffer_bytes=size("write_buffer_size"),
         row_group_rows=int(rows) if rows is not None else None,
+        extra=_indexed(table),
     )
+
+
+def _indexed(table: Table) -> dict[str, str]:
+    """Columns with an index that finds whole values; full text is not told to the engine."""
+    kinds = {"INVERTED", "SKIPPING"}
+    names = [c.name for c in table.columns if kinds & {kind.upper() for kind in c.indexes}]
+    return {"bloom": "\n".join(names)} if names else {}

@@ -111,13 +111,28 @@ class ScanFile:
     layout: tuple[FileColumn, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ScanFacts:
+    """What a scan did with a region's files: each was pruned, served from memory, or is to be read.
+
+    `bytes` are those of the files to be read. `newest`: the newest row of each series was known.
+    """
+
+    files: int
+    pruned_by_time: int = 0
+    pruned_by_keys: int = 0
+    served: int = 0
+    bytes: int = 0
+    newest: bool = False
+
+
 class Snapshot(Protocol):
     """A consistent view of one region, pinned until `close`.
 
     The rows of the region are: every file's rows, less its `deleted` positions, less (for files
     with `shadowed`) those whose `identity` columns equal a row of `shadow` (NULL-safe, NaN-safe);
-    plus all rows of `memory` and of `selected`. Files may hold rows outside `time_range`: the caller
-    filters those. It is the requested range, less what the time to live has ended.
+    plus all rows of `memory` and of `selected`. Files may hold rows outside `time_range`: the
+    caller filters those. It is the requested range, less what the time to live has ended.
     """
 
     files: tuple[ScanFile, ...]
@@ -126,6 +141,7 @@ class Snapshot(Protocol):
     shadow: pa.Table | None  # identity columns; None when nothing is shadowed
     identity: tuple[str, ...]
     time_range: TimeRange
+    facts: ScanFacts
 
     def close(self) -> None:
         """Releases the pin; files of the snapshot may then be removed."""

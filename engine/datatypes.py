@@ -51,7 +51,8 @@ class TypeId(Enum):
 class DataType:
     """One column type.
 
-    `precision` and `scale` are set for DECIMAL; `element` for LIST; `arrow_nested` for STRUCT and
+    `precision` and `scale` are set for DECIMAL; `dimensions` for a BINARY that is a vector of that
+    many 32-bit floats; `element` for LIST; `arrow_nested` for STRUCT and
     MAP, whose inner layout only Arrow describes.
     """
 
@@ -60,12 +61,15 @@ class DataType:
     scale: int = 0
     element: DataType | None = None
     arrow_nested: pa.DataType | None = None
+    dimensions: int = 0
 
     @property
     def name(self) -> str:
         """The native name, e.g. `Int64` or `Decimal(10, 2)`."""
         if self.id is TypeId.DECIMAL:
             return f"Decimal({self.precision}, {self.scale})"
+        if self.dimensions:
+            return f"Vector({self.dimensions})"
         if self.id is TypeId.LIST and self.element is not None:
             return f"List<{self.element.name}>"
         return str(self.id.value)
@@ -176,6 +180,8 @@ TIMESTAMP_NANOSECOND = DataType(TypeId.TIMESTAMP_NANOSECOND)
 TIMESTAMP_TZ = DataType(TypeId.TIMESTAMP_TZ)
 INTERVAL = DataType(TypeId.INTERVAL)
 
+_DIMENSIONS_MAX = 65_536  # of a vector: 256 KiB a value
+
 
 def decimal(precision: int, scale: int) -> DataType:
     """A DECIMAL type.
@@ -191,6 +197,17 @@ def decimal(precision: int, scale: int) -> DataType:
     return DataType(TypeId.DECIMAL, precision, scale)
 
 
+def vector(dimensions: int) -> DataType:
+    """A VECTOR type: little-endian 32-bit floats. Raises: DbError INVALID_ARGUMENT."""
+    if not 1 <= dimensions <= _DIMENSIONS_MAX:
+        raise DbError(
+            ErrorKind.INVALID_ARGUMENT,
+            f"a vector cannot have {dimensions} elements",
+            hint=f"write VECTOR(n) with n from 1 to {_DIMENSIONS_MAX}",
+        )
+    return DataType(TypeId.BINARY, dimensions=dimensions)
+
+
 def list_of(element: DataType) -> DataType:
     """A LIST type."""
     return DataType(TypeId.LIST, element=element)
@@ -201,6 +218,8 @@ def from_name(name: str) -> DataType:
     if name.startswith("Decimal("):
         precision, scale = name[len("Decimal(") : -1].split(",")
         return decimal(int(precision), int(scale))
+    if name.startswith("Vector("):
+        return vector(int(name[len("Vector(") : -1]))
     if name.startswith("List<"):
         return list_of(from_name(name[len("List<") : -1]))
     return DataType(TypeId(name))

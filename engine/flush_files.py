@@ -136,7 +136,8 @@ def _write_file(
     size = region.version.options.row_group_rows or tools.options.row_group_rows
     count = len(rows.order)
     sample = rows.rows(sample_positions(count), rows.keys.keys())
-    encodings = choose(sample, rows.schema, size, settled=False)
+    indexed = region.version.options.indexed
+    encodings = choose(sample, rows.schema, size, settled=False, indexed=indexed)
     with tools.store.create(path) as temporary, translated(f"write {path}"):
         with SstWriter(temporary, rows.schema, size, encodings) as writer:
             for start in range(0, count, size):

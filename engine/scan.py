@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine import evolve
-from engine.api import FileColumn, KeyValue, Op, ScanFile, ScanRequest, TimeRange
+from engine.api import FileColumn, KeyValue, Op, ScanFacts, ScanFile, ScanRequest, TimeRange
 from engine.clock import Clock
 from engine.completion import complete
 from engine.errors import DbError, ErrorKind
@@ -48,6 +48,7 @@ class RegionSnapshot:
     shadow: pa.Table | None
     identity: tuple[str, ...]
     time_range: TimeRange
+    facts: ScanFacts
     _region: Region
     _store: ObjectStore
     _pins: frozenset[str] = field(default_factory=frozenset)
@@ -158,6 +159,7 @@ class _Scan:
         shape, request = self.shape, self.request
         view = self._view(staged)
         files = self.state.version.files
+        near = len(files)
         if request.keys:
             files = tuple(file for file in files if not self._is_excluded(file))
         self.tools.scrubber.check(files)
@@ -168,18 +170,18 @@ class _Scan:
         self.tools.store.fetch(replace(self.state.version, files=files).paths())
         whole: list[ScanFile] = []
         selected: list[pa.Table] = []
+        size = 0
         for file in files:
             found = self._file(file, keys if _shadows(shadow, file) else ())
             rows = self._selected(file, found)
             if rows is None:
                 whole.append(found)
+                size += file.bytes
             elif rows.num_rows:
                 selected.append(rows)
-        self.tools.counters.scanned(
-            files=len(files),
-            pruned=len(self.region.version.files) - len(files),
-            rows=total,
-        )
+        count = max(len(self.region.version.files), near)
+        self.tools.counters.scanned(files=len(files), pruned=count - len(files), rows=total)
+        facts = ScanFacts(count, count - near, near - len(files), len(files) - len(whole), size)
         return RegionSnapshot(
             files=tuple(whole),
             memory=self._memory(view),
@@ -187,6 +189,7 @@ class _Scan:
             shadow=pa.Table.from_batches([p.rows for p in shadow]) if shadow else None,
             identity=shape.identity,
             time_range=request.time_range,
+            facts=facts,
             _region=self.region,
             _store=self.tools.store,
             _pins=self.pins,
@@ -227,6 +230,7 @@ class _Scan:
             shadow=None,
             identity=self.shape.identity,
             time_range=request.time_range,
+            facts=ScanFacts(len(version.files), served=len(version.files), newest=True),
             _region=self.region,
             _store=self.tools.store,
             _pins=self.pins,

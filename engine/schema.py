@@ -118,3 +118,8 @@ class RegionOptions:
     write_buffer_bytes: int | None = None
     row_group_rows: int | None = None
     extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def indexed(self) -> frozenset[str]:
+        """Columns whose values are looked up: files get bloom filters of them (extra "bloom")."""
+        return frozenset(name for name in self.extra.get("bloom", "").split("\n") if name)

@@ -48,7 +48,10 @@ def parse_duration_ms(name: str, value: str) -> str:
         "h": 3_600_000,
         "d": 86_400_000,
     }
-    return str(int(int(found.group(1)) * factor[found.group(2)]))
+    duration = int(int(found.group(1)) * factor[found.group(2)])
+    if duration >= 1 << 64:
+        raise _invalid(name, value, "less than 2^64 milliseconds")
+    return str(duration)
 
 
 def check_timezone(name: str, value: str) -> str:

@@ -134,6 +134,8 @@ def _parametrised(node: exp.DataType, time_series: bool) -> DataType:
         return dt.list_of(from_sql(node.expressions[0], time_series=time_series))
     if kind in (_D.STRUCT, _D.MAP):
         return from_duckdb(node.sql(dialect="duckdb"))
+    if kind is _D.VECTOR:
+        return dt.vector(_parameter(node, 0, 0))
     if kind is _D.USERDEFINED:
         return _named(node)
     raise DbError(ErrorKind.UNSUPPORTED, f"type {node.sql().lower()} is not supported")
@@ -473,6 +475,9 @@ def sql_name(data_type: DataType, wire: Wire) -> str:
     if data_type.id is TypeId.DECIMAL:
         shape = _DECIMAL_SHOWN.get(wire, "decimal({},{})")
         return shape.format(data_type.precision, data_type.scale)
+    if data_type.dimensions and wire is not Wire.POSTGRES:  # it has bytea on the wire
+        shown = f"VECTOR({data_type.dimensions})"
+        return shown if wire is Wire.HTTP else shown.lower()
     if data_type.id is TypeId.LIST and wire is not Wire.MYSQL:
         assert data_type.element is not None
         return f"{sql_name(data_type.element, wire)}[]"

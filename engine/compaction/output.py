@@ -44,6 +44,7 @@ class OutputTools:
     row_group_rows: int
     max_bytes: int
     settled: bool
+    indexed: frozenset[str]
     name: Callable[[], tuple[int, str]]
 
 
@@ -137,7 +138,9 @@ class _OpenFile:
         self._object = ExitStack()
         self._temporary = self._object.enter_context(tools.store.create(path))
         self._writer = SstWriter(
-            self._temporary, tools.schema, row_group_rows, settled=tools.settled
+            *(self._temporary, tools.schema, row_group_rows),
+            settled=tools.settled,
+            indexed=tools.indexed,
         )
 
     @property

@@ -174,6 +174,7 @@ class _Job:
             version.options.row_group_rows or tools.options.row_group_rows,
             version.options.max_output_bytes,
             task.settled,
+            version.options.indexed,
             self._new_file,
         )
         files: list[OutputFile] = []

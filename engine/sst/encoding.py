@@ -7,6 +7,7 @@ and never writes. See docs/formats/sst.md.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,11 +75,17 @@ def sample_positions(rows: int) -> Positions:
 
 
 def choose(
-    sample: pa.Table, schema: RegionSchema, row_group_rows: int, *, settled: bool
+    sample: pa.Table,
+    schema: RegionSchema,
+    row_group_rows: int,
+    *,
+    settled: bool,
+    indexed: Collection[str] = (),
 ) -> Encodings:
     """The encodings of a file of which `sample` holds the rows at `sample_positions`.
 
-    `settled`: the file is to stay, so that more time for less space pays.
+    `settled`: the file is to stay, so that more time for less space pays. `indexed`: columns that
+    get a bloom filter whatever the sample says, if their values are text or integers.
     """
     dictionary, special, bloom = set(), {}, {}
     for column in schema.columns:
@@ -93,7 +100,13 @@ def choose(
         is_late_tag = column.semantic is Semantic.TAG and column.name != schema.sort_key[0]
         if is_late_tag and pa.types.is_string(column.type.arrow) and facts.is_clustered():
             bloom[column.name] = facts.distinct
+        elif column.name in indexed and _is_whole(column.type.arrow):
+            bloom[column.name] = max(1, facts.distinct)
     return Encodings(frozenset(dictionary), special, bloom, settled)
+
+
+def _is_whole(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_integer(type_))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -67,12 +68,14 @@ class SstWriter:
         encodings: Encodings | None = None,
         *,
         settled: bool = False,
+        indexed: Collection[str] = (),
     ) -> None:
         # Constant after construction.
         self._path = path
         self._schema = schema
         self._row_group_rows = row_group_rows
         self._settled = settled
+        self._indexed = indexed
         # Owned by the one thread that writes.
         self._encodings = encodings
         self._writer: pq.ParquetWriter | None = None
@@ -143,7 +146,9 @@ class SstWriter:
         if self._encodings is None:
             sample = rows.take(pa.array(sample_positions(rows.num_rows)))
             self._encodings = choose(
-                sample, self._schema, self._row_group_rows, settled=self._settled
+                *(sample, self._schema, self._row_group_rows),
+                settled=self._settled,
+                indexed=self._indexed,
             )
         encoded = _encodable(rows, self._encodings).replace_schema_metadata(None)
         if self._writer is None:

@@ -15,6 +15,7 @@ from catalog.records import Column
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
+from sql.decode.vectors import check_bytes, vectors_of_lists
 
 
 def assign(values: pa.ChunkedArray | pa.Array, column: Column, timezone: str) -> pa.Array:
@@ -24,6 +25,8 @@ def assign(values: pa.ChunkedArray | pa.Array, column: Column, timezone: str) ->
         array = pa.concat_arrays(array.chunks)
     target = column.type.arrow
     if array.type == target and column.type.id is not TypeId.JSON:
+        if column.type.dimensions:
+            check_bytes(array, column.type, column.name)
         return array
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), target)
@@ -50,6 +53,8 @@ def assign(values: pa.ChunkedArray | pa.Array, column: Column, timezone: str) ->
 
 def _cast(array: pa.Array, column: Column) -> pa.Array:
     source, target = array.type, column.type.arrow
+    if column.type.dimensions and pa.types.is_list(source):
+        return vectors_of_lists(array, column.type, column.name)
     if column.type.is_timestamp:
         if pa.types.is_integer(source):
             return array.cast(pa.int64()).cast(target)

@@ -19,6 +19,7 @@ from sql.decode import jit, kernels, numbers, text_kernels, times
 from sql.decode.arrays import Item, MalformedArrayError, parse_array
 from sql.decode.cells import Cells, Place, array_of, from_strings, strings, variable
 from sql.decode.intervals import parse_interval
+from sql.decode.vectors import vectors
 
 Converter = Callable[[Cells, DataType, str], Any]
 
@@ -93,6 +94,8 @@ def _uuids(cells: Cells, type_: DataType, timezone: str) -> Any:
 
 
 def _bytea(cells: Cells, type_: DataType, timezone: str) -> Any:
+    if type_.dimensions:
+        return vectors(cells, type_)
     out = np.empty(kernels.total_length(*cells.slices), np.uint8)
     offsets = np.zeros(cells.size + 1, np.int32)
     row = text_kernels.parse_bytea(*cells.slices, out, offsets)

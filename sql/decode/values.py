@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.records import Column
-from engine.datatypes import DataType, TypeId
+from engine.datatypes import BINARY, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode import jit, kernels
 from sql.decode.cells import Cells, Unescape, strings
@@ -195,7 +195,7 @@ def _column(rows: LiteralRows, index: int, column: Column, timezone: str) -> Any
     if column.type.id is TypeId.STRING:
         return _as_text(cells)
     _check_kinds(cells, column, rows.wire)
-    if column.type.id is TypeId.BINARY and rows.wire is Wire.MYSQL:
+    if column.type == BINARY and rows.wire is Wire.MYSQL:
         return strings(cells, pa.binary())
     return convert(cells, column.type, timezone)
 

@@ -344,10 +344,18 @@ class Core(Parser):
             align.set("to", self._align_origin())
         if self.word("BY"):
             align.set("by", True)
-            align.set("expressions", self._parse_wrapped_csv(self._parse_disjunction))
+            align.set("expressions", self._parse_wrapped_csv(self._by_item))
         if self.word("FILL"):
             align.set("fill", self.take_fill())
         return self.expression(align)
+
+    def _by_item(self) -> exp.Expr | None:
+        """An expression; MySQL's `"x"` alone is a name, as a constant would make no series."""
+        whole = self._next.token_type in (TokenType.COMMA, TokenType.R_PAREN)
+        quoted = self._curr.token_type is TokenType.STRING and self.original(self._curr)[:1] == '"'
+        if whole and quoted:
+            return self.expression(exp.Column(this=self.take_name()))
+        return self._parse_disjunction()
 
     def _align_origin(self) -> exp.Expr:
         if self._match_text_seq("NOW") and self._curr.token_type is not TokenType.L_PAREN:

@@ -417,6 +417,8 @@ def _declared(kind: exp.Expr) -> str:
 def _indexes(draft: _Draft, data_type: DataType) -> dict[str, dict[str, str]]:
     if "FULLTEXT" in draft.indexes and data_type.id is not TypeId.STRING:
         raise _column_error(draft.name, "FULLTEXT index only supports string type")
+    if "VECTOR" in draft.indexes and not data_type.dimensions:
+        raise _column_error(draft.name, "a VECTOR index needs a VECTOR column")
     return {
         kind: index_options(draft.name, kind, options) for kind, options in draft.indexes.items()
     }

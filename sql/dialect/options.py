@@ -94,13 +94,21 @@ _INDEX_OPTIONS: dict[str, dict[str, tuple[str, Check]]] = {
         "false_positive_rate": ("0.01", rate),
         "granularity": ("10240", between(1, 1 << 31)),
     },
+    # Searches are exact and scan the column; the options are kept for programs that write them.
+    "VECTOR": {
+        "connectivity": ("16", between(2, 2048)),
+        "engine": ("usearch", one_of("usearch")),
+        "expansion_add": ("128", between(1, 1 << 31)),
+        "expansion_search": ("64", between(1, 1 << 31)),
+        "metric": ("l2sq", one_of("l2sq", "cosine", "inner_product", "dot", "ip", "l2", "cos")),
+    },
 }
 
 
 def index_options(column: str, kind: str, options: Iterable[nodes.Option]) -> dict[str, str]:
     """All options of a column's index with their defaults, sorted by key.
 
-    Raises: DbError INVALID_ARGUMENT, UNSUPPORTED for a vector index.
+    Raises: DbError INVALID_ARGUMENT, UNSUPPORTED for an index nobody knows.
     """
     known = _INDEX_OPTIONS.get(kind)
     if known is None:

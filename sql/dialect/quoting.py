@@ -12,6 +12,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 _BY = frozenset({TokenType.ORDER_BY, TokenType.GROUP_BY, TokenType.PARTITION_BY})
 _SELECT_ENDS = frozenset({",", "FROM", ")", ";"})
+_SUMS = frozenset({"AVG", "SUM", "STDDEV", "VARIANCE"})
 _BY_ENDS = frozenset(
     {",", "ASC", "DESC", "NULLS", ")", ";", "LIMIT", "OFFSET", "HAVING", "WINDOW", "ORDER BY"}
     | {"ROWS", "RANGE", "GROUPS", "UNION", "UNION ALL", "INTERSECT", "EXCEPT", "ALIGN", "FILL"}
@@ -21,9 +22,9 @@ _BY_ENDS = frozenset(
 def mark_quoted_names(tokens: list[Token], text: str) -> None:
     """Makes names of the double-quoted words that cannot be meant as strings, in place.
 
-    These are: what follows a dot (`t."x"`); a whole item of ORDER BY, GROUP BY or PARTITION BY,
-    where a constant would do nothing; and a whole item of a SELECT list, without an alias, that
-    the same statement sorts or groups by.
+    These are: what follows a dot (`t."x"`); the argument of an average or sum (`avg("x")`); a
+    whole item of ORDER BY, GROUP BY or PARTITION BY, where a constant would do nothing; and a
+    whole item of a SELECT list, without an alias, that the same statement names in such a place.
     """
     reader = _Reader(tokens, text)
     for place, token in enumerate(tokens):
@@ -37,7 +38,7 @@ class _Reader:
     text: str
     clauses: list[str] = field(default_factory=lambda: [""])  # innermost last, one a parenthesis
     items: list[Token] = field(default_factory=list)  # whole SELECT items of this statement
-    names: set[str] = field(default_factory=set)  # words it sorts or groups by
+    names: set[str] = field(default_factory=set)  # words that are names elsewhere in it
 
     def step(self, place: int, token: Token) -> None:
         kind = token.token_type
@@ -60,13 +61,17 @@ class _Reader:
         before = self.tokens[place - 1].token_type if place else TokenType.SEMICOLON
         after = self.tokens[place + 1].text.upper() if place + 1 < len(self.tokens) else ";"
         begins = before in _BY or before in (TokenType.COMMA, TokenType.SELECT, TokenType.DISTINCT)
-        if before is TokenType.DOT:
-            token.token_type = TokenType.IDENTIFIER
-        elif self.clauses[-1] == "by" and begins and after in _BY_ENDS:
+        sorts = self.clauses[-1] == "by" and begins and after in _BY_ENDS
+        if before is TokenType.DOT or sorts or self.is_summed(place, after):
             token.token_type = TokenType.IDENTIFIER
             self.names.add(token.text)
         elif self.clauses[-1] == "select" and begins and after in _SELECT_ENDS:
             self.items.append(token)
+
+    def is_summed(self, place: int, after: str) -> bool:
+        """True for the only argument of a function that adds numbers."""
+        opened = place > 1 and self.tokens[place - 1].token_type is TokenType.L_PAREN
+        return opened and after == ")" and self.tokens[place - 2].text.upper() in _SUMS
 
     def end_statement(self) -> None:
         for token in self.items:

@@ -17,7 +17,7 @@ from sql.partition.rules import spelled
 from sql.session import Wire
 
 _PLAIN_NAME = re.compile("[a-z][a-z0-9]*[0-9_][a-z0-9_]*")  # no key word looks like this
-_INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED")
+_INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED", "VECTOR")
 
 
 def create_table_sql(table: Table, wire: Wire, database: Database | None = None) -> str:

@@ -33,7 +33,7 @@ from sql.plan.gapfill_grid import (
 )
 from sql.plan.literals import conjuncts
 from sql.plan.naming import name_outputs
-from sql.plan.range_parts import inside_of, with_default_order
+from sql.plan.range_parts import inside_of, range_nodes, with_default_order
 from sql.plan.range_time import timestamp_of
 from sql.session import Wire
 
@@ -52,6 +52,9 @@ def rewrite_gapfill(select: exp.Select, resolve: Resolve, timezone: str, wire: W
     calls = [call for item in select.expressions for call in _calls(item)]
     if not calls:
         return select
+    if select.args.get("align") or range_nodes(select):
+        message = "a query fills gaps by RANGE or by time_bucket_gapfill, not by both"
+        raise DbError(ErrorKind.SYNTAX, message)
     select = select.copy()
     name_outputs(select, wire)
     return _Query(select, resolve, timezone).plan()

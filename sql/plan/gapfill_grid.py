@@ -24,7 +24,7 @@ from sqlglot import exp
 from engine.errors import DbError, ErrorKind
 from sql.plan.buckets_calendar import Calendar, part
 from sql.plan.range_fill import fill_expression
-from sql.plan.range_parts import aggregates_of, inside_of
+from sql.plan.range_parts import aggregates_of, inside_of, text_of
 
 SLOT = "__slot"
 REAL = "__real"  # true where the bucket holds rows
@@ -218,7 +218,7 @@ class Outer:
                 return exp.column(inner.name, table=table, quoted=True)
             return inner
 
-        return node.copy().transform(plain).sql()
+        return text_of(node.copy().transform(plain))
 
     def finished(self, item: exp.Expr) -> exp.Expr:
         """An item over the grid's columns. Raises: DbError GROUPING for another column."""

@@ -20,7 +20,6 @@ from sql.partition.prune import filters
 from sql.plan.buckets import bucket_functions
 from sql.plan.context import PlanContext
 from sql.plan.front import Front, front_of
-from sql.plan.histograms import histograms
 from sql.plan.json_paths import json_paths
 from sql.plan.keys import tag_keys
 from sql.plan.latest import latest_scans
@@ -37,8 +36,10 @@ from sql.plan.parameters import infer_types
 from sql.plan.scopes import Scopes
 from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.tables import Reference, Resolved, known_table, resolve_tables
+from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
 from sql.plan.typed import typed_operators
+from sql.plan.values_names import name_values
 from sql.results import ResultColumn
 from sql.session import Wire
 from sql.system.pg_rewrites import rewrite_pg
@@ -105,7 +106,7 @@ def _plain(tree: exp.Expr, context: PlanContext) -> exp.Expr:
 def _view(view: Table, context: PlanContext) -> exp.Expr:
     """A view's query as if it had been written in its place."""
     tree = _plain(context.parse_view(view), context)
-    return json_paths(tree, lambda node: known_table(node, context))
+    return name_values(json_paths(tree, lambda node: known_table(node, context)))
 
 
 def _finish(
@@ -117,7 +118,7 @@ def _finish(
 ) -> QueryPlan:
     outer = context
     context = replace(outer, parse_view=lambda view: _view(view, outer))
-    tree = json_paths(tree, lambda node: known_table(node, outer))
+    tree = name_values(json_paths(tree, lambda node: known_table(node, outer)))
     if context.wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
     tree = function_calls(tree, context.wire)
@@ -131,7 +132,7 @@ def _finish(
     tree = timestamp_literals(tree, scopes, context.timezone)
     tree = typed_operators(tree, scopes)
     tree = bucket_functions(tree, scopes)
-    tree = histograms(tree)
+    tree = time_aggregates(tree)
     types = infer_types(tree, scopes, parameter_count, declared, target)
     text = to_duckdb(tree)
     keys = tag_keys(tree, scopes, resolved.scans)

@@ -4,7 +4,7 @@
 trees without our nodes. Times are counted in a *tick*, the time index's unit (milliseconds for
 seconds); slots start at `origin + k * step` and hold the rows in `[slot, slot + width)`.
 
-    rows (FROM, WHERE; times offsets 0..n-1 if a width exceeds the step)
+    rows (FROM, WHERE; times offsets 0..n-1 if a width exceeds the step; or panes, range_panes.py)
       → GROUP BY series, slot           one pass; smaller widths by FILTER
       → missing slots of each series    only with FILL: up to the series' next slot
       → fills                           windows over each series
@@ -25,6 +25,7 @@ from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.plan.range_fill import check_fill, fill_expression
 from sql.plan.range_names import expression_name
+from sql.plan.range_panes import Split, Wrap, pane_width, split
 from sql.plan.range_parts import (
     aggregates_of,
     distribute,
@@ -32,6 +33,7 @@ from sql.plan.range_parts import (
     inside_of,
     interval_ms,
     range_nodes,
+    text_of,
     with_default_order,
 )
 from sql.plan.range_source import Source, find_source
@@ -43,6 +45,7 @@ Resolve = Callable[[exp.Table], Table | None]
 OFFSETS_MAX = 100_000
 
 _SLOT = "__slot"
+_PANE = "__pane"
 
 
 def rewrite_ranges(tree: exp.Expr, resolve: Resolve, timezone: str) -> exp.Expr:
@@ -111,7 +114,7 @@ class _Aggregate:
     @property
     def key(self) -> tuple[str, int, str]:
         """Equal for aggregates that can share a column."""
-        return self.tree.sql(), self.width, "" if self.fill is None else self.fill.sql()
+        return text_of(self.tree), self.width, "" if self.fill is None else text_of(self.fill)
 
 
 @dataclass
@@ -194,13 +197,11 @@ class _Query:
                 f"every row would fall into {offsets} windows, more than {OFFSETS_MAX}",
                 hint="a longer ALIGN or a shorter RANGE",
             )
-        epoch = self.source.epoch()
-        inside = _template(
-            "(({epoch} - {origin}) % {step} + {step}) % {step}",
-            epoch=epoch,
-            origin=exp.Paren(this=origin),
-            step=_number(step),
-        )
+        panes = self._panes(by, step, origin)
+        epoch = self.source.epoch() if panes is None else exp.column(_PANE, quoted=True)
+        if panes is not None:
+            by = [exp.column(f"__b{index}", quoted=True) for index in range(len(by))]
+        inside = _inside(epoch, origin, step)
         if offsets > 1:
             inside = _template(
                 "{inside} + {offset} * {step}",
@@ -213,34 +214,70 @@ class _Query:
         for index, item in enumerate(by):
             grouped.select(exp.alias_(item.copy(), f"__b{index}", quoted=True), copy=False)
         grouped.select(exp.alias_(slot, _SLOT, quoted=True), copy=False)
-        for aggregate in self.aggregates:
-            tree = self._filtered(aggregate, widest, inside)
+        for index, aggregate in enumerate(self.aggregates):
+            if panes is None:
+                tree = self._filtered(aggregate.tree, aggregate.width, widest, inside)
+            else:
+                tree = panes.combined(index, self._filter(aggregate.width, widest, inside))
             grouped.select(exp.alias_(tree, aggregate.name, quoted=True), copy=False)
-        self._add_rows(grouped, offsets, widest, step, inside)
+        if panes is None:
+            self._add_rows(grouped)
+        else:
+            panes.add_to(grouped)
+        self._add_offsets(grouped, offsets, widest, step, inside)
         ordinals = [_number(index + 1) for index in range(len(by) + 1)]
         grouped.set("group", exp.Group(expressions=ordinals))
         return grouped
 
-    def _filtered(self, aggregate: _Aggregate, widest: int, inside: exp.Expr) -> exp.Expr:
-        """A narrower aggregate sees only the rows in its own part of the slot."""
-        if aggregate.width == widest:
-            return aggregate.tree
-        near = exp.LT(this=exp.Paren(this=inside.copy()), expression=_number(aggregate.width))
-        if isinstance(aggregate.tree, exp.Filter):
-            where = aggregate.tree.expression
-            both = exp.and_(where.this.copy(), near, copy=False)
-            return exp.Filter(this=aggregate.tree.this.copy(), expression=exp.Where(this=both))
-        return exp.Filter(this=aggregate.tree.copy(), expression=exp.Where(this=near))
+    def _filter(self, width: int, widest: int, inside: exp.Expr) -> Wrap:
+        return lambda tree: self._filtered(tree, width, widest, inside)
 
-    def _add_rows(
-        self, grouped: exp.Select, offsets: int, widest: int, step: int, inside: exp.Expr
-    ) -> None:
-        """FROM, joins and WHERE of the query, with the offsets if windows overlap."""
+    def _filtered(self, tree: exp.Expr, width: int, widest: int, inside: exp.Expr) -> exp.Expr:
+        """A narrower aggregate sees only the rows in its own part of the slot."""
+        if width == widest:
+            return tree
+        near = exp.LT(this=exp.Paren(this=inside.copy()), expression=_number(width))
+        if isinstance(tree, exp.Filter):
+            both = exp.and_(tree.expression.this.copy(), near, copy=False)
+            return exp.Filter(this=tree.this.copy(), expression=exp.Where(this=both))
+        return exp.Filter(this=tree.copy(), expression=exp.Where(this=near))
+
+    def _panes(self, by: list[exp.Expr], step: int, origin: exp.Expr) -> _Panes | None:
+        """The rows grouped by short pieces of time; None if windows are made of rows."""
+        pane = pane_width(step, [aggregate.width for aggregate in self.aggregates])
+        splits = [split(a.tree, self.source) for a in self.aggregates] if pane else []
+        known = [found for found in splits if found is not None]
+        if pane is None or len(known) < len(splits):
+            return None
+        epoch = self.source.epoch()
+        rows = exp.Select(expressions=[])
+        for index, item in enumerate(by):
+            rows.select(exp.alias_(item.copy(), f"__b{index}", quoted=True), copy=False)
+        start = _template("{epoch} - ({i})", epoch=epoch, i=_inside(epoch, origin, pane))
+        rows.select(exp.alias_(start, _PANE, quoted=True), copy=False)
+        for index, found in enumerate(known):
+            for place, partial in enumerate(found.partials):
+                name = f"__p{index}_{place}"
+                rows.select(exp.alias_(partial, name, quoted=True), copy=False)
+        self._add_rows(rows)
+        ordinals = [_number(index + 1) for index in range(len(by) + 1)]
+        rows.set("group", exp.Group(expressions=ordinals))
+        return _Panes(rows, known)
+
+    def _add_rows(self, grouped: exp.Select) -> None:
+        """FROM, joins and WHERE of the query."""
         for key in ("from_", "joins", "laterals", "where"):
             value: Any = self.select.args.get(key)
             if value:
                 copied = [v.copy() for v in value] if isinstance(value, list) else value.copy()
                 grouped.set(key, copied)
+        if self.source.table is None or self.select.args.get("joins"):
+            grouped.where(self.source.time_column().is_(exp.Null()).not_(), copy=False)
+
+    def _add_offsets(
+        self, grouped: exp.Select, offsets: int, widest: int, step: int, inside: exp.Expr
+    ) -> None:
+        """Every row once for each window it is in."""
         if offsets > 1:
             series = _template(
                 "SELECT * FROM x CROSS JOIN UNNEST(range(0, {n})) AS __offset(j)",
@@ -250,8 +287,6 @@ class _Query:
         if offsets * step != widest:  # the last part of each step is a gap
             near = exp.LT(this=exp.Paren(this=inside.copy()), expression=_number(widest))
             grouped.where(near, copy=False)
-        if self.source.table is None:
-            grouped.where(self.source.time_column().is_(exp.Null()).not_(), copy=False)
 
     # --- Filling ----------------------------------------------------------------------------------
 
@@ -337,6 +372,27 @@ class _Query:
 
 
 @dataclass(frozen=True)
+class _Panes:
+    """Rows grouped by panes, and how windows are made of them."""
+
+    rows: exp.Select
+    splits: list[Split]
+
+    def combined(self, index: int, wrap: Wrap) -> exp.Expr:
+        """An aggregate of a window."""
+        found = self.splits[index]
+        columns = [
+            exp.column(f"__p{index}_{place}", quoted=True) for place in range(len(found.partials))
+        ]
+        return found.combine(columns, wrap)
+
+    def add_to(self, grouped: exp.Select) -> None:
+        """Makes the panes what a query reads."""
+        panes = exp.Subquery(this=self.rows, alias=_table_alias("__panes"))
+        grouped.set("from_", exp.From(this=panes))
+
+
+@dataclass(frozen=True)
 class _Finish:
     """Replaces the time index and the BY expressions by the result's own columns."""
 
@@ -381,7 +437,17 @@ class _Finish:
             )
 
     def _normal(self, node: exp.Expr) -> str:
-        return self.source.without_qualifier(node).sql()
+        return text_of(self.source.without_qualifier(node))
+
+
+def _inside(epoch: exp.Expr, origin: exp.Expr, width: int) -> exp.Expr:
+    """How far a time is into its piece of time; never negative."""
+    return _template(
+        "(({epoch} - {origin}) % {width} + {width}) % {width}",
+        epoch=epoch,
+        origin=exp.Paren(this=origin),
+        width=_number(width),
+    )
 
 
 def _table_alias(name: str) -> exp.TableAlias:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlglot
 from sqlglot import exp
 
-from engine.datatypes import DataType
+from engine.datatypes import FLOAT64, DataType
 from engine.errors import DbError, ErrorKind
 from sql.plan.range_source import Source
 
@@ -17,7 +17,11 @@ def check_fill(aggregate: exp.Expr, fill: exp.Expr | None, source: Source) -> No
 
     Raises: DbError PLAN.
     """
-    if fill is None or isinstance(fill, (exp.Var, exp.Null)):
+    if isinstance(fill, exp.Var) and fill.name == "LINEAR":
+        _check_linear(aggregate, source)
+    if fill is None or isinstance(fill, exp.Null):
+        return
+    if isinstance(fill, exp.Var) and fill.name in ("PREV", "LINEAR"):
         return
     bare = fill.this if isinstance(fill, exp.Neg) else fill
     if not isinstance(bare, (exp.Literal, exp.Boolean, exp.Cast)):
@@ -34,6 +38,16 @@ def check_fill(aggregate: exp.Expr, fill: exp.Expr | None, source: Source) -> No
         raise _bad_fill(fill, f"it is no {expected}")
 
 
+def _check_linear(aggregate: exp.Expr, source: Source) -> None:
+    data_type = _aggregate_type(aggregate, source)
+    if data_type is not None and not data_type.is_numeric:
+        raise DbError(
+            ErrorKind.PLAN,
+            f"FILL LINEAR is for numbers, and {data_type.name} is none",
+            hint="FILL PREV or a constant",
+        )
+
+
 def _bad_fill(fill: exp.Expr, reason: str) -> DbError:
     return DbError(
         ErrorKind.PLAN,
@@ -42,7 +56,12 @@ def _bad_fill(fill: exp.Expr, reason: str) -> DbError:
 
 
 def _aggregate_type(aggregate: exp.Expr, source: Source) -> DataType | None:
-    """The type of min(column) and its kin."""
+    """The type of min(column) and its kin; of averages."""
+    if isinstance(aggregate, exp.Filter):
+        return _aggregate_type(aggregate.this, source)
+    if isinstance(aggregate, exp.Avg) and isinstance(aggregate.this, exp.Column):
+        known = source.table.column(aggregate.this.name) if source.table is not None else None
+        return FLOAT64 if known is not None and known.type.is_numeric else None
     if not isinstance(aggregate, _SAME_TYPE) or source.table is None:
         return None
     argument = aggregate.this

@@ -11,6 +11,7 @@ from typing import Any
 from sqlglot import exp
 
 from sql.dialect import nodes
+from sql.plan.range_parts import text_of
 
 Qualify = Callable[[exp.Column], str]  # a column → its name with its table
 
@@ -76,7 +77,7 @@ class _Namer:
         for kind, shape in self._shapes:
             if isinstance(node, kind):
                 return shape(node)
-        return node.sql()
+        return text_of(node) if node.find(nodes.UserVariable) else node.sql()
 
     def _range(self, node: nodes.RangeAggregate) -> str:
         interval = node.args["range"]

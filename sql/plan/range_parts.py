@@ -10,6 +10,8 @@ from catalog import units
 from engine.errors import DbError, ErrorKind
 from sql import durations
 from sql.dialect import nodes
+from sql.dialect.dialects import dialect_of
+from sql.session import Wire
 
 # Aggregates that sqlglot has no class for.
 _AGGREGATES = frozenset(
@@ -37,6 +39,11 @@ def range_nodes(node: exp.Expr) -> list[nodes.RangeAggregate]:
         return [found for item in node.expressions for found in range_nodes(item)]
     walked = node.walk(prune=lambda n: isinstance(n, (exp.Subquery, nodes.RangeAggregate)))
     return [inner for inner in walked if isinstance(inner, nodes.RangeAggregate)]
+
+
+def text_of(node: exp.Expr) -> str:
+    """The expression as text, nodes of our own included."""
+    return node.sql(dialect=dialect_of(Wire.HTTP))
 
 
 def inside_of(holder: exp.Paren) -> exp.Expr:
@@ -79,7 +86,7 @@ def distribute(item: exp.Expr) -> exp.Expr:
             continue
         aggregates = aggregates_of(node.this)
         if not aggregates:
-            text = node.this.sql()
+            text = text_of(node.this)
             raise DbError(
                 ErrorKind.SYNTAX, f"Can't use the RANGE keyword in Expr {text} without function"
             )

@@ -31,7 +31,7 @@ from sql.plan.buckets_calendar import (
 from sql.plan.gapfill import micros_of
 from sql.plan.gapfill_grid import SLOT, Grid, Outer, copy_rows, outer_of, own_aggregates
 from sql.plan.naming import name_outputs
-from sql.plan.range_parts import has_window, inside_of, with_default_order
+from sql.plan.range_parts import has_window, inside_of, range_nodes, with_default_order
 from sql.plan.range_source import Source, find_source
 from sql.session import Wire
 
@@ -49,8 +49,8 @@ def rewrite_sample_by(
     if clause is None:
         return select
     select = select.copy()
-    if select.args.get("group") or select.args.get("align"):
-        raise DbError(ErrorKind.SYNTAX, "SAMPLE BY cannot be used with GROUP BY or ALIGN")
+    if select.args.get("group") or select.args.get("align") or range_nodes(select):
+        raise DbError(ErrorKind.SYNTAX, "SAMPLE BY cannot be used with GROUP BY, RANGE or ALIGN")
     if any(has_window(item) for item in select.expressions):
         raise DbError(
             ErrorKind.SYNTAX,

@@ -105,7 +105,7 @@ _MAKERS: dict[str, _Maker] = {
     "inet_client_addr": _address,
     "inet_client_port": _port,
     "pg_my_temp_schema": lambda _: exp.Literal.number(0),
-    "read_preference": lambda c: _text(c.setting("read_preference")),
+    "read_preference": lambda c: _text(c.setting("read_preference").upper()),
     "txid_current": lambda c: exp.Literal.number(c.session_id),
     "pg_current_xact_id": lambda c: exp.Literal.number(c.session_id),
     "system_user": _user,

@@ -90,10 +90,28 @@ def resolve_tables(tree: exp.Expr, context: PlanContext, resolved: Resolved) -> 
         elif not _is_cte(node) and not node.name.startswith(ARROW_PREFIX):
             _resolve(node, context, resolved)
     for column in tree.find_all(exp.Column):
-        if column.args.get("db") is not None:  # aliases have no database part
+        database = column.args.get("db")
+        if database is not None:  # aliases have no database part
+            _check_database(column, database.name, resolved)
             column.set("catalog", None)
             column.set("db", None)
     return tree
+
+
+def _check_database(column: exp.Column, database: str, resolved: Resolved) -> None:
+    """Raises: DbError UNDEFINED_TABLE if the table of that name is another database's."""
+    select = column.find_ancestor(exp.Select)
+    from_ = select.args.get("from_") if select is not None else None
+    if select is None or from_ is None or select.args.get("joins"):
+        return
+    table = resolved.tables.get(id(from_.this))
+    named = from_.this.alias_or_name == column.table
+    if named and table is not None and table.database != database:
+        raise DbError(
+            ErrorKind.UNDEFINED_TABLE,
+            f'there is no table "{database}.{column.table}" in FROM',
+            hint=f'"{column.table}" is a table of database "{table.database}"',
+        )
 
 
 def table_name(node: exp.Table, context: PlanContext) -> tuple[str, str]:

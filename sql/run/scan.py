@@ -40,16 +40,29 @@ class ScanStatistics:
 
     regions: int = 0
     regions_pruned: int = 0  # partitions that WHERE rules out
-    files: int = 0
+    files_considered: int = 0  # all that the regions have
+    pruned_by_time: int = 0
+    pruned_by_keys: int = 0
+    served: int = 0  # whose rows were found in memory, decoded before
+    files: int = 0  # that DuckDB reads
+    bytes: int = 0  # of those
     stored_rows: int = 0
     memory_rows: int = 0
-    selected_rows: int = 0  # of files, read by their place in the sort order
+    selected_rows: int = 0  # of files that were served from memory
+    newest: int = 0  # regions that knew the newest row of each series
 
     def add(self, pinned: Pinned) -> None:
         """Counts what a scan has pinned."""
         self.regions += len(pinned.snapshots)
         self.regions_pruned += pinned.pruned
         for snapshot in pinned.snapshots:
+            facts = snapshot.facts
+            self.files_considered += facts.files
+            self.pruned_by_time += facts.pruned_by_time
+            self.pruned_by_keys += facts.pruned_by_keys
+            self.served += facts.served
+            self.bytes += facts.bytes
+            self.newest += facts.newest
             self.files += len(snapshot.files)
             self.stored_rows += sum(file.rows for file in snapshot.files)
             self.memory_rows += snapshot.memory.num_rows

@@ -33,6 +33,7 @@ from sql.statements.alteration import Alteration
 from sql.statements.conversions import converts, keeps_every_value
 from sql.statements.create import check_column_storable, sequence_name
 from sql.statements.defaults import converted, default_value, settled
+from sql.statements.metric_engine import in_order
 
 # --- ADD and DROP ---------------------------------------------------------------------------------
 
@@ -62,6 +63,7 @@ def add(change: Alteration, action: exp.ColumnDef) -> None:
         )
     table = change.table
     columns = _placed(list(table.columns), column, action.args.get("position"), change)
+    columns = list(in_order(tuple(columns), table.options))
     key = (*table.primary_key, column.name) if defined.is_key else table.primary_key
     change.table = replace(table, columns=tuple(columns), primary_key=key)
 

@@ -26,6 +26,7 @@ from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result, ResultColumn
 from sql.statements.defaults import settled
+from sql.statements.metric_engine import check_logical, in_order
 from sql.statements.query import bind
 from sql.statements.target import complete, insert_rows, quoted
 from sql.types import duckdb_name, quote
@@ -128,7 +129,7 @@ def _make(
         database=database,
         name=definition.name,
         kind=TableKind.TIME_SERIES if definition.time_index else TableKind.RELATIONAL,
-        columns=_with_sequences(definition, database),
+        columns=_columns(definition, database),
         primary_key=definition.primary_key,
         options=_options(session, definition, database),
         engine=definition.engine,
@@ -138,6 +139,7 @@ def _make(
     )
     if table.is_time_series:
         _check_storable(table)
+        check_logical(table, session.lookup)
         columns, rules = definition.partition_columns, definition.partition_rules
         zone = "UTC" if definition.like else session.timezone  # stored rules have their moments so
         table = with_rules(table, columns, rules, zone)
@@ -187,6 +189,12 @@ def _with_sequences(definition: TableDefinition, database: str) -> tuple[Column,
         else column
         for column in definition.columns
     )
+
+
+def _columns(definition: TableDefinition, database: str) -> tuple[Column, ...]:
+    columns = _with_sequences(definition, database)
+    # The rows of CREATE TABLE … AS come in the order written.
+    return columns if definition.as_query else in_order(columns, definition.options)
 
 
 def _check_storable(table: Table) -> None:
@@ -270,10 +278,10 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
         raise DbError(ErrorKind.COLUMN_COUNT, "the view has more column names than columns")
     names += [column.name for column in found[len(names) :]]
     old = session.lookup(database, name)
-    if old is not None and tree.args.get("exists"):
-        return Affected("CREATE VIEW", 0)
     if old is not None and old.kind is not TableKind.VIEW:
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'"{name}" already exists and is not a view')
+    if old is not None and tree.args.get("exists"):
+        return Affected("CREATE VIEW", 0)
     if old is not None and not tree.args.get("replace"):
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'view "{name}" already exists')
     with session.writing() as transaction:

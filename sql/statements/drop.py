@@ -12,6 +12,7 @@ from engine.errors import DbError, ErrorKind
 from sql.plan.tables import table_name, undefined_table
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
+from sql.statements.metric_engine import check_unused
 from sql.statements.target import SEQUENCE, quoted
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def _drop_named(
             f'"{name}" is not a {kind.lower()}',
             hint=f"use DROP {'VIEW' if is_view else 'TABLE'} to remove it",
         )
+    check_unused(table, session.catalog.tables(session.duck.cursor, database))
     drop_table(session, transaction, table)
 
 

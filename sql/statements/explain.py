@@ -55,7 +55,13 @@ def _scans(plan: QueryPlan, statistics: ScanStatistics) -> str:
         ends = {("from" if bound.is_start else "to") for bound in bounds}
         pruned = f", time range bounded {' and '.join(sorted(ends))}" if ends else ""
         name = f"{reference.table.database}.{reference.table.name}"
+        tags = ", ".join(dict.fromkeys(key.column for key in reference.keys))
+        pruned += f", by tags: {tags}" if tags else ""
+        pruned += ", newest rows only" if reference.latest is not None else ""
         lines.append(f"RegionScan: {name} as {reference.alias}{pruned}")
+    if plan.front is not None:
+        which = "last" if plan.front.descending else "first"
+        lines.append(f"  run over the {which} part of the time first; here over all of it")
     if statistics.regions + statistics.regions_pruned > len(plan.scans):
         lines.append(
             f"  partitions: {statistics.regions}, partitions pruned: {statistics.regions_pruned}"
@@ -64,4 +70,11 @@ def _scans(plan: QueryPlan, statistics: ScanStatistics) -> str:
         f"  files: {statistics.files}, rows in files: {statistics.stored_rows}, "
         f"rows in memory: {statistics.memory_rows}, rows selected: {statistics.selected_rows}"
     )
+    lines.append(
+        f"  files considered: {statistics.files_considered}, outside the time range: "
+        f"{statistics.pruned_by_time}, without the tags: {statistics.pruned_by_keys}, "
+        f"served from memory: {statistics.served}, bytes of files read: {statistics.bytes}"
+    )
+    if statistics.newest:
+        lines.append("  the newest row of each series was known")
     return "\n".join(lines)

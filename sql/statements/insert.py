@@ -18,6 +18,8 @@ from sql.dialect.parser import parse
 from sql.plan.plan import QueryPlan, plan_query, plan_statement
 from sql.results import Affected, Description, Result
 from sql.session import Wire
+from sql.statements.conflict import check_conflict
+from sql.statements.metric_engine import check_not_physical
 from sql.statements.query import bind
 from sql.statements.target import (
     columns_named,
@@ -56,6 +58,7 @@ def run_fast(session: ClientSession, statement: FastInsert) -> Result:
     """Inserts literal rows. Raises: DbError."""
     node = _table_node(statement.head.table)
     table = writable(session, node, statement.text)
+    check_not_physical(table)
     columns = columns_named(table, statement.head.columns, statement.text)
     _check_count(len(columns), statement.rows.width)
     data = to_table(statement.rows, columns, session.timezone)
@@ -84,7 +87,9 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
             names=[column.name for column in columns],
         )
         rows = complete(session, table, columns, typed)
-        if tree.args.get("conflict") or tree.args.get("returning"):
+        if table.is_time_series:
+            check_conflict(tree, table, columns)
+        elif tree.args.get("conflict") or tree.args.get("returning"):
             return _insert_relational(session, statement, tree, table, rows)
         insert_rows(session, transaction, table, rows)
     return Affected("INSERT", rows.num_rows)
@@ -119,6 +124,7 @@ def _target(
         into = into.this
     assert isinstance(into, exp.Table)
     table = writable(session, into, text)
+    check_not_physical(table)
     return table, columns_named(table, names, text)
 
 
@@ -195,12 +201,6 @@ def _insert_relational(
     rows: pa.Table,
 ) -> Result:
     """ON CONFLICT and RETURNING, which DuckDB does for its own tables."""
-    if table.is_time_series:
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            "ON CONFLICT and RETURNING are not supported on time-series tables",
-            hint="a row with the same tags and time replaces the old one without being asked",
-        )
     transaction = session.transaction
     assert transaction is not None
     transaction.change_store()

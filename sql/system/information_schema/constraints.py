@@ -22,7 +22,12 @@ from sql.system.table import SystemContext
 
 PRIMARY = "PRIMARY"
 TIME_INDEX = "TIME INDEX"
-_STRUCTURES = {"INVERTED": "inverted", "SKIPPING": "bloom_filter", "FULLTEXT": "fulltext_bloom"}
+_STRUCTURES = {
+    "INVERTED": "inverted",
+    "SKIPPING": "bloom_filter",
+    "FULLTEXT": "fulltext_bloom",
+    "VECTOR": "vector",
+}
 _PRIMARY_STRUCTURE = "dense"
 
 

@@ -62,7 +62,7 @@ def _identity(found: Sequence[tuple[Table, int, object]]) -> dict[str, Any]:
 
 
 def region_statistics(context: SystemContext) -> pa.Table:
-    """Sizes of every region. Query times and read bytes are not counted by region."""
+    """Sizes of every region. Query times and read bytes, not counted by region, are 0."""
     found = list(_regions(context, context.statistics))
     facts = [statistics for _, _, statistics in found]
     identity = _identity(found)
@@ -73,6 +73,7 @@ def region_statistics(context: SystemContext) -> pa.Table:
             **{name: identity[name] for name in ("region_id", "table_id", "region_number")},
             "region_rows": [region.rows + region.memtable_rows for region in facts],
             "written_bytes_since_open": [region.written_bytes for region in facts],
+            **dict.fromkeys(("query_cpu_time_millis", "query_scanned_bytes"), 0),
             "disk_size": [
                 region.file_bytes + region.vector_bytes + region.manifest_bytes for region in facts
             ],

@@ -72,7 +72,7 @@ def test_the_words_are_no_keywords(wire: Wire) -> None:
         ("SELECT avg(v) FROM t SAMPLE BY h", '"h"'),
         ("SELECT avg(v) FROM t SAMPLE BY 1h ALIGN TO MOON", '"MOON"'),
         ("SELECT avg(v) FROM t SAMPLE BY 1h FILL PREV", '"PREV"'),
-        ("SELECT * FROM t LATEST ON 5 PARTITION BY a", '"5"'),
+        ("SELECT * FROM t LATEST ON 5 PARTITION BY a", '"PARTITION BY"'),
         ("SELECT * FROM t LATEST ON ts", "end of input"),
     ],
 )
@@ -82,3 +82,10 @@ def test_syntax_errors_point_at_the_word(text: str, near: str, wire: Wire) -> No
     assert caught.value.kind is ErrorKind.SYNTAX
     assert near in caught.value.message
     assert caught.value.position is not None
+
+
+def test_double_quoted_words_in_by_are_names_on_mysql() -> None:
+    text = """SELECT avg(v) RANGE '5s' FROM t ALIGN '5s' BY ("a", upper("b"), 'c')"""
+    by = tree_of(text, Wire.MYSQL).args["align"].expressions
+    assert by[0] == exp.column("a", quoted=True)
+    assert [item.key for item in by[1:]] == ["upper", "literal"]

@@ -36,7 +36,8 @@ def lab(shared: Database) -> Client:
     made = client(shared)
     made.run("CREATE TABLE m (ts TIMESTAMP(3) TIME INDEX, host STRING PRIMARY KEY, v DOUBLE)")
     made.run("""INSERT INTO m VALUES ('2024-01-01 00:10:00', 'a', 1),
-        ('2024-01-01 00:50:00', 'a', 3), ('2024-01-02 05:00:00', 'a', 9.5), ('2024-01-02 06:00:00', 'b', -4)""")
+        ('2024-01-01 00:50:00', 'a', 3), ('2024-01-02 05:00:00', 'a', 9.5),
+        ('2024-01-02 06:00:00', 'b', -4)""")
     return made
 
 
@@ -273,3 +274,14 @@ def test_histograms_agree_with_the_twin(
             place = (value - low) * count // span + 1
             expected[min(max(place, 0), count + 1)] += 1
     assert lab.run(query) == [(expected,)]
+
+
+def test_first_and_last_by_time(lab: Client) -> None:
+    assert lab.run("SELECT first(v, ts), last(v, ts) FROM m") == [(1, -4)]
+    assert lab.run("SELECT last(v, -v) FROM m WHERE host = 'a'") == [(1,)]
+    query = "SELECT first(v, ts) FILTER (WHERE v > 2), last(v, ts) FILTER (WHERE v > 2) FROM m"
+    assert lab.run(query) == [(3, 9.5)]
+    ranged = "SELECT first(v, ts) RANGE '1h', last(v, ts) RANGE '1d' FROM m ALIGN '1d' BY ()"
+    assert lab.run(f"{ranged} ORDER BY ts") == [(1, 3), (None, -4)]
+    windowed = "SELECT first(v, ts) OVER (PARTITION BY host ORDER BY ts) FROM m ORDER BY ts"
+    assert lab.run(windowed) == [(1,), (1,), (1,), (-4,)]

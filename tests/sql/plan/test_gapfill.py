@@ -190,6 +190,8 @@ def test_mysql_and_joins(shared: Database, gaps: Client) -> None:
          ErrorKind.UNSUPPORTED, "interpolate"),
         ("SELECT time_bucket_gapfill('1h', ts) FROM m GROUP BY 1 HAVING locf(avg(v)) > 1",
          ErrorKind.UNSUPPORTED, "HAVING"),
+        ("SELECT time_bucket_gapfill('1h', ts), max(v) RANGE '1h' FROM m ALIGN '1h' BY ()",
+         ErrorKind.SYNTAX, "not by both"),
         ("SELECT locf(avg(v)) FROM m", ErrorKind.SYNTAX, "locf cannot be used here"),
         ("SELECT 1 FROM m WHERE time_bucket_gapfill('1h', ts) > now()",
          ErrorKind.SYNTAX, "used here"),
@@ -251,7 +253,7 @@ def _line(tops: dict[int, Any], before: list[int], after: list[int], slot: int) 
     return float(y if low == high else y + (tops[high] - y) * (slot - low) / (high - low))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     samples=SAMPLES,
     width=st.sampled_from([7, 30, 60, 300]),

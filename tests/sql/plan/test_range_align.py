@@ -1,106 +1,15 @@
-"""RANGE … ALIGN queries, run on DuckDB: worked examples, refusals, and a slow obvious twin."""
+"""RANGE … ALIGN queries, run on DuckDB: worked examples and refusals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import duckdb
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sqlglot import exp
+from fix_ranges import HOST, Lab, at, clock
 
-from catalog.records import Table, TableKind
-from engine.errors import DbError, ErrorKind
+from engine.errors import ErrorKind
 from sql import types
-from sql.dialect.create import read_create_table
-from sql.dialect.duckdb import to_duckdb
 from sql.dialect.parser import parse
 from sql.plan.range_align import rewrite_ranges
 from sql.session import Wire
-
-Row = tuple[object, ...]
-
-
-@dataclass
-class Lab:
-    """A DuckDB that holds tables as the engine would, and the planner over it."""
-
-    timezone: str = "UTC"
-    tables: dict[str, Table] = field(default_factory=dict)
-    duck: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
-
-    def create(self, text: str, rows: Sequence[Row] = ()) -> None:
-        """Rows give times as ISO text or as milliseconds."""
-        tree = parse(text, Wire.HTTP)[0].tree
-        assert isinstance(tree, exp.Create)
-        definition = read_create_table(tree)
-        self.tables[definition.name] = Table(
-            id=1,
-            database="public",
-            name=definition.name,
-            kind=TableKind.TIME_SERIES,
-            columns=definition.columns,
-            primary_key=definition.primary_key,
-        )
-        columns = ", ".join(
-            f"{types.quote(c.name)} {types.duckdb_name(c.type)}" for c in definition.columns
-        )
-        self.duck.execute(f"CREATE TABLE {types.quote(definition.name)} ({columns})")
-        self.insert(definition.name, rows)
-
-    def insert(self, table: str, rows: Sequence[Row]) -> None:
-        values = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
-        if values:
-            self.duck.execute(f"INSERT INTO {types.quote(table)} VALUES {values}")
-
-    def plan(self, text: str) -> str:
-        tree = parse(text, Wire.HTTP)[0].tree
-        assert tree is not None
-        planned = rewrite_ranges(tree, lambda node: self.tables.get(node.name), self.timezone)
-        return to_duckdb(planned)
-
-    def run(self, text: str) -> list[Row]:
-        """The rows; times as text without trailing zeros."""
-        relation = self.duck.sql(self.plan(text))
-        return [tuple(_shown(value) for value in row) for row in relation.fetchall()]
-
-    def names(self, text: str) -> list[str]:
-        return list(self.duck.sql(self.plan(text)).columns)
-
-    def refused(self, text: str) -> DbError:
-        with pytest.raises(DbError) as caught:
-            self.plan(text)
-        return caught.value
-
-
-def _literal(value: object) -> str:
-    if isinstance(value, Milliseconds):
-        return f"make_timestamp_ms({value})"
-    return "NULL" if value is None else repr(value)
-
-
-class Milliseconds(int):
-    """A time."""
-
-
-def _shown(value: object) -> object:
-    return str(value) if hasattr(value, "year") else value
-
-
-def at(seconds: float) -> Milliseconds:
-    return Milliseconds(seconds * 1000)
-
-
-def clock(seconds: int) -> str:
-    """1970-01-01 plus seconds, as `_shown` writes it."""
-    day, rest = divmod(seconds, 86_400)
-    date = {-1: "1969-12-31", 0: "1970-01-01"}[day]
-    return f"{date} {rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
-
-
-HOST = "CREATE TABLE host (ts TIMESTAMP(3) TIME INDEX, host STRING PRIMARY KEY, val BIGINT)"
 
 
 @pytest.fixture
@@ -360,6 +269,12 @@ def test_queries_without_align_stay_as_they_are(lab: Lab) -> None:
          ErrorKind.SYNTAX, "Window functions is not allowed in Range Query"),
         ("SELECT min(val) RANGE '5s' FROM host ALIGN '5s' FILL 3.0",
          ErrorKind.PLAN, "3.0 is not a valid fill option, fail to convert to a const value"),
+        ("SELECT avg(val) RANGE '5s' FILL 'x' FROM host ALIGN '5s'",
+         ErrorKind.PLAN, "'x' is not a valid fill option"),
+        ("SELECT avg(val) RANGE '5s' FILL sometimes FROM host ALIGN '5s'",
+         ErrorKind.PLAN, "it is not a constant"),
+        ("SELECT min(host) RANGE '5s' FILL LINEAR FROM host ALIGN '5s'",
+         ErrorKind.PLAN, "FILL LINEAR is for numbers"),
         ("SELECT min(val) RANGE '5s' FROM host ALIGN '0s'",
          ErrorKind.PLAN, "duration must be greater than 0"),
         ("SELECT min(val) RANGE (INTERVAL '0' day) FROM host ALIGN '5s'",
@@ -392,96 +307,15 @@ def test_a_table_without_tags_needs_by() -> None:
     assert lab.run("SELECT ts, sum(v) RANGE '5s' FROM m ALIGN '5s' BY ()") == [(clock(0), 2)]
 
 
-# --- Against an obvious twin ----------------------------------------------------------------------
-
-Sample = tuple[str | None, int, int | None]  # series, time in ms, value
-
-
-def twin(
-    samples: list[Sample], step: int, width: int, origin: int, fill: str
-) -> dict[tuple[str | None, int], float | None]:
-    """sum per (series, slot), by looking at every slot and every sample."""
-    result: dict[tuple[str | None, int], float | None] = {}
-    for series in {sample[0] for sample in samples}:
-        own = [(time, value) for name, time, value in samples if name == series]
-        slots = _twin_slots([time for time, _ in own], step, width, origin)
-        sums: dict[int, float | None] = {}
-        for slot in slots:
-            inside = [v for time, v in own if slot <= time < slot + width and v is not None]
-            sums[slot] = float(sum(inside)) if inside else None
-        touched = [s for s in slots if any(s <= time < s + width for time, _ in own)]
-        if fill and touched:
-            touched = list(range(touched[0], touched[-1] + 1, step))
-        result |= {(series, slot): _twin_fill(sums, touched, slot, fill) for slot in touched}
-    return result
-
-
-def _twin_slots(times: list[int], step: int, width: int, origin: int) -> list[int]:
-    low, high = min(times) - width, max(times)
-    first = origin + (low - origin) // step * step
-    return list(range(first, high + 1, step))
-
-
-def _twin_fill(
-    sums: dict[int, float | None], slots: list[int], slot: int, fill: str
-) -> float | None:
-    value = sums.get(slot)
-    if value is not None or fill in ("", "NULL"):
-        return value
-    if fill not in ("PREV", "LINEAR"):
-        return float(fill)
-    before = [s for s in slots if s < slot and sums.get(s) is not None]
-    if fill == "PREV":
-        return sums[before[-1]] if before else None
-    after = [s for s in slots if s > slot and sums.get(s) is not None]
-    if not before or not after:
-        return None
-    low, high = sums[before[-1]], sums[after[0]]
-    assert low is not None
-    assert high is not None
-    return low + (high - low) * (slot - before[-1]) / (after[0] - before[-1])
-
-
-SAMPLES = st.lists(
-    st.tuples(
-        st.sampled_from(["a", "b", None]),
-        st.integers(-60_000, 60_000),
-        st.one_of(st.none(), st.integers(-9, 9)),
-    ),
-    min_size=1,
-    max_size=12,
-    unique_by=lambda sample: sample[:2],
-)
-
-
-@pytest.fixture(scope="module")
-def random_lab() -> Lab:
-    made = Lab()
-    made.create(HOST)
-    return made
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    samples=SAMPLES,
-    step=st.sampled_from([1_000, 3_000, 7_000, 10_000, 60_000]),
-    width=st.sampled_from([500, 3_000, 10_000, 25_000, 60_000]),
-    origin=st.sampled_from([0, 1_500, -400, 123_456]),
-    fill=st.sampled_from(["", "NULL", "PREV", "LINEAR", "42"]),
-)
-def test_random_queries_agree_with_the_twin(
-    random_lab: Lab, samples: list[Sample], step: int, width: int, origin: int, fill: str
-) -> None:
-    lab = random_lab
-    lab.duck.execute("TRUNCATE host")
-    lab.insert("host", [(Milliseconds(time), name, value) for name, time, value in samples])
-    clause = f"FILL {fill}" if fill else ""
-    start = f"('1970-01-01'::TIMESTAMP + INTERVAL '{origin} milliseconds')"
-    planned = lab.plan(
-        f"""SELECT host, ts, sum(val) RANGE '{width}ms' {clause} FROM host
-        ALIGN '{step}ms' TO {start}"""
-    )
-    got = lab.duck.sql(f"SELECT #1, epoch_ms(#2), #3::DOUBLE FROM ({planned})").fetchall()
-    expected = twin(samples, step, width, origin, fill)
-    assert len(got) == len(expected)
-    assert {(row[0], row[1]): row[2] for row in got} == pytest.approx(expected, abs=1e-9)
+def test_panes_serve_windows_that_overlap_often(lab: Lab) -> None:
+    query = "SELECT ts, {} RANGE '{}' AS x FROM host ALIGN '1s' BY () ORDER BY ts"
+    for aggregate in ("sum(val)", "count(*)", "avg(val)", "last_value(val)", "max(val + 1)"):
+        assert "__pane" in lab.plan(query.format(aggregate, "10s"))
+    for aggregate, width in (
+        ("sum(val)", "5s"),
+        ("median(val)", "10s"),
+        ("count(DISTINCT val)", "10s"),
+        ("last_value(val ORDER BY val)", "10s"),
+        ("sum(val)", "10001ms"),
+    ):
+        assert "__pane" not in lab.plan(query.format(aggregate, width))

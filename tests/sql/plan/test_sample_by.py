@@ -143,6 +143,14 @@ def test_expressions_aliases_order_and_mysql(shared: Database, lab: Client) -> N
     assert mysql.names(query) == ["h", "time", "spread"]
 
 
+def test_user_variables_stand_beside_aggregates(shared: Database, lab: Client) -> None:
+    mysql = client(shared, Wire.MYSQL)
+    query = "SELECT coalesce(@unset, 2) * sum(v) AS x FROM m {} ORDER BY coalesce(@unset, 2)"
+    assert mysql.run(query.format("SAMPLE BY 1d")) == [(32,)]
+    ranged = query.replace("sum(v)", "sum(v) RANGE '1d'").format("ALIGN '1d' BY ()")
+    assert mysql.run(ranged) == [(32,)]
+
+
 def test_subqueries_ctes_and_views_are_sources(lab: Client) -> None:
     for source in (
         "(SELECT ts, v FROM m WHERE host = 'a') AS x",
@@ -175,6 +183,7 @@ def test_subqueries_ctes_and_views_are_sources(lab: Client) -> None:
          ErrorKind.INVALID_ARGUMENT, "WITH OFFSET"),
         ("SELECT ts, avg(v) FROM m SAMPLE BY 1h ORDER BY sum(v)", ErrorKind.UNSUPPORTED, "ORDER"),
         ("SELECT avg(x) FROM (SELECT 1 AS x) AS y SAMPLE BY 1h", ErrorKind.PLAN, "no time index"),
+        ("SELECT max(v) RANGE '1h' FROM m SAMPLE BY 1h", ErrorKind.SYNTAX, "RANGE"),
         ("SELECT avg(1) SAMPLE BY 1h", ErrorKind.SYNTAX, 'near "BY"'),
     ],
 )  # fmt: skip
@@ -226,7 +235,7 @@ def _filled(tops: dict[int, Any], slot: int, fill: str) -> Any:
     return tops[low] + (tops[high] - tops[low]) * (slot - low) / (high - low)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     samples=SAMPLES,
     width=st.sampled_from([7, 30, 60, 300]),
@@ -321,7 +330,7 @@ def test_joins_refused(lab: Client, query: str, kind: ErrorKind) -> None:
     assert caught.value.kind is kind
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(left=SAMPLES, right=SAMPLES, strict=st.booleans())
 def test_random_joins_agree_with_the_twin(
     lab: Client, left: list[Any], right: list[Any], strict: bool

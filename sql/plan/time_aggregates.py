@@ -1,7 +1,10 @@
-"""TimescaleDB's `histogram(value, low, high, n)` as counts that DuckDB does in one pass.
+"""TimescaleDB's aggregates `first`, `last` and `histogram` in words that DuckDB is fast with.
 
-The result has n + 2 counts: below low, n buckets of equal width, high and above.
+`first(value, time)` is `first_value(value ORDER BY time)`, which latest.py knows too;
+`histogram(value, low, high, n)` is n + 2 counts: below low, n buckets of equal width, high and
+above.
 
+    https://docs.timescale.com/api/latest/hyperfunctions/first/
     https://docs.timescale.com/api/latest/hyperfunctions/histogram/
 """
 
@@ -15,8 +18,11 @@ from sql.plan.buckets_calendar import number, part
 BUCKETS_MAX = 1_000
 
 
-def histograms(tree: exp.Expr) -> exp.Expr:
+def time_aggregates(tree: exp.Expr) -> exp.Expr:
     """Rewrites the calls in place, FILTER included. Raises: DbError INVALID_ARGUMENT."""
+    for edge in list(tree.find_all(exp.First, exp.Last)):
+        if edge.args.get("expression") is not None:
+            edge.replace(_edge(edge))
     for node in list(tree.find_all(exp.Anonymous)):
         if node.name.lower() != "histogram" or len(node.expressions) != 4:
             continue
@@ -27,6 +33,17 @@ def histograms(tree: exp.Expr) -> exp.Expr:
         else:
             node.replace(_counts(node, None))
     return tree
+
+
+def _edge(node: exp.Expr) -> exp.Expr:
+    is_first = isinstance(node, exp.First)
+    value, time = node.this, node.args["expression"]
+    if isinstance(node.parent, exp.Window):
+        name = "arg_min_null" if is_first else "arg_max_null"
+        return exp.Anonymous(this=name, expressions=[value.copy(), time.copy()])
+    key = exp.Ordered(this=time.copy(), desc=False, nulls_first=False)
+    order = exp.Order(this=value.copy(), expressions=[key])
+    return exp.FirstValue(this=order) if is_first else exp.LastValue(this=order)
 
 
 def _counts(node: exp.Anonymous, condition: exp.Expr | None) -> exp.Expr:
