@@ -11,10 +11,10 @@ from sql.session import Wire
 
 _HEAD = """# Functions
 
-This page is made from the registry in `sql/functions/` by `python -m sql.functions.document`;
-a test holds that it is up to date. `SHOW FUNCTIONS [LIKE …]` tells the same in a session. Where PostgreSQL
-and MySQL disagree about a name, the wire decides: each has its own entry. HTTP follows PostgreSQL.
-The examples are run as tests.
+This page is made from the registry in `sql/functions/` by `python -m sql.functions.document`; a
+test holds that it is up to date. `SHOW FUNCTIONS [LIKE …]` tells the same in a session. Where
+PostgreSQL and MySQL disagree about a name, the wire decides: each has its own entry. HTTP follows
+PostgreSQL. The examples are run as tests.
 """
 _WIRES = {ALL: "", POSTGRES: "PostgreSQL, HTTP", MYSQL: "MySQL", frozenset({Wire.POSTGRES}):
           "PostgreSQL"}  # fmt: skip
