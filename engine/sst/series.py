@@ -40,8 +40,10 @@ _TIMES_ROWS_MAX = 16_000_000
 _NARROW_SHARE = 0.25
 # A file this small costs DuckDB more to open than to read.
 SMALL_ROWS = 20_000
-# Rows of the files a single scan may index: the others wait for the next question.
+# Rows, and number, of the files a single scan may index or decode whole: the others wait for the
+# next question.
 _BUILD_ROWS_MAX = 6_000_000
+_BUILD_FILES_MAX = 8
 _META_BYTES_PER_CHUNK = 400  # of Parquet metadata in memory, about
 
 
@@ -50,7 +52,16 @@ class Effort:
     """What one scan may still spend on making indexes."""
 
     rows: int = _BUILD_ROWS_MAX
+    files: int = _BUILD_FILES_MAX
     small_files: bool = True  # whether whole small files may be kept decoded
+
+    def spend(self, file: FileMeta) -> bool:
+        """True if a file may be opened for it, which is then spent."""
+        if self.rows <= 0 or self.files <= 0:
+            return False
+        self.rows -= file.rows
+        self.files -= 1
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,8 @@ class SeriesReader:
         `schema` is the file's own. None when the file is better read whole: it is asked for the
         first time, or too many rows are wanted. Raises: OSError, pa.ArrowException.
         """
+        if file.rows <= SMALL_ROWS and file.row_groups == 1 and not wanted.keys:
+            return self._of_small(file, schema, wanted, dead, effort)
         if not self._is_selective(file, wanted, effort):
             return None
         index = self.index(file, schema, effort)
@@ -111,6 +124,32 @@ class SeriesReader:
         picked = Picked(index, series, lows, highs, dead)
         self._complete(held, file, schema, picked.groups, fields)
         return picked.rows(schema, wanted.columns, held)
+
+    def _of_small(
+        self,
+        file: FileMeta,
+        schema: RegionSchema,
+        wanted: Wanted,
+        dead: Positions,
+        effort: Effort,
+    ) -> pa.Table | None:
+        """As `rows`, for a file of one row group, which needs no index."""
+        if not effort.small_files:
+            return None
+        names = list(dict.fromkeys((*wanted.columns, schema.time_index)))
+        held = {n: self._cache.get(("column", file.path, 0, n)) for n in names}
+        missing = [name for name, array in held.items() if array is None]
+        if missing:
+            if not self._is_known((file.path, -1)) or not effort.spend(file):
+                return None
+            held |= self._decoded(file, schema, 0, missing)
+        keep = _within(held[schema.time_index].view(pa.int64()).to_numpy(), wanted.times, dead)
+        arrays = [
+            held[name].slice(0, file.rows) if keep is None else held[name].take(keep)
+            for name in wanted.columns
+        ]
+        fields = [schema.arrow.field(name) for name in wanted.columns]
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
     def _held(self, file: FileMeta, numbers: Sequence[int], names: Sequence[str]) -> Held | None:
         """The columns of row groups that are decoded already.
@@ -172,10 +211,8 @@ class SeriesReader:
         known = self._cache.get(("index", file.path))
         if known is not None:
             return known if isinstance(known, SeriesIndex) else None
-        if effort is not None:
-            if not self._is_known((file.path, -1)) or effort.rows <= 0:
-                return None  # one question does not pay for an index
-            effort.rows -= file.rows
+        if effort is not None and not (self._is_known((file.path, -1)) and effort.spend(file)):
+            return None  # one question does not pay for an index
         texts = [n for n in schema.primary_key if pa.types.is_string(schema.arrow.field(n).type)]
         with self._open(file, texts) as parquet:
             index = build(parquet, schema)
@@ -298,6 +335,17 @@ def search(times: Positions, lows: Positions, highs: Positions, bound: Bound) ->
         low = np.where(before, middle + 1, low)
         high = np.where(searching & ~before, middle, high)
     return low
+
+
+def _within(times: Positions, wanted: TimeRange, dead: Positions) -> pa.Array | None:
+    """The places of the live rows in a range of times, None if that is all rows."""
+    keep = np.ones(len(times), np.bool_)
+    if wanted.start is not None:
+        keep &= times >= wanted.start
+    if wanted.end is not None:
+        keep &= times < wanted.end
+    keep[dead] = False
+    return None if keep.all() else pa.array(np.flatnonzero(keep))
 
 
 def _share(file: FileMeta, wanted: TimeRange) -> float:
