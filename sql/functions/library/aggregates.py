@@ -101,10 +101,6 @@ FUNCTIONS: tuple[Function, ...] = (
     _agg("histogram(x double precision, low double precision, high double precision,"
          " buckets integer) -> bigint[]",
          "How many values fall below low, into each of the buckets, and above high.",
-         "(x, lo, hi, n) AS list_transform(range(0, n + 2), lambda b: coalesce(list_sum("
-         "list_transform(list(CAST(CASE WHEN x < lo THEN 0 WHEN x >= hi THEN n + 1 ELSE"
-         " floor((x - lo) / (hi - lo) * n) + 1 END AS INTEGER)), lambda i:"
-         " CASE WHEN i = b THEN 1 ELSE 0 END)), 0))",
          ex={"histogram(5, 0, 10, 2)": [0, 0, 1, 0]}),
     _agg("grouping(value any, ...) -> bigint", "Which columns this row is not grouped by."),
     _agg("any_value(value any) -> any", "One of the values.", ex={"any_value(2)": 2}),
