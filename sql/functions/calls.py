@@ -15,6 +15,7 @@ from sql.functions.index import of_wire
 from sql.functions.registry import PREFIX, Function, Kind, Macro, Native, Rewrite
 from sql.functions.rewrites.aggregates import windowed_score
 from sql.functions.rewrites.build import own
+from sql.functions.rewrites.operators import OPERATORS, rewrite_operator
 from sql.functions.rewrites.texts import trim_part
 from sql.session import Wire
 
@@ -29,7 +30,8 @@ def function_calls(tree: exp.Expr, wire: Wire) -> exp.Expr:
     "SELECT LOCATE_('b', 'abc')"
     """
     known = of_wire(wire)
-    for node in reversed(list(tree.find_all(*_KINDS))):
+    calls: list[exp.Expr] = list(tree.find_all(*_KINDS))
+    for node in reversed(calls):
         made = _made(node, known, wire)
         if made is None or made is node:
             continue
@@ -41,6 +43,7 @@ def function_calls(tree: exp.Expr, wire: Wire) -> exp.Expr:
 
 
 _KINDS = (
+    *OPERATORS,
     exp.Anonymous,
     exp.Substring,
     exp.Overlay,
@@ -67,7 +70,9 @@ def _made(node: exp.Expr, known: Mapping[str, Function], wire: Wire) -> exp.Expr
         return trim_part(node) if wire is Wire.MYSQL else None
     if isinstance(node, exp.WithinGroup):
         return _within_group(node)
-    return windowed_score(node) if isinstance(node, exp.Window) else None
+    if isinstance(node, exp.Window):
+        return windowed_score(node)
+    return rewrite_operator(node) if wire is not Wire.MYSQL else None
 
 
 def _by_name(

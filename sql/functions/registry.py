@@ -87,7 +87,7 @@ class Function:
     @cached_property
     def name(self) -> str:
         """Its first name."""
-        return self.signature.partition("(")[0]
+        return re.split(r"\W", self.signature, maxsplit=1)[0]
 
     @property
     def names(self) -> tuple[str, ...]:

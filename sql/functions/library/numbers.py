@@ -151,8 +151,12 @@ FUNCTIONS: tuple[Function, ...] = (
       numbers.count_values, wires=POSTGRES, ex={"num_nonnulls(1, NULL, 2)": 2}),
     f("arrow_typeof(value any) -> text", "The type of a value.", "typeof",
       ex={"arrow_typeof(1::boolean)": "BOOLEAN"}, wires=POSTGRES),
-    f("pg_typeof(value any) -> text", "The type of a value.", "typeof", wires=POSTGRES,
-      ex={"pg_typeof(true)": "BOOLEAN"}),
+    f("pg_typeof(value any) -> text", "The type of a value.",
+      "(x) AS CASE WHEN typeof(x) LIKE 'DECIMAL%' THEN 'numeric' ELSE CASE typeof(x)"
+      " WHEN 'VARCHAR' THEN 'text' WHEN 'DOUBLE' THEN 'double precision' WHEN 'FLOAT' THEN 'real'"
+      " WHEN 'BLOB' THEN 'bytea' WHEN 'TIMESTAMP' THEN 'timestamp without time zone' WHEN 'TIME'"
+      " THEN 'time without time zone' ELSE lower(typeof(x)) END END", wires=POSTGRES,
+      ex={"pg_typeof(true)": "boolean", "pg_typeof(1)": "integer", "pg_typeof('a'::text)": "text"}),
     f("arrow_cast(value any, type text) -> any", "The value as an Arrow type given by its name.",
       numbers.arrow_cast, ex={"arrow_cast('12', 'Int64')": 12, "arrow_cast(1, 'Utf8')": "1"}),
     f("arrow_try_cast(value any, type text) -> any", "As arrow_cast, NULL where that fails.",

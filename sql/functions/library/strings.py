@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sql.functions.registry import MYSQL, POSTGRES, Function, arrow
+from sql.functions.registry import MYSQL, POSTGRES, Function, Kind, arrow
 from sql.functions.registry import function as f
 from sql.functions.rewrites import texts
 
@@ -304,6 +304,15 @@ FUNCTIONS: tuple[Function, ...] = (
       "(s, p, r) AS regexp_replace(s, p, regexp_replace(r, '\\$(\\d)', '\\\\\\1', 'g'), 'g')",
       wires=MYSQL,
       ex={"regexp_replace('a b c', 'b', 'X')": "a X c", "regexp_replace('aa', 'a', 'b')": "bb"}),
+    f("regexp_matches(text text, pattern text [, flags text]) -> setof text[]",
+      "A row of groups for the first match, for every match with flag g.", texts.regexp_matches,
+      kind=Kind.TABLE, wires=POSTGRES, ex={"regexp_matches('foobar', 'o(.)b')": ["o"]}),
+    f("regexp_split_to_table(text text, pattern text) -> setof text",
+      "A row for each part between matches.", texts.regexp_split_to_table, kind=Kind.TABLE,
+      wires=POSTGRES, ex={"regexp_split_to_table('a', ' +')": "a"}),
+    f("string_to_table(text text, separator text) -> setof text",
+      "A row for each part between separators.", texts.string_to_table, kind=Kind.TABLE,
+      wires=POSTGRES, ex={"string_to_table('a', ',')": "a"}),
     f("regexp_split_to_array(text text, pattern text) -> text[]", "The parts between matches.",
       "string_split_regex", ex={"regexp_split_to_array('a  b', ' +')": ["a", "b"]}),
     f("unaccent(text text) -> text", "Without accents.", "strip_accents", wires=POSTGRES,

@@ -166,10 +166,11 @@ def mysql_fields(pattern: str) -> tuple[bool, bool]:
 # --- PostgreSQL's dates ---------------------------------------------------------------------------
 # https://www.postgresql.org/docs/15/functions-formatting.html
 
+_ROMAN = "split_part('I,II,III,IV,V,VI,VII,VIII,IX,X,XI,XII', ',', month({t}))"
 _DATE_TEMPLATES: dict[str, tuple[str, str]] = {  # template → (padded, with FM)
     "HH24": ("%H", "%-H"), "HH12": ("%I", "%-I"), "HH": ("%I", "%-I"), "MI": ("%M", "%-M"),
-    "SSSSS": ("=CAST(CAST(epoch({t}) AS BIGINT) % 86400 AS VARCHAR)",) * 2,
-    "SSSS": ("=CAST(CAST(epoch({t}) AS BIGINT) % 86400 AS VARCHAR)",) * 2,
+    "SSSSS": ("=CAST(CAST(floor(epoch({t})) AS BIGINT) % 86400 AS VARCHAR)",) * 2,
+    "SSSS": ("=CAST(CAST(floor(epoch({t})) AS BIGINT) % 86400 AS VARCHAR)",) * 2,
     "SS": ("%S", "%-S"), "MS": ("%g", "%g"), "US": ("%f", "%f"),
     **{f"FF{n}": (f"=strftime({{t}}, '%f')[:{n}]",) * 2 for n in range(1, 7)},
     "AM": ("%p", "%p"), "PM": ("%p", "%p"),
@@ -199,7 +200,9 @@ _DATE_TEMPLATES: dict[str, tuple[str, str]] = {  # template → (padded, with FM
     "W": ("=CAST((day({t}) - 1) // 7 + 1 AS VARCHAR)",) * 2,
     "IW": ("%V", "=CAST(week({t}) AS VARCHAR)"),
     "CC": ("=printf('%02d', CAST((year({t}) - 1) // 100 + 1 AS INTEGER))",) * 2,
-    "J": ("=CAST(CAST(julian({t}) AS BIGINT) AS VARCHAR)",) * 2,
+    "J": ("=CAST(CAST(julian(date_trunc('day', {t})) AS BIGINT) AS VARCHAR)",) * 2,
+    "RM": (f"=rpad({_ROMAN}, 4, ' ')", f"={_ROMAN}"),
+    "rm": (f"=lower(rpad({_ROMAN}, 4, ' '))", f"=lower({_ROMAN})"),
     "Q": ("=CAST(quarter({t}) AS VARCHAR)",) * 2,
     "TZH": ("=chr(43) || '00'",) * 2, "TZM": ("='00'",) * 2, "TZ": ("='UTC'",) * 2,
     "tz": ("='utc'",) * 2, "OF": ("=chr(43) || '00'",) * 2,
@@ -364,7 +367,7 @@ def _digits(padded: exp.Expr, whole: str, digits: int) -> list[exp.Expr]:
             blank = exp.In(this=before, expressions=[text(" "), text("")])
             parts.append(exp.Case(ifs=[exp.If(this=blank, true=text(" "))], default=text(",")))
         else:
-            parts.append(text("$" if run in "Ll$" else run))
+            parts.append(text(" " if run in "Ll" else run))
     del digits
     return parts
 

@@ -97,6 +97,44 @@ def regexp_match(arguments: Arguments) -> exp.Expr:
     return case((call("regexp_matches", subject, found), made), default=exp.null())
 
 
+def regexp_matches(arguments: Arguments) -> exp.Expr:
+    """PostgreSQL's, which gives rows: with flag g one for each match."""
+    check("regexp_matches", arguments, 2, 3, "regexp_matches(text, pattern [, flags])")
+    pattern = literal_text(arguments[1])
+    flags = literal_text(arguments[2]) if len(arguments) > 2 else ""
+    if pattern is None or flags is None or "g" not in flags:
+        first = call("list_value", regexp_match(arguments))
+        return exp.Unnest(expressions=[_each(first, "list_filter", exp.Not(this=is_null(_ITEM)))])
+    prefix = f"(?{kept})" if (kept := re.sub("[^ims]", "", flags)) else ""
+    found = text(prefix + pattern)
+    groups = range(1, _groups(pattern) + 1) or range(1)
+    columns = [call("regexp_extract_all", arguments[0], found, number(n)) for n in groups]
+    row = call("list_value", *(call("list_extract", column, _ITEM) for column in columns))
+    end = exp.Add(this=call("len", columns[0]), expression=number(1))
+    rows = _each(call("range", number(1), end), "list_transform", row)
+    return exp.Unnest(expressions=[rows])
+
+
+_ITEM = exp.column("_m")
+
+
+def _each(values: exp.Expr, function: str, body: exp.Expr) -> exp.Expr:
+    made = exp.Lambda(this=body, expressions=[exp.to_identifier("_m")])
+    return exp.Anonymous(this=function, expressions=[values, made])
+
+
+def regexp_split_to_table(arguments: Arguments) -> exp.Expr:
+    """A row for each part."""
+    check("regexp_split_to_table", arguments, 2, 2, "regexp_split_to_table(text, pattern)")
+    return exp.Unnest(expressions=[call("string_split_regex", *arguments)])
+
+
+def string_to_table(arguments: Arguments) -> exp.Expr:
+    """A row for each part."""
+    check("string_to_table", arguments, 2, 2, "string_to_table(text, separator)")
+    return exp.Unnest(expressions=[call("string_split", *arguments)])
+
+
 def _groups(pattern: str) -> int:
     """The capturing groups of a regular expression."""
     plain = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "", pattern)

@@ -1,0 +1,88 @@
+"""PostgreSQL's operators of JSON, and EXTRACT, where DuckDB's mean something else.
+
+https://www.postgresql.org/docs/15/functions-json.html#FUNCTIONS-JSONB-OP-TABLE
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from sql.functions.rewrites.build import call, cast, literal_text, own
+from sql.functions.rewrites.json import extract_path, extract_path_text
+from sql.system.pg_rewrites import array_literal
+
+_JSON_TYPES = (exp.DType.JSON, exp.DType.JSONB)
+_OBJECT = re.compile(r'\s*(\[|\{\s*("|\}))')
+
+
+def _is_json(node: exp.Expr) -> bool:
+    """True for what is visibly JSON: a cast, or the text of an object or an array."""
+    inner = node.unnest()
+    if isinstance(inner, exp.Cast):
+        return inner.to.is_type(*_JSON_TYPES)
+    return inner.is_string and _OBJECT.match(inner.name) is not None
+
+
+def _contains(node: exp.Expr, *, mirrored: bool = False) -> exp.Expr | None:
+    whole, part = (node.expression, node.this) if mirrored else (node.this, node.expression)
+    if not _is_json(whole) and not _is_json(part):
+        return None
+    return call("json_contains", cast(whole, "JSON"), cast(part, "JSON"))
+
+
+def _path(make: Callable[..., exp.Expr]) -> Callable[[exp.Expr], exp.Expr | None]:
+    def made(node: exp.Expr) -> exp.Expr | None:
+        path = literal_text(node.expression)
+        if path is not None:
+            keys = array_literal(path).expressions
+        elif isinstance(node.expression, exp.Array):
+            keys = node.expression.expressions
+        else:
+            return None
+        return make([node.this, *keys])
+
+    return made
+
+
+def _has_key(node: exp.Expr) -> exp.Expr:
+    keys = call("json_keys", cast(node.this, "JSON"))
+    return call("list_contains", keys, node.expression)
+
+
+def _has_any_key(node: exp.Expr) -> exp.Expr:
+    return call("list_has_any", call("json_keys", cast(node.this, "JSON")), node.expression)
+
+
+def _has_all_keys(node: exp.Expr) -> exp.Expr:
+    return call("list_has_all", call("json_keys", cast(node.this, "JSON")), node.expression)
+
+
+def _extract(node: exp.Expr) -> exp.Expr | None:
+    """Seconds and milliseconds have their fraction."""
+    unit = node.this.name.lower()
+    if unit in ("second", "seconds"):
+        return own("part_second", node.expression)
+    if unit in ("millisecond", "milliseconds"):
+        return own("part_millisecond", node.expression)
+    return None
+
+
+OPERATORS: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr | None]] = {
+    exp.ArrayContainsAll: _contains,
+    exp.ArrayContainedBy: lambda node: _contains(node, mirrored=True),
+    exp.JSONBExtract: _path(extract_path),
+    exp.JSONBExtractScalar: _path(extract_path_text),
+    exp.JSONBContainsTopKey: _has_key,
+    exp.JSONBContainsAnyTopKeys: _has_any_key,
+    exp.JSONBContainsAllTopKeys: _has_all_keys,
+    exp.Extract: _extract,
+}
+
+
+def rewrite_operator(node: exp.Expr) -> exp.Expr | None:
+    """What the node becomes, None if DuckDB knows it as it is."""
+    make = OPERATORS.get(type(node))
+    return make(node) if make is not None else None
