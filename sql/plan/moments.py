@@ -31,11 +31,12 @@ def fine_scans(tree: exp.Expr, scans: Sequence[Reference]) -> frozenset[str]:
         for reference in scans
     }
     wanted = set().union(*coarse.values())
-    told = {node.name for node in tree.find_all(exp.Column) if not _is_neutral(node, tree)}
+    columns = list(tree.find_all(exp.Column))
+    told = {node.name for node in columns if not _is_neutral(node, tree)}
     if any(not _is_counted(star) and star.parent is not tree for star in tree.find_all(exp.Star)):
         told |= wanted
     aliases = {reference.alias for reference in scans}
-    if told & aliases or _has_natural_join(tree):
+    if aliases & {node.name for node in columns} or _has_natural_join(tree):
         return frozenset()  # a whole row by its table's name
     return frozenset(place for place, names in coarse.items() if names and not names & told)
 

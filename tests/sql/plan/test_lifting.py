@@ -32,6 +32,11 @@ from sql.plan.lifting import lift
             (5,),
         ),
         (
+            "SELECT a FROM t WHERE h IN ('x', 'y') AND b NOT IN (1) AND c IN (d, 1)",
+            "SELECT a FROM t WHERE h IN ($1, $2) AND b NOT IN ($3) AND c IN (d, 1)",
+            ("x", "y", 1),
+        ),
+        (
             "SELECT a FROM t WHERE ts > now() - INTERVAL '1 hour' AND h = 'x' GROUP BY a",
             "SELECT a FROM t WHERE ts > now() - INTERVAL '1 hour' AND h = $1 GROUP BY a",
             ("x",),
