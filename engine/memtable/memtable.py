@@ -184,8 +184,9 @@ class Memtable:
             if self._shape.partial or self._view.deletes or self._deletes.parts():
                 return None
             pending = self._puts.compacted()
-            edges = [int(edge) for part in pending for edge in part.arrival[[0, -1]]]
-            if edges != sorted(edges):
+            # Small parts are merged by size: what came between them may be in another one.
+            arrival = np.concatenate([np.empty(0, np.int64), *(part.arrival for part in pending)])
+            if np.any(arrival[1:] < arrival[:-1]):
                 return None
             return [part.rows for part in self._view.puts] + [part.rows for part in pending]
 

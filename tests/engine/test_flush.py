@@ -239,3 +239,13 @@ def test_a_late_batch_marks_its_rows_in_every_row_group(opened) -> None:
     engine.flush(1)
     vector = engine._vectors.positions(files(engine)[0])
     assert vector.tolist() == np.arange(9, 500, 70).tolist()
+
+
+def test_writes_of_different_sizes_keep_their_order(opened: Opener) -> None:
+    """Small writes are merged by size, so rows of a merged part are not in order of arrival."""
+    engine = opened()
+    for number in range(17):  # sixteen single rows become one part, which begins before the large
+        others = [("b", 1, ts, float(number), None) for ts in range(59 if number == 15 else 0)]
+        put(engine, [("a", 1, 0, float(number), None), *others])
+    engine.flush(1)
+    assert ("a", 1, 0, 16.0, None) in live_rows(engine)
