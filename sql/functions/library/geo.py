@@ -146,6 +146,7 @@ def _h3(name: str, parameters: str, returns: str) -> tuple[str, object]:
 HELPERS: dict[str, object] = {
     "cell": (
         "(c UBIGINT) AS c",
+        "(c BIGINT) AS CAST(c AS UBIGINT)",
         "(s VARCHAR) AS gn_h3_string_to_cell_arrow(trim(s))",
     ),
     "any_cell": arrow("h3", "any_cell", "VARCHAR, VARCHAR", "UBIGINT"),

@@ -34,7 +34,7 @@ HELPERS: dict[str, object] = {
     # A term that begins or ends with an ASCII letter or digit may not stand beside another.
     "term": (
         "(s, t) AS CASE WHEN t = '' THEN s = '' ELSE contains(s, t) AND"
-        " regexp_matches(s, gn_term_pattern(t)) END",
+        " (regexp_matches(t, '\\p{Han}') OR regexp_matches(s, gn_term_pattern(t))) END",
     ),
     "term_pattern": (
         f"(t) AS CASE WHEN regexp_matches(t, '^[0-9A-Za-z]') THEN '(?:^|{_EDGE})' ELSE '' END ||"

@@ -10,6 +10,9 @@ from engine.errors import DbError, ErrorKind
 from sql.functions.rewrites.build import Arguments, as_text, call, check, literal_text, own, text
 
 _EDGE = "[^0-9A-Za-z]"
+_HAN = re.compile(
+    "[\u2e80-\u2fdf\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"
+)
 
 
 def matches_term(arguments: Arguments) -> exp.Expr:
@@ -33,6 +36,8 @@ def term_pattern(term: str) -> str:
     >>> term_pattern("v1.0")
     '(?:^|[^0-9A-Za-z])v1\\\\.0(?:[^0-9A-Za-z]|$)'
     """
+    if _HAN.search(term):  # Chinese is written without spaces: a term is any part of the text
+        return re.escape(term)
     before = f"(?:^|{_EDGE})" if _is_word(term[0]) else ""
     after = f"(?:{_EDGE}|$)" if _is_word(term[-1]) else ""
     return before + re.escape(term) + after

@@ -70,6 +70,15 @@ def test_vectors_of_a_group_are_added(rows: Client) -> None:
     assert found == [("[4,6]",)]
 
 
+def test_cells_as_numbers_texts_and_lists(db: Client) -> None:
+    found = db.run(
+        "SELECT h3_cells_contains(ARRAY[604189641255419903], 604189641792290815),"
+        " h3_cells_contains(ARRAY['86283470fffffff'], '8b283470d112fff'),"
+        " h3_cells_contains('86283470fffffff, 862834777ffffff', 626707639343067135)"
+    )
+    assert found == [(False, True, True)]
+
+
 def test_vectors_of_other_lengths_are_refused(db: Client) -> None:
     with pytest.raises(DbError, match="vec_dot_product needs vectors of the same length"):
         db.run("SELECT vec_dot_product('[1,2]', '[1,2,3]')")
@@ -86,6 +95,7 @@ def test_vectors_of_other_lengths_are_refused(db: Client) -> None:
         ("ship_ship", "ship", True),
         ("手机号188", "188", True),
         ("登录手机号", "手机", True),
+        ("登录手机号18888的动态key", "机号1888", True),
     ],
 )
 def test_terms_with_boundaries(db: Client, text: str, term: str, found: bool) -> None:
