@@ -25,7 +25,8 @@ def alter(
 ) -> bool:
     """Gives a region these columns and options; `freed` is told of bytes that leave memory.
 
-    Returns True if it had others. Raises: DbError as `engine.api.Regions.alter`; nothing has changed then.
+    Returns True if it had others. Raises: DbError as `engine.api.Regions.alter`; nothing has
+    changed then.
     """
     with region.maintenance:
         version = region.version

@@ -88,13 +88,16 @@ class LogReader:
             if record is None or record.sequence < self.next_sequence:
                 if limit is not None or durable_past(data, offset):
                     raise corrupted(name, offset, "no valid record where one was written")
-                del data
-                self._folder.truncate(header.number, offset)
                 break
             self.next_sequence = record.sequence + 1
             start = offset + RECORD_HEADER_BYTES
             offset = start + record.length
             yield Record(record.kind, record.sequence, data[start:offset])
+        del data
+        if limit is None:
+            # Also when nothing is torn: a process that died before its sync left records that only
+            # the operating system holds, and the next segment's header will say that they count.
+            self._folder.truncate(header.number, offset)
         self.segments.append(SegmentInfo(header.number, header.first_sequence, offset))
 
 

@@ -146,6 +146,7 @@ class SimulatedLogFolder:
 
     def truncate(self, number: int, length: int) -> None:
         self._inner.truncate(number, length)
+        self._disk.synced[number] = length
 
     def remove(self, number: int) -> None:
         with translated("remove a log file"), self._disk.change():

@@ -93,6 +93,7 @@ class Simulation:
         """Does random steps, then compares a last time after a restart."""
         choices: list[tuple[int, Callable[[], None]]] = [
             (9, self.write),
+            (1, self.write_often),
             (2, self.prepare),
             (2, self.decide),
             (4, self.flush),
@@ -119,7 +120,7 @@ class Simulation:
         return self.random.choice(list(self.models))
 
     def rows(self, schema: RegionSchema) -> list[Row]:
-        return [self.row(schema) for _ in range(self.random.randint(1, 6))]
+        return [self.row(schema) for _ in range(self.random.choice([1, 1, 2, 3, 6, 20]))]
 
     def row(self, schema: RegionSchema) -> Row:
         return {id_: self.value(column) for id_, column in schema.by_id.items()}
@@ -160,6 +161,11 @@ class Simulation:
     def write(self) -> None:
         batches = self.batches()
         self.change(lambda: self.engine.write(self.writes(batches)), lambda: self.apply(batches))
+
+    def write_often(self) -> None:
+        """Many writes of different sizes: a memtable merges them by size."""
+        for _ in range(self.random.randint(10, 40)):
+            self.write()
 
     def apply(self, batches: list[tuple[int, Op, RegionSchema, list[Row]]]) -> None:
         for region_id, op, schema, rows in batches:
