@@ -16,6 +16,8 @@ from engine.errors import DbError, ErrorKind
 from sql.plan.buckets_calendar import number, part
 
 BUCKETS_MAX = 1_000
+# `last(x ORDER BY t)` says what `last_value` says, and is planned like it.
+_EDGES = {"first": exp.First, "last": exp.Last}
 
 
 def time_aggregates(tree: exp.Expr) -> exp.Expr:
@@ -24,6 +26,10 @@ def time_aggregates(tree: exp.Expr) -> exp.Expr:
         if edge.args.get("expression") is not None:
             edge.replace(_edge(edge))
     for node in list(tree.find_all(exp.Anonymous)):
+        ordered = len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Order)
+        if ordered and node.name.lower() in _EDGES:
+            node.replace(_EDGES[node.name.lower()](this=node.expressions[0]))
+            continue
         if node.name.lower() != "histogram" or len(node.expressions) != 4:
             continue
         parent = node.parent
