@@ -236,6 +236,7 @@ class Cloud:
             except (BaseError, OSError) as error:
                 if _is_final(error) or time.monotonic() + pause > end:
                     raise
+            # The pause is the point: a store that is overloaded must not be asked at once again.
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, _BACKOFF_SECONDS_MAX)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from types import ModuleType
 
-from sql.functions.library import (
+from sql.functions.entries import (
     addresses,
     aggregates,
     arrays,

@@ -170,7 +170,7 @@ def test_it_rests_only_while_others_work_and_ends_when_told() -> None:
         Prompt(closing.is_set).step()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a thread a priority")
 def test_only_its_own_thread_gets_a_lower_priority() -> None:
     found: list[int] = []
 
