@@ -287,6 +287,7 @@ class ClientSession:
             has_database=self.has_database,
             is_system=lambda database, name: (database, name) in SYSTEM_TABLES,
             setting=self.show,
+            variable=self.user_variables.get,
             parse_view=_parse_view,
             text=text,
         )

@@ -26,6 +26,7 @@ class PlanContext:
     has_database: Callable[[str], bool]
     is_system: Callable[[str, str], bool]
     setting: Callable[[str], str]
+    variable: Callable[[str], object]  # MySQL's @name; None if it was never set
     parse_view: Callable[[Table], exp.Expr]
     text: str = ""  # the statement, for error positions
 

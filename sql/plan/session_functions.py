@@ -7,9 +7,11 @@ so that a cached plan never holds a stale clock.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from sqlglot import exp
 
+from sql.dialect.nodes import UserVariable
 from sql.plan.context import CATALOG, PlanContext
 from sql.plan.tables import NOW
 from sql.session import Wire
@@ -137,7 +139,9 @@ def session_functions(tree: exp.Expr, context: PlanContext) -> exp.Expr:
     """
     if isinstance(tree, tuple(_NODES)):
         return _MAKERS[_NODES[type(tree)]](context)
-    for node in list(tree.find_all(*_NODES, exp.Anonymous, exp.SessionParameter)):
+    if isinstance(tree, UserVariable):
+        return _constant(context.variable(str(tree.this)))
+    for node in list(tree.find_all(*_NODES, exp.Anonymous, exp.SessionParameter, UserVariable)):
         made = _replacement(node, context)
         if made is not None:
             node.replace(made)
@@ -153,14 +157,16 @@ _PERSONAL = frozenset(
 def is_session_bound(tree: exp.Expr) -> bool:
     """True if the answers belong to one session, not to everybody with its user and database."""
     return any(
-        isinstance(node, exp.SessionParameter) or node.name.lower() in _PERSONAL
-        for node in tree.find_all(exp.SessionParameter, exp.Anonymous)
+        not isinstance(node, exp.Anonymous) or node.name.lower() in _PERSONAL
+        for node in tree.find_all(exp.SessionParameter, exp.Anonymous, UserVariable)
     )
 
 
 def _replacement(node: exp.Expr, context: PlanContext) -> exp.Expr | None:
     if isinstance(node, exp.SessionParameter):
         return _variable(context.setting(node.name))
+    if isinstance(node, UserVariable):
+        return _constant(context.variable(str(node.this)))
     if isinstance(node, exp.Anonymous):
         name = node.name.lower()
         if name == "current_setting" and node.expressions and node.expressions[0].is_string:
@@ -177,3 +183,12 @@ def _variable(value: str) -> exp.Expr:
     if value in ("ON", "OFF"):
         return exp.Literal.number(1 if value == "ON" else 0)
     return _text(value)
+
+
+def _constant(value: object) -> exp.Expr:
+    """@x: the value that SET gave it, NULL if nothing did."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return exp.convert(value)
+    if isinstance(value, Decimal):
+        return exp.Literal.number(f"{value:f}") if value >= 0 else exp.convert(value)
+    return _text(str(value))

@@ -49,7 +49,7 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
     name = str(item.this)
     values = item.expressions
     if item.args.get("user"):
-        session.user_variables[name] = _value(session, values[0], text)
+        session.user_variables[name] = _evaluated(session, values[0], text)
         return
     if len(values) == 1 and _is_word(values[0], "DEFAULT"):
         session.settings.reset(name)
@@ -119,9 +119,13 @@ def _value(session: ClientSession, node: exp.Expr, text: str) -> object:
         return known
     if isinstance(node, exp.Var | exp.Identifier | exp.Column):
         return node.name
-    plan = plan_query(exp.select(node.copy()), session.plan_context(text))
-    value = session.runner.table(plan, (), text).column(0)[0].as_py()
+    value = _evaluated(session, node, text)
     return "" if value is None else value
+
+
+def _evaluated(session: ClientSession, node: exp.Expr, text: str) -> object:
+    plan = plan_query(exp.select(node.copy()), session.plan_context(text))
+    return session.runner.table(plan, (), text).column(0)[0].as_py()
 
 
 def run_set_transaction(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from fix_database import Client
@@ -259,3 +260,15 @@ def test_reset_forgets_everything_of_the_session(cpu: Client) -> None:
     cpu.run("ROLLBACK; DISCARD ALL")
     assert cpu.run("SHOW timezone") == [("UTC",)]
     assert fails(cpu, "EXECUTE p").kind is ErrorKind.UNDEFINED_STATEMENT
+
+
+def test_user_variables_stand_in_expressions(cpu: Client, connect: Connect) -> None:
+    mysql = connect(Wire.MYSQL)
+    assert mysql.run("SELECT @never_set") == [(None,)]
+    mysql.run("SET @x = 2, @h = 'b', @d = 1.5, @y = @x + 1")
+    assert mysql.run("SELECT @x + 1, @h, @d, @y") == [(3, "b", Decimal("1.5"), 3)]
+    assert mysql.run("SELECT v FROM cpu WHERE host = @h") == [(2.0,)]
+    mysql.run("SET @x = NULL")
+    assert mysql.run("SELECT @x IS NULL") == [(True,)]
+    mysql.run("SET @x = 7")
+    assert mysql.run("SELECT @x") == [(7,)]
