@@ -68,6 +68,8 @@ class Rows:
     def near(self, file: FileMeta) -> pa.Table:
         """Those within the file's times, less those whose fingerprint the file has not."""
         times = self._rows.times
+        if file.time_max < self._span[0] or file.time_min > self._span[1]:
+            return pa.table([])  # at once: there may be thousands of files
         places = np.flatnonzero((times >= file.time_min) & (times <= file.time_max))
         if len(places) * _MANY >= file.rows:
             places = self._matching(places, file)
@@ -96,6 +98,11 @@ class Rows:
             return places
         found = fingerprints.matches(self._own, self._own_order, stored)
         return places[found[self._rows.order[places]]]
+
+    @cached_property
+    def _span(self) -> tuple[int, int]:
+        times = self._rows.times
+        return (int(times.min()), int(times.max())) if len(times) else (0, -1)
 
     @cached_property
     def _own_order(self) -> Codes:
