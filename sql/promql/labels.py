@@ -1,0 +1,203 @@
+"""Labels of many series at once: one dictionary-coded column per label name.
+
+Sources build a `LabelTable` at the door, the evaluator groups, joins and rewrites it by codes, and
+whoever shows a result asks for `rows`. It never holds samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int32]
+Rows = NDArray[np.int64]
+
+NAME = "__name__"
+# What describes the metric rather than the series; operations that drop the name drop all three.
+METADATA = frozenset({NAME, "__type__", "__unit__"})
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """One label of all series.
+
+    Attributes:
+        values: the distinct values; `values[0]` is always "", which means "has no such label".
+        codes: per series, the place of its value in `values`.
+    """
+
+    values: tuple[str, ...]
+    codes: Codes
+
+    @staticmethod
+    def of(strings: Sequence[str]) -> LabelColumn:
+        """Codes a plain sequence of one string per series."""
+        places: dict[str, int] = {"": 0}
+        codes = np.fromiter(
+            (places.setdefault(text, len(places)) for text in strings), np.int32, len(strings)
+        )
+        return LabelColumn(tuple(places), codes)
+
+    @staticmethod
+    def of_dictionary(values: Sequence[str | None], codes: NDArray[np.integer]) -> LabelColumn:
+        """Takes a dictionary of any order, which may repeat values or hold None (no label).
+
+        Requires: `codes` index `values`; a negative code means "no label".
+        """
+        places: dict[str, int] = {"": 0}
+        moved = np.fromiter(
+            (places.setdefault(text or "", len(places)) for text in (*values, "")),
+            np.int32,
+            len(values) + 1,
+        )
+        return LabelColumn(tuple(places), moved[codes])  # -1 finds the "" at the end
+
+    @staticmethod
+    def constant(value: str, count: int) -> LabelColumn:
+        """The same value for all series."""
+        code = 1 if value else 0
+        values = ("", value) if value else ("",)
+        return LabelColumn(values, np.full(count, code, np.int32))
+
+    def take(self, rows: Rows) -> LabelColumn:
+        """The column of these series, in this order."""
+        return LabelColumn(self.values, self.codes[rows])
+
+    def strings(self) -> list[str]:
+        """One string per series."""
+        values = self.values
+        return [values[code] for code in self.codes.tolist()]
+
+    def mapped(self, change: Callable[[str], str]) -> LabelColumn:
+        """Every value changed; costs one call per distinct value ("" included)."""
+        return LabelColumn.of_dictionary([change(value) for value in self.values], self.codes)
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The labels of `count` series; no two rows need to differ.
+
+    A label that is not in `columns` is absent from every series.
+    """
+
+    count: int
+    columns: Mapping[str, LabelColumn]
+
+    @staticmethod
+    def of_rows(rows: Sequence[Mapping[str, str]]) -> LabelTable:
+        """From one mapping per series; for small inputs."""
+        names = sorted({name for row in rows for name in row})
+        columns = {name: LabelColumn.of([row.get(name, "") for row in rows]) for name in names}
+        return LabelTable(len(rows), columns)
+
+    @staticmethod
+    def empty_rows(count: int) -> LabelTable:
+        """Series without any label."""
+        return LabelTable(count, {})
+
+    def rows(self) -> list[dict[str, str]]:
+        """One mapping per series, names sorted, absent labels left out."""
+        found: list[dict[str, str]] = [{} for _ in range(self.count)]
+        for name in sorted(self.columns):
+            column = self.columns[name]
+            values, codes = column.values, column.codes
+            present = np.flatnonzero(codes)
+            for row, code in zip(present.tolist(), codes[present].tolist(), strict=True):
+                found[row][name] = values[code]
+        return found
+
+    def take(self, rows: Rows) -> LabelTable:
+        """These rows in this order; a row may be named more than once."""
+        return LabelTable(
+            len(rows), {name: column.take(rows) for name, column in self.columns.items()}
+        )
+
+    def keep(self, names: Iterable[str]) -> LabelTable:
+        """Only these labels."""
+        wanted = set(names)
+        return LabelTable(
+            self.count, {name: col for name, col in self.columns.items() if name in wanted}
+        )
+
+    def drop(self, names: Iterable[str]) -> LabelTable:
+        """All but these labels."""
+        unwanted = set(names)
+        return LabelTable(
+            self.count, {name: col for name, col in self.columns.items() if name not in unwanted}
+        )
+
+    def put(self, name: str, column: LabelColumn) -> LabelTable:
+        """With this label set or replaced in all rows."""
+        return LabelTable(self.count, {**self.columns, name: column})
+
+    def blank(self, names: Iterable[str], rows: NDArray[np.bool_]) -> LabelTable:
+        """Without these labels in the marked rows."""
+        columns = dict(self.columns)
+        for name in names:
+            column = columns.get(name)
+            if column is not None:
+                codes = np.where(rows, np.int32(0), column.codes)
+                columns[name] = LabelColumn(column.values, codes)
+        return LabelTable(self.count, columns)
+
+    def column(self, name: str) -> LabelColumn:
+        """The column of this label, all absent if there is none."""
+        found = self.columns.get(name)
+        return LabelColumn.constant("", self.count) if found is None else found
+
+    def groups(self) -> tuple[NDArray[np.int64], Rows]:
+        """Numbers rows by equal labels.
+
+        Returns: per row its group, numbered by first appearance; per group its first row.
+        """
+        keys = np.zeros(self.count, np.int64)
+        width = 1
+        for name in sorted(self.columns):
+            column = self.columns[name]
+            size = len(column.values)
+            if width * size >= 2**62:
+                keys, width = _dense(keys)
+            keys = keys * size + column.codes
+            width *= size
+        return _by_first_appearance(keys)
+
+
+def _dense(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    distinct, dense = np.unique(keys, return_inverse=True)
+    return dense.astype(np.int64), max(len(distinct), 1)
+
+
+def _by_first_appearance(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], Rows]:
+    _, first, dense = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[dense], first[order].astype(np.int64)
+
+
+def stack(tables: Sequence[LabelTable]) -> LabelTable:
+    """The rows of all tables, one after the other; codes of a name become comparable."""
+    if len(tables) == 1:
+        return tables[0]
+    names = sorted({name for table in tables for name in table.columns})
+    count = sum(table.count for table in tables)
+    return LabelTable(count, {name: _stack_column(tables, name) for name in names})
+
+
+def _stack_column(tables: Sequence[LabelTable], name: str) -> LabelColumn:
+    places: dict[str, int] = {"": 0}
+    parts = []
+    for table in tables:
+        column = table.columns.get(name)
+        if column is None:
+            parts.append(np.zeros(table.count, np.int32))
+            continue
+        values = column.values
+        moved = np.fromiter(
+            (places.setdefault(text, len(places)) for text in values), np.int32, len(values)
+        )
+        parts.append(moved[column.codes])
+    return LabelColumn(tuple(places), np.concatenate(parts))
