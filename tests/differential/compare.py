@@ -1,0 +1,93 @@
+"""One query against two PostgreSQL servers: are the answers the same, in values and types?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+
+from psycopg.pq import DiagnosticField, ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+from tests.differential.queries import Query
+
+_FLOATS, _NUMERIC = (700, 701), 1700
+_REL = 1e-9
+
+Cell = float | Decimal | str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows as text with the types' numbers, or the SQLSTATE and message of an error."""
+
+    types: tuple[int, ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = ()
+    sqlstate: str = ""
+    message: str = ""
+
+
+def ask(connection: PGconn, text: str) -> Answer:
+    """What a server answers."""
+    result = connection.exec_(text.encode())
+    if result.status != ExecStatus.TUPLES_OK:
+        state = result.error_field(DiagnosticField.SQLSTATE) or b"?????"
+        message = result.error_message or b"no message"
+        return Answer(sqlstate=state.decode(), message=message.decode())
+    types = tuple(result.ftype(place) for place in range(result.nfields))
+    rows = tuple(
+        tuple(_cell(result, row, place, types[place]) for place in range(len(types)))
+        for row in range(result.ntuples)
+    )
+    return Answer(types, rows)
+
+
+def _cell(result: PGresult, row: int, place: int, kind: int) -> Cell:
+    raw = result.get_value(row, place)
+    if raw is None:
+        return None
+    if kind in _FLOATS:
+        return float(raw)
+    return Decimal(raw.decode()) if kind == _NUMERIC else raw.decode()
+
+
+def difference(query: Query, ours: Answer, theirs: Answer) -> str | None:
+    """What is not the same; None if nothing is, or the peer refuses the query.
+
+    A row-dependent failure (class 22) may be met or not, by the order in which conditions are
+    looked at; so only our failing alone is a difference.
+    """
+    if theirs.sqlstate:
+        return None
+    if ours.sqlstate:
+        return f"we answer {ours.sqlstate} {ours.message.strip()}"
+    if ours.types != theirs.types:
+        return f"types {ours.types}, theirs {theirs.types}"
+    if len(ours.rows) != len(theirs.rows):
+        return f"{len(ours.rows)} rows, theirs {len(theirs.rows)}"
+    mine, others = ours.rows, theirs.rows
+    if not query.ordered:
+        mine, others = _sorted(mine), _sorted(others)
+    for place, (one, other) in enumerate(zip(mine, others, strict=True)):
+        if not all(_same(a, b) for a, b in zip(one, other, strict=True)):
+            return f"row {place}: {_shown(one)}, theirs {_shown(other)}"
+    return None
+
+
+def _sorted(rows: tuple[tuple[Cell, ...], ...]) -> tuple[tuple[Cell, ...], ...]:
+    def key(row: tuple[Cell, ...]) -> list[str]:
+        return [f"{cell:.6e}" if isinstance(cell, float | Decimal) else repr(cell) for cell in row]
+
+    return tuple(sorted(rows, key=key))
+
+
+def _same(one: Cell, other: Cell) -> bool:
+    if isinstance(one, float | Decimal) and isinstance(other, float | Decimal):
+        first, second = float(one), float(other)
+        alike = math.isclose(first, second, rel_tol=_REL, abs_tol=1e-12)
+        return alike or (math.isnan(first) and math.isnan(second))
+    return one == other
+
+
+def _shown(row: tuple[Cell, ...]) -> str:
+    return "(" + ", ".join("NULL" if cell is None else str(cell) for cell in row) + ")"
