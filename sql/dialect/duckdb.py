@@ -126,6 +126,8 @@ class GnomonDuckDBGenerator(DuckDBGenerator):
 
     def _with_escape(self, expression: exp.Binary, operator: str) -> str:
         pattern = expression.expression
+        if expression.args.get("negate"):
+            operator = f"NOT {operator}"
         text = f"{self.sql(expression, 'this')} {operator} {self.sql(pattern)}"
         plain = isinstance(pattern, (exp.Any, exp.All)) or (
             pattern.is_string and "\\" not in pattern.name

@@ -121,7 +121,8 @@ class _Namer:
         operator = _OPERATORS.get(type(node))
         if operator is None:
             return self._function(node) if isinstance(node, exp.Func) else str(node.sql())
-        return f"{self.name(node.left)} {operator} {self.name(node.right)}"
+        negation = "NOT " if node.args.get("negate") else ""
+        return f"{self.name(node.left)} {negation}{operator} {self.name(node.right)}"
 
     def _function(self, node: Any) -> str:
         name = str(node.this if isinstance(node, exp.Anonymous) else "").lower()

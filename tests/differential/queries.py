@@ -106,7 +106,9 @@ class _Maker:
         columns, text, tables = self._table()
         for _ in range(self.chance.choice([0, 0, 0, 1, 1, 2])):
             more, right, others = self._table()
-            join = self.chance.choice(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN"])
+            join = self.chance.choice(
+                ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN"]
+            )
             if join == "CROSS JOIN" and len(tables) > 1:
                 join = "JOIN"
             condition = "" if join == "CROSS JOIN" else f" ON {self._joined(columns, more)}"
@@ -163,12 +165,16 @@ class _Maker:
         own = Expressions(self.chance, inner)
         kind = self.chance.choice([INT, TEXT, DATE])
         outer = Expressions(self.chance, columns).leaf(kind)
-        where = f"{own.leaf(kind)} = {outer}" if self.chance.random() < 0.6 else own.make(BOOLEAN, 2)
+        where = (
+            f"{own.leaf(kind)} = {outer}" if self.chance.random() < 0.6 else own.make(BOOLEAN, 2)
+        )
         negation = self.chance.choice(["", "NOT "])
         if self.chance.random() < 0.5:
             return f"{negation}EXISTS (SELECT 1 FROM {source.name} AS {alias} WHERE {where})"
         value = own.leaf(kind)
-        return f"({outer} {negation}IN (SELECT {value} FROM {source.name} AS {alias} WHERE {where}))"
+        return (
+            f"({outer} {negation}IN (SELECT {value} FROM {source.name} AS {alias} WHERE {where}))"
+        )
 
     def _scalar(self, columns: Columns) -> str:
         source, alias = self.chance.choice(SOURCES), self._alias()
@@ -218,7 +224,10 @@ class _Maker:
             kind = self.chance.choice([INT, NUMERIC, FLOAT])
             return f"round(avg({made.leaf(kind)}){keep and ''}::numeric, 4)", NUMERIC
         if form == 5:
-            return f"{self.chance.choice(['bool_and', 'bool_or'])}({made.make(BOOLEAN, 1)})", BOOLEAN
+            return (
+                f"{self.chance.choice(['bool_and', 'bool_or'])}({made.make(BOOLEAN, 1)})",
+                BOOLEAN,
+            )
         kind = self.chance.choice([INT, NUMERIC, FLOAT, TEXT, DATE, TIMESTAMP])
         return f"{self.chance.choice(['min', 'max'])}({made.make(kind, 2)}){keep}", kind
 
@@ -247,10 +256,16 @@ class _Maker:
         if form == 0:
             return f"row_number() OVER {plain}", "bigint"
         if form == 1:
-            return f"{self.chance.choice(['rank', 'dense_rank'])}() OVER ({part}ORDER BY {first})", "bigint"
+            return (
+                f"{self.chance.choice(['rank', 'dense_rank'])}() OVER ({part}ORDER BY {first})",
+                "bigint",
+            )
         if form == 2:
             offset = self.chance.choice(["", ", 2"])
-            return f"{self.chance.choice(['lag', 'lead'])}({made.leaf(kind)}{offset}) OVER {plain}", kind
+            return (
+                f"{self.chance.choice(['lag', 'lead'])}({made.leaf(kind)}{offset}) OVER {plain}",
+                kind,
+            )
         if form == 3:
             return f"sum({made.leaf(INT)}) OVER {over}", "bigint"
         if form == 4:

@@ -51,7 +51,7 @@ def _run(both: tuple[object, object], options: argparse.Namespace) -> int:
         kind = re.sub(r"\(.*|\d+ rows.*|\"[^\"]*\"|LINE .*", "", found, flags=re.DOTALL)
         kinds[kind] += 1
         if kinds[kind] <= 3 and sum(kinds.values()) <= options.show * 3:
-            print(f"{asked.text}\n    {found}\n", flush=True)
+            print(f"{asked.text}\n    {found[:500]}\n", flush=True)
     print(f"{options.queries} queries, the peer refused {dict(refused)}, differences:")
     for kind, count in kinds.most_common():
         print(f"  {count:6} {kind.strip()}")
