@@ -1,0 +1,205 @@
+"""Tables as the source of PromQL's samples.
+
+Made for one evaluation by TQL and the Prometheus API. Tag conditions and times are pushed into the
+scan of each table; what the evaluator gets are sorted arrays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from catalog.records import Column
+from engine.api import KeyFilter, TimeRange
+from engine.datatypes import UNITS_PER_SECOND, TypeId
+from sql.promql.labels import NAME, LabelColumn, LabelTable, stack
+from sql.promql.model import Match, Matcher, Samples, SelectedSeries, Selector
+from sql.promql.source_series import (
+    accepted_rows,
+    label_column,
+    matches,
+    milliseconds,
+    selected,
+)
+from sql.promql.source_tables import FIELD, Catalogue, Metric, metrics
+from sql.run.read import Wanted, read_rows
+from sql.run.scan import Runner
+from sql.types import quote
+
+SAMPLES_MAX = 50_000_000
+_TIME_LIMIT = 2**62
+_ALTERNATIVES = re.compile(r"[\w :/@%,=;<>~#!&-]+(?:\|[\w :/@%,=;<>~#!&-]+)*")
+
+
+@dataclass
+class TableSource:
+    """A `SampleSource` over the tables of one session.
+
+    `field_number`: of tables with several fields only this one of those that are asked for (TQL
+    evaluates once for each); None: all, told apart by the label `__field__`.
+    `read` tells afterwards what was read, table by table.
+    """
+
+    runner: Runner
+    catalogue: Catalogue
+    samples_max: int = SAMPLES_MAX
+    field_number: int | None = None
+    read: list[tuple[Metric, int]] = field(default_factory=list)
+
+    def select(self, selector: Selector) -> SelectedSeries:
+        """See `SampleSource.select`."""
+        found = []
+        left = self.samples_max
+        for metric in metrics(selector.matchers, self.catalogue):
+            rows = self._rows(metric, selector, left)
+            left -= rows.num_rows
+            self.read.append((metric, rows.num_rows))
+            if rows.num_rows:
+                found += self._series(metric, rows)
+        return together(found)
+
+    def _rows(self, metric: Metric, selector: Selector, rows_max: int) -> pa.Table:
+        table = metric.table
+        tags = [tag.name for tag in metric.tags]
+        names = (*tags, str(table.time_index), *(column.name for column in self._fields(metric)))
+        wanted = Wanted(
+            table,
+            names,
+            time_range(selector.start_ms, selector.end_ms, table.region_schema().time_type.unit),
+            key_filters(metric),
+            condition(metric),
+            rows_max,
+        )
+        return read_rows(self.runner, wanted)
+
+    def _fields(self, metric: Metric) -> tuple[Column, ...]:
+        if self.field_number is None or len(metric.fields) == 1:
+            return metric.fields
+        return metric.fields[self.field_number : self.field_number + 1]
+
+    def _series(self, metric: Metric, rows: pa.Table) -> list[SelectedSeries]:
+        labels = {tag.name: label_column(rows.column(tag.name)) for tag in metric.tags}
+        wanted = accepted_rows(labels, metric.matchers)
+        times = milliseconds(rows.column(str(metric.table.time_index)))
+        fields = self._fields(metric)
+        found = []
+        for column in fields:
+            values, present = numbers(rows.column(column.name))
+            if wanted is not None:
+                present = wanted if present is None else present & wanted
+            series = selected(labels, times, values, present)
+            marks = {NAME: metric.table.name}
+            if len(fields) > 1:
+                marks[FIELD] = column.name
+            found.append(_marked(series, marks))
+        return found
+
+
+def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+    """A numeric column as floats, and which rows are not NULL (None: all)."""
+    present = None
+    if column.null_count:
+        present = pc.is_valid(column).to_numpy()
+        column = pc.fill_null(column, pa.scalar(0, column.type))
+    return np.ascontiguousarray(column.cast(pa.float64()).to_numpy()), present
+
+
+def together(found: Sequence[SelectedSeries]) -> SelectedSeries:
+    """The series of all parts, one after the other."""
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        nothing = Samples(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        return SelectedSeries(LabelTable(0, {}), nothing)
+    counts = [np.diff(part.samples.offsets) for part in found]
+    offsets = np.append(np.int64(0), np.cumsum(np.concatenate(counts)))
+    times = np.concatenate([part.samples.times for part in found])
+    values = np.concatenate([part.samples.values for part in found])
+    labels = stack([part.labels for part in found])
+    return SelectedSeries(labels, Samples(offsets, times, values))
+
+
+def _marked(series: SelectedSeries, marks: dict[str, str]) -> SelectedSeries:
+    labels = series.labels
+    for name, value in marks.items():
+        labels = labels.put(name, LabelColumn.constant(value, labels.count))
+    return SelectedSeries(labels, series.samples)
+
+
+def time_range(start_ms: int, end_ms: int, unit: str) -> TimeRange:
+    """[start, end] in milliseconds as a half-open range in the unit of a time index.
+
+    >>> time_range(1500, 2000, "s")
+    TimeRange(start=2, end=3)
+    """
+    per_second = UNITS_PER_SECOND[unit]
+    if per_second >= 1_000:
+        factor = per_second // 1_000
+        start, end = start_ms * factor, (end_ms + 1) * factor
+    else:
+        length = 1_000 // per_second
+        start, end = -(-start_ms // length), end_ms // length + 1
+    return TimeRange(
+        start if abs(start) < _TIME_LIMIT else None, end if abs(end) < _TIME_LIMIT else None
+    )
+
+
+# --- Conditions that the scan can use -------------------------------------------------------------
+
+
+def key_filters(metric: Metric) -> tuple[KeyFilter, ...]:
+    """Equalities of text tags, and regular expressions that only list values."""
+    found = []
+    for matcher in metric.matchers:
+        values = listed_values(matcher)
+        if values is not None and "" not in values and _is_text(metric, matcher):
+            found.append(KeyFilter(matcher.name, values))
+    return tuple(found)
+
+
+def listed_values(matcher: Matcher) -> tuple[str, ...] | None:
+    """The values a matcher allows, if it lists them.
+
+    >>> listed_values(Matcher("job", Match.REGEX, "a|b"))
+    ('a', 'b')
+    """
+    if matcher.op is Match.EQUAL:
+        return (matcher.value,)
+    if matcher.op is Match.REGEX and _ALTERNATIVES.fullmatch(matcher.value):
+        return tuple(matcher.value.split("|"))
+    return None
+
+
+def condition(metric: Metric) -> str:
+    """What DuckDB can tell of the matchers; it may let pass more than they do."""
+    parts = []
+    for matcher in metric.matchers:
+        name = f"f.{quote(matcher.name)}"
+        values = listed_values(matcher)
+        takes_empty = bool(matches([""], matcher)[0])
+        if not _is_text(metric, matcher) or "\0" in matcher.value:
+            continue
+        if takes_empty and matcher.op is not Match.NOT_EQUAL:
+            continue
+        if values is not None:
+            parts.append(f"{name} IN ({', '.join(map(_text, values))})")
+        elif matcher.op is Match.REGEX:
+            parts.append(f"regexp_full_match({name}, {_text(matcher.value)}, 's')")
+        elif matcher.op is Match.NOT_EQUAL and matcher.value:
+            parts.append(f"({name} IS NULL OR {name} <> {_text(matcher.value)})")
+    return " AND ".join(parts)
+
+
+def _is_text(metric: Metric, matcher: Matcher) -> bool:
+    column = metric.table.column(matcher.name)
+    return column is not None and column.type.id is TypeId.STRING
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
