@@ -56,7 +56,7 @@ _PLAIN = r"[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*+"
 _DOUBLE = r'"(?:[^"]|"")++"'
 _BACKTICK = r"`(?:[^`]|``)++`"
 _QUOTINGS = {
-    Wire.POSTGRES: (_DOUBLE,),
+    Wire.POSTGRES: (_DOUBLE, _BACKTICK),
     Wire.MYSQL: (_BACKTICK,),
     Wire.HTTP: (_DOUBLE, _BACKTICK),
 }

@@ -252,9 +252,13 @@ class GnomonPostgres(Postgres):
     TIME_MAPPING = Postgres.TIME_MAPPING | _NAMES_IN_TIMES
 
     class Tokenizer(Postgres.Tokenizer):
-        """No commands: every statement is parsed."""
+        """No commands: every statement is parsed. Names may stand in backticks too.
+
+        PostgreSQL gives the backtick no meaning, and statements travel between our wires.
+        """
 
         COMMANDS: ClassVar[set[TokenType]] = set()
+        IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ['"', "`"]
         KEYWORDS = _keywords(Postgres.Tokenizer.KEYWORDS)
 
         def _init_core(self) -> TokenizerCore:
@@ -272,12 +276,11 @@ class GnomonPostgres(Postgres):
 
 
 class GnomonHttp(GnomonPostgres):
-    """The dialect of HTTP: PostgreSQL's, with backtick names and `?` as well."""
+    """The dialect of HTTP: PostgreSQL's, with `?` as well."""
 
     class Tokenizer(GnomonPostgres.Tokenizer):
-        """Both kinds of quoted names; FLOAT has 32 bits."""
+        """FLOAT has 32 bits."""
 
-        IDENTIFIERS = ['"', "`"]
         KEYWORDS = _keywords(Postgres.Tokenizer.KEYWORDS, FLOAT=TokenType.FLOAT)
 
     Parser = GnomonHttpParser

@@ -202,8 +202,9 @@ def _parameter_count(tree: exp.Expr) -> int:
 def fold_identifiers(tree: exp.Expr, wire: Wire) -> None:
     """Lower-cases the unquoted names of a tree, in place.
 
-    On MySQL an output column keeps the case of its alias, as its clients expect. On HTTP a
-    double-quoted word among VALUES is a string.
+    On MySQL an output column keeps the case of its alias, as its clients expect. Elsewhere a
+    double-quoted word among the VALUES of an INSERT, where no column can be meant, is a string;
+    on HTTP among any VALUES.
     """
     for node in tree.find_all(exp.Identifier):
         if node.quoted:
@@ -211,9 +212,10 @@ def fold_identifiers(tree: exp.Expr, wire: Wire) -> None:
         if wire is Wire.MYSQL and node.arg_key == "alias" and isinstance(node.parent, exp.Alias):
             continue
         node.set("this", _fold(node.name))
-    if wire is Wire.HTTP:
+    if wire is not Wire.MYSQL:
         for values in tree.find_all(exp.Values):
-            _strings_in_values(values)
+            if wire is Wire.HTTP or isinstance(values.parent, exp.Insert):
+                _strings_in_values(values)
 
 
 def _fold(name: str) -> str:
