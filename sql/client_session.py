@@ -24,6 +24,7 @@ from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
+from sql.promql.tql import run_tql
 from sql.results import Cursor, Description, Notice, Result
 from sql.run.duck import Duck
 from sql.run.scan import Runner
@@ -61,6 +62,7 @@ class ClientSession:
             self._staged,
             self._system_rows,
             lambda table_id: self.catalog.table_of(self.duck.cursor, table_id),
+            lambda node: run_tql(self, node).table,
         )
         self.transaction: Transaction | None = None
         self.prepared: dict[str, ParsedStatement] = {}

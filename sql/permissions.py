@@ -103,6 +103,8 @@ def _of_parts(tree: exp.Expr) -> Access:
                 targets.add(id(target))
         elif isinstance(node, exp.Table) and id(node) not in targets and not _is_system(node):
             access |= Access.READ
+        elif isinstance(node, nodes.Tql):
+            access |= Access.READ
     return access
 
 

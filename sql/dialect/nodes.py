@@ -364,7 +364,7 @@ class Tql(exp.Expression):
     """`TQL EVAL|EXPLAIN|ANALYZE [VERBOSE] [FORMAT f] (start, end, step[, lookback]) promql [AS a]`.
 
     `this` is EVAL, EXPLAIN or ANALYZE (str) and `text` the PromQL as written (str). `expressions`
-    are the bounds as SQL expressions, absent in a bare TQL EXPLAIN.
+    are the bounds as SQL expressions, absent in a bare TQL.
     """
 
     arg_types = {

@@ -15,6 +15,7 @@ from sqlglot import exp
 from catalog.records import Table
 from engine.datatypes import DataType
 from sql.dialect.duckdb import to_duckdb
+from sql.dialect.nodes import Tql
 from sql.functions.calls import function_calls
 from sql.partition.prune import filters
 from sql.plan.buckets import bucket_functions
@@ -66,6 +67,7 @@ class QueryPlan:
     is_constant: bool  # no table, no parameter, no clock: the same answer every time
     session_bound: bool  # holds a value of one session (its pid, a setting): not to be shared
     front: Front | None = None  # it wants only the first moments of a scan
+    tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     learned: Learned = field(default_factory=Learned, compare=False)
 
 
@@ -160,7 +162,8 @@ def _finish(
         outputs=outputs,
         is_constant=_is_constant(tree),
         session_bound=session_bound,
-        front=front_of(tree, scopes, scans),
+        front=front_of(tree, scopes, scans) if not resolved.tqls else None,
+        tqls=resolved.tqls,
     )
 
 

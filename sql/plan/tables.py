@@ -15,6 +15,7 @@ from sqlglot import exp
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionSchema
+from sql.dialect.nodes import Tql
 from sql.plan.context import PlanContext
 from sql.plan.numbers import is_numbers, numbers
 from sql.run.duck import ARROW_PREFIX
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _SECRET = secrets.token_hex(6)
 SCAN_PREFIX = f"__scan_{_SECRET}_"
 SYSTEM_PREFIX = f"__system_{_SECRET}_"
+TQL_PREFIX = f"__tql_{_SECRET}_"
 NOW = f"__now_{_SECRET}"
 
 _VIEW_DEPTH_MAX = 32  # views over views; a cycle cannot be created, but a limit costs nothing
@@ -76,6 +78,7 @@ class Resolved:
     tables: dict[int, Table] = field(default_factory=dict)  # by id() of the node, for Scopes
     scans: list[Reference] = field(default_factory=list)
     systems: dict[str, tuple[str, str]] = field(default_factory=dict)  # placeholder → name
+    tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     depth: int = 0
 
 
@@ -84,10 +87,12 @@ def resolve_tables(tree: exp.Expr, context: PlanContext, resolved: Resolved) -> 
 
     Raises: DbError UNDEFINED_TABLE, UNDEFINED_DATABASE, UNSUPPORTED (a table function).
     """
+    for tql in list(tree.find_all(Tql)):
+        _resolve_tql(tql, resolved)
     for node in list(tree.find_all(exp.Table)):
         if not isinstance(node.this, exp.Identifier):
             _check_function(node)
-        elif not _is_cte(node) and not node.name.startswith(ARROW_PREFIX):
+        elif not _is_cte(node) and not node.name.startswith((ARROW_PREFIX, TQL_PREFIX)):
             _resolve(node, context, resolved)
     for column in tree.find_all(exp.Column):
         database = column.args.get("db")
@@ -96,6 +101,14 @@ def resolve_tables(tree: exp.Expr, context: PlanContext, resolved: Resolved) -> 
             column.set("catalog", None)
             column.set("db", None)
     return tree
+
+
+def _resolve_tql(tql: Tql, resolved: Resolved) -> None:
+    if str(tql.this) != "EVAL":
+        raise DbError(ErrorKind.SYNTAX, f"TQL {tql.this} cannot stand in a query: only EVAL can")
+    placeholder = f"{TQL_PREFIX}{len(resolved.tqls)}"
+    resolved.tqls[placeholder] = tql.copy()
+    tql.replace(exp.select("*").from_(exp.to_identifier(placeholder, quoted=True)))
 
 
 def _check_database(column: exp.Column, database: str, resolved: Resolved) -> None:

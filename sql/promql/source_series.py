@@ -74,6 +74,8 @@ def accepted_rows(
 
 def series_codes(labels: dict[str, LabelColumn], count: int) -> tuple[Codes, Times]:
     """Numbers rows by equal labels, by first appearance; and each series' first row."""
+    if count == 0:
+        return np.zeros(0, np.int32), np.zeros(0, np.int64)
     keys = np.zeros(count, np.int64)
     width = 1
     for column in labels.values():
@@ -85,7 +87,7 @@ def series_codes(labels: dict[str, LabelColumn], count: int) -> tuple[Codes, Tim
         keys = keys * size + column.codes
         width *= size
     if width == 1:
-        return np.zeros(count, np.int32), np.zeros(min(count, 1), np.int64)
+        return np.zeros(count, np.int32), np.zeros(1, np.int64)
     codes = pc.dictionary_encode(pa.array(keys)).indices.to_numpy()
     newest = np.maximum.accumulate(codes)
     first = np.flatnonzero(np.append(True, newest[1:] != newest[:-1]))

@@ -19,6 +19,7 @@ from catalog.records import Column, Table
 from engine.api import Extent, Regions, ScanRequest, Snapshot, TimeRange, Write
 from engine.clock import Clock
 from engine.datatypes import DataType
+from sql.dialect.nodes import Tql
 from sql.partition.prune import wanted_regions
 from sql.plan.front import Front
 from sql.plan.keys import wanted_keys
@@ -80,6 +81,7 @@ class Runner:
     staged: Callable[[], Sequence[Write]]
     system_rows: Callable[[str, str], pa.Table]
     table_of: Callable[[int], Table | None]  # the present record, by id
+    tql_rows: Callable[[Tql], pa.Table]  # PromQL's answer
 
     def query(
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str = "SELECT"
@@ -202,6 +204,8 @@ class Runner:
                 if part and part.condition:
                     rows = f"(SELECT * FROM {rows} AS f WHERE {part.condition})"
                 sql = sql.replace(f'"{reference.placeholder}"', rows)
+        for placeholder, tql in plan.tqls.items():
+            sql = sql.replace(f'"{placeholder}"', self._register(self.tql_rows(tql), stack))
         for placeholder, (database, name) in plan.systems.items():
             registered = self._register(self.system_rows(database, name), stack)
             sql = sql.replace(f'"{placeholder}"', registered)
