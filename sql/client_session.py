@@ -28,7 +28,7 @@ from sql.promql.tql import run_tql
 from sql.results import Cursor, Description, Notice, Result
 from sql.run.duck import Duck
 from sql.run.scan import Runner
-from sql.session import Activity, ClientInfo, Statement, TransactionStatus, Wire
+from sql.session import Activity, ClientInfo, Statement, T, Task, TransactionStatus, Wire
 from sql.settings import Settings, check_boolean
 from sql.statements.insert import FastInsert
 from sql.system.registry import SYSTEM_TABLES
@@ -154,6 +154,10 @@ class ClientSession:
         """See `SessionApi.execute`."""
         assert isinstance(statement, ParsedStatement | FastInsert)
         return execute.execute(self, statement, parameters)
+
+    def run(self, task: Task[T]) -> T:
+        """See `SessionApi.run`."""
+        return execute.run_task(self, task)
 
     def show(self, name: str) -> str:
         """See `SessionApi.show`."""

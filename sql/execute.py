@@ -20,7 +20,7 @@ from sql.decode import jit
 from sql.dialect import nodes
 from sql.dialect.parser import ParsedStatement, parse
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
-from sql.session import Wire
+from sql.session import T, Task, Wire
 from sql.statements import (
     admin,
     alter,
@@ -150,6 +150,20 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     else:
         session.statement_ended()
     return result
+
+
+def run_task(session: ClientSession, task: Task[T]) -> T:
+    """Runs work that is no SQL text. Raises: DbError; an open transaction has failed then."""
+    session.statement_started(task.text)
+    try:
+        jit.warm()
+        session.duck.check()
+        return task.run(session)
+    except BaseException:
+        _fail(session)
+        raise
+    finally:
+        session.statement_ended()
 
 
 def _run(session: ClientSession, statement: Runnable, parameters: Sequence[object]) -> Result:

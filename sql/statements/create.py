@@ -91,7 +91,7 @@ def _create_table(
         definition = _like(find_table(node, context), definition)
     with session.writing() as transaction:
         if definition.as_query is None:
-            _make(session, transaction, definition, database)
+            make_table(session, transaction, definition, database)
             return Affected("CREATE TABLE", 0)
         return _create_as(session, transaction, statement, definition, database, parameters)
 
@@ -117,7 +117,7 @@ def _as_new(column: Column) -> Column:
     return replace(column, id=-1, initial=None, past=(), holds_nulls=False)
 
 
-def _make(
+def make_table(
     session: ClientSession, transaction: Transaction, definition: TableDefinition, database: str
 ) -> Table:
     """The empty table, in the catalog and in the store that will hold its rows."""
@@ -248,7 +248,7 @@ def _create_as(
             ErrorKind.COLUMN_COUNT,
             f"the table has {len(definition.columns)} columns, its query {len(rows.columns)}",
         )
-    table = _make(session, transaction, definition, database)
+    table = make_table(session, transaction, definition, database)
     count = 0
     for batch in rows:
         typed = [

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from fix_database import Client
 
 from engine.errors import DbError, ErrorKind
-from fix_database import Client
 from sql.promql.model import Match, Matcher, SelectedSeries, Selector
 from sql.promql.source import TableSource
 from sql.promql.tql import catalogue_of
