@@ -369,18 +369,26 @@ class ClientSession:
 
     def apply(self, transaction: Transaction, writes: Sequence[Write]) -> None:
         """Writes to regions: at once when the statement is its own transaction, else at COMMIT."""
-        if transaction.explicit or self._in_block or transaction.changed_store:
+        if self.stages(transaction):
             for write in writes:
                 transaction.stage(write)
         else:
             self.write_now(writes)
 
+    def stages(self, transaction: Transaction) -> bool:
+        """True if what the statement writes to regions waits for a COMMIT after it."""
+        return transaction.explicit or self._in_block or transaction.changed_store
+
     def write_now(self, writes: Sequence[Write]) -> None:
         """Writes to regions, durable and visible when this returns. Raises: DbError."""
         wanted = [write for write in writes if write.rows.num_rows]
         with self.server.layouts.writing(self.duck.cursor, wanted) as settled:
-            self.server.alterations.settle(write.region_id for write in settled)
-            self.regions.write(settled)
+            self.write_inside(settled)
+
+    def write_inside(self, writes: Sequence[Write]) -> None:
+        """As `write_now`. Requires: the caller is inside `Layouts.writing`, which gave them."""
+        self.server.alterations.settle(write.region_id for write in writes)
+        self.regions.write(writes)
 
     # The running statement.
 

@@ -32,6 +32,7 @@ from sql.statements import (
     drop,
     explain,
     insert,
+    merge,
     prepare,
     query,
     settings,
@@ -57,7 +58,7 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     exp.Insert: insert.run,
     exp.Delete: delete.run,
     exp.Update: update.run,
-    exp.Merge: update.run_merge,
+    exp.Merge: merge.run,
     exp.Create: create.run,
     exp.Drop: drop.run,
     exp.Alter: alter.run,
@@ -91,6 +92,13 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     nodes.Utility: utility.run,
 }
 
+Describer = Callable[["ClientSession", ParsedStatement, Sequence[DataType | None]], Description]
+_DESCRIBED: dict[type[exp.Expr], Describer] = {
+    exp.Insert: insert.describe,
+    exp.Delete: delete.describe,
+    exp.Update: update.describe,
+    exp.Merge: merge.describe,
+}
 _ENDS_FAILED = (nodes.RollbackTransaction, nodes.CommitTransaction)
 _CONTROL = (
     *_ENDS_FAILED,
@@ -119,10 +127,9 @@ def describe(
     session.duck.settle()
     if isinstance(statement.tree, query.QUERIES):
         return query.describe(session, statement, declared)
-    if isinstance(statement.tree, exp.Insert):
-        return insert.describe(session, statement, declared)
-    if isinstance(statement.tree, exp.Delete | exp.Update | exp.Merge):
-        return update.describe(session, statement, declared)
+    for kind, describe_ in _DESCRIBED.items():
+        if isinstance(statement.tree, kind):
+            return describe_(session, statement, declared)
     return utility.describe(session, statement)
 
 

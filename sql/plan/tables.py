@@ -92,6 +92,8 @@ def resolve_tables(tree: exp.Expr, context: PlanContext, resolved: Resolved) -> 
     for node in list(tree.find_all(exp.Table)):
         if not isinstance(node.this, exp.Identifier):
             _check_function(node)
+        elif node.name in context.given:
+            resolved.tables[id(node)] = context.given[node.name]
         elif not _is_cte(node) and not node.name.startswith((ARROW_PREFIX, TQL_PREFIX)):
             _resolve(node, context, resolved)
     for column in tree.find_all(exp.Column):
@@ -142,6 +144,8 @@ def known_table(node: exp.Table, context: PlanContext) -> Table | None:
     """The table a node names, None for a CTE's name or a function. Raises: DbError."""
     if not isinstance(node.this, exp.Identifier) or _is_cte(node):
         return None
+    if node.name.startswith(ARROW_PREFIX):
+        return context.given.get(node.name)
     if system_name(node, context) is not None:
         return None
     return find_table(node, context)
