@@ -101,9 +101,9 @@ def _of_parts(tree: exp.Expr) -> Access:
             target = node.this.find(exp.Table) if isinstance(node.this, exp.Expr) else None
             if target is not None and isinstance(node, (exp.Insert, exp.Create, exp.Into)):
                 targets.add(id(target))
-        elif (isinstance(node, exp.Table) and id(node) not in targets and not _is_system(node)) or isinstance(node, nodes.Tql):
+        elif isinstance(node, exp.Table) and id(node) not in targets and not _is_system(node):
             access |= Access.READ
-    return access
+    return access | Access.READ if tree.find(nodes.Tql) else access
 
 
 def _is_system(table: exp.Table) -> bool:
