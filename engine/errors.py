@@ -52,6 +52,7 @@ class ErrorKind(Enum):
     DUPLICATE_CURSOR = Codes(1004, "InvalidArguments", 400, "42P03", 1333, "42000")
     WRONG_OBJECT_TYPE = Codes(1004, "InvalidArguments", 400, "42809", 1347, "HY000")
     INVALID_TABLE_DEFINITION = Codes(1004, "InvalidArguments", 400, "42P16", 1075, "42000")
+    NO_SUCH_KEY = Codes(1004, "InvalidArguments", 400, "42P10", 1105, "HY000")
     DEPENDENT_OBJECTS = Codes(1004, "InvalidArguments", 400, "2BP01", 1451, "23000")
     GROUPING = Codes(3000, "PlanQuery", 400, "42803", 1055, "42000")
     WINDOWING = Codes(3000, "PlanQuery", 400, "42P20", 3593, "HY000")

@@ -62,6 +62,7 @@ class Changes:
     affected: int = 0
     changed: frozenset[str] = frozenset()  # columns of `new` that may differ; none given: all
     returned: pa.Table | None = None
+    result: Result | None = None  # the answer: made before anything is written, as it may fail
 
 
 def key_columns(table: Table) -> tuple[str, ...]:
@@ -232,6 +233,13 @@ def _without(session: ClientSession, rows: pa.Table, others: pa.Table) -> pa.Tab
     pieces = Pieces(session, "")
     with pieces.with_rows(rows) as (left, _), pieces.with_rows(others) as (right, _):
         return session.duck.table(f"SELECT * FROM {left} EXCEPT ALL SELECT * FROM {right}")
+
+
+def result_of(done: Sequence[Changes]) -> Result:
+    """The statement's answer."""
+    result = done[0].result
+    assert result is not None
+    return result
 
 
 # Relational tables.

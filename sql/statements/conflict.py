@@ -85,7 +85,7 @@ def _check_target(conflict: exp.Expr, table: Table) -> None:
     identity = set() if table.append_mode else set(identity_columns(table))
     if keys and keys != identity:
         raise DbError(
-            ErrorKind.INVALID_TABLE_DEFINITION,
+            ErrorKind.NO_SUCH_KEY,
             "there is no unique constraint that matches the ON CONFLICT clause",
             detail=f'rows of "{table.name}" are named by ({", ".join(identity_columns(table))})'
             if identity
@@ -204,6 +204,13 @@ def _ignore(pieces: Pieces, table: Table, alias: str, rows: pa.Table) -> Changes
     new = _plain(table, rows.filter(pc.invert(there)))
     seen = _seen(table, rows, met)
     return Changes(inserted=new, seen=seen, affected=new.num_rows, returned=new)
+
+
+def without_known(pieces: Pieces, table: Table, alias: str, rows: pa.Table) -> pa.Table:
+    """The rows of a relational table whose primary key nobody has; of equal ones the first."""
+    found = _ignore(pieces, table, alias, _numbered(pieces, table, rows)).inserted
+    assert found is not None
+    return found
 
 
 def _seen(table: Table, rows: pa.Table, met: pa.Table) -> Seen | None:

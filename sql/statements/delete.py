@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -11,13 +10,13 @@ from sqlglot import exp
 
 from engine.datatypes import DataType
 from sql.results import Description, Result
-from sql.statements.changes import Changes, Seen, answer, change
+from sql.statements.changes import Changes, Seen, change, result_of
 from sql.statements.found import (
     asks_others,
     describe_joined,
+    found_all,
     keys_of,
     outer_columns,
-    returned_items,
     run_relational,
     seen_columns,
     seen_of,
@@ -45,12 +44,9 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     with session.writing() as transaction:
         if len(tables) > 1:
             transaction.change_store()
-        done = change(
-            session, transaction, tables, lambda: [_find(pieces, joined, t) for t in joined.targets]
+        return result_of(
+            change(session, transaction, tables, lambda: found_all(pieces, joined, _find, "DELETE"))
         )
-        items = returned_items(joined, target)
-        whole = replace(done[0], affected=sum(changes.affected for changes in done))
-        return answer(pieces, target.table, target.alias, items, whole, "DELETE")
 
 
 def describe(

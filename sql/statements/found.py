@@ -6,7 +6,8 @@ the rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from catalog.records import Table
 from engine.datatypes import DataType
 from sql.plan.plan import plan_query, plan_statement
 from sql.results import Affected, Description, Result
-from sql.statements.changes import Seen, key_columns
+from sql.statements.changes import Changes, Seen, answer, key_columns
 from sql.statements.joined import OLD, Joined, Target, find
 from sql.statements.lookup import SEEN, hash_of
 from sql.statements.parts import Pieces, default_of, is_default_word, returning_of
@@ -53,6 +54,21 @@ def seen_of(table: Table, keys: pa.Table, found: pa.Table) -> Seen | None:
     if not table.is_time_series:
         return None
     return Seen(keys.append_column(SEEN, found.column(SEEN)))
+
+
+def found_all(
+    pieces: Pieces,
+    joined: Joined,
+    find_one: Callable[[Pieces, Joined, Target], Changes],
+    tag: str,
+) -> list[Changes]:
+    """The changes of all targets; the first has the statement's answer."""
+    found = [find_one(pieces, joined, target) for target in joined.targets]
+    first, target = found[0], joined.targets[0]
+    whole = replace(first, affected=sum(changes.affected for changes in found))
+    items = returned_items(joined, target)
+    first.result = answer(pieces, target.table, target.alias, items, whole, tag)
+    return found
 
 
 # RETURNING.

@@ -17,8 +17,8 @@ from sql.decode.values import InsertHead, LiteralRows, match_insert, read_values
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
-from sql.statements.changes import Changes, answer, change
-from sql.statements.conflict import policy_of, resolve
+from sql.statements.changes import Changes, answer, change, result_of
+from sql.statements.conflict import policy_of, resolve, without_known
 from sql.statements.metric_engine import check_not_physical
 from sql.statements.parts import Pieces, assigned, default_of, is_default_word, returning_of
 from sql.statements.setting import qualified
@@ -88,19 +88,41 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         alias, policy = _alias(tree), policy_of(tree, table, statement.text)
         if policy is None and _is_duckdbs(tree, table):
             return _insert_relational(pieces, transaction, tree, table, rows)
+        items = returning_of(tree)
         if policy is None:
+            plain = Changes(affected=rows.num_rows, returned=rows)
+            result = answer(pieces, table, alias, items, plain, "INSERT")
             insert_rows(session, transaction, table, rows)
-            done = Changes(affected=rows.num_rows, returned=rows)
-        else:
-            find = partial(resolve, pieces, table, alias, rows, policy)
-            done = change(session, transaction, [table], lambda: [find()])[0]
-        return answer(pieces, table, alias, returning_of(tree), done, "INSERT")
+            return result
+        resolved = partial(resolve, pieces, table, alias, rows, policy)
+
+        def find() -> list[Changes]:
+            changes = resolved()
+            changes.result = answer(pieces, table, alias, items, changes, "INSERT")
+            return [changes]
+
+        return result_of(change(session, transaction, [table], find))
 
 
 def _is_duckdbs(tree: exp.Insert, table: Table) -> bool:
     """True for what a relational table does by itself."""
     special = any(tree.args.get(name) for name in ("conflict", "ignore", "returning"))
     return special and not table.is_time_series
+
+
+def _does_nothing(tree: exp.Insert, table: Table) -> bool:
+    """True if rows of a primary key that is there already are left out.
+
+    Left to DuckDB, such a row would still stand in the way of others of the same statement.
+    """
+    conflict = tree.args.get("conflict")
+    if conflict is None:
+        return bool(tree.args.get("ignore")) and bool(table.primary_key)
+    keys = {
+        column.name for key in conflict.args.get("conflict_keys") or [] for column in [key.this]
+    }
+    mine = not keys or keys == set(table.primary_key)
+    return mine and bool(table.primary_key) and not conflict.expressions
 
 
 def _alias(tree: exp.Insert) -> str:
@@ -218,6 +240,8 @@ def _insert_relational(
     """ON CONFLICT, IGNORE and RETURNING, which DuckDB does for its own tables."""
     transaction.change_store()
     session = pieces.session
+    if _does_nothing(tree, table):
+        rows = without_known(pieces, table, _alias(tree), rows)
     with pieces.with_rows(rows) as (name, inner):
         changed = tree.copy()
         changed.set("with_", None)

@@ -22,7 +22,7 @@ from engine.errors import DbError, ErrorKind
 from sql.plan.literals import conjuncts
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
-from sql.statements.changes import Changes, Seen, change, check_unique, key_columns
+from sql.statements.changes import Changes, Seen, change, check_unique, key_columns, result_of
 from sql.statements.lookup import SEEN, hash_of, narrowed
 from sql.statements.parts import (
     Pieces,
@@ -75,16 +75,15 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     table = writable(session, tree.this, statement.text)
     pieces = Pieces(session, statement.text, parameters)
     with session.writing() as transaction:
-        merges: list[_Merge] = []
 
         def find() -> list[Changes]:
-            merges[:] = [_read(pieces, tree, table)]
-            return [_changes(merges[0])]
+            merge = _read(pieces, tree, table)
+            changes = _changes(merge)
+            counted = Affected("MERGE", changes.affected)
+            changes.result = _answer(merge) if returning_of(tree) else counted
+            return [changes]
 
-        done = change(session, transaction, [table], find)[0]
-        if returning_of(tree):
-            return _answer(merges[0])
-    return Affected("MERGE", done.affected)
+        return result_of(change(session, transaction, [table], find))
 
 
 def describe(

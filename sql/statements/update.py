@@ -7,7 +7,6 @@ table that changes, then written as one step (sql/statements/changes.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -15,13 +14,13 @@ from sqlglot import exp
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.results import Description, Result
-from sql.statements.changes import Changes, answer, change, check_unique
+from sql.statements.changes import Changes, change, check_unique, result_of
 from sql.statements.found import (
     asks_others,
     describe_joined,
+    found_all,
     keys_of,
     outer_columns,
-    returned_items,
     run_relational,
     seen_columns,
     seen_of,
@@ -50,13 +49,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     with session.writing() as transaction:
         if len(tables) > 1:
             transaction.change_store()
-        done = change(
-            session, transaction, tables, lambda: [_find(pieces, joined, t) for t in joined.targets]
-        )
-        items = returned_items(joined, target)
-        affected = sum(changes.affected for changes in done)
-        return answer(
-            pieces, target.table, target.alias, items, replace(done[0], affected=affected), "UPDATE"
+        return result_of(
+            change(session, transaction, tables, lambda: found_all(pieces, joined, _find, "UPDATE"))
         )
 
 
