@@ -22,7 +22,6 @@ from sql.plan.plan import plan_query
 from sql.promql import lexer
 from sql.promql.answer import answer_table
 from sql.promql.check import check
-from sql.promql.evaluate import evaluate
 from sql.promql.model import Limits, Result
 from sql.promql.parser import parse
 from sql.promql.shape import Shape, shape_of
@@ -100,6 +99,8 @@ def _evaluate(
     session: ClientSession, text: str, kind: Type, bounds: Bounds, source: TableSource
 ) -> Result:
     """A range evaluation; of a range vector, whose steps would overlap, the samples at the end."""
+    from sql.promql.evaluate import evaluate  # its kernels are declared when first needed
+
     step = 0 if kind in (Type.MATRIX, Type.STRING) else bounds.step
     return evaluate(
         text,
