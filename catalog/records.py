@@ -10,6 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from catalog.details import (
+    Constraint,
+    Grant,
+    Index,
+    constraints_from,
+    details_to_dict,
+    grants_from,
+    indexes_from,
+)
 from engine import datatypes
 from engine.datatypes import DataType
 from engine.manifest.codec import scalar_from_json, scalar_to_json
@@ -79,6 +88,15 @@ class Table:
     created_ms: int = 0
     schema_version: int = 0
     next_column_id: int = 0
+    constraints: tuple[Constraint, ...] = ()  # of relational tables, beside the primary key
+    indexes: tuple[Index, ...] = ()  # asked for by name
+    grants: tuple[Grant, ...] = ()
+    owner: str = ""  # a role; empty: the superuser who owns everything
+
+    @property
+    def is_materialized(self) -> bool:
+        """True for a materialized view: a relational table that keeps its query."""
+        return self.kind is TableKind.RELATIONAL and bool(self.definition)
 
     def __post_init__(self) -> None:
         """Gives ids to columns that have none."""
@@ -174,6 +192,8 @@ def table_to_json(table: Table) -> str:
             "created_ms": table.created_ms,
             "schema_version": table.schema_version,
             "next_column_id": table.next_column_id,
+            **({"owner": table.owner} if table.owner else {}),
+            **details_to_dict(table.constraints, table.indexes, table.grants),
         }
     )
 
@@ -201,6 +221,10 @@ def table_from_json(table_id: int, database: str, name: str, text: str) -> Table
         created_ms=data["created_ms"],
         schema_version=data.get("schema_version", 0),
         next_column_id=data.get("next_column_id", 0),
+        constraints=constraints_from(data),
+        indexes=indexes_from(data),
+        grants=grants_from(data),
+        owner=data.get("owner", ""),
     )
 
 

@@ -44,6 +44,7 @@ class ErrorKind(Enum):
     DUPLICATE_DATABASE = Codes(4011, "DatabaseAlreadyExists", 400, "42P06", 1007, "HY000")
     UNDEFINED_FUNCTION = Codes(3000, "PlanQuery", 400, "42883", 1305, "42000")
     UNDEFINED_OBJECT = Codes(1004, "InvalidArguments", 400, "42704", 1193, "HY000")
+    DUPLICATE_OBJECT = Codes(1004, "InvalidArguments", 400, "42710", 1396, "HY000")
     UNDEFINED_PARAMETER = Codes(3000, "PlanQuery", 400, "42P02", 1210, "HY000")
     UNDEFINED_SESSION = Codes(1004, "InvalidArguments", 400, "42704", 1094, "HY000")
     UNDEFINED_STATEMENT = Codes(1004, "InvalidArguments", 400, "26000", 1243, "HY000")

@@ -54,6 +54,7 @@ class ClientSession:
         self.regions = database.regions
         # Changed by the session's own calls only.
         self.settings = Settings(wire)
+        self.role = client.user  # whose privileges count: SET ROLE changes it
         self.duck = Duck(database.store.cursor())
         self.runner = Runner(
             self.duck,
@@ -223,6 +224,7 @@ class ClientSession:
         self.user_variables.clear()
         self.settings.restore_values(self._initial_settings)
         self._database = self.client.database
+        self.role = self.client.user
 
     def close(self) -> None:
         """See `SessionApi.close`."""
@@ -283,11 +285,12 @@ class ClientSession:
 
     def plan_context(self, text: str = "") -> PlanContext:
         """The session as the planner sees it."""
+        user = self.client.user
         return PlanContext(
             wire=self.wire,
             database=self._database,
             timezone=self.timezone,
-            client=self.client,
+            client=self.client if self.role == user else replace(self.client, user=self.role),
             session_id=self.id,
             lookup=self.lookup,
             has_database=self.has_database,
@@ -311,6 +314,7 @@ class ClientSession:
             filters=self.regions.filters,
             stored=self.regions.stored,
             procedures=self.server.procedures.all(),
+            roles=self.catalog.roles(cursor),
         )
 
     @contextmanager

@@ -19,6 +19,7 @@ from engine.errors import DbError, ErrorKind
 from sql.decode import jit
 from sql.dialect import nodes
 from sql.dialect.parser import ParsedStatement, parse
+from sql.privileges import check_privileges
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
 from sql.session import T, Task, Wire
 from sql.statements import (
@@ -35,6 +36,7 @@ from sql.statements import (
     merge,
     prepare,
     query,
+    roles,
     settings,
     show_statement,
     tql,
@@ -89,6 +91,8 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     nodes.CloseCursor: cursor.run_close,
     exp.Kill: utility.run_kill,
     nodes.Admin: admin.run_admin,
+    nodes.GrantStatement: roles.run_grant,
+    nodes.RoleStatement: roles.run_role,
     nodes.Utility: utility.run,
 }
 
@@ -143,6 +147,7 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         # A kernel first called while `warm` compiles it would be refused as an internal error.
         jit.warm()
         session.duck.check()
+        check_privileges(session, lambda: insert.tree_of(statement))
         result = _run(session, statement, parameters)
     except BaseException:
         session.statement_ended()

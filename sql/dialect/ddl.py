@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
-from sql.dialect.core import Core
+from sql.dialect.roles import ROLE_WORDS, RolesGrammar
 
 INDEX_KINDS = frozenset({"INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"})
 _BY_SQLGLOT = frozenset(
@@ -26,7 +26,7 @@ _IGNORED = frozenset(
 )
 
 
-class DdlGrammar(Core):
+class DdlGrammar(RolesGrammar):
     """CREATE, DROP, TRUNCATE, INSERT."""
 
     # --- CREATE -----------------------------------------------------------------------------------
@@ -42,6 +42,8 @@ class DdlGrammar(Core):
         if self.at_word(*_BY_SQLGLOT):
             self._retreat(start)
             return self._parse_create()
+        if self.at_word(*ROLE_WORDS):
+            return self.role_statement("CREATE")
         what = self.take_word().upper()
         return self.expression(nodes.Utility(this=f"CREATE {what}", text=self.take_rest()))
 
@@ -274,6 +276,8 @@ class DdlGrammar(Core):
             return self._drop_database()
         if self.at_word("TABLE", "VIEW", "INDEX", "TEMPORARY", "MATERIALIZED", "SEQUENCE", "TYPE"):
             return self._parse_drop()
+        if self.at_word(*ROLE_WORDS):
+            return self.role_statement("DROP")
         what = self.take_word().upper()
         return self.expression(nodes.Utility(this=f"DROP {what}", text=self.take_rest()))
 

@@ -378,10 +378,41 @@ class Tql(exp.Expression):
     _hash_raw_args = True
 
 
+class GrantStatement(exp.Expression):
+    """GRANT or REVOKE; `this` is what kind of objects it is about (str).
+
+    TABLE, TABLES IN SCHEMA, SCHEMA, DATABASE, or ROLE for memberships. `privileges` are upper-case
+    words, `option` WITH GRANT OPTION or GRANT OPTION FOR.
+    """
+
+    arg_types = {
+        "this": True,
+        "expressions": True,
+        "grantees": True,
+        "privileges": False,
+        "revoke": False,
+        "option": False,
+    }
+    _hash_raw_args = True
+
+
+class RoleStatement(exp.Expression):
+    """CREATE, ALTER or DROP (`this`) of a ROLE, USER or GROUP (`kind`); `options` are words."""
+
+    arg_types = {
+        "this": True,
+        "kind": True,
+        "expressions": True,
+        "options": False,
+        "exists": False,
+    }
+    _hash_raw_args = True
+
+
 class Utility(exp.Expression):
     """A known statement that is only recognised: `this` its upper-case verb, `text` the rest (str).
 
-    LISTEN, NOTIFY, GRANT, LOCK TABLE, LOAD DATA, VACUUM, CREATE ROLE and their kin: what happens
+    LISTEN, NOTIFY, LOCK TABLE, LOAD DATA, VACUUM, CREATE TRIGGER and their kin: what happens
     (nothing, or a precise refusal) is for the executor to say.
     """
 

@@ -7,6 +7,7 @@ finds only prunes (the filter itself stays), so missing something costs time, ne
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,6 +72,20 @@ def binary_literals(tree: exp.Expr) -> exp.Expr:
         if node is tree:
             return made
         node.replace(made)
+    return tree
+
+
+_SHORT_OFFSET = re.compile(r"(:\d\d(?:\.\d+)?\s*[+-])(\d)")
+
+
+def short_offsets(tree: exp.Expr) -> exp.Expr:
+    """`'2020-01-01 00:00:00-0'::timestamp`: a zone of one digit, which DuckDB does not read."""
+    for node in tree.find_all(exp.Cast):
+        inner = node.this
+        if inner.is_string and node.to.this in exp.DataType.TEMPORAL_TYPES:
+            found = _SHORT_OFFSET.search(inner.name)
+            if found is not None and found.end() == len(inner.name):
+                inner.set("this", _SHORT_OFFSET.sub(r"\g<1>0\2", inner.name))
     return tree
 
 

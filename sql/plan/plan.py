@@ -28,6 +28,7 @@ from sql.plan.literals import (
     Bound,
     binary_literals,
     columns_read,
+    short_offsets,
     time_bounds,
     timestamp_literals,
 )
@@ -130,6 +131,7 @@ def _finish(
     tree = session_functions(tree, context)
     if context.wire is not Wire.MYSQL:
         tree = binary_literals(tree)
+    tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
     tree = timestamp_literals(tree, scopes, context.timezone)
     tree = typed_operators(tree, scopes)

@@ -24,6 +24,7 @@ from sql.partition.check import with_rules
 from sql.partition.layout import new_region_ids
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
+from sql.privileges import owner_of_new
 from sql.results import Affected, Notice, Result, ResultColumn
 from sql.statements.defaults import settled
 from sql.statements.metric_engine import check_logical, in_order
@@ -135,6 +136,7 @@ def make_table(
         engine=definition.engine,
         comment=definition.comment,
         temporary=definition.temporary,
+        owner=owner_of_new(session),
         created_ms=session.server.clock.now_ms(),
     )
     if table.is_time_series:
@@ -296,6 +298,8 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
             definition=to_sql(_qualified(query, session), session.wire),
             dialect=session.wire.value,
             outputs=_outputs(query, found),
+            grants=old.grants if old is not None else (),
+            owner=old.owner if old is not None else owner_of_new(session),
             created_ms=session.server.clock.now_ms(),
         )
         session.catalog.put_table(cursor, view)

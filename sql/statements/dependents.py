@@ -39,6 +39,16 @@ def refresh_views(session: ClientSession, table: Table, *, cascade: bool) -> Non
                 session.catalog.remove_table(cursor, view)
 
 
+def views_over(session: ClientSession, table: Table) -> list[Table]:
+    """The views that read a table, those over these views included."""
+    cursor = session.duck.cursor
+    views = [t for t in session.catalog.tables(cursor) if t.definition and t.id != table.id]
+    changed = [table]
+    for one in changed:  # grows on the way
+        changed += [v for v in views if v not in changed and _names(session, v, one)]
+    return changed[1:]
+
+
 def _names(session: ClientSession, view: Table, table: Table) -> bool:
     """True if the view's query names the table."""
     if table.name.lower() not in view.definition.lower():

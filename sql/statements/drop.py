@@ -12,6 +12,7 @@ from engine.errors import DbError, ErrorKind
 from sql.plan.tables import table_name, undefined_table
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
+from sql.statements.dependents import views_over
 from sql.statements.metric_engine import check_unused
 from sql.statements.target import SEQUENCE, quoted
 
@@ -92,6 +93,10 @@ def _drop_named(
             hint=f"use DROP {'VIEW' if is_view else 'TABLE'} to remove it",
         )
     check_unused(table, session.catalog.tables(session.duck.cursor, database))
+    if tree.args.get("cascade"):
+        for view in views_over(session, table):
+            session.notice(Notice(f"drop cascades to view {view.name}"))
+            drop_table(session, transaction, view)
     drop_table(session, transaction, table)
 
 

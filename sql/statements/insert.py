@@ -56,6 +56,14 @@ def recognise(session: ClientSession, text: str) -> FastInsert | None:
     return FastInsert(text, head, rows) if rows is not None else None
 
 
+def tree_of(statement: ParsedStatement | FastInsert) -> exp.Expr:
+    """The statement's tree; of a fast INSERT just enough to tell its table."""
+    if isinstance(statement, FastInsert):
+        return exp.Insert(this=_table_node(statement.head.table))
+    assert statement.tree is not None
+    return statement.tree
+
+
 def run_fast(session: ClientSession, statement: FastInsert) -> Result:
     """Inserts literal rows. Raises: DbError."""
     node = _table_node(statement.head.table)

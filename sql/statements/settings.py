@@ -15,6 +15,7 @@ from sql.results import Affected, Notice, Result, Severity
 from sql.session import Wire
 from sql.settings import check_boolean
 from sql.statements.answers import table_rows
+from sql.statements.roles import set_role
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -62,7 +63,8 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         _set_charset(session, value)
         return
     if name in ("role", "session_authorization"):
-        return  # everybody is who they logged in as
+        set_role(session, value)
+        return
     if name == "autocommit":
         _set_autocommit(session, value)
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from catalog.details import Role
 from catalog.records import Database, Table
 from engine.api import FileInfo, FilterInfo, RegionStatistics, StoredFile
 from engine.clock import Clock, SystemClock
@@ -33,6 +34,7 @@ class SystemContext:
     filters: Callable[[int], Sequence[FilterInfo]] = _none
     stored: Callable[[int], Sequence[StoredFile]] = _none
     procedures: Sequence[Procedure] = ()
+    roles: Sequence[Role] = ()  # made by CREATE ROLE
     clock: Clock = SystemClock()  # noqa: RUF009 - it has no state
 
 

@@ -31,7 +31,8 @@ def pg_tables(context: SystemContext) -> pa.Table:
         {
             "schemaname": [table.database for table in users] + ["pg_catalog"] * len(system),
             "tablename": [table.name for table in users] + system,
-            "tableowner": oids.OWNER_NAME,
+            "tableowner": [table.owner or oids.OWNER_NAME for table in users]
+            + [oids.OWNER_NAME] * len(system),
             "hasindexes": indexed + [False] * len(system),
             "hasrules": False,
             "hastriggers": False,
@@ -54,7 +55,8 @@ def pg_views(context: SystemContext) -> pa.Table:
         {
             "schemaname": [view.database for view in users] + ["pg_catalog"] * len(system),
             "viewname": [view.name for view in users] + system,
-            "viewowner": oids.OWNER_NAME,
+            "viewowner": [view.owner or oids.OWNER_NAME for view in users]
+            + [oids.OWNER_NAME] * len(system),
             "definition": [f" {view.definition};" for view in users] + [""] * len(system),
         },
     )

@@ -19,7 +19,7 @@ from sql.system.arrow import from_rows
 from sql.system.facts import search_path, size_of
 from sql.system.memo import Memo
 from sql.system.pg_catalog import oids
-from sql.system.pg_catalog.cluster import role_names
+from sql.system.pg_catalog.cluster import all_roles
 from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid, role_oid
 from sql.system.pg_catalog.relations import indexes, quote, system_relations
 from sql.system.pg_catalog.types import IO_FUNCTIONS
@@ -136,7 +136,7 @@ def _comments(context: SystemContext) -> Iterator[_Text]:
 
 
 def _names(context: SystemContext) -> Iterator[_Text]:
-    for role in role_names(context):
+    for role in [role.name for role in all_roles(context)]:
         yield Kind.ROLE.value, role_oid(role), 0, role
     yield Kind.NAMESPACE.value, oids.PG_CATALOG, 0, "pg_catalog"
     yield Kind.NAMESPACE.value, oids.INFORMATION_SCHEMA, 0, "information_schema"
