@@ -134,7 +134,7 @@ def _finish(
     tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
     tree = timestamp_literals(tree, scopes, context.timezone)
-    tree = typed_operators(tree, scopes)
+    tree = typed_operators(tree, scopes, context.wire)
     tree = bucket_functions(tree, scopes)
     tree = time_aggregates(tree)
     types = infer_types(tree, scopes, parameter_count, declared, target)

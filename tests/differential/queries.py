@@ -204,7 +204,10 @@ class _Maker:
 
     def _grouping(self, count: int) -> str:
         places = ", ".join(str(place) for place in range(1, count + 1))
-        return places
+        form = self.chance.random()
+        if count > 1 and form < 0.3:
+            return f"{self.chance.choice(['ROLLUP', 'CUBE'])} ({places})"
+        return f"GROUPING SETS ((1), (), ({places}))" if form > 0.9 else places
 
     def _aggregate(self, made: Expressions) -> tuple[str, str]:
         distinct = "DISTINCT " if self.chance.random() < 0.15 else ""
@@ -222,7 +225,7 @@ class _Maker:
             return f"sum({distinct}{made.leaf(kind)}){keep}", kind
         if form == 4:
             kind = self.chance.choice([INT, NUMERIC, FLOAT])
-            return f"round(avg({made.leaf(kind)}){keep and ''}::numeric, 4)", NUMERIC
+            return f"round(avg({made.leaf(kind)})::numeric(20,6), 4)", NUMERIC
         if form == 5:
             return (
                 f"{self.chance.choice(['bool_and', 'bool_or'])}({made.make(BOOLEAN, 1)})",
