@@ -36,6 +36,7 @@ from engine.compaction.run import CompactionTools
 from engine.compaction.scheduler import Compactor
 from engine.errors import DbError, ErrorKind
 from engine.flush import FlushTools, Which, flush
+from engine.fulltext.backfill import build_missing
 from engine.jobs import Flusher, choose_flush
 from engine.lock import DirectoryLock
 from engine.manifest.log import Manifest
@@ -245,6 +246,10 @@ class LocalRegions:
     def compact_due(self, region_id: int) -> bool:
         """Does the next piece of background work that is due, if any; True if it did."""
         return self._compactor.run_due(self._region(region_id))
+
+    def build_indexes(self, region_id: int) -> int:
+        """Makes the text indexes that files lack; of how many files."""
+        return build_missing(self._region(region_id), self._store, self._purge)
 
     def collect(self, region_id: int) -> int:
         """Removes files that nothing needs and that are past the grace period; how many."""
