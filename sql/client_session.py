@@ -33,6 +33,7 @@ from sql.settings import Settings, check_boolean
 from sql.statements.insert import FastInsert
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import SystemContext
+from sql.temporary import PG_TEMP, TemporaryTables
 from sql.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ class ClientSession:
             database.clock,
             self._staged,
             self._system_rows,
-            lambda table_id: self.catalog.table_of(self.duck.cursor, table_id),
+            self.table_of,
             lambda node: run_tql(self, node).table,
         )
+        self.temporary = TemporaryTables()
         self.transaction: Transaction | None = None
         self.prepared: dict[str, ParsedStatement] = {}
         self.cursors: dict[str, Cursor] = {}
@@ -222,6 +224,7 @@ class ClientSession:
         self.cursors.clear()
         self.prepared.clear()
         self.user_variables.clear()
+        self.drop_temporary()
         self.settings.restore_values(self._initial_settings)
         self._database = self.client.database
         self.role = self.client.user
@@ -281,7 +284,32 @@ class ClientSession:
 
     def lookup(self, database: str, name: str) -> Table | None:
         """The table of that name as this session's transaction sees it."""
-        return self.catalog.table(self.duck.cursor, database, name)
+        return self.temporary.lookup(database, name) or self.catalog.table(
+            self.duck.cursor, database, name
+        )
+
+    def table_of(self, table_id: int) -> Table | None:
+        """The table of that id as this session's transaction sees it."""
+        return self.catalog.table_of(self.duck.cursor, table_id)
+
+    def put_table(self, table: Table) -> None:
+        """Stores the record of a new or changed table. Raises: DbError DUPLICATE_TABLE."""
+        if table.temporary:
+            self.temporary.put(table)
+        else:
+            self.catalog.put_table(self.duck.cursor, table)
+
+    def remove_table(self, table: Table) -> None:
+        """Forgets the record of a table."""
+        if table.temporary:
+            self.temporary.remove(table)
+        else:
+            self.catalog.remove_table(self.duck.cursor, table)
+
+    def drop_temporary(self) -> None:
+        """Drops the session's temporary tables. Requires: no transaction is open."""
+        self.duck.settle()
+        self.temporary.drop_all(self.duck.execute)
 
     def plan_context(self, text: str = "") -> PlanContext:
         """The session as the planner sees it."""
@@ -299,6 +327,7 @@ class ClientSession:
             variable=self.user_variables.get,
             parse_view=_parse_view,
             text=text,
+            temporary=lambda name: self.temporary.lookup(PG_TEMP, name) is not None,
         )
 
     def system_context(self) -> SystemContext:
@@ -307,7 +336,7 @@ class ClientSession:
         return SystemContext(
             session=self,
             databases=self.catalog.databases(cursor),
-            tables=self.catalog.tables(cursor),
+            tables=[*self.catalog.tables(cursor), *self.temporary.all()],
             sessions=self.server.sessions(),
             statistics=self.regions.statistics,
             files=self.regions.files,
@@ -357,6 +386,7 @@ class ClientSession:
             self.server.gate,
             self.server.layouts,
             explicit=explicit,
+            temporary=self.temporary,
         )
         return self.transaction
 

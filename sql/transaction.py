@@ -33,6 +33,7 @@ from sql.alterations import Alterations, Shape
 from sql.gate import CommitGate
 from sql.partition.layout import REGION_BITS, Layouts
 from sql.run.duck import Duck
+from sql.temporary import TemporaryTables
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Transaction:
         layouts: Layouts,
         *,
         explicit: bool,
+        temporary: TemporaryTables | None = None,
     ) -> None:
         self.explicit = explicit
         self.failed = False
@@ -87,6 +89,8 @@ class Transaction:
         self._alterations = alterations
         self._gate = gate
         self._layouts = layouts
+        self._temporary = temporary if temporary is not None else TemporaryTables()
+        self._temporary.begin()
         self._catalog_version = catalog.version  # before anything was staged
         self._staged: list[Write] = []
         self._expected: list[Expectation] = []
@@ -244,11 +248,13 @@ class Transaction:
                 self._staged = stack.enter_context(writing)
                 self._check_expected()
                 if self._begun:
+                    self._temporary.before_commit(self._duck.execute)
                     stack.enter_context(self._gate.passing())
                 prepared = self._decide()
             except DbError:
                 self.rollback()
                 raise
+            self._temporary.commit()
             self._publish(prepared)
 
     def _check_expected(self) -> None:
@@ -299,6 +305,7 @@ class Transaction:
         """Undoes everything."""
         self._staged.clear()
         self._expected.clear()
+        self._temporary.rollback()
         try:
             self._end("ROLLBACK")
         except DbError as error:

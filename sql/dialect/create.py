@@ -224,6 +224,7 @@ class _Reader:
             or_replace=bool(self.tree.args.get("replace")),
             temporary=self._find(exp.TemporaryProperty) is not None,
             drop_on_commit="ON COMMIT DROP" in on_commit,
+            empty_on_commit=any(p.args.get("delete") for p in self.properties),
             primary_key=key,
             time_index=time_index,
             options=options,

@@ -27,6 +27,7 @@ class TableDefinition:
     or_replace: bool = False
     temporary: bool = False
     drop_on_commit: bool = False
+    empty_on_commit: bool = False
     primary_key: tuple[str, ...] = ()
     time_index: str | None = None
     options: dict[str, str] = field(default_factory=dict)

@@ -29,6 +29,7 @@ class PlanContext:
     variable: Callable[[str], object]  # MySQL's @name; None if it was never set
     parse_view: Callable[[Table], exp.Expr]
     text: str = ""  # the statement, for error positions
+    temporary: Callable[[str], bool] = lambda name: False  # is it a temporary table, unqualified?
     given: Mapping[str, Table] = field(default_factory=dict)  # registered rows → whose they are
 
     @property

@@ -21,6 +21,7 @@ from sql.plan.numbers import is_numbers, numbers
 from sql.run.duck import ARROW_PREFIX
 from sql.run.errors import position_of
 from sql.session import Wire
+from sql.temporary import PG_TEMP, stored_name
 
 if TYPE_CHECKING:
     from sql.partition.prune import Filter
@@ -137,6 +138,8 @@ def table_name(node: exp.Table, context: PlanContext) -> tuple[str, str]:
             f'cross-database references are not implemented: "{node.catalog}"',
             hint=f'the catalog is "{next(iter(sorted(context.catalogs)))}"',
         )
+    if not node.db and context.temporary(node.name):
+        return PG_TEMP, node.name
     return node.db or context.database, node.name
 
 
@@ -194,6 +197,9 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
         _rename(node, placeholder, None)
         resolved.tables[id(node)] = table
         resolved.scans.append(Reference(placeholder, alias, id(node), table, table.region_schema()))
+    elif table.temporary:
+        _rename(node, stored_name(table), None)
+        resolved.tables[id(node)] = table
     else:
         _rename(node, table.name, table.database)
         resolved.tables[id(node)] = table

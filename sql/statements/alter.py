@@ -138,7 +138,7 @@ def _store(change: Alteration) -> None:
         return
     if _stored_columns(table) != _stored_columns(old):
         table = replace(table, schema_version=old.schema_version + 1)
-    change.session.catalog.put_table(change.session.duck.cursor, table)
+    change.session.put_table(table)
     if table.is_time_series:
         change.transaction.follow(table)
     if table.columns != old.columns:

@@ -26,10 +26,12 @@ from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
 from sql.privileges import owner_of_new
 from sql.results import Affected, Notice, Result, ResultColumn
+from sql.session import Wire
 from sql.statements.defaults import settled
 from sql.statements.metric_engine import check_logical, in_order
 from sql.statements.query import bind
 from sql.statements.target import complete, insert_rows, quoted
+from sql.temporary import DELETE_ROWS, DROP, ON_COMMIT, PG_TEMP
 from sql.types import duckdb_name, quote
 
 if TYPE_CHECKING:
@@ -81,8 +83,12 @@ def _create_table(
 ) -> Result:
     definition = read_create_table(tree)
     context = session.plan_context(statement.text)
-    database, name = definition.database or session.database, definition.name
-    if session.lookup(database, name) is not None and definition.if_not_exists:
+    database, name = _home(session, definition), definition.name
+    if definition.temporary:
+        there = session.temporary.lookup(database, name)
+    else:
+        there = session.catalog.table(session.duck.cursor, database, name)
+    if there is not None and definition.if_not_exists:
         message = f'relation "{name}" already exists, skipping'
         session.notice(Notice(message, sqlstate="42P07"))
         return Affected("CREATE TABLE", 0)
@@ -90,11 +96,36 @@ def _create_table(
         source_database, source_name = definition.like
         node = exp.table_(source_name, source_database, quoted=True)
         definition = _like(find_table(node, context), definition)
+        if definition.temporary:
+            plain = tuple(replace(c, semantic=None) for c in definition.columns)
+            definition = replace(definition, columns=plain, partition_columns=())
     with session.writing() as transaction:
         if definition.as_query is None:
             make_table(session, transaction, definition, database)
             return Affected("CREATE TABLE", 0)
         return _create_as(session, transaction, statement, definition, database, parameters)
+
+
+def _home(session: ClientSession, definition: TableDefinition) -> str:
+    """The database of a new table."""
+    named = definition.database
+    if not definition.temporary:
+        return named or session.database
+    if definition.is_time_series:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "a temporary table cannot have a time index",
+            hint="leave TIME INDEX out: the table is gone with the session anyway",
+        )
+    if session.wire is Wire.MYSQL:
+        return named or session.database
+    if named not in (None, PG_TEMP):
+        raise DbError(
+            ErrorKind.INVALID_TABLE_DEFINITION,
+            f'a temporary table cannot be created in database "{named}"',
+            hint="leave the database out",
+        )
+    return PG_TEMP
 
 
 def _like(source: Table, definition: TableDefinition) -> TableDefinition:
@@ -103,8 +134,8 @@ def _like(source: Table, definition: TableDefinition) -> TableDefinition:
     return replace(
         definition,
         columns=tuple(_as_new(column) for column in source.columns),
-        primary_key=source.primary_key,
-        time_index=source.time_index,
+        primary_key=() if definition.temporary and source.is_time_series else source.primary_key,
+        time_index=None if definition.temporary else source.time_index,
         options=dict(source.options),
         engine=source.engine,
         partition_columns=source.partition_columns,
@@ -153,7 +184,7 @@ def make_table(
             f'"{table.name}" has no time index: only time-series tables have partitions',
         )
     table = replace(table, columns=tuple(settled(session, c) for c in table.columns))
-    session.catalog.put_table(cursor, table)
+    session.put_table(table)
     if table.is_time_series:
         home = session.catalog.database(cursor, database)
         for region_id in table.region_ids:
@@ -161,21 +192,29 @@ def make_table(
         transaction.follow(table)
     else:
         for name in definition.auto_increment:
-            session.duck.execute(f"CREATE SEQUENCE {sequence_name(database, table.name, name)}")
+            sequence = sequence_name(database, table.name, name, table.temporary)
+            temporary = "TEMPORARY " if table.temporary else ""
+            session.duck.execute(f"CREATE {temporary}SEQUENCE {sequence}")
         session.duck.execute(relational_ddl(table, definition.constraints))
     return table
 
 
 def _options(session: ClientSession, definition: TableDefinition, database: str) -> dict[str, str]:
     """A time-series table copies what its database is a template for."""
+    if definition.temporary:
+        if definition.drop_on_commit:
+            return {ON_COMMIT: DROP}
+        return {ON_COMMIT: DELETE_ROWS} if definition.empty_on_commit else {}
     if definition.time_index is None:
         return definition.options
     home = session.catalog.database(session.duck.cursor, database)
     return with_templates(definition.options, home)
 
 
-def sequence_name(database: str, table: str, column: str) -> str:
+def sequence_name(database: str, table: str, column: str, temporary: bool = False) -> str:
     """The DuckDB sequence behind a SERIAL column."""
+    if temporary:
+        return quote(f"__temp_{database}_{table}_{column}_seq")
     return f"{quote(database)}.{quote(f'{table}_{column}_seq')}"
 
 
@@ -184,13 +223,18 @@ def _with_sequences(definition: TableDefinition, database: str) -> tuple[Column,
     return tuple(
         replace(
             column,
-            default=f"nextval('{sequence_name(database, definition.name, column.name)}')",
+            default=_next_of(definition, database, column),
             nullable=False,
         )
         if column.name in definition.auto_increment
         else column
         for column in definition.columns
     )
+
+
+def _next_of(definition: TableDefinition, database: str, column: Column) -> str:
+    name = sequence_name(database, definition.name, column.name, definition.temporary)
+    return f"nextval('{name}')"
 
 
 def _columns(definition: TableDefinition, database: str) -> tuple[Column, ...]:
@@ -223,7 +267,8 @@ def relational_ddl(table: Table, constraints: Sequence[exp.Expr]) -> str:
     if table.primary_key:
         parts.append(f"PRIMARY KEY ({', '.join(quote(n) for n in table.primary_key)})")
     parts += [to_duckdb(constraint) for constraint in constraints]
-    return f"CREATE TABLE {quoted(table)} ({', '.join(parts)})"
+    kind = "TEMPORARY TABLE" if table.temporary else "TABLE"
+    return f"CREATE {kind} {quoted(table)} ({', '.join(parts)})"
 
 
 def _create_as(

@@ -79,6 +79,8 @@ def _drop_named(
     context = session.plan_context(text)
     database, name = table_name(node, context)
     table = session.lookup(database, name)
+    if table is not None and tree.args.get("temporary") and not table.temporary:
+        table = None
     if table is None:
         if tree.args.get("exists"):
             noun = kind.lower()
@@ -103,7 +105,7 @@ def _drop_named(
 def drop_table(session: ClientSession, transaction: Transaction, table: Table) -> None:
     """Removes one table or view with its rows, when the transaction commits."""
     transaction.change_store()
-    session.catalog.remove_table(session.duck.cursor, table)
+    session.remove_table(table)
     if table.is_time_series:
         transaction.drop_regions(table.region_ids)
     elif table.kind is TableKind.RELATIONAL:

@@ -120,7 +120,7 @@ def plan_of(
     context = session.plan_context(statement.text)
     cache = session.server.plans
     key = None
-    if not session.catalog.changed_by(session.duck.cursor):
+    if not session.temporary and not session.catalog.changed_by(session.duck.cursor):
         key = plan_key(statement.text, context, session.catalog.version, declared)
     plan = cache.get(key)
     if plan is None:

@@ -175,7 +175,7 @@ def run_show(
 def run_discard(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
-    """DISCARD ALL: back to the state after login; the other forms have nothing to discard."""
+    """DISCARD ALL: back to the state after login; DISCARD TEMP: no temporary tables."""
     assert statement.tree is not None
     if str(statement.tree.this) == "ALL":
         if session.transaction is not None:
@@ -185,4 +185,6 @@ def run_discard(
             )
         session.reset()
         return Affected("DISCARD ALL")
+    if str(statement.tree.this) in ("TEMP", "TEMPORARY") and session.transaction is None:
+        session.drop_temporary()
     return Affected(f"DISCARD {statement.tree.this}")

@@ -20,6 +20,7 @@ from sql.decode.assign import assign
 from sql.partition.route import writes_of
 from sql.plan.tables import find_table
 from sql.run.errors import position_of
+from sql.temporary import stored_name
 from sql.types import quote
 
 if TYPE_CHECKING:
@@ -138,4 +139,6 @@ def identity_columns(table: Table) -> tuple[str, ...]:
 
 def quoted(table: Table) -> str:
     """The table's name in the embedded database."""
+    if table.temporary:
+        return quote(stored_name(table))
     return f"{quote(table.database)}.{quote(table.name)}"
