@@ -21,11 +21,13 @@ from server.http.auth import PasswordChecks
 from server.http.context import HttpContext
 from server.http.errors import error_response
 from server.http.middleware import Counted, SameOrigin
+from server.http.prometheus import write
 
 GET_POST = ["GET", "POST"]
 
 ROUTES: tuple[Route, ...] = (
     Route("/v1/sql", sql.run_sql, methods=GET_POST),
+    Route("/v1/prometheus/write", write.write, methods=["POST"]),
     Route("/health", admin.health, methods=GET_POST),
     Route("/v1/health", admin.health, methods=GET_POST),
     Route("/ready", admin.ready),
