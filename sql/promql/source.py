@@ -101,6 +101,37 @@ class TableSource:
         return found
 
 
+def series_labels(
+    runner: Runner, metric: Metric, start_ms: int, end_ms: int, only: frozenset[str] | None = None
+) -> list[dict[str, str]]:
+    """The labels of a metric's series with rows between two times; `only` some labels of them.
+
+    Requires: `only` has all labels that the metric's matchers compare.
+    """
+    tags = [tag.name for tag in metric.tags if only is None or tag.name in only]
+    table = metric.table
+    unit = table.region_schema().time_type.unit
+    wanted = Wanted(
+        table,
+        tuple(tags) or (str(table.time_index),),
+        time_range(start_ms, end_ms, unit),
+        key_filters(metric),
+        condition(metric),
+        distinct=bool(tags),
+    )
+    rows = read_rows(runner, wanted)
+    if not rows.num_rows:
+        return []
+    columns = {name: label_column(rows.column(name)) for name in tags}
+    columns[NAME] = LabelColumn.constant(table.name, rows.num_rows)
+    labels = LabelTable(rows.num_rows, columns)
+    accepted = accepted_rows(columns, metric.matchers)
+    if accepted is not None:
+        labels = labels.take(np.flatnonzero(accepted))
+    _, first = labels.groups()
+    return labels.take(first).rows()
+
+
 def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
     """A numeric column as floats, and which rows are not NULL (None: all)."""
     present = None

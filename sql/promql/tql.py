@@ -19,7 +19,7 @@ from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
 from sql.dialect import nodes
 from sql.plan.plan import plan_query
-from sql.promql import lexer
+from sql.durations import parse_promql
 from sql.promql.answer import answer_table
 from sql.promql.check import check
 from sql.promql.model import Limits, Result
@@ -214,7 +214,7 @@ def _text_length(text: str) -> int:
     try:
         return round(float(text) * 1000)
     except ValueError:
-        return lexer.duration_ms(text.strip())
+        return parse_promql(text)
 
 
 def _value(session: ClientSession, node: exp.Expr) -> object:

@@ -35,6 +35,7 @@ class Wanted:
     keys: tuple[KeyFilter, ...] = ()
     condition: str = ""
     rows_max: int = 2**62
+    distinct: bool = False  # equal rows may come once
 
 
 def read_rows(runner: Runner, wanted: Wanted) -> pa.Table:
@@ -103,7 +104,8 @@ def _from_files(
 
     rows = relation(reference, snapshots, register, fine=True)
     where = f" WHERE {wanted.condition}" if wanted.condition else ""
-    result = duck.open(duck.relation(f"SELECT * FROM {rows} AS f{where}"))
+    select = "SELECT DISTINCT" if wanted.distinct else "SELECT"
+    result = duck.open(duck.relation(f"{select} * FROM {rows} AS f{where}"))
     stack.callback(result.close)
     batches, count = [], 0
     for batch in result:
