@@ -88,10 +88,10 @@ def quantile_of_sorted(ascending: Floats, count: int, q: float) -> float:
     if q > 1.0:
         return math.inf
     rank = q * (count - 1)
-    lower = max(0, int(math.floor(rank)))
+    lower = max(0, math.floor(rank))
     upper = min(count - 1, lower + 1)
     weight = rank - math.floor(rank)
-    return ascending[lower] * (1.0 - weight) + ascending[upper] * weight
+    return float(ascending[lower] * (1.0 - weight) + ascending[upper] * weight)
 
 
 @jit.part
