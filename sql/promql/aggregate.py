@@ -16,9 +16,10 @@ from sql.promql import histogram_groups, ranking
 from sql.promql.context import Evaluation
 from sql.promql.frame import Frame
 from sql.promql.kernels import aggregate as kernels
+from sql.promql.label_functions import valid_label_name
 from sql.promql.labels import METADATA, NAME, LabelColumn, LabelTable, Rows
 from sql.promql.model import Floats, Times
-from sql.promql.numbers import shown
+from sql.promql.numbers import quoted, shown
 from sql.promql.tree import Aggregate
 
 
@@ -187,8 +188,8 @@ def _count_values(ev: Evaluation, node: Aggregate, frame: Frame) -> Frame:
     """One group per label set and value, the value written into a label."""
     assert node.parameter is not None
     label = ev.text(node.parameter)
-    if not label or "\udc80" <= max(label) <= "\udcff":
-        raise DbError(ErrorKind.INVALID_ARGUMENT, f'invalid label name "{label}"')
+    if not valid_label_name(label):
+        raise DbError(ErrorKind.INVALID_ARGUMENT, f"invalid label name {quoted(label)}")
     if node.without:
         kept = frame.labels.drop({*node.labels, *METADATA, label})
     else:

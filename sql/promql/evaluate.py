@@ -16,15 +16,14 @@ from sql.promql import check as types
 from sql.promql import parser
 from sql.promql.durations import Span
 from sql.promql.evaluator import Evaluator
-from sql.promql.frame import SAME_LABELS, Frame, merged, picked, series_of, stacked
-from sql.promql.labels import LabelTable, Rows
+from sql.promql.frame import Frame, picked, series_of
+from sql.promql.labels import LabelTable, Rows, stack
 from sql.promql.model import Check, Kind, Limits, Result, Samples, SampleSource, Times
 from sql.promql.tree import Aggregate, Call, Node, Type, unwrap
 
 # Cells of the largest matrix while evaluating some steps: 32 MiB of floats.
 _CELLS = 4_000_000
 _ORDERED = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc"})
-_SORTS = frozenset({"sort", "sort_desc"})
 
 
 def _never() -> None:
@@ -106,7 +105,7 @@ def _result(evaluator: Evaluator, tree: Node, kind: Type, times: Times, instant:
     if instant:
         frame = _named(evaluator.frame(tree, times))
         return _of_frame(Kind.VECTOR, frame, times, ordered=_is_ordered(inner))
-    if isinstance(inner, Call) and inner.name in _SORTS:
+    if isinstance(inner, Call) and inner.name in _ORDERED:
         evaluator.notes.warn(
             "sort is ineffective for range queries since results are always ordered by labels",
             inner,
@@ -145,28 +144,28 @@ def _in_chunks(evaluator: Evaluator, tree: Node, times: Times) -> Frame:
         return evaluator.frame(tree, times)
     parts = []
     for first in range(0, len(times), width):
-        part = evaluator.frame(tree, times[first : first + width]).compact()
-        parts.append(_widened(part, first, len(times)))
-    return _joined(parts)
+        parts.append(_named(evaluator.frame(tree, times[first : first + width])))
+    return _joined(parts, len(times))
 
 
-def _widened(frame: Frame, first: int, columns: int) -> Frame:
-    last = first + frame.columns
-    values = np.zeros((frame.labels.count, columns))
-    values[:, first:last] = frame.values
+def _joined(parts: list[Frame], columns: int) -> Frame:
+    """One frame of parts that follow each other in time, no two rows of a part alike."""
+    labels = stack([part.labels for part in parts])
+    groups, first = labels.groups()
+    values = np.zeros((len(first), columns))
     present = np.zeros(values.shape, np.bool_)
-    present[:, first:last] = frame.present
     histograms = None
-    if frame.histograms is not None:
+    if any(part.histograms is not None for part in parts):
         histograms = np.full(values.shape, None, np.object_)
-        histograms[:, first:last] = frame.histograms
-    return Frame(frame.labels, values, present, frame.nameless, histograms)
-
-
-def _joined(parts: list[Frame]) -> Frame:
-    frame = stacked(parts).drop_names()
-    groups, first = frame.labels.groups()
-    return merged(frame, groups, first, SAME_LABELS)
+    row = column = 0
+    for part in parts:
+        into = groups[row : row + part.labels.count]
+        steps = slice(column, column + part.columns)
+        values[into, steps], present[into, steps] = part.values, part.present
+        if histograms is not None and part.histograms is not None:
+            histograms[into, steps] = part.histograms
+        row, column = row + part.labels.count, steps.stop
+    return Frame(labels.take(first), values, present, np.zeros(len(first), np.bool_), histograms)
 
 
 def sorted_rows(labels: LabelTable) -> Rows:

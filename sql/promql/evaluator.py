@@ -11,7 +11,15 @@ from dataclasses import replace
 import numpy as np
 
 from engine.errors import DbError, ErrorKind
-from sql.promql import aggregate, binary, durations, extended, functions, selection
+from sql.promql import (
+    aggregate,
+    binary,
+    durations,
+    extended,
+    functions,
+    histogram_math,
+    selection,
+)
 from sql.promql.durations import Span
 from sql.promql.frame import Frame, Window, picked, samples_of
 from sql.promql.kernels import windows
@@ -237,6 +245,5 @@ class Evaluator:
         inner_times = np.arange(first, int(steps[-1]) + 1, step, dtype=np.int64)
         self._refuse_more_than(len(inner_times))
         frame = self.frame(node.inner, inner_times) if len(inner_times) else Frame.nothing(0)
-        return Window(
-            node, frame.labels, samples_of(frame, inner_times), steps, times, span, frame.nameless
-        )
+        samples = histogram_math.without_hints(samples_of(frame, inner_times))
+        return Window(node, frame.labels, samples, steps, times, span, frame.nameless)

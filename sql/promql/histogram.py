@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from sys import float_info
 
+from sql.promql.numbers import shown
+
 CUSTOM = -53
 
 
@@ -75,22 +77,32 @@ class Histogram:
         return exponential_bound(index, self.schema)
 
     def buckets(self) -> list[Bucket]:
-        """All populated buckets, ascending."""
+        """All populated buckets, ascending; a zero bucket of negative count is left out."""
         found = [
-            Bucket(*self._clipped(index), count, 1)
+            Bucket(*self.clipped(index), count, 1)
             for index, count in sorted(self.negative.items(), reverse=True)
             if count != 0
         ]
         found = [Bucket(-b.upper, -b.lower, b.count, 1) for b in found]
-        if self.zero_count != 0:
+        if self.zero_count > 0:
             found.append(Bucket(-self.zero_threshold, self.zero_threshold, self.zero_count, 3))
         for index, count in sorted(self.positive.items()):
             if count != 0:
                 rule = 3 if self.is_custom and index == 0 else 0
-                found.append(Bucket(*self._clipped(index), count, rule))
+                found.append(Bucket(*self.clipped(index), count, rule))
         return found
 
-    def _clipped(self, index: int) -> tuple[float, float]:
+    def __str__(self) -> str:
+        """`{count:2, sum:3, (1,2]:2}`, as PromQL writes histograms into labels."""
+        parts = [f"count:{shown(self.count)}", f"sum:{shown(self.sum)}"]
+        for bucket in self.buckets():
+            left = "[" if bucket.rule in (1, 3) else "("
+            right = "]" if bucket.rule in (0, 3) else ")"
+            bounds = f"{shown(bucket.lower)},{shown(bucket.upper)}"
+            parts.append(f"{left}{bounds}{right}:{shown(bucket.count)}")
+        return "{" + ", ".join(parts) + "}"
+
+    def clipped(self, index: int) -> tuple[float, float]:
         """The bounds of a positive bucket, without what the zero bucket covers."""
         if self.is_custom:
             lower = -math.inf if index == 0 else self.bounds[index - 1]

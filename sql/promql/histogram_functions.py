@@ -220,7 +220,9 @@ def _several_quantiles(ev: Evaluation, call: Call, times: Times) -> Frame:
             text = text if "." in text or not text[-1].isdigit() else text + ".0"
             column = LabelColumn.constant(text, part.labels.count)
             labels = part.labels.put(label, column)
-            parts.append(replace(part, labels=labels).where(qs == q))
+            parts.append(
+                replace(part, labels=labels).where((qs == q) | (np.isnan(qs) & np.isnan(q)))
+            )
     return stacked(parts).compact()
 
 

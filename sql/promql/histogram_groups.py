@@ -13,7 +13,7 @@ import numpy as np
 from sql.promql import histogram_math
 from sql.promql.context import Evaluation
 from sql.promql.frame import Frame
-from sql.promql.histogram import Hint, Histogram
+from sql.promql.histogram import Histogram
 from sql.promql.histogram_math import MixedSchemasError
 from sql.promql.labels import Rows
 from sql.promql.tree import Aggregate, Node
@@ -52,21 +52,12 @@ def combined(
 ) -> Histogram | None:
     """The sum or mean of histograms; None, with a warning, if their buckets cannot be mixed."""
     try:
-        total = found[0]
-        hints = {item.hint for item in found}
-        for item in found[1:]:
-            step = histogram_math.add(total, item)
-            if step.reconciled:
-                ev.notes.info("mismatched custom buckets were reconciled during aggregation", node)
-            total = step.histogram
+        step = histogram_math.total(found, mean=mean)
     except MixedSchemasError:
         ev.notes.warn(mixed_schemas(name), node)
         return None
-    if {Hint.RESET, Hint.NO_RESET} <= hints:
-        ev.notes.warn("conflicting counter resets during histogram aggregation", node)
-    if mean:
-        total = histogram_math.divided(total, float(len(found)))
-    return histogram_math.compact(total)
+    histogram_math.note_sum(step, "aggregation", node, ev.notes)
+    return histogram_math.compact(step.histogram)
 
 
 def mixed_schemas(name: str) -> str:

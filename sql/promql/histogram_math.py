@@ -7,11 +7,14 @@ coarser schema, the wider zero bucket and the custom bounds they share before th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sql.promql.histogram import CUSTOM, Hint, Histogram, equal, exponential_bound, populated
+from sql.promql.histogram_trim import trim
+from sql.promql.kernels.common import add_compensated
+from sql.promql.model import Samples
 from sql.promql.notes import Notes
 from sql.promql.tree import Binary, Node
 
@@ -61,8 +64,7 @@ def negated(histogram: Histogram) -> Histogram:
     return scaled(histogram, -1.0)
 
 
-def _mapped(histogram: Histogram, change: object) -> Histogram:
-    assert callable(change)
+def _mapped(histogram: Histogram, change: Callable[[float], float]) -> Histogram:
     return replace(
         histogram,
         count=change(histogram.count),
@@ -111,6 +113,80 @@ def _joint_hint(left: Hint, right: Hint) -> tuple[Hint, bool]:
     if Hint.GAUGE in (left, right):
         return Hint.GAUGE, False
     return Hint.UNKNOWN, Hint.UNKNOWN not in (left, right)
+
+
+def total(items: list[Histogram], *, mean: bool = False) -> Sum:
+    """The sum or mean of histograms, each number of it compensated. Raises: MixedSchemasError."""
+    shared, reconciled = _alike(items)
+    combine = _mean if mean else _total
+    hints = {item.hint for item in items}
+    hint = Hint.GAUGE if Hint.GAUGE in hints else Hint.UNKNOWN
+    if len(hints) == 1:
+        hint = items[0].hint
+    found = Histogram(
+        shared[0].schema,
+        combine([item.count for item in shared]),
+        combine([item.sum for item in shared]),
+        shared[0].zero_threshold,
+        combine([item.zero_count for item in shared]),
+        _combined([item.positive for item in shared], combine),
+        _combined([item.negative for item in shared], combine),
+        shared[0].bounds,
+        hint,
+    )
+    return Sum(found, reconciled, {Hint.RESET, Hint.NO_RESET} <= hints)
+
+
+def _alike(items: list[Histogram]) -> tuple[list[Histogram], bool]:
+    """All in the same buckets, and whether custom bounds had to give way."""
+    if len({item.is_custom for item in items}) > 1:
+        raise MixedSchemasError
+    if items[0].is_custom:
+        common = items[0]
+        for item in items[1:]:
+            common, _, _ = with_shared_bounds(common, item)
+        found = [with_shared_bounds(common, item)[1] for item in items]
+        return found, any(item.bounds != common.bounds for item in items)
+    schema = min(item.schema for item in items)
+    items = [to_schema(item, schema) for item in items]
+    while len(widths := {item.zero_threshold for item in items}) > 1:
+        widest = max(widths)
+        items = [
+            item if item.zero_threshold == widest else with_zero(item, widest) for item in items
+        ]
+    return items, False
+
+
+def _combined(
+    buckets: list[Mapping[int, float]], combine: Callable[[list[float]], float]
+) -> dict[int, float]:
+    indexes = sorted({index for one in buckets for index in one})
+    return {index: combine([one.get(index, 0.0) for one in buckets]) for index in indexes}
+
+
+def _total(values: list[float]) -> float:
+    """Neumaier's compensated sum."""
+    found, lost = values[0], 0.0
+    for value in values[1:]:
+        found, lost = add_compensated(value, found, lost)
+    return found if math.isinf(found) else found + lost
+
+
+def _mean(values: list[float]) -> float:
+    """The compensated mean, incremental from where the sum would overflow."""
+    found, lost, mean = values[0], 0.0, 0.0
+    incremental = False
+    for count, value in enumerate(values[1:], 2):
+        if not incremental:
+            new, new_lost = add_compensated(value, found, lost)
+            if not math.isinf(new):
+                found, lost = new, new_lost
+                continue
+            incremental, mean = True, found / (count - 1)
+            lost /= count - 1
+        share = (count - 1) / count
+        mean, lost = add_compensated(value / count, share * mean, share * lost)
+    return mean + lost if incremental else found / len(values) + lost / len(values)
 
 
 def to_schema(histogram: Histogram, schema: int) -> Histogram:
@@ -255,7 +331,7 @@ def operate(
         if op in ("*", "/"):
             return scaled(left, right) if op == "*" else divided(left, right)
         if op in ("</", ">/"):
-            return trimmed(left, right, keep_below=op == "</")
+            return trim(left, right, keep_below=op == "</")
         return INCOMPATIBLE
     if op == "*" and isinstance(right, Histogram):
         return scaled(right, left)
@@ -282,8 +358,12 @@ def note_sum(found: Sum, what: str, node: Node, notes: Notes) -> None:
         notes.info(f"mismatched custom buckets were reconciled during {what}", node)
 
 
-def trimmed(histogram: Histogram, bound: float, *, keep_below: bool) -> Histogram:
-    """Without the observations above (or below) a bound; buckets it cuts are interpolated."""
-    from sql.promql.histogram_stats import trim
-
-    return trim(histogram, bound, keep_below=keep_below)
+def without_hints(samples: Samples) -> Samples:
+    """Samples that are no longer neighbours: what was known of resets between them is gone."""
+    if samples.histograms is None:
+        return samples
+    histograms = samples.histograms.copy()
+    for place, item in enumerate(histograms):
+        if item is not None and item.hint is not Hint.GAUGE:
+            histograms[place] = item.with_hint(Hint.UNKNOWN)
+    return replace(samples, histograms=histograms)

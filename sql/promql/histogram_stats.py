@@ -7,7 +7,6 @@ exponentially, in the zero bucket and custom ones evenly.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from sql.promql.histogram import Bucket, Histogram, populated
 
@@ -32,7 +31,7 @@ def quantile(q: float, histogram: Histogram) -> float:
         if count >= rank:
             break
     lower, upper = _quantile_bounds(histogram, bucket)
-    if lower == upper:
+    if histogram.is_custom and buckets and lower == upper:
         return lower
     count = min(count, histogram.count)
     if count < rank:
@@ -48,10 +47,10 @@ def _quantile_bounds(histogram: Histogram, bucket: Bucket) -> tuple[float, float
         if math.isinf(lower) and lower < 0:
             return (upper, upper) if upper <= 0 else (0.0, upper)
         return (lower, lower) if math.isinf(upper) else (lower, upper)
-    return _one_sided(histogram, lower, upper) if lower < 0 < upper else (lower, upper)
+    return one_sided(histogram, lower, upper) if lower < 0 < upper else (lower, upper)
 
 
-def _one_sided(histogram: Histogram, lower: float, upper: float) -> tuple[float, float]:
+def one_sided(histogram: Histogram, lower: float, upper: float) -> tuple[float, float]:
     """The zero bucket, of which half is out if all other buckets are on one side."""
     positive, negative = bool(populated(histogram.positive)), bool(populated(histogram.negative))
     if positive and not negative:
@@ -71,7 +70,7 @@ def _between(histogram: Histogram, lower: float, upper: float, fraction: float) 
     return -float(2.0 ** (log_upper + (log_lower - log_upper) * (1 - fraction)))
 
 
-def _share_below(histogram: Histogram, bucket: Bucket, value: float) -> float:
+def share_below(histogram: Histogram, bucket: Bucket, value: float) -> float:
     """Which part of a bucket's observations lies below a value inside it."""
     lower, upper = bucket.lower, bucket.upper
     if histogram.is_custom or lower <= 0 <= upper:
@@ -99,12 +98,12 @@ def rank_of(value: float, histogram: Histogram) -> float:
     rank = 0.0
     for bucket in histogram.buckets():
         if bucket.lower <= 0 <= bucket.upper:
-            low, high = _one_sided(histogram, bucket.lower, bucket.upper)
+            low, high = one_sided(histogram, bucket.lower, bucket.upper)
             bucket = Bucket(low, high, bucket.count)
         if bucket.lower >= value:
             return min(rank, histogram.count)
         if bucket.upper > value:
-            found = rank + bucket.count * _share_below(histogram, bucket, value)
+            found = rank + bucket.count * share_below(histogram, bucket, value)
             return min(found, histogram.count)
         rank += bucket.count
     # NaN observations are in no bucket and in no fraction.
@@ -117,22 +116,17 @@ def variance(histogram: Histogram) -> float:
         return math.nan
     mean = histogram.sum / histogram.count
     parts = [
-        bucket.count * (_middle(histogram, bucket) - mean) ** 2 for bucket in histogram.buckets()
+        bucket.count * (middle(histogram, bucket) - mean) ** 2 for bucket in histogram.buckets()
     ]
     total = math.fsum(parts) if all(map(math.isfinite, parts)) else sum(parts)
     return total / histogram.count
 
 
-def _middle(histogram: Histogram, bucket: Bucket) -> float:
+def middle(histogram: Histogram, bucket: Bucket) -> float:
     """The value that stands for a bucket's observations."""
     if histogram.is_custom:
         return (bucket.upper + bucket.lower) / 2
     if bucket.lower <= 0 <= bucket.upper:
         return 0.0
-    middle = math.sqrt(bucket.upper * bucket.lower)
-    return -middle if bucket.upper < 0 else middle
-
-
-def trim(histogram: Histogram, bound: float, *, keep_below: bool) -> Histogram:
-    """Without the observations above (or below) a bound; the sum is estimated anew."""
-    return replace(histogram)
+    root = math.sqrt(bucket.upper * bucket.lower)
+    return -root if bucket.upper < 0 else root

@@ -67,12 +67,7 @@ def paired(ev: Evaluation, node: Binary, left: Frame, right: Frame) -> Frame:
     matching = node.matching
     left_groups, right_groups, count = _grouped(left, right, matching)
     swapped = matching.group == "right"
-    there = [side.present.any(axis=0) for side in (left, right)]
-    together: Marks = there[0] & there[1]
-    if matching.fill_left is not None:
-        together = together | there[1]
-    if matching.fill_right is not None:
-        together = together | there[0]
+    together = _steps_together(matching, left.present, right.present)
     if swapped:
         sides = _Sides(right, left, right_groups, left_groups, count, True, together)
     else:
@@ -89,6 +84,15 @@ def paired(ev: Evaluation, node: Binary, left: Frame, right: Frame) -> Frame:
         "(group_left/group_right)"
     )
     return found.compact().merge(message)
+
+
+def _steps_together(matching: Matching, left: Marks, right: Marks) -> Marks:
+    """The steps at which both sides have anything, or one side is filled in."""
+    on_left: Marks = np.logical_or.reduce(left, axis=0)
+    on_right: Marks = np.logical_or.reduce(right, axis=0)
+    filled_left = matching.fill_left is not None
+    filled_right = matching.fill_right is not None
+    return (on_left & on_right) | (on_right & filled_left) | (on_left & filled_right)
 
 
 def _refuse_duplicates(sides: _Sides) -> None:
@@ -122,7 +126,7 @@ def _matched(ev: Evaluation, node: Binary, sides: _Sides) -> Frame:
     many, one = sides.many.take(many_rows), sides.one.take(one_rows)
     found = _operate(ev, node, sides, _cells(many), _cells(one))
     if not node.matching.group:
-        _refuse_second_match(sides, many_rows, found.present)
+        _refuse_second_match(sides, many_rows, many.present & one.present)
     labels = _result_labels(node, many.labels, one.labels)
     return Frame(labels, found.values, found.present, many.nameless, found.histograms)
 
@@ -181,9 +185,8 @@ def _result_labels(node: Binary, many: LabelTable, one: LabelTable) -> LabelTabl
 def _filled(ev: Evaluation, node: Binary, sides: _Sides) -> list[Frame]:
     """Rows of one side whose partner is absent, with the fill value for it."""
     matching = node.matching
+    # As in Prometheus, "right" is the one side even where group_right has turned them round.
     one_fill, many_fill = matching.fill_right, matching.fill_left
-    if sides.swapped:
-        one_fill, many_fill = many_fill, one_fill
     parts = []
     if one_fill is not None:
         there = counts_by_group(sides.one_groups, sides.one.present, sides.groups) > 0

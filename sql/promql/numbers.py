@@ -14,3 +14,9 @@ def shown(value: float) -> str:
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     return np.format_float_positional(value, trim="-")
+
+
+def quoted(text: str) -> str:
+    """A text in double quotes; bytes that are no UTF-8 as `\\xNN`."""
+    raw = text.encode("utf-8", "surrogateescape")
+    return '"' + raw.decode("utf-8", "backslashreplace") + '"'

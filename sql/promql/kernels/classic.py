@@ -192,8 +192,6 @@ def fractions(
                 out[group, column] = math.nan
             elif lower >= higher:
                 out[group, column] = 0.0
-            elif found < 2:
-                out[group, column] = math.nan
             else:
                 below = _rank(higher, bounds, counts, found)
                 out[group, column] = (below - _rank(lower, bounds, counts, found)) / total

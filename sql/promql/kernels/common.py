@@ -31,8 +31,7 @@ OUT_MARKS = types.boolean[:, ::1]
 OUT_PLACES = types.int64[:, ::1]
 
 
-@jit.part
-def kahan(increment: float, total: float, lost: float) -> tuple[float, float]:
+def add_compensated(increment: float, total: float, lost: float) -> tuple[float, float]:
     """One addition of Neumaier's compensated sum: the new total and what rounding lost so far."""
     new = total + increment
     if math.isinf(new):
@@ -42,6 +41,9 @@ def kahan(increment: float, total: float, lost: float) -> tuple[float, float]:
     else:
         lost += (increment - new) + total
     return new, lost
+
+
+kahan = jit.part(add_compensated)
 
 
 @jit.part

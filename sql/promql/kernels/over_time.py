@@ -89,6 +89,8 @@ def _count_changes(values: Floats, low: int, high: int, op: int) -> float:
 def _mad(values: Floats, low: int, high: int, buffer: Floats) -> float:
     count = high - low
     for place in range(count):
+        if math.isnan(values[low + place]):
+            return math.nan
         buffer[place] = values[low + place]
     sort_nan_first(buffer, count)
     median = quantile_of_sorted(buffer, count, 0.5)
