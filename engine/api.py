@@ -333,6 +333,13 @@ class Regions(Protocol):
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""
 
+    def remove_files(self, region_id: int, ranges: Sequence[tuple[int, int]]) -> int:
+        """Removes files whose rows all have times within one of the ranges; how many.
+
+        Both ends are included, in the unit of the time index. Rows in memory and of other files
+        stay. Raises: DbError REGION_NOT_FOUND, REGION_BUSY (being copied), STORAGE_UNAVAILABLE.
+        """
+
     def compact(
         self,
         region_id: int,

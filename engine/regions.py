@@ -56,6 +56,7 @@ from engine.store.local import make_folder, translated
 from engine.store.opening import open_store
 from engine.store.options import LOCAL_FILES, StorageOptions
 from engine.store.store import ObjectStore
+from engine.truncate import remove_files
 from engine.version import Version
 from engine.wal.format import RECORD_HEADER_BYTES, Kind
 from engine.wal.payload import (
@@ -229,6 +230,11 @@ class LocalRegions:
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""
         self._flush(self._region(region_id))
+
+    def remove_files(self, region_id: int, ranges: Sequence[tuple[int, int]]) -> int:
+        """Removes files of which all rows are within one of the ranges."""
+        self._check_open()
+        return remove_files(self._region(region_id), ranges)
 
     def compact(
         self,

@@ -301,11 +301,26 @@ class DdlGrammar(RolesGrammar):
         self._match(TokenType.TABLE)
         self._match(TokenType.ONLY)
         tables = self._parse_csv(self.take_table)
+        ranges = self._file_ranges()
         identity = next((w for w in ("RESTART", "CONTINUE") if self.word(w, "IDENTITY")), None)
         option = next((w for w in ("CASCADE", "RESTRICT") if self.word(w)), None)
         return self.expression(
-            exp.TruncateTable(expressions=tables, identity=identity, option=option)
+            nodes.TruncateTables(
+                expressions=tables, identity=identity, option=option, ranges=ranges or None
+            )
         )
+
+    def _file_ranges(self) -> list[exp.Tuple]:
+        """`FILE RANGE (first, last), …`."""
+        if not self.word("FILE", "RANGE"):
+            return []
+        return self._parse_csv(self._file_range)
+
+    def _file_range(self) -> exp.Tuple:
+        ends = self._parse_wrapped_csv(self.take_expression)
+        if len(ends) != 2:
+            raise self.expected("the first and the last time of a range")
+        return exp.Tuple(expressions=ends)
 
     # --- INSERT -----------------------------------------------------------------------------------
 

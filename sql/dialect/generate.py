@@ -137,6 +137,12 @@ class ExtensionGenerator(Generator):
     def tableoptions_sql(self, node: nodes.TableOptions) -> str:
         return f"WITH ({self.expressions(node, flat=True)})"
 
+    def truncatetables_sql(self, node: nodes.TruncateTables) -> str:
+        """`TRUNCATE TABLE t FILE RANGE (a, b), …`."""
+        plain: str = self.truncatetable_sql(node)
+        ranges = self.expressions(node, key="ranges", flat=True)
+        return f"{plain} FILE RANGE {ranges}" if ranges else plain
+
     def ignoredproperty_sql(self, node: nodes.IgnoredProperty) -> str:
         return node.name
 

@@ -95,6 +95,12 @@ class TableOptions(exp.Property):
     arg_types = {"expressions": True}
 
 
+class TruncateTables(exp.TruncateTable):
+    """TRUNCATE; `ranges` are the pairs of times of FILE RANGE."""
+
+    arg_types = {**exp.TruncateTable.arg_types, "ranges": False}
+
+
 class IgnoredProperty(exp.Property):
     """A storage clause without meaning here (`TABLESPACE x`, `AUTO_INCREMENT=5`); this: str."""
 

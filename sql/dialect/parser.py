@@ -227,8 +227,9 @@ def _fold(name: str) -> str:
 
 def _strings_in_values(values: exp.Values) -> None:
     for row in values.expressions:
-        for item in list(row.expressions) if isinstance(row, exp.Tuple) else []:
-            if isinstance(item, exp.Column) and not item.table and item.this.args.get("quoted"):
+        for item in list(row.find_all(exp.Column)):
+            quoted = not item.table and item.this.args.get("quoted")
+            if quoted and item.find_ancestor(exp.Query, exp.Values) is values:
                 item.replace(exp.Literal.string(item.name))
 
 

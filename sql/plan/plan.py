@@ -28,6 +28,7 @@ from sql.plan.literals import (
     Bound,
     binary_literals,
     columns_read,
+    integer_literals,
     short_offsets,
     time_bounds,
     timestamp_literals,
@@ -37,6 +38,7 @@ from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types
 from sql.plan.scopes import Scopes
 from sql.plan.session_functions import is_session_bound, session_functions
+from sql.plan.session_zone import zone_calls
 from sql.plan.tables import Reference, Resolved, known_table, resolve_tables
 from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
@@ -124,11 +126,12 @@ def _finish(
     tree = name_values(json_paths(tree, lambda node: known_table(node, outer)))
     if context.wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
-    tree = function_calls(tree, context.wire)
+    tree = function_calls(zone_calls(tree, context.timezone), context.wire)
     resolved = Resolved()
     tree = resolve_tables(tree, context, resolved)
     session_bound = is_session_bound(tree)
     tree = session_functions(tree, context)
+    tree = integer_literals(tree)
     if context.wire is not Wire.MYSQL:
         tree = binary_literals(tree)
     tree = short_offsets(tree)

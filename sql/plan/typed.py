@@ -56,11 +56,16 @@ def typed_operators(tree: exp.Expr, scopes: Scopes, wire: Wire) -> exp.Expr:
     if wire is not Wire.MYSQL:  # whose SUM of integers is a DECIMAL, as DuckDB's is
         for total in _inner_first(tree, exp.Sum):
             _sum(total, infer)
+    else:
+        for shift in _inner_first(tree, exp.Add, exp.Sub):
+            _keep_date(shift, infer)
     for division in _inner_first(tree, exp.Div):
         _divide(division, infer)
     for cast in _inner_first(tree, exp.Cast):
         if isinstance(cast.to, exp.DataType):
             _cast(cast, infer)
+    for quantile in list(tree.find_all(exp.WithinGroup)):
+        _whole_quantile(quantile, infer)
     return tree
 
 
@@ -97,6 +102,33 @@ def _sum(node: exp.Sum, infer: Callable[[exp.Expr], DataType | None]) -> None:
         whole.replace(exp.cast(whole.copy(), exp.DType.BIGINT))
 
 
+def _whole_quantile(node: exp.WithinGroup, infer: Callable[[exp.Expr], DataType | None]) -> None:
+    """An approximate percentile of integers is the integer below it; DuckDB rounds."""
+    function, keys = node.this, node.expression.expressions
+    ours = isinstance(function, exp.Anonymous) and function.name.lower() == _PERCENTILE
+    if not ours or isinstance(node.parent, exp.Window) or not _whole(infer(keys[0].this)):
+        return
+    keys[0].set("this", exp.cast(keys[0].this.copy(), exp.DType.DOUBLE))
+    outer = node.parent if isinstance(node.parent, exp.Filter) else node
+    whole = exp.Anonymous(this="trunc", expressions=[outer.copy()])
+    outer.replace(exp.cast(whole, exp.DType.BIGINT))
+
+
+_PERCENTILE = "approx_percentile_cont"
+_DAYS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
+
+
+def _keep_date(node: exp.Expr, infer: Callable[[exp.Expr], DataType | None]) -> None:
+    """MySQL's date plus whole days is a date; in PostgreSQL it is a timestamp.
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/date-and-time-functions.html#function_date-add
+    """
+    step = node.expression
+    unit = step.args.get("unit") if isinstance(step, exp.Interval) else None
+    if unit is not None and unit.name.upper().rstrip("S") in _DAYS and infer(node.this) == dt.DATE:
+        node.replace(exp.cast(node.copy(), exp.DType.DATE))
+
+
 def _cast(node: exp.Cast, infer: Callable[[exp.Expr], DataType | None]) -> None:
     try:
         target = types.from_sql(node.to)
@@ -126,6 +158,11 @@ def _whole(data_type: DataType | None) -> bool:
 
 
 # --- Inference ------------------------------------------------------------------------------------
+
+
+def inferred_type(scopes: Scopes, node: exp.Expr) -> DataType | None:
+    """The type of an expression, looking into subqueries; None when it is not certain."""
+    return _type_of(scopes, 0, node)
 
 
 def _type_of(scopes: Scopes, depth: int, node: exp.Expr | None) -> DataType | None:

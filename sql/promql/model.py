@@ -33,6 +33,7 @@ __all__ = [
     "Samples",
     "SelectedSeries",
     "Selector",
+    "holds_histogram",
     "is_stale",
 ]
 
@@ -51,6 +52,12 @@ def is_stale(values: Floats) -> NDArray[np.bool_]:
     """Which values are staleness markers (ordinary NaN are not)."""
     marks: NDArray[np.bool_] = values.view(np.uint64) == np.uint64(STALE_BITS)
     return marks
+
+
+def holds_histogram(objects: Objects) -> NDArray[np.bool_]:
+    """Where an array of Histogram and None holds one."""
+    marks = np.fromiter((item is not None for item in objects.ravel()), np.bool_, objects.size)
+    return marks.reshape(objects.shape)
 
 
 class Match(Enum):

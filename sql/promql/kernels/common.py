@@ -31,8 +31,7 @@ OUT_MARKS = types.boolean[:, ::1]
 OUT_PLACES = types.int64[:, ::1]
 
 
-@jit.part
-def kahan(increment: float, total: float, lost: float) -> tuple[float, float]:
+def add_compensated(increment: float, total: float, lost: float) -> tuple[float, float]:
     """One addition of Neumaier's compensated sum: the new total and what rounding lost so far."""
     new = total + increment
     if math.isinf(new):
@@ -42,6 +41,9 @@ def kahan(increment: float, total: float, lost: float) -> tuple[float, float]:
     else:
         lost += (increment - new) + total
     return new, lost
+
+
+kahan = jit.part(add_compensated)
 
 
 @jit.part
@@ -88,10 +90,10 @@ def quantile_of_sorted(ascending: Floats, count: int, q: float) -> float:
     if q > 1.0:
         return math.inf
     rank = q * (count - 1)
-    lower = max(0, int(math.floor(rank)))
+    lower = max(0, math.floor(rank))
     upper = min(count - 1, lower + 1)
     weight = rank - math.floor(rank)
-    return ascending[lower] * (1.0 - weight) + ascending[upper] * weight
+    return float(ascending[lower] * (1.0 - weight) + ascending[upper] * weight)
 
 
 @jit.part

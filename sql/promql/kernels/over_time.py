@@ -89,6 +89,8 @@ def _count_changes(values: Floats, low: int, high: int, op: int) -> float:
 def _mad(values: Floats, low: int, high: int, buffer: Floats) -> float:
     count = high - low
     for place in range(count):
+        if math.isnan(values[low + place]):
+            return math.nan
         buffer[place] = values[low + place]
     sort_nan_first(buffer, count)
     median = quantile_of_sorted(buffer, count, 0.5)
@@ -112,17 +114,17 @@ def _moment(op: int, values: Floats, low: int, high: int) -> float:
 @jit.part
 def _place(op: int, times: Times, values: Floats, low: int, high: int) -> float:
     if op == LAST:
-        return values[high - 1]
+        return float(values[high - 1])
     if op == FIRST:
-        return values[low]
+        return float(values[low])
     if op == TS_FIRST:
-        return times[low] / 1000.0
+        return float(times[low] / 1000.0)
     if op == TS_LAST:
-        return times[high - 1] / 1000.0
+        return float(times[high - 1] / 1000.0)
     best = _extreme(values, low, high, op)
     if op in (MIN, MAX):
-        return values[best]
-    return times[best] / 1000.0
+        return float(values[best])
+    return float(times[best] / 1000.0)
 
 
 @jit.part
