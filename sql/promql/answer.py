@@ -61,7 +61,7 @@ def _text_table(result: Result, shape: Shape) -> pa.Table:
 
 
 def _cells(result: Result) -> _Cells:
-    if result.histograms is not None and (result.histograms != None).any():  # noqa: E711
+    if result.histograms is not None and any(one is not None for one in result.histograms.flat):
         raise DbError(
             ErrorKind.UNSUPPORTED,
             "TQL cannot show native histograms",

@@ -18,8 +18,8 @@ from engine import datatypes as dt
 from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
 from sql.dialect import nodes
-from sql.plan.plan import plan_query
 from sql.durations import parse_promql
+from sql.plan.plan import plan_query
 from sql.promql.answer import answer_table
 from sql.promql.check import check
 from sql.promql.model import Limits, Result

@@ -20,7 +20,9 @@ _JSON = "application/json"
 CLIENT_CLOSED = 499
 
 # Kinds that only say that evaluating failed; most others say the request is wrong.
-_EXECUTION = frozenset({ErrorKind.INVALID_ARGUMENT, ErrorKind.LIMIT_EXCEEDED, ErrorKind.UNSUPPORTED})
+_EXECUTION = frozenset(
+    {ErrorKind.INVALID_ARGUMENT, ErrorKind.LIMIT_EXCEEDED, ErrorKind.UNSUPPORTED}
+)
 
 
 def bad_data(name: str, why: str) -> DbError:

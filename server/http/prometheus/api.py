@@ -48,9 +48,7 @@ def guarded(endpoint: Endpoint) -> Endpoint:
     return answer
 
 
-async def run(
-    request: Request, given: Parameters, work: Callable[[SessionApi], bytes]
-) -> Response:
+async def run(request: Request, given: Parameters, work: Callable[[SessionApi], bytes]) -> Response:
     """The answer that `work` makes on a worker thread. Raises: DbError."""
 
     def whole(session: SessionApi) -> tuple[bytes, dict[str, str]]:
@@ -79,9 +77,7 @@ async def query_range(request: Request) -> Response:
     if end < start:
         raise bad_data("end", "end timestamp must not be before start time")
     if step <= 0:
-        raise bad_data(
-            "step", "zero or negative query resolution step widths are not accepted"
-        )
+        raise bad_data("step", "zero or negative query resolution step widths are not accepted")
     if (end - start) // step > POINTS_MAX:
         message = (
             f"exceeded maximum resolution of {POINTS_MAX:,} points per timeseries. "

@@ -110,8 +110,15 @@ def _matrix(result: Result) -> Iterator[bytes]:
 def _marked(histograms: NDArray[np.object_] | None, present: Marks) -> Marks | None:
     if histograms is None:
         return None
-    is_one: Marks = np.not_equal(histograms, None).astype(np.bool_)
-    return is_one & present
+    return _are_there(histograms) & present
+
+
+_is_there = np.frompyfunc(lambda one: one is not None, 1, 1)
+
+
+def _are_there(histograms: NDArray[np.object_]) -> Marks:
+    found: Marks = _is_there(histograms).astype(np.bool_)
+    return found
 
 
 def _ragged(result: Result) -> Iterator[bytes]:
@@ -123,7 +130,7 @@ def _ragged(result: Result) -> Iterator[bytes]:
     whole = np.ones(total, np.bool_)
     marked = None
     if samples.histograms is not None:
-        marked = np.not_equal(samples.histograms[:total], None).astype(np.bool_)
+        marked = _are_there(samples.histograms[:total])
         whole = ~marked
     kept = np.append(0, np.cumsum(whole))[offsets]
     places = np.flatnonzero(whole)
@@ -182,9 +189,7 @@ def seconds(times: Ints) -> pa.Array:
         fine = pc.binary_join_element_wise(texts, ".", decimals, "")
         texts = pc.if_else(pa.array(rest > 0), fine, texts)
     if (times < 0).any():
-        texts = pc.binary_join_element_wise(
-            pc.if_else(pa.array(times < 0), "-", ""), texts, ""
-        )
+        texts = pc.binary_join_element_wise(pc.if_else(pa.array(times < 0), "-", ""), texts, "")
     return texts
 
 

@@ -101,8 +101,10 @@ async def tsdb(request: Request) -> Response:
             "maxTime": now_ms(),
             "numDatabases": len(databases),
         }
-        empty = ("seriesCountByMetricName", "labelValueCountByLabelName")
-        empty += ("memoryInBytesByLabelName", "seriesCountByLabelValuePair")
+        empty = (
+            *("seriesCountByMetricName", "labelValueCountByLabelName"),
+            *("memoryInBytesByLabelName", "seriesCountByLabelValuePair"),
+        )
         return data_body(as_json({"headStats": head} | {name: [] for name in empty}))
 
     return await run(request, given, work)
