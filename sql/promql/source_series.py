@@ -104,16 +104,22 @@ def selected(
     times: Times,
     values: NDArray[np.float64],
     present: NDArray[np.bool_] | None,
+    histograms: NDArray[np.object_] | None = None,
 ) -> SelectedSeries:
-    """Series of one value each row; rows that are not `present` (None: all are) have none."""
+    """Series of one value each row; rows that are not `present` (None: all are) have none.
+
+    A row with a histogram (not None) has that in place of its value.
+    """
     if present is not None and not present.all():
         rows = np.flatnonzero(present)
         labels = {name: column.take(rows) for name, column in labels.items()}
         times, values = times[rows], values[rows]
+        histograms = None if histograms is None else histograms[rows]
     codes, first = series_codes(labels, len(times))
     order, offsets = ordered(codes, times, len(first))
     table = LabelTable(len(first), {n: c.take(first) for n, c in labels.items() if c.codes.any()})
-    return SelectedSeries(table, Samples(offsets, times[order], values[order]))
+    objects = None if histograms is None else histograms[order]
+    return SelectedSeries(table, Samples(offsets, times[order], values[order], objects))
 
 
 def ordered(codes: Codes, times: Times, count: int) -> tuple[Times, Times]:

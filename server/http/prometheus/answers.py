@@ -42,7 +42,11 @@ def data_body(data: bytes, warnings: Sequence[str] = (), infos: Sequence[str] = 
 
 def as_json(value: object) -> bytes:
     """Compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a query's text may hold bytes that are no UTF-8
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
 
 
 def compressed(request: Request, body: bytes) -> tuple[bytes, dict[str, str]]:
