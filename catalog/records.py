@@ -19,6 +19,7 @@ from catalog.details import (
     grants_from,
     indexes_from,
 )
+from catalog.intervals import stored_type, stored_value
 from engine import datatypes
 from engine.datatypes import DataType
 from engine.manifest.codec import scalar_from_json, scalar_to_json
@@ -147,12 +148,12 @@ class Table:
         columns = tuple(
             RegionColumn(
                 name=c.name,
-                type=c.type,
+                type=stored_type(c.type),
                 semantic=c.semantic or Semantic.FIELD,
                 nullable=c.nullable or c.holds_nulls,
                 id=c.id,
-                initial=c.initial,
-                past=c.past,
+                initial=stored_value(c.initial),
+                past=tuple(stored_type(kind) for kind in c.past),
             )
             for c in self.columns
         )

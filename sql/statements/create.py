@@ -13,6 +13,7 @@ from catalog.options import region_options, with_templates
 from catalog.records import Column, Table, TableKind
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
+from engine.schema import Semantic
 from sql.decode.assign import assign
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from sql.transaction import Transaction
 
 
-_NOT_STORABLE = frozenset({TypeId.NULL, TypeId.INTERVAL, TypeId.STRUCT, TypeId.MAP})
+_NOT_STORABLE = frozenset({TypeId.NULL, TypeId.STRUCT, TypeId.MAP})
 
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
@@ -251,7 +252,10 @@ def _check_storable(table: Table) -> None:
 
 def check_column_storable(column: Column) -> None:
     """Raises: DbError UNSUPPORTED for a type that no time-series table can hold."""
-    if column.type.id in _NOT_STORABLE:
+    element = column.type.element
+    inside = element is not None and element.id in _NOT_STORABLE | {TypeId.INTERVAL}
+    keyed = column.semantic is not Semantic.FIELD and column.type.id is TypeId.INTERVAL
+    if column.type.id in _NOT_STORABLE or inside or keyed:
         raise DbError(
             ErrorKind.UNSUPPORTED,
             f'column "{column.name}": a time-series table cannot hold {column.type.name}',
