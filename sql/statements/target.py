@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 SEQUENCE = "nextval("  # a default that is another value for every row
 
 
-def writable(session: ClientSession, node: exp.Table, text: str) -> Table:
+def writable(session: ClientSession, node: exp.Expr, text: str) -> Table:
     """The table a statement writes to. Raises: DbError UNDEFINED_TABLE, WRONG_OBJECT_TYPE."""
+    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+        raise DbError(ErrorKind.UNSUPPORTED, "rows can be changed in named tables only")
     table = find_table(node, session.plan_context(text))
     if not table.columns or table.definition:
         raise DbError(
