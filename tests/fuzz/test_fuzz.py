@@ -20,6 +20,7 @@ FOUND = (
     "INSERT FROM t (used) ts ('10s')",
     "MERGE INTO (SELECT 1) x USING fz ON true WHEN MATCHED THEN DELETE",
     "INSERT INTO (SELECT 1) VALUES (1)",
+    "ADMIN compact_table('cpu''regular', '3600')",
     "SELECT host FROM @x m WHERE m.host = '7'",
 )
 
