@@ -259,11 +259,9 @@ def system_name(node: exp.Table, context: PlanContext) -> tuple[str, str] | None
 
 def _check_function(node: exp.Table) -> None:
     call = node.this
-    if not isinstance(call, exp.Func | exp.Anonymous):
-        raise DbError(ErrorKind.SYNTAX, "syntax error: a table is read by its name")
     name = call.name if isinstance(call, exp.Anonymous) else call.sql_name()
     allowed = isinstance(call, exp.ExplodingGenerateSeries | exp.GenerateSeries | exp.Unnest)
-    if not allowed and name.lower() not in _TABLE_FUNCTIONS:
+    if isinstance(call, exp.Func) and not allowed and name.lower() not in _TABLE_FUNCTIONS:
         raise DbError(ErrorKind.UNDEFINED_FUNCTION, f"table function {name.lower()} does not exist")
 
 

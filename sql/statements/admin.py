@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from catalog.records import Table
 from engine import datatypes
@@ -173,21 +172,13 @@ _FUNCTIONS: dict[str, _Function] = {
 
 
 def _table(session: ClientSession, statement: ParsedStatement, name: str) -> Table:
-    table = find_table(_named(name), session.plan_context(statement.text))
+    table = find_table(exp.to_table(name), session.plan_context(statement.text))
     if not table.is_time_series:
         raise DbError(
             ErrorKind.INVALID_ARGUMENT,
             f'"{table.name}" has no regions: it is not a time-series table',
         )
     return table
-
-
-def _named(name: str) -> exp.Table:
-    """The table that a text names, as SQL would. Raises: DbError INVALID_ARGUMENT."""
-    try:
-        return exp.to_table(name)
-    except SqlglotError as error:
-        raise DbError(ErrorKind.INVALID_ARGUMENT, f"not a table's name: {name}") from error
 
 
 def _count(arguments: Sequence[str], usage: str, least: int, most: int) -> None:
