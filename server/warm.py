@@ -23,6 +23,7 @@ KERNEL_MODULES: tuple[str, ...] = (
     "sql.decode.ndjson",
     "sql.decode.text",
     "sql.decode.values",
+    "sql.promql.evaluate",
 )
 
 
