@@ -37,6 +37,7 @@ from sql.plan.moments import fine_scans
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types
 from sql.plan.scopes import Scopes
+from sql.plan.search import text_asks
 from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.session_zone import zone_calls
 from sql.plan.tables import Reference, Resolved, known_table, resolve_tables
@@ -144,6 +145,7 @@ def _finish(
     text = to_duckdb(tree)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
+    texts = text_asks(tree, scopes, resolved.scans)
     latest = latest_scans(tree, scopes, resolved.scans)
     outputs = _outputs(tree, scopes)
     fine = fine_scans(tree, resolved.scans) if outputs and target is None else ()
@@ -154,6 +156,7 @@ def _finish(
             keys=keys.get(scan.placeholder, ()),
             partitions=asked.get(scan.placeholder),
             latest=latest.get(scan.placeholder),
+            texts=texts.get(scan.placeholder, ()),
             fine_times=scan.placeholder in fine,
         )
         for scan in resolved.scans

@@ -25,6 +25,7 @@ from sql.temporary import PG_TEMP, stored_name
 
 if TYPE_CHECKING:
     from sql.partition.prune import Filter
+    from sql.plan.search import Alternatives
 
 # Placeholders are replaced in the generated text, so no client text may ever contain one: they
 # carry a number nobody outside can guess.
@@ -69,6 +70,7 @@ class Reference:
     keys: tuple[TagKey, ...] = ()  # what WHERE demands of tags
     partitions: Filter | None = None  # what it demands of the partition columns
     latest: LatestRule | None = None
+    texts: tuple[Alternatives, ...] = ()  # what WHERE demands of texts that have an index
     fine_times: bool = False  # a result may read seconds and milliseconds as microseconds
 
 
@@ -259,9 +261,11 @@ def system_name(node: exp.Table, context: PlanContext) -> tuple[str, str] | None
 
 def _check_function(node: exp.Table) -> None:
     call = node.this
+    if not isinstance(call, exp.Func | exp.Anonymous):
+        raise DbError(ErrorKind.SYNTAX, "syntax error: a table is read by its name")
     name = call.name if isinstance(call, exp.Anonymous) else call.sql_name()
     allowed = isinstance(call, exp.ExplodingGenerateSeries | exp.GenerateSeries | exp.Unnest)
-    if isinstance(call, exp.Func) and not allowed and name.lower() not in _TABLE_FUNCTIONS:
+    if not allowed and name.lower() not in _TABLE_FUNCTIONS:
         raise DbError(ErrorKind.UNDEFINED_FUNCTION, f"table function {name.lower()} does not exist")
 
 
