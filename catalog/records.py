@@ -85,6 +85,8 @@ class Table:
     definition: str = ""  # views: the query's text
     dialect: str = ""  # views: the wire whose dialect the query is in
     outputs: tuple[str, ...] = ()  # views with `*`: the query's own column names when it was made
+    # views made by PostgreSQL's sessions: (database, name, id) of the tables they read
+    reads: tuple[tuple[str, str, int], ...] = ()
     temporary: bool = False
     created_ms: int = 0
     schema_version: int = 0
@@ -193,6 +195,7 @@ def table_to_json(table: Table) -> str:
             "created_ms": table.created_ms,
             "schema_version": table.schema_version,
             "next_column_id": table.next_column_id,
+            **({"reads": table.reads} if table.reads else {}),
             **({"owner": table.owner} if table.owner else {}),
             **details_to_dict(table.constraints, table.indexes, table.grants),
         }
@@ -218,6 +221,7 @@ def table_from_json(table_id: int, database: str, name: str, text: str) -> Table
         definition=data["definition"],
         dialect=data["dialect"],
         outputs=tuple(data.get("outputs", ())),
+        reads=tuple((one[0], one[1], one[2]) for one in data.get("reads", ())),
         temporary=data["temporary"],
         created_ms=data["created_ms"],
         schema_version=data.get("schema_version", 0),

@@ -34,6 +34,7 @@ from sql.statements.query import bind
 from sql.statements.target import complete, insert_rows, quoted
 from sql.temporary import DELETE_ROWS, DROP, ON_COMMIT, PG_TEMP
 from sql.types import duckdb_name, quote
+from sql.views import tables_read
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -338,13 +339,15 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
     with session.writing() as transaction:
         transaction.change_store()
         cursor = session.duck.cursor
+        by_id, qualified = session.wire is Wire.POSTGRES, _qualified(query, session)
         view = Table(
             id=old.id if old is not None else session.catalog.next_table_id(cursor),
             database=database,
             name=name,
             kind=TableKind.VIEW,
             columns=tuple(Column(n, c.type) for n, c in zip(names, found, strict=True)),
-            definition=to_sql(_qualified(query, session), session.wire),
+            definition=to_sql(qualified, session.wire),
+            reads=tables_read(qualified, session.lookup) if by_id else (),
             dialect=session.wire.value,
             outputs=_outputs(query, found),
             grants=old.grants if old is not None else (),

@@ -121,7 +121,7 @@ def views(context: SystemContext) -> pa.Table:
             "table_catalog": catalog_name(context.session),
             "table_schema": [view.database for view in found],
             "table_name": [view.name for view in found],
-            "view_definition": [view.definition for view in found],
+            "view_definition": [context.view_text(view) for view in found],
             "check_option": "NONE",
             "is_updatable": "NO",
             "definer": f"{OWNER_NAME}@%",
