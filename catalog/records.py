@@ -32,6 +32,7 @@ class TableKind(Enum):
     TIME_SERIES = "time_series"  # the region engine
     RELATIONAL = "relational"  # the embedded DuckDB file
     VIEW = "view"  # no rows: `definition` is its query
+    EXTERNAL = "external"  # files of others, only read: `options` tell where and how
 
 
 @dataclass(frozen=True, slots=True)

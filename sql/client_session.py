@@ -27,6 +27,7 @@ from sql.plan.plan import plan_query
 from sql.promql.tql import run_tql
 from sql.results import Cursor, Description, Notice, Result
 from sql.run.duck import Duck
+from sql.run.external import FileScans
 from sql.run.scan import Runner
 from sql.session import Activity, ClientInfo, Statement, T, Task, TransactionStatus, Wire
 from sql.settings import Settings, check_boolean
@@ -66,6 +67,7 @@ class ClientSession:
             self._system_rows,
             self.table_of,
             lambda node: run_tql(self, node).table,
+            FileScans(database.files, database.links, self.duck, self.evaluate),
         )
         self.temporary = TemporaryTables()
         self.transaction: Transaction | None = None

@@ -33,6 +33,7 @@ _SECRET = secrets.token_hex(6)
 SCAN_PREFIX = f"__scan_{_SECRET}_"
 SYSTEM_PREFIX = f"__system_{_SECRET}_"
 TQL_PREFIX = f"__tql_{_SECRET}_"
+FILES_PREFIX = f"__files_{_SECRET}_"
 NOW = f"__now_{_SECRET}"
 
 _VIEW_DEPTH_MAX = 32  # views over views; a cycle cannot be created, but a limit costs nothing
@@ -74,12 +75,26 @@ class Reference:
     fine_times: bool = False  # a result may read seconds and milliseconds as microseconds
 
 
+@dataclass(frozen=True, slots=True)
+class FileReference:
+    """One placeholder in the tree that stands for an external table."""
+
+    placeholder: str
+    node_id: int
+    table: Table
+    columns: tuple[str, ...] = ()  # those the statement may read
+
+
+Scanned = Reference | FileReference
+
+
 @dataclass
 class Resolved:
     """What the tree's table names turned out to be."""
 
     tables: dict[int, Table] = field(default_factory=dict)  # by id() of the node, for Scopes
     scans: list[Reference] = field(default_factory=list)
+    files: list[FileReference] = field(default_factory=list)
     systems: dict[str, tuple[str, str]] = field(default_factory=dict)  # placeholder → name
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     depth: int = 0
@@ -202,6 +217,11 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
     elif table.temporary:
         _rename(node, stored_name(table), None)
         resolved.tables[id(node)] = table
+    elif table.kind is TableKind.EXTERNAL:
+        placeholder = f"{FILES_PREFIX}{len(resolved.files)}_"
+        _rename(node, placeholder, None)
+        resolved.tables[id(node)] = table
+        resolved.files.append(FileReference(placeholder, id(node), table))
     else:
         _rename(node, table.name, table.database)
         resolved.tables[id(node)] = table

@@ -30,6 +30,7 @@ from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
 from sql.run.bounds import time_ranges
 from sql.run.duck import Duck, OpenResult
+from sql.run.external import FileScans
 from sql.run.front import Narrow, parts
 from sql.run.pin import Pinned, pin
 from sql.run.relation import relation
@@ -89,6 +90,7 @@ class Runner:
     system_rows: Callable[[str, str], pa.Table]
     table_of: Callable[[int], Table | None]  # the present record, by id
     tql_rows: Callable[[Tql], pa.Table]  # PromQL's answer
+    files: FileScans
 
     def query(
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str = "SELECT"
@@ -213,7 +215,7 @@ class Runner:
         now = _now_text(self.clock)
         if NOW in sql:
             sql = sql.replace(NOW, now)
-        if plan.scans:
+        if plan.scans or plan.files:
             ranges, vague = time_ranges(plan, parameters, now, self.duck)
             for reference in plan.scans:
                 range_ = ranges.get(reference.placeholder, TimeRange())
@@ -229,6 +231,11 @@ class Runner:
                 if part and part.condition:
                     rows = f"(SELECT * FROM {rows} AS f WHERE {part.condition})"
                 sql = sql.replace(f'"{reference.placeholder}"', rows)
+            for files in plan.files:
+                range_ = ranges.get(files.placeholder, TimeRange())
+                register = partial(self._register, stack=stack)
+                rows = self.files.relation(files, range_, register, stack)
+                sql = sql.replace(f'"{files.placeholder}"', rows)
         for placeholder, tql in plan.tqls.items():
             sql = sql.replace(f'"{placeholder}"', self._register(self.tql_rows(tql), stack))
         for placeholder, (database, name) in plan.systems.items():

@@ -29,6 +29,7 @@ from sql.privileges import owner_of_new
 from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
 from sql.statements.defaults import settled
+from sql.statements.external import create_external
 from sql.statements.metric_engine import check_logical, in_order
 from sql.statements.query import bind
 from sql.statements.target import complete, insert_rows, quoted
@@ -84,6 +85,8 @@ def _create_table(
     parameters: Sequence[object],
 ) -> Result:
     definition = read_create_table(tree)
+    if definition.external:
+        return create_external(session, definition)
     context = session.plan_context(statement.text)
     database, name = _home(session, definition), definition.name
     if definition.temporary:
@@ -133,13 +136,14 @@ def _home(session: ClientSession, definition: TableDefinition) -> str:
 def _like(source: Table, definition: TableDefinition) -> TableDefinition:
     if source.kind is TableKind.VIEW:
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{source.name}" is a view')
+    external = source.kind is TableKind.EXTERNAL  # the new one has rows of its own
     return replace(
         definition,
         columns=tuple(_as_new(column) for column in source.columns),
         primary_key=() if definition.temporary and source.is_time_series else source.primary_key,
         time_index=None if definition.temporary else source.time_index,
-        options=dict(source.options),
-        engine=source.engine,
+        options={} if external else dict(source.options),
+        engine="mito" if external else source.engine,
         partition_columns=source.partition_columns,
         partition_rules=source.partition_rules,
         comment=source.comment,

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from catalog.records import Column, Table
+from catalog.records import Column, Table, TableKind
 from engine.api import Op
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
@@ -40,6 +40,13 @@ def writable(session: ClientSession, node: exp.Expr, text: str) -> Table:
         raise DbError(
             ErrorKind.WRONG_OBJECT_TYPE,
             f'"{table.name}" is a view: rows cannot be written to it',
+            position=position_of(node.name, text),
+        )
+    if table.kind is TableKind.EXTERNAL:
+        raise DbError(
+            ErrorKind.WRONG_OBJECT_TYPE,
+            f'"{table.name}" is an external table: its files are only read',
+            hint="COPY … TO writes files",
             position=position_of(node.name, text),
         )
     return table
