@@ -19,6 +19,7 @@ from catalog.details import (
     grants_from,
     indexes_from,
 )
+from catalog.intervals import stored_type, stored_value
 from engine import datatypes
 from engine.datatypes import DataType
 from engine.manifest.codec import scalar_from_json, scalar_to_json
@@ -31,6 +32,7 @@ class TableKind(Enum):
     TIME_SERIES = "time_series"  # the region engine
     RELATIONAL = "relational"  # the embedded DuckDB file
     VIEW = "view"  # no rows: `definition` is its query
+    EXTERNAL = "external"  # files of others, only read: `options` tell where and how
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Table:
     definition: str = ""  # views: the query's text
     dialect: str = ""  # views: the wire whose dialect the query is in
     outputs: tuple[str, ...] = ()  # views with `*`: the query's own column names when it was made
+    # views made by PostgreSQL's sessions: (database, name, id) of the tables they read
+    reads: tuple[tuple[str, str, int], ...] = ()
     temporary: bool = False
     created_ms: int = 0
     schema_version: int = 0
@@ -147,12 +151,12 @@ class Table:
         columns = tuple(
             RegionColumn(
                 name=c.name,
-                type=c.type,
+                type=stored_type(c.type),
                 semantic=c.semantic or Semantic.FIELD,
                 nullable=c.nullable or c.holds_nulls,
                 id=c.id,
-                initial=c.initial,
-                past=c.past,
+                initial=stored_value(c.initial),
+                past=tuple(stored_type(kind) for kind in c.past),
             )
             for c in self.columns
         )
@@ -192,6 +196,7 @@ def table_to_json(table: Table) -> str:
             "created_ms": table.created_ms,
             "schema_version": table.schema_version,
             "next_column_id": table.next_column_id,
+            **({"reads": table.reads} if table.reads else {}),
             **({"owner": table.owner} if table.owner else {}),
             **details_to_dict(table.constraints, table.indexes, table.grants),
         }
@@ -217,6 +222,7 @@ def table_from_json(table_id: int, database: str, name: str, text: str) -> Table
         definition=data["definition"],
         dialect=data["dialect"],
         outputs=tuple(data.get("outputs", ())),
+        reads=tuple((one[0], one[1], one[2]) for one in data.get("reads", ())),
         temporary=data["temporary"],
         created_ms=data["created_ms"],
         schema_version=data.get("schema_version", 0),

@@ -24,7 +24,8 @@ KERNEL_MODULES: tuple[str, ...] = (
     "sql.decode.ndjson",
     "sql.decode.text",
     "sql.decode.values",
-    "sql.promql.warm",
+    "sql.promql.evaluate",
+    "sql.promql.source_series",
 )
 
 

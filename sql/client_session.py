@@ -27,6 +27,7 @@ from sql.plan.plan import plan_query
 from sql.promql.tql import run_tql
 from sql.results import Cursor, Description, Notice, Result
 from sql.run.duck import Duck
+from sql.run.external import FileScans
 from sql.run.scan import Runner
 from sql.session import Activity, ClientInfo, Statement, T, Task, TransactionStatus, Wire
 from sql.settings import Settings, check_boolean
@@ -35,6 +36,7 @@ from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import SystemContext
 from sql.temporary import PG_TEMP, TemporaryTables
 from sql.transaction import Transaction
+from sql.views import query_of, text_of_view
 
 if TYPE_CHECKING:
     from sql.database import Database
@@ -65,6 +67,7 @@ class ClientSession:
             self._system_rows,
             self.table_of,
             lambda node: run_tql(self, node).table,
+            FileScans(database.files, database.links, self.duck, self.evaluate),
         )
         self.temporary = TemporaryTables()
         self.transaction: Transaction | None = None
@@ -325,10 +328,16 @@ class ClientSession:
             is_system=lambda database, name: (database, name) in SYSTEM_TABLES,
             setting=self.show,
             variable=self.user_variables.get,
-            parse_view=_parse_view,
+            parse_view=self._parse_view,
             text=text,
             temporary=lambda name: self.temporary.lookup(PG_TEMP, name) is not None,
         )
+
+    def _parse_view(self, view: Table) -> exp.Expr:
+        return query_of(view, self._table_of)
+
+    def _table_of(self, table_id: int) -> Table | None:
+        return self.catalog.table_of(self.duck.cursor, table_id)
 
     def system_context(self) -> SystemContext:
         """The session as system tables see it."""
@@ -343,6 +352,7 @@ class ClientSession:
             filters=self.regions.filters,
             stored=self.regions.stored,
             procedures=self.server.procedures.all(),
+            view_text=lambda view: text_of_view(view, self._table_of),
             roles=self.catalog.roles(cursor),
         )
 
@@ -467,10 +477,3 @@ class ClientSession:
 
     def _system_rows(self, database: str, name: str) -> pa.Table:
         return SYSTEM_TABLES[database, name].rows(self.system_context())
-
-
-def _parse_view(view: Table) -> exp.Expr:
-    statements = parse(view.definition, Wire(view.dialect))
-    tree = statements[0].tree
-    assert tree is not None, "a stored view has a query"
-    return tree

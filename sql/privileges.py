@@ -16,6 +16,7 @@ from catalog.details import Role
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
+from sql.dialect.targets import changed_tables
 from sql.plan.tables import known_table
 from sql.system.pg_catalog.oids import OWNER_NAME
 
@@ -26,12 +27,6 @@ TABLE_PRIVILEGES = (*("INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFER
 SCHEMA_PRIVILEGES = ("USAGE", "CREATE")
 PUBLIC = "public"
 
-_CHANGES: dict[type[exp.Expr], str] = {
-    exp.Insert: "INSERT",
-    exp.Update: "UPDATE",
-    exp.Delete: "DELETE",
-    exp.Merge: "UPDATE",
-}
 _OWNERS_ONLY = (exp.Drop, exp.Alter, exp.Comment, nodes.RenameTables)
 _SUPERUSERS_ONLY = (nodes.Tql, nodes.Admin, nodes.RoleStatement, exp.Kill)
 
@@ -105,23 +100,24 @@ def _denied(message: str) -> DbError:
 def _needed(session: ClientSession, tree: exp.Expr) -> Iterator[tuple[Table, str]]:
     """Every table the statement names, with what it does to it."""
     context = session.plan_context()
-    targets = dict(_targets(tree))
+    targets: dict[int, set[str]] = {}
+    for key, privilege in _targets(tree):
+        targets.setdefault(key, set()).add(privilege)
     for node in tree.find_all(exp.Table):
-        privilege = targets.get(id(node), "SELECT")
-        if privilege == "CREATE" or not isinstance(node.this, exp.Identifier):
+        privileges = targets.get(id(node), {"SELECT"})
+        if "CREATE" in privileges or not isinstance(node.this, exp.Identifier):
             continue
         try:
             table = known_table(node, context)
         except DbError:
             continue  # what is not there is refused when the statement runs
         if table is not None:
-            yield table, privilege
+            yield from ((table, privilege) for privilege in sorted(privileges) if privilege)
 
 
 def _targets(tree: exp.Expr) -> Iterator[tuple[int, str]]:
     """Ids of the table nodes that are not only read."""
     for node in tree.walk():
-        privilege = _CHANGES.get(type(node))
         if isinstance(node, exp.TruncateTable):
             yield from ((id(table), "TRUNCATE") for table in node.expressions)
         elif isinstance(node, _OWNERS_ONLY):
@@ -130,8 +126,8 @@ def _targets(tree: exp.Expr) -> Iterator[tuple[int, str]]:
             yield from _first(node.this, "INSERT")
         elif isinstance(node, exp.Create):
             yield from _first(node.this, "CREATE" if node.kind != "INDEX" else "OWNER")
-        elif privilege is not None:
-            yield from _first(node.this, privilege)
+        elif isinstance(node, (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
+            yield from changed_tables(node)
 
 
 def _first(node: object, privilege: str) -> Sequence[tuple[int, str]]:

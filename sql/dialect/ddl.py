@@ -34,6 +34,8 @@ class DdlGrammar(RolesGrammar):
     def _create_statement(self) -> exp.Expr:
         start = self._index
         replace = self.word("OR", "REPLACE") or None
+        if self.word("EXTERNAL", "TABLE"):
+            return self._create_table(replace, temporary=False, external=True)
         temporary = self._temporary()
         if self._match(TokenType.TABLE):
             return self._create_table(replace, temporary)
@@ -81,10 +83,13 @@ class DdlGrammar(RolesGrammar):
             return self._identifier_expression(quoted=True)
         return self.take_name()
 
-    def _create_table(self, replace: bool | None, temporary: bool) -> exp.Create:
+    def _create_table(
+        self, replace: bool | None, temporary: bool, *, external: bool = False
+    ) -> exp.Create:
         exists = self._parse_exists(not_=True)
         this: exp.Expr = self.take_table()
         properties: list[exp.Expr] = [exp.TemporaryProperty()] if temporary else []
+        properties += [exp.ExternalProperty()] if external else []
         if self._match(TokenType.L_PAREN, advance=False) and not self._at_query_in_paren():
             this = self._table_elements(this)
         like = self._element_like(this)

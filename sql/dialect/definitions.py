@@ -32,6 +32,7 @@ class TableDefinition:
     time_index: str | None = None
     options: dict[str, str] = field(default_factory=dict)
     engine: str = "mito"
+    external: bool = False  # its rows are those of files; then columns may be missing
     comment: str = ""
     partition_columns: tuple[str, ...] = ()
     partition_rules: tuple[str, ...] = ()

@@ -10,9 +10,10 @@ import re
 from sqlglot import exp
 
 from catalog.options import shown_options
-from catalog.records import Column, Database, Table
+from catalog.records import Column, Database, Table, TableKind
 from sql import types
 from sql.dialect.dialects import to_sql
+from sql.files.external import shown_options as told
 from sql.partition.rules import spelled
 from sql.session import Wire
 
@@ -36,15 +37,17 @@ def create_table_sql(
         lines.append(f"  TIME INDEX ({quoted(table.time_index)})")
     if table.primary_key:
         lines.append(f"  PRIMARY KEY ({', '.join(map(quoted, table.primary_key))})")
-    text = f"CREATE TABLE IF NOT EXISTS {quoted(table.name)} (\n" + ",\n".join(lines) + "\n)\n"
+    external = table.kind is TableKind.EXTERNAL
+    what = "EXTERNAL TABLE" if external else "TABLE"
+    text = f"CREATE {what} IF NOT EXISTS {quoted(table.name)} (\n" + ",\n".join(lines) + "\n)\n"
     if table.partition_columns:
         columns = ", ".join(map(quoted, table.partition_columns))
         rules = "".join(f"  {spelled(rule, wire)},\n" for rule in table.partition_rules)[:-2]
         text += f"PARTITION ON COLUMNS ({columns}) (\n{rules}\n)"
-    if not table.is_time_series:
+    if table.kind is TableKind.RELATIONAL:
         return text.rstrip("\n")
     text += f"\nENGINE={table.engine}\n"
-    options = shown_options(table, database)
+    options = told(table.options) if external else shown_options(table, database)
     if table.comment:
         options.setdefault("comment", table.comment)
     return text + _options_sql(options, wire)

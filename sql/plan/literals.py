@@ -8,8 +8,9 @@ finds only prunes (the filter itself stays), so missing something costs time, ne
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 from sqlglot import exp
@@ -20,9 +21,11 @@ from engine.datatypes import DataType
 from engine.errors import DbError
 from sql.decode.text import column_from_text
 from sql.plan.scopes import Scopes
-from sql.plan.tables import Reference
+from sql.plan.tables import Scanned
 from sql.plan.typed import inferred_type
 from sql.types import duckdb_name, from_sql
+
+_S = TypeVar("_S", bound=Scanned)
 
 # Text with a fraction of a second beyond what seconds, milliseconds or microseconds may hold.
 _FINE = re.compile(r":\d\d[.,]\d+")
@@ -190,7 +193,7 @@ def _printed(value: pa.Array, type_: DataType) -> exp.Expr:
     return exp.cast(exp.Literal.string(printed), duckdb_name(type_), dialect="duckdb")
 
 
-def time_bounds(tree: exp.Expr, scopes: Scopes, scans: Sequence[Reference]) -> tuple[Bound, ...]:
+def time_bounds(tree: exp.Expr, scopes: Scopes, scans: Sequence[Scanned]) -> tuple[Bound, ...]:
     """What the WHERE clauses say about the time index of each scan."""
     by_node = {reference.node_id: reference for reference in scans}
     if not by_node:
@@ -221,7 +224,7 @@ def columns_read(tree: exp.Expr, table: Table) -> tuple[str, ...]:
     return tuple(name for name in everything if name in wanted)
 
 
-def references_of(holder: exp.Expr, by_node: dict[int, Reference]) -> dict[str, Reference]:
+def references_of(holder: exp.Expr, by_node: dict[int, _S]) -> dict[str, _S]:
     """Alias → scan of what a statement reads directly."""
     nodes = [holder.this] if isinstance(holder, exp.Delete | exp.Update) else []
     from_ = holder.args.get("from_")
@@ -248,7 +251,7 @@ _MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
 }
 
 
-def bounds_of(node: exp.Expr, scopes: Scopes, references: dict[str, Reference]) -> list[Bound]:
+def bounds_of(node: exp.Expr, scopes: Scopes, references: Mapping[str, Scanned]) -> list[Bound]:
     """What a condition says about the time index of a scan; nothing if it says anything else."""
     if isinstance(node, exp.Between) and not node.args.get("symmetric"):
         low = exp.GTE(this=node.this, expression=node.args["low"])
@@ -266,8 +269,8 @@ def bounds_of(node: exp.Expr, scopes: Scopes, references: dict[str, Reference]) 
 
 
 def _time_reference(
-    node: exp.Expr, scopes: Scopes, references: dict[str, Reference]
-) -> Reference | None:
+    node: exp.Expr, scopes: Scopes, references: Mapping[str, Scanned]
+) -> Scanned | None:
     source = scopes.source(node)
     if source is None:
         return None
@@ -278,7 +281,7 @@ def _time_reference(
     return reference
 
 
-def _of(node: exp.Expr, reference: Reference | None, kind: type[exp.Expr]) -> list[Bound]:
+def _of(node: exp.Expr, reference: Scanned | None, kind: type[exp.Expr]) -> list[Bound]:
     value = node.expression
     if reference is None or not _is_constant(value):
         return []

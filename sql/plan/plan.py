@@ -37,9 +37,10 @@ from sql.plan.moments import fine_scans
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types
 from sql.plan.scopes import Scopes
+from sql.plan.search import text_asks
 from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.session_zone import zone_calls
-from sql.plan.tables import Reference, Resolved, known_table, resolve_tables
+from sql.plan.tables import FileReference, Reference, Resolved, known_table, resolve_tables
 from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
 from sql.plan.typed import typed_operators
@@ -69,6 +70,7 @@ class QueryPlan:
     outputs: tuple[tuple[Table, str] | None, ...]  # table column each output plainly is
     is_constant: bool  # no table, no parameter, no clock: the same answer every time
     session_bound: bool  # holds a value of one session (its pid, a setting): not to be shared
+    files: tuple[FileReference, ...] = ()  # external tables
     front: Front | None = None  # it wants only the first moments of a scan
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     learned: Learned = field(default_factory=Learned, compare=False)
@@ -144,6 +146,7 @@ def _finish(
     text = to_duckdb(tree)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
+    texts = text_asks(tree, scopes, resolved.scans)
     latest = latest_scans(tree, scopes, resolved.scans)
     outputs = _outputs(tree, scopes)
     fine = fine_scans(tree, resolved.scans) if outputs and target is None else ()
@@ -154,6 +157,7 @@ def _finish(
             keys=keys.get(scan.placeholder, ()),
             partitions=asked.get(scan.placeholder),
             latest=latest.get(scan.placeholder),
+            texts=texts.get(scan.placeholder, ()),
             fine_times=scan.placeholder in fine,
         )
         for scan in resolved.scans
@@ -161,12 +165,13 @@ def _finish(
     return QueryPlan(
         sql=text,
         scans=scans,
-        bounds=time_bounds(tree, scopes, resolved.scans),
+        bounds=time_bounds(tree, scopes, [*resolved.scans, *resolved.files]),
         systems=resolved.systems,
         parameter_types=types,
         outputs=outputs,
         is_constant=_is_constant(tree),
         session_bound=session_bound,
+        files=tuple(replace(f, columns=columns_read(tree, f.table)) for f in resolved.files),
         front=front_of(tree, scopes, scans) if not resolved.tqls else None,
         tqls=resolved.tqls,
     )

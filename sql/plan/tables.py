@@ -25,6 +25,7 @@ from sql.temporary import PG_TEMP, stored_name
 
 if TYPE_CHECKING:
     from sql.partition.prune import Filter
+    from sql.plan.search import Alternatives
 
 # Placeholders are replaced in the generated text, so no client text may ever contain one: they
 # carry a number nobody outside can guess.
@@ -32,6 +33,7 @@ _SECRET = secrets.token_hex(6)
 SCAN_PREFIX = f"__scan_{_SECRET}_"
 SYSTEM_PREFIX = f"__system_{_SECRET}_"
 TQL_PREFIX = f"__tql_{_SECRET}_"
+FILES_PREFIX = f"__files_{_SECRET}_"
 NOW = f"__now_{_SECRET}"
 
 _VIEW_DEPTH_MAX = 32  # views over views; a cycle cannot be created, but a limit costs nothing
@@ -69,7 +71,21 @@ class Reference:
     keys: tuple[TagKey, ...] = ()  # what WHERE demands of tags
     partitions: Filter | None = None  # what it demands of the partition columns
     latest: LatestRule | None = None
+    texts: tuple[Alternatives, ...] = ()  # what WHERE demands of texts that have an index
     fine_times: bool = False  # a result may read seconds and milliseconds as microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class FileReference:
+    """One placeholder in the tree that stands for an external table."""
+
+    placeholder: str
+    node_id: int
+    table: Table
+    columns: tuple[str, ...] = ()  # those the statement may read
+
+
+Scanned = Reference | FileReference
 
 
 @dataclass
@@ -78,6 +94,7 @@ class Resolved:
 
     tables: dict[int, Table] = field(default_factory=dict)  # by id() of the node, for Scopes
     scans: list[Reference] = field(default_factory=list)
+    files: list[FileReference] = field(default_factory=list)
     systems: dict[str, tuple[str, str]] = field(default_factory=dict)  # placeholder → name
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     depth: int = 0
@@ -200,6 +217,11 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
     elif table.temporary:
         _rename(node, stored_name(table), None)
         resolved.tables[id(node)] = table
+    elif table.kind is TableKind.EXTERNAL:
+        placeholder = f"{FILES_PREFIX}{len(resolved.files)}_"
+        _rename(node, placeholder, None)
+        resolved.tables[id(node)] = table
+        resolved.files.append(FileReference(placeholder, id(node), table))
     else:
         _rename(node, table.name, table.database)
         resolved.tables[id(node)] = table
@@ -259,9 +281,11 @@ def system_name(node: exp.Table, context: PlanContext) -> tuple[str, str] | None
 
 def _check_function(node: exp.Table) -> None:
     call = node.this
+    if not isinstance(call, exp.Func | exp.Anonymous):
+        raise DbError(ErrorKind.SYNTAX, "syntax error: a table is read by its name")
     name = call.name if isinstance(call, exp.Anonymous) else call.sql_name()
     allowed = isinstance(call, exp.ExplodingGenerateSeries | exp.GenerateSeries | exp.Unnest)
-    if isinstance(call, exp.Func) and not allowed and name.lower() not in _TABLE_FUNCTIONS:
+    if not allowed and name.lower() not in _TABLE_FUNCTIONS:
         raise DbError(ErrorKind.UNDEFINED_FUNCTION, f"table function {name.lower()} does not exist")
 
 

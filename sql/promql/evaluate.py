@@ -30,6 +30,11 @@ def _never() -> None:
     """The check of an evaluation that nobody ends."""
 
 
+def warm() -> None:
+    """Compiles the kernels (see `server.warm`)."""
+    jit.warm()
+
+
 def evaluate(
     query: str,
     start_ms: int,
@@ -142,9 +147,10 @@ def _in_chunks(evaluator: Evaluator, tree: Node, times: Times) -> Frame:
     width = max(1, _CELLS // max(1, evaluator.series_most))
     if width >= len(times):
         return evaluator.frame(tree, times)
-    parts = []
-    for first in range(0, len(times), width):
-        parts.append(_named(evaluator.frame(tree, times[first : first + width])))
+    parts = [
+        _named(evaluator.frame(tree, times[first : first + width]))
+        for first in range(0, len(times), width)
+    ]
     return _joined(parts, len(times))
 
 

@@ -25,10 +25,12 @@ from sql.plan.front import Front
 from sql.plan.keys import wanted_keys
 from sql.plan.latest import is_latest
 from sql.plan.plan import QueryPlan
+from sql.plan.search import wanted_texts
 from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
 from sql.run.bounds import time_ranges
 from sql.run.duck import Duck, OpenResult
+from sql.run.external import FileScans
 from sql.run.front import Narrow, parts
 from sql.run.pin import Pinned, pin
 from sql.run.relation import relation
@@ -50,6 +52,9 @@ class ScanStatistics:
     stored_rows: int = 0
     memory_rows: int = 0
     selected_rows: int = 0  # of files that were served from memory
+    searched: int = 0  # files that text indexes were asked about
+    blocks: int = 0  # of rows in those
+    blocks_read: int = 0
     newest: int = 0  # regions that knew the newest row of each series
 
     def add(self, pinned: Pinned) -> None:
@@ -64,6 +69,9 @@ class ScanStatistics:
             self.served += facts.served
             self.bytes += facts.bytes
             self.newest += facts.newest
+            self.searched += facts.searched
+            self.blocks += facts.blocks
+            self.blocks_read += facts.blocks_read
             self.files += len(snapshot.files)
             self.stored_rows += sum(file.rows for file in snapshot.files)
             self.memory_rows += snapshot.memory.num_rows
@@ -82,6 +90,7 @@ class Runner:
     system_rows: Callable[[str, str], pa.Table]
     table_of: Callable[[int], Table | None]  # the present record, by id
     tql_rows: Callable[[Tql], pa.Table]  # PromQL's answer
+    files: FileScans
 
     def query(
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str = "SELECT"
@@ -148,19 +157,37 @@ class Runner:
         reference = next(r for r in plan.scans if r.placeholder == front.placeholder)
         if counts is None or reference.keys:
             return None  # few series are found quickly in all of the time
+        if reference.texts and (found := self._searched(plan, parameters, text, tag)) is not None:
+            return found
         table = self.table_of(reference.table.id) or reference.table
         extent = _together([self.regions.extent(region_id) for region_id in table.region_ids])
         ranges, _ = time_ranges(plan, parameters, _now_text(self.clock), self.duck)
         wanted = ranges.get(front.placeholder, TimeRange())
         time = reference.schema.time_index, reference.schema.time_type.unit
-        for narrow in parts(front, sum(counts), extent, wanted, time):
+        given: list[int] = []
+        for narrow in parts(front, sum(counts), extent, wanted, time, given):
             with ExitStack() as stack:
                 bound = self._bind(plan, parameters, text, stack, narrow)
                 columns = result_columns(bound.columns, bound.types, plan)
                 batches = list(_typed(self.duck.open(bound, text), columns))
-            if sum(batch.num_rows for batch in batches) == counts[0]:
+            given.append(sum(batch.num_rows for batch in batches))
+            if given[-1] == counts[0]:
                 return Rows(columns, iter(batches), tag=tag)
         return None
+
+    def _searched(
+        self, plan: QueryPlan, parameters: Sequence[object], text: str, tag: str
+    ) -> Rows | None:
+        """The rows of a query if text indexes leave no file to be read whole."""
+        statistics = ScanStatistics()
+        with ExitStack() as stack:
+            sql = self._fill(plan, parameters, stack, statistics)
+            if statistics.files:
+                return None
+            bound = self.duck.relation(sql, list(parameters), text)
+            columns = result_columns(bound.columns, bound.types, plan)
+            batches = list(_typed(self.duck.open(bound, text), columns))
+        return Rows(columns, iter(batches), tag=tag)
 
     def _bind(
         self,
@@ -188,7 +215,7 @@ class Runner:
         now = _now_text(self.clock)
         if NOW in sql:
             sql = sql.replace(NOW, now)
-        if plan.scans:
+        if plan.scans or plan.files:
             ranges, vague = time_ranges(plan, parameters, now, self.duck)
             for reference in plan.scans:
                 range_ = ranges.get(reference.placeholder, TimeRange())
@@ -204,6 +231,11 @@ class Runner:
                 if part and part.condition:
                     rows = f"(SELECT * FROM {rows} AS f WHERE {part.condition})"
                 sql = sql.replace(f'"{reference.placeholder}"', rows)
+            for files in plan.files:
+                range_ = ranges.get(files.placeholder, TimeRange())
+                register = partial(self._register, stack=stack)
+                rows = self.files.relation(files, range_, register, stack)
+                sql = sql.replace(f'"{files.placeholder}"', rows)
         for placeholder, tql in plan.tqls.items():
             sql = sql.replace(f'"{placeholder}"', self._register(self.tql_rows(tql), stack))
         for placeholder, (database, name) in plan.systems.items():
@@ -229,6 +261,7 @@ class Runner:
         """Snapshots of the regions that may hold wanted rows."""
         staged = self.staged()
         keys = wanted_keys(reference, parameters)
+        texts = wanted_texts(reference, parameters) if reference.texts else ()
 
         def scan(region_id: int) -> Snapshot:
             request = ScanRequest(
@@ -238,6 +271,7 @@ class Runner:
                 keys=keys,
                 latest=latest,
                 schema=reference.schema,
+                texts=texts,
             )
             return self.regions.scan(region_id, request)
 

@@ -13,6 +13,7 @@ from catalog.options import region_options, with_templates
 from catalog.records import Column, Table, TableKind
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
+from engine.schema import Semantic
 from sql.decode.assign import assign
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
@@ -28,11 +29,13 @@ from sql.privileges import owner_of_new
 from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
 from sql.statements.defaults import settled
+from sql.statements.external import create_external
 from sql.statements.metric_engine import check_logical, in_order
 from sql.statements.query import bind
 from sql.statements.target import complete, insert_rows, quoted
 from sql.temporary import DELETE_ROWS, DROP, ON_COMMIT, PG_TEMP
 from sql.types import duckdb_name, quote
+from sql.views import tables_read
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from sql.transaction import Transaction
 
 
-_NOT_STORABLE = frozenset({TypeId.NULL, TypeId.INTERVAL, TypeId.STRUCT, TypeId.MAP})
+_NOT_STORABLE = frozenset({TypeId.NULL, TypeId.STRUCT, TypeId.MAP})
 
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
@@ -82,6 +85,8 @@ def _create_table(
     parameters: Sequence[object],
 ) -> Result:
     definition = read_create_table(tree)
+    if definition.external:
+        return create_external(session, definition)
     context = session.plan_context(statement.text)
     database, name = _home(session, definition), definition.name
     if definition.temporary:
@@ -131,13 +136,14 @@ def _home(session: ClientSession, definition: TableDefinition) -> str:
 def _like(source: Table, definition: TableDefinition) -> TableDefinition:
     if source.kind is TableKind.VIEW:
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{source.name}" is a view')
+    external = source.kind is TableKind.EXTERNAL  # the new one has rows of its own
     return replace(
         definition,
         columns=tuple(_as_new(column) for column in source.columns),
         primary_key=() if definition.temporary and source.is_time_series else source.primary_key,
         time_index=None if definition.temporary else source.time_index,
-        options=dict(source.options),
-        engine=source.engine,
+        options={} if external else dict(source.options),
+        engine="mito" if external else source.engine,
         partition_columns=source.partition_columns,
         partition_rules=source.partition_rules,
         comment=source.comment,
@@ -251,7 +257,10 @@ def _check_storable(table: Table) -> None:
 
 def check_column_storable(column: Column) -> None:
     """Raises: DbError UNSUPPORTED for a type that no time-series table can hold."""
-    if column.type.id in _NOT_STORABLE:
+    element = column.type.element
+    inside = element is not None and element.id in _NOT_STORABLE | {TypeId.INTERVAL}
+    keyed = column.semantic is not Semantic.FIELD and column.type.id is TypeId.INTERVAL
+    if column.type.id in _NOT_STORABLE or inside or keyed:
         raise DbError(
             ErrorKind.UNSUPPORTED,
             f'column "{column.name}": a time-series table cannot hold {column.type.name}',
@@ -334,13 +343,15 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
     with session.writing() as transaction:
         transaction.change_store()
         cursor = session.duck.cursor
+        by_id, qualified = session.wire is Wire.POSTGRES, _qualified(query, session)
         view = Table(
             id=old.id if old is not None else session.catalog.next_table_id(cursor),
             database=database,
             name=name,
             kind=TableKind.VIEW,
             columns=tuple(Column(n, c.type) for n, c in zip(names, found, strict=True)),
-            definition=to_sql(_qualified(query, session), session.wire),
+            definition=to_sql(qualified, session.wire),
+            reads=tables_read(qualified, session.lookup) if by_id else (),
             dialect=session.wire.value,
             outputs=_outputs(query, found),
             grants=old.grants if old is not None else (),

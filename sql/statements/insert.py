@@ -194,7 +194,6 @@ def _target(
     if isinstance(into, exp.Schema):
         names = [identifier.name for identifier in into.expressions]
         into = into.this
-    assert isinstance(into, exp.Table)
     table = writable(session, into, text)
     check_not_physical(table)
     return table, columns_named(table, names, text)

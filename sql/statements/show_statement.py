@@ -108,7 +108,7 @@ def _mark(session: ClientSession, table: Table, text: str) -> str:
     if session.wire is not Wire.MYSQL:
         return '"'
     asked = session.settings.is_set("sql_quote_show_create") or "`" in text
-    return "`" if asked or not table.is_time_series else '"'
+    return "`" if asked or table.kind is TableKind.RELATIONAL else '"'
 
 
 def _filtered(session: ClientSession, table: pa.Table, where: exp.Expr, text: str) -> pa.Table:

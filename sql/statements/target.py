@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from catalog.records import Column, Table
+from catalog.records import Column, Table, TableKind
 from engine.api import Op
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
@@ -31,13 +31,22 @@ if TYPE_CHECKING:
 SEQUENCE = "nextval("  # a default that is another value for every row
 
 
-def writable(session: ClientSession, node: exp.Table, text: str) -> Table:
+def writable(session: ClientSession, node: exp.Expr, text: str) -> Table:
     """The table a statement writes to. Raises: DbError UNDEFINED_TABLE, WRONG_OBJECT_TYPE."""
+    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+        raise DbError(ErrorKind.UNSUPPORTED, "rows can be changed in named tables only")
     table = find_table(node, session.plan_context(text))
     if not table.columns or table.definition:
         raise DbError(
             ErrorKind.WRONG_OBJECT_TYPE,
             f'"{table.name}" is a view: rows cannot be written to it',
+            position=position_of(node.name, text),
+        )
+    if table.kind is TableKind.EXTERNAL:
+        raise DbError(
+            ErrorKind.WRONG_OBJECT_TYPE,
+            f'"{table.name}" is an external table: its files are only read',
+            hint="COPY … TO writes files",
             position=position_of(node.name, text),
         )
     return table

@@ -20,6 +20,10 @@ def _none(_: int) -> Sequence[Any]:
     return ()
 
 
+def _definition(view: Table) -> str:
+    return view.definition
+
+
 @dataclass(frozen=True)
 class SystemContext:
     """Everything a system table may look at: the catalog as the asking session sees it."""
@@ -34,6 +38,7 @@ class SystemContext:
     filters: Callable[[int], Sequence[FilterInfo]] = _none
     stored: Callable[[int], Sequence[StoredFile]] = _none
     procedures: Sequence[Procedure] = ()
+    view_text: Callable[[Table], str] = _definition  # with the names its tables have now
     roles: Sequence[Role] = ()  # made by CREATE ROLE
     clock: Clock = SystemClock()  # noqa: RUF009 - it has no state
 

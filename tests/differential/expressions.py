@@ -6,7 +6,8 @@ one in long runs. Called by queries.py. What is known to differ is not asked:
 - round() of a DOUBLE: halves go away from zero, as in MySQL, there to the even number;
 - a DOUBLE as text: `7.0`, as our other wires show it, there `7`;
 - an INTERVAL as text: `1 month`, there `1 mon`;
-- NUMERIC without a size: 38 digits, 10 of them after the point, there any number of them.
+- NUMERIC without a size: 38 digits, 10 of them after the point, there any number of them;
+- ROLLUP and CUBE over what is constant, which DuckDB folds before it groups.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import pytest
 from fix_database import Client, Databases, client
 
 from engine.errors import DbError, ErrorKind
+from sql.session import Wire
 
 
 @pytest.fixture
@@ -150,3 +151,43 @@ def test_passwords_are_refused(boss: Client) -> None:
     with pytest.raises(DbError) as caught:
         boss.run("CREATE USER x WITH PASSWORD 'y'")
     assert caught.value.kind is ErrorKind.UNSUPPORTED
+
+
+MERGE = "MERGE INTO cpu USING (SELECT 'x' AS h) AS s ON s.h = cpu.host WHEN"
+
+
+@pytest.mark.parametrize(
+    ("wire", "privileges", "statement"),
+    [
+        (Wire.POSTGRES, "UPDATE, SELECT", "UPDATE cpu SET v = 3 WHERE v = 2"),
+        (Wire.POSTGRES, "DELETE, SELECT", "DELETE FROM cpu WHERE v = 2"),
+        (Wire.POSTGRES, "DELETE, SELECT", "DELETE FROM cpu RETURNING v"),
+        (Wire.POSTGRES, "INSERT, SELECT", "INSERT INTO cpu VALUES ('q', 1, 1) RETURNING v"),
+        (
+            Wire.POSTGRES,
+            "INSERT, UPDATE, SELECT",
+            "INSERT INTO cpu VALUES ('q', 1, 1) ON CONFLICT (host, ts) DO UPDATE SET v = 1",
+        ),
+        (Wire.POSTGRES, "UPDATE, SELECT", f"{MERGE} MATCHED THEN UPDATE SET v = 1"),
+        (Wire.POSTGRES, "DELETE, SELECT", f"{MERGE} MATCHED THEN DELETE"),
+        (
+            Wire.POSTGRES,
+            "INSERT, SELECT",
+            f"{MERGE} NOT MATCHED THEN INSERT (host, ts) VALUES (s.h, 1)",
+        ),
+        (Wire.MYSQL, "UPDATE, SELECT", "UPDATE mine JOIN cpu ON mine.a = 1 SET cpu.v = 1"),
+        (Wire.MYSQL, "DELETE, SELECT", "DELETE mine, c FROM mine JOIN cpu AS c ON mine.a = 1"),
+        (Wire.MYSQL, "DELETE, SELECT", "DELETE FROM cpu USING mine JOIN cpu ON mine.a = 1"),
+    ],
+)
+def test_a_change_needs_all_its_privileges_and_no_other(
+    databases: Databases, boss: Client, wire: Wire, privileges: str, statement: str
+) -> None:
+    boss.run("CREATE TABLE mine (a INT); GRANT SELECT, UPDATE, DELETE ON mine TO writer")
+    assert databases.database is not None
+    writer = client(databases.database, wire, user="writer")
+    for left_out in privileges.split(", "):
+        boss.run(f"GRANT {privileges} ON cpu TO writer; REVOKE {left_out} ON cpu FROM writer")
+        denied(writer, statement)
+    boss.run(f"GRANT {privileges} ON cpu TO writer")
+    writer.run(statement)

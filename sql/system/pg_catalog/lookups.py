@@ -14,7 +14,6 @@ from functools import cache
 import pyarrow as pa
 from sqlglot.dialects.postgres import Postgres
 
-from catalog.records import TableKind
 from sql.system.arrow import from_rows
 from sql.system.facts import search_path, size_of
 from sql.system.memo import Memo
@@ -116,8 +115,8 @@ _catalog_texts = Memo(_texts, lambda _: None)
 def _definitions(context: SystemContext) -> Iterator[_Text]:
     kind = Kind.DEFINITION.value
     for table in context.tables:
-        if table.kind is TableKind.VIEW:
-            yield kind, table.id, 0, f" {table.definition.rstrip('; ')};"
+        if table.definition:
+            yield kind, table.id, 0, f" {context.view_text(table).rstrip('; ')};"
     for index in indexes(context.tables):
         yield kind, index.oid, 0, index.definition
         for place, at in enumerate(index.columns, 1):

@@ -71,7 +71,7 @@ def indexes(tables: Iterable[Table]) -> list[Index]:
 
 def identity_columns(table: Table) -> tuple[str, ...]:
     """The columns that tell rows apart; empty if nothing does."""
-    if table.kind is TableKind.VIEW or table.append_mode:
+    if table.kind in (TableKind.VIEW, TableKind.EXTERNAL) or table.append_mode:
         return ()
     time_index = table.time_index
     return table.primary_key if time_index is None else (*table.primary_key, time_index)
@@ -85,6 +85,7 @@ def _positions(table: Table, names: Sequence[str]) -> tuple[int, ...]:
 # --- pg_class -------------------------------------------------------------------------------------
 
 _CLASS = SHAPES["pg_class"].schema
+_HEAPS = (TableKind.TIME_SERIES, TableKind.RELATIONAL)  # what has rows of its own
 _CLASS_DEFAULTS = {
     "reltype": 0,
     "reloftype": 0,
@@ -132,6 +133,8 @@ def _namespaces(context: SystemContext) -> dict[str, int]:
 def _relkind(table: Table) -> str:
     if table.kind is TableKind.VIEW:
         return "v"
+    if table.kind is TableKind.EXTERNAL:
+        return "f"
     return "m" if table.is_materialized else "r"
 
 
@@ -147,9 +150,9 @@ def _class_of_tables(context: SystemContext) -> pa.Table:
             "oid": [table.id for table in tables],
             "relname": [table.name for table in tables],
             "relnamespace": [namespaces.get(table.database, 0) for table in tables],
-            "relam": [0 if view else oids.HEAP for view in views],
+            "relam": [oids.HEAP if t.kind in _HEAPS else 0 for t in tables],
             "relowner": [oids.role_oid(t.owner or oids.OWNER_NAME) for t in tables],
-            "relfilenode": [0 if t.kind is TableKind.VIEW else t.id for t in tables],
+            "relfilenode": [t.id if t.kind in _HEAPS else 0 for t in tables],
             "relhasindex": [bool(identity_columns(t) or t.time_index) for t in tables],
             "relpersistence": ["t" if table.temporary else "p" for table in tables],
             "relkind": [_relkind(table) for table in tables],
