@@ -24,6 +24,7 @@ from sql.promql.durations import Span
 from sql.promql.frame import Frame, Window, picked, samples_of
 from sql.promql.kernels import windows
 from sql.promql.model import (
+    STALE_BITS,
     Check,
     Floats,
     Limits,
@@ -54,6 +55,10 @@ from sql.promql.tree import (
 )
 
 DEFAULT_SUBQUERY_STEP_MS = 60_000
+
+
+def _any_stale(samples: Samples) -> bool:
+    return windows.holds(samples.values.view(np.uint64), STALE_BITS)
 
 
 class Evaluator:
@@ -175,8 +180,8 @@ class Evaluator:
         self._refuse_more_than(samples.count * len(steps))
         places = np.empty((samples.count, len(steps)), np.int64)
         windows.latest(samples.offsets, samples.times, steps, self._lookback, places)
-        stale = is_stale(samples.values)
-        if stale.any():
+        if _any_stale(samples):
+            stale = is_stale(samples.values)
             places[(places >= 0) & stale[places]] = -1
         return places
 
@@ -210,8 +215,9 @@ class Evaluator:
     def _without_stale(self, series: SelectedSeries) -> Samples:
         found = self._sound.get(id(series))
         if found is None:
-            stale = is_stale(series.samples.values)
-            found = picked(series.samples, ~stale) if stale.any() else series.samples
+            found = series.samples
+            if _any_stale(found):
+                found = picked(found, ~is_stale(found.values))
             self._sound[id(series)] = found
         return found
 

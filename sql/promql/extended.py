@@ -19,6 +19,7 @@ def changes(
     """rate, increase and delta."""
     smoothed = window.extension is Extension.SMOOTHED
     frame = applied(
+        ev,
         window,
         window.float_samples,
         lambda s, out, present: kernels.changes(
@@ -43,6 +44,7 @@ def changes(
 def counts(ev: Evaluation, call: Call, window: Window) -> Frame:
     """resets and changes of anchored ranges."""
     frame = applied(
+        ev,
         window,
         window.float_samples,
         lambda s, out, present: kernels.counts(
@@ -65,6 +67,7 @@ def counts(ev: Evaluation, call: Call, window: Window) -> Frame:
 def smoothed_instant(ev: Evaluation, window: Window) -> Frame:
     """`metric smoothed`: its value between the samples around each step."""
     frame = applied(
+        ev,
         window,
         window.float_samples,
         lambda s, out, present: kernels.at_steps(

@@ -196,13 +196,15 @@ class Window:
     @cached_property
     def float_samples(self) -> Samples:
         """The samples that are floats."""
-        if not self.histogram_marks.any():
+        if self.samples.histograms is None or not self.histogram_marks.any():
             return replace(self.samples, histograms=None)
         return replace(picked(self.samples, ~self.histogram_marks), histograms=None)
 
     @cached_property
     def histogram_rows(self) -> Rows:
         """The series that have any histogram."""
+        if self.samples.histograms is None:
+            return np.zeros(0, np.int64)
         counts = np.concatenate([[0], np.cumsum(self.histogram_marks)])
         return np.flatnonzero(np.diff(counts[self.samples.offsets]))
 

@@ -44,7 +44,8 @@ Objects = NDArray[np.object_]
 # The NaN that says "this series ends here" (Prometheus' staleness marker).
 STALE_BITS = 0x7FF0000000000002
 
-# Called now and then while evaluating; raises DbError(CANCELLED or TIMEOUT) to end it.
+# Called now and then while evaluating, also from helper threads; raises DbError(CANCELLED or
+# TIMEOUT) to end the evaluation.
 Check = Callable[[], None]
 
 

@@ -48,9 +48,10 @@ _ANY_SAMPLE = frozenset(
 _NAMED = frozenset({"first_over_time", "last_over_time"})
 
 
-def reduced(window: Window, samples: Samples, op: int) -> Frame:
+def reduced(ev: Evaluation, window: Window, samples: Samples, op: int) -> Frame:
     """One of the reductions of `kernels`."""
     return applied(
+        ev,
         window,
         samples,
         lambda s, out, present: kernels.reduce_windows(
@@ -65,9 +66,9 @@ def _reduce(ev: Evaluation, call: Call, times: Times) -> Frame:
         return extended.counts(ev, call, window)
     op = _REDUCTIONS[call.name]
     if call.name in _ANY_SAMPLE or not len(window.histogram_rows):
-        frame = reduced(window, window.samples, op)
+        frame = reduced(ev, window, window.samples, op)
     else:
-        frame = reduced(window, window.float_samples, op)
+        frame = reduced(ev, window, window.float_samples, op)
         frame = histogram_windows.completed(ev, call, window, frame)
     if call.name in _NAMED:
         frame = replace(frame, nameless=window.nameless)
@@ -78,6 +79,7 @@ def _quantile(ev: Evaluation, call: Call, times: Times) -> Frame:
     qs = ev.scalar(call.arguments[0], times)
     window = ev.window(call.arguments[1], times)
     frame = applied(
+        ev,
         window,
         window.float_samples,
         lambda s, out, present: kernels.quantiles(
@@ -98,6 +100,7 @@ def _regression(ev: Evaluation, call: Call, times: Times) -> Frame:
     slope_only = call.name == "deriv"
     ahead = np.zeros(len(times)) if slope_only else ev.scalar(call.arguments[1], times)
     frame = applied(
+        ev,
         window,
         window.float_samples,
         lambda s, out, present: rates.regressions(
@@ -129,6 +132,7 @@ def _smoothing(ev: Evaluation, call: Call, times: Times) -> Frame:
                 f"invalid {what} factor. Expected: 0 < {short} < 1, got: {wrong[0]:f}",
             )
     frame = applied(
+        ev,
         window,
         window.float_samples,
         lambda s, out, present: rates.smooth(

@@ -21,6 +21,7 @@ def _rate(ev: Evaluation, call: Call, times: Times) -> Frame:
     if window.extension.value:
         return extended.changes(ev, call, window, counter=counter, per_second=per_second)
     frame = applied(
+        ev,
         window,
         window.float_samples,
         lambda s, out, present: kernels.extrapolated(
@@ -44,6 +45,7 @@ def _instant(ev: Evaluation, call: Call, times: Times) -> Frame:
     window = ev.window(call.arguments[0], times)
     rate = call.name == "irate"
     frame = applied(
+        ev,
         window,
         window.float_samples,
         lambda s, out, present: kernels.instant(

@@ -55,6 +55,15 @@ def first_after(times: Times, place: int, end: int, bound: int) -> int:
 
 
 @jit.part
+def longest(offsets: Times) -> int:
+    """The number of samples of the longest series."""
+    most = 0
+    for row in range(len(offsets) - 1):
+        most = max(most, offsets[row + 1] - offsets[row])
+    return most
+
+
+@jit.part
 def mean_of(values: Floats, low: int, high: int) -> float:
     """The mean: compensated, and incremental from where the sum would overflow."""
     total = 0.0

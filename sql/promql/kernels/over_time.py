@@ -22,6 +22,7 @@ from sql.promql.kernels.common import (
     Times,
     first_after,
     kahan,
+    longest,
     mean_of,
     quantile_of_sorted,
     sort_nan_first,
@@ -154,7 +155,7 @@ def reduce_windows(
     present: Marks,
 ) -> None:
     """Reduces (step - span, step] of each series; a window without samples stays absent."""
-    buffer = np.empty(len(values) if op == MAD else 0)
+    buffer = np.empty(longest(offsets) if op == MAD else 0)
     for row in range(len(offsets) - 1):
         end = offsets[row + 1]
         low = offsets[row]
@@ -179,7 +180,7 @@ def quantiles(
     present: Marks,
 ) -> None:
     """quantile_over_time; `qs` holds the quantile of each step."""
-    buffer = np.empty(len(values))
+    buffer = np.empty(longest(offsets))
     for row in range(len(offsets) - 1):
         end = offsets[row + 1]
         low = offsets[row]
