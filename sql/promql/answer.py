@@ -21,6 +21,8 @@ from sql.promql.shape import Shape
 from sql.promql.source_tables import FIELD
 from sql.promql.tree import Aggregate, Call, Node, Text, unwrap
 
+_INTEGER_MAX = float(2**63 - 1024)  # the largest float below the end of BIGINT
+
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -165,8 +167,9 @@ def _column(cells: _Cells, shape: Shape, name: str) -> pa.Array:
 
 
 def _field(cells: _Cells, shape: Shape, number: int) -> pa.Array:
-    """Untouched fields keep their column's type where it can hold the values."""
-    values = pa.array(cells.values[number], mask=~cells.present[number])
-    if number < len(shape.origins) and shape.origins[number].type.is_integer:
-        return values.cast(shape.origins[number].type.arrow, safe=False)
-    return values.cast(dt.FLOAT64.arrow)
+    """Integers stay integers as long as nothing computes with them but sums and their kin."""
+    floats, missing = cells.values[number], ~cells.present[number]
+    if not shape.whole:
+        return pa.array(floats, dt.FLOAT64.arrow, mask=missing)
+    whole = np.clip(np.nan_to_num(floats), -_INTEGER_MAX, _INTEGER_MAX).astype(np.int64)
+    return pa.array(whole, dt.INT64.arrow, mask=missing)

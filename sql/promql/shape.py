@@ -35,6 +35,7 @@ TIME = "time"  # the time column of what reads no table
 VALUE = "value"  # the field of an unknown metric
 CONSTANT = "greptime_value"  # the field of vector(1) and of numbers
 BUCKET = "le"
+_WHOLE = frozenset({"sum", "min", "max"})  # of integers they are integers
 
 Find = Callable[[VectorSelector], list[Metric]]
 
@@ -50,6 +51,7 @@ class Shape:
         origins: the table columns the fields plainly are, () if they are computed.
         inlined: an operation of two vectors that is not qualified in names around it.
         scalar: has no labels by its type.
+        whole: the fields are integers by the types of their tables' columns.
     """
 
     time: str
@@ -60,6 +62,7 @@ class Shape:
     origins: tuple[Column, ...] = ()
     inlined: bool = False
     scalar: bool = False
+    whole: bool = False
 
     def projected(self, fields: tuple[str, ...], tags: tuple[str, ...] | None = None) -> Shape:
         """As a function gives it: time, fields, tags."""
@@ -120,7 +123,8 @@ def _selector(node: VectorSelector, find: Find) -> Shape:
     tags = tuple(tag.name for tag in metric.tags)
     time = str(table.time_index)
     columns = tuple(c.name for c in table.columns if c.name in {*tags, *names, time})
-    return Shape(time, tags, names, columns, table.name, metric.fields)
+    whole = all(field.type.is_integer for field in metric.fields)
+    return Shape(time, tags, names, columns, table.name, metric.fields, whole=whole)
 
 
 def _several(found: list[Metric]) -> Shape:
@@ -155,6 +159,8 @@ def _aggregate(node: Aggregate, find: Find) -> Shape:
     parameter = _literal(node.parameter)
     fields = tuple(shape_names.aggregate(node.op, name, parameter) for name in inner.qualified())
     grouped = replace(inner, tags=tags, scalar=False).computed(fields)
+    whole = node.op == "count" or (inner.whole and node.op in _WHOLE)
+    grouped = replace(grouped, whole=whole)
     if node.op == "count_values" and isinstance(node.parameter, Text):
         label = node.parameter.value
         columns = (*grouped.columns, label)
@@ -214,7 +220,7 @@ def _of_two(node: Binary, left: Shape, right: Shape, *, filters: bool) -> Shape:
         return left
     if filters:
         kept = right if left.scalar and not right.scalar else left
-        return replace(kept.projected(kept.fields), origins=kept.origins)
+        return replace(kept.projected(kept.fields), origins=kept.origins, whole=kept.whole)
     plain = not (node.matching.on or node.matching.labels or node.matching.group)
     names = _sides(left, right, plain=plain)
     fields = tuple(shape_names.operation(node.op, *pair) for pair in names)
@@ -243,7 +249,8 @@ def _sides(left: Shape, right: Shape, *, plain: bool) -> list[tuple[str, str]]:
 def _union(left: Shape, right: Shape) -> Shape:
     tags = tuple(sorted({*left.tags, *right.tags}))
     columns = (left.time, *sorted((*tags, *left.fields)))
-    return replace(left, tags=tags, columns=columns, inlined=False, scalar=False)
+    both = left.whole and right.whole
+    return replace(left, tags=tags, columns=columns, inlined=False, scalar=False, whole=both)
 
 
 # --- Functions ------------------------------------------------------------------------------------
@@ -267,7 +274,7 @@ def _call(node: Call, find: Find) -> Shape:
         tags = (label, *(name for name in inner.tags if name != label))
         return inner.projected(inner.fields, tags)
     if node.name.startswith("sort"):
-        return replace(inner.projected(inner.fields), origins=inner.origins)
+        return replace(inner.projected(inner.fields), origins=inner.origins, whole=inner.whole)
     shape = replace(inner, scalar=False)
     if node.name == "scalar":
         shape = replace(inner, tags=(), scalar=True)
@@ -308,4 +315,4 @@ def _absent(inner: Shape, argument: Node) -> Shape:
 def _without_bucket(inner: Shape) -> Shape:
     tags = tuple(name for name in inner.tags if name != BUCKET)
     columns = tuple(name for name in inner.columns if name != BUCKET or name in inner.fields)
-    return replace(inner, tags=tags, columns=columns, origins=())
+    return replace(inner, tags=tags, columns=columns, origins=(), whole=False)
