@@ -22,7 +22,7 @@ from sql.plan.context import PlanContext
 from sql.plan.front import Front, front_of
 from sql.plan.json_paths import json_paths
 from sql.plan.keys import tag_keys
-from sql.plan.latest import latest_scans
+from sql.plan.latest import latest_scans, without_distinct
 from sql.plan.literals import (
     Bound,
     binary_literals,
@@ -45,11 +45,22 @@ from sql.session import Wire
 from sql.system.pg_rewrites import rewrite_pg
 
 
+@dataclass(frozen=True)
+class Shape:
+    """The columns of the last result: parameters of other types may give others."""
+
+    names: list[str]
+    types: list[str]  # DuckDB's own
+    columns: tuple[ResultColumn, ...]
+    arrow: pa.Schema
+
+
 @dataclass
 class Learned:
     """What running a plan has taught: filled in once, kept with the cached plan."""
 
     columns: tuple[ResultColumn, ...] | None = None
+    shape: Shape | None = None
     constant: tuple[tuple[ResultColumn, ...], list[pa.RecordBatch]] | None = None
 
 
@@ -66,6 +77,7 @@ class QueryPlan:
     is_constant: bool  # no table, no parameter, no clock: the same answer every time
     session_bound: bool  # holds a value of one session (its pid, a setting): not to be shared
     front: Front | None = None  # it wants only the first moments of a scan
+    plain_sql: str | None = None  # for rows that DISTINCT ON would leave as they are
     learned: Learned = field(default_factory=Learned, compare=False)
 
 
@@ -151,6 +163,7 @@ def _finish(
         )
         for scan in resolved.scans
     )
+    plain = without_distinct(tree, scans)
     return QueryPlan(
         sql=text,
         scans=scans,
@@ -161,6 +174,7 @@ def _finish(
         is_constant=_is_constant(tree),
         session_bound=session_bound,
         front=front_of(tree, scopes, scans),
+        plain_sql=to_duckdb(plain) if plain is not None else None,
     )
 
 

@@ -103,7 +103,7 @@ def _from_files(
 
     rows = relation(reference, snapshots, register, fine=True)
     where = f" WHERE {wanted.condition}" if wanted.condition else ""
-    result = duck.open(duck.relation(f"SELECT * FROM {rows} AS f{where}"))
+    result = duck.open(f"SELECT * FROM {rows} AS f{where}")
     stack.callback(result.close)
     batches, count = [], 0
     for batch in result:
