@@ -273,9 +273,8 @@ def without_distinct(tree: exp.Expr, scans: Sequence[Reference]) -> exp.Expr | N
 
     None for others. DuckDB takes twice as long for it as for all the rest of such a query.
     """
-    rule = scans[0].latest if len(scans) == 1 else None
-    node = tree.args["from_"].this if isinstance(tree, exp.Select) else None
-    if rule is None or not rule.distinct or id(node) != scans[0].node_id:
+    rule = scans[0].latest if len(scans) == 1 and isinstance(tree, exp.Select) else None
+    if rule is None or not rule.distinct or id(tree.args["from_"].this) != scans[0].node_id:
         return None
     plain = tree.copy()
     plain.set("distinct", None)
