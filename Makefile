@@ -27,10 +27,12 @@ $(STAMP): pyproject.toml
 serve: setup
 	$(BIN)/gnomon serve --data gnomon-data
 
-# psql and the mysql client are part of what we promise to work with, so the tests use them.
+# psql and the mysql client are part of what we promise to work with, so the tests use them; a
+# PostgreSQL server answers random queries beside ours.
 test: setup
 	-.ci/need psql postgresql-client
 	-.ci/need mariadb mariadb-client
+	-.ci/need /usr/lib/postgresql/15/bin/postgres postgresql-15
 	$(BIN)/gnomon warm
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import duckdb
 
+from catalog.details import Role
 from catalog.records import Database, Table
 
 
@@ -64,6 +65,18 @@ class Catalog(Protocol):
 
     def remove_table(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> None:
         """Forgets the table's record."""
+
+    def roles(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[Role]:
+        """All roles that were created, by name."""
+
+    def role(self, cursor: duckdb.DuckDBPyConnection, name: str) -> Role | None:
+        """The role of that exact name."""
+
+    def put_role(self, cursor: duckdb.DuckDBPyConnection, role: Role) -> None:
+        """Creates the role's record, or replaces the one with its id."""
+
+    def remove_role(self, cursor: duckdb.DuckDBPyConnection, role: Role) -> None:
+        """Forgets the role's record."""
 
     @property
     def version(self) -> int:

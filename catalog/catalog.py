@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import duckdb
 
+from catalog.details import Role, role_from_dict, role_to_dict
 from catalog.records import Database, Table, table_from_json, table_to_json
 from catalog.store import SYSTEM_SCHEMA
 from engine.errors import DbError, ErrorKind
@@ -38,6 +39,7 @@ class _Overlay:
 
     databases: dict[str, Database | None] = field(default_factory=dict)
     tables: dict[_Name, Table | None] = field(default_factory=dict)
+    roles: dict[str, Role | None] = field(default_factory=dict)
     locks: set[_Name] = field(default_factory=set)
 
 
@@ -49,6 +51,7 @@ class EmbeddedCatalog:
         self._lock = threading.Condition()
         self._databases: dict[str, Database] = {}
         self._tables: dict[_Name, Table] = {}
+        self._roles: dict[str, Role] = {}
         self._names: dict[int, _Name] = {}  # of committed tables
         self._overlays: dict[int, _Overlay] = {}
         self._owners: dict[_Name, int] = {}
@@ -65,6 +68,9 @@ class EmbeddedCatalog:
         for table_id, database, name, definition in rows:
             self._tables[database, name] = table_from_json(table_id, database, name, definition)
             self._names[table_id] = (database, name)
+        rows = cursor.execute(f"SELECT id, name, definition FROM {SYSTEM_SCHEMA}.roles").fetchall()
+        for role_id, name, definition in rows:
+            self._roles[name] = role_from_dict(role_id, name, json.loads(definition))
 
     @property
     def version(self) -> int:
@@ -116,6 +122,21 @@ class EmbeddedCatalog:
             overlay = self._overlays.get(id(cursor)) or _Overlay()
             name = self._name_of(overlay, table_id)
             return self.table(cursor, *name) if name is not None else None
+
+    def roles(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[Role]:
+        """See `Catalog.roles`."""
+        with self._lock:
+            merged: dict[str, Role | None] = dict(self._roles)
+            if (overlay := self._overlays.get(id(cursor))) is not None:
+                merged.update(overlay.roles)
+        return sorted((r for r in merged.values() if r is not None), key=lambda r: r.name)
+
+    def role(self, cursor: duckdb.DuckDBPyConnection, name: str) -> Role | None:
+        """See `Catalog.role`."""
+        overlay = self._overlays.get(id(cursor))
+        if overlay is not None and name in overlay.roles:
+            return overlay.roles[name]
+        return self._roles.get(name)
 
     # Changing. Requires: the cursor has an open transaction.
 
@@ -184,6 +205,22 @@ class EmbeddedCatalog:
         overlay = self._lock_name(cursor, (table.database, table.name))
         self._forget(cursor, overlay, table.id)
 
+    def put_role(self, cursor: duckdb.DuckDBPyConnection, role: Role) -> None:
+        """See `Catalog.put_role`."""
+        overlay = self._lock_name(cursor, ("", role.name))
+        cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.roles WHERE id = ?", [role.id])
+        cursor.execute(
+            f"INSERT INTO {SYSTEM_SCHEMA}.roles VALUES (?, ?, ?)",
+            [role.id, role.name, json.dumps(role_to_dict(role))],
+        )
+        overlay.roles[role.name] = role
+
+    def remove_role(self, cursor: duckdb.DuckDBPyConnection, role: Role) -> None:
+        """See `Catalog.remove_role`."""
+        overlay = self._lock_name(cursor, ("", role.name))
+        cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.roles WHERE id = ?", [role.id])
+        overlay.roles[role.name] = None
+
     def _forget(self, cursor: duckdb.DuckDBPyConnection, overlay: _Overlay, table_id: int) -> None:
         old = self._name_of(overlay, table_id)
         if old is not None:
@@ -212,6 +249,8 @@ class EmbeddedCatalog:
                 return
             for name, database in overlay.databases.items():
                 _put(self._databases, name, database)
+            for name, role in overlay.roles.items():
+                _put(self._roles, name, role)
             for key, table in overlay.tables.items():
                 if (old := self._tables.get(key)) is not None:
                     self._names.pop(old.id, None)

@@ -6,10 +6,12 @@ Values are text, as SHOW CREATE TABLE prints them. Nothing here reads SQL.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 
 from catalog import units
 from catalog.records import Database, Table
+from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import MergeMode, RegionOptions
 
@@ -335,12 +337,33 @@ def region_options(table: Table, database: Database | None) -> RegionOptions:
         max_output_bytes=size(_TWCS + "max_output_file_size") or defaults.max_output_bytes,
         write_buffer_bytes=size("write_buffer_size"),
         row_group_rows=int(rows) if rows is not None else None,
-        extra=_indexed(table),
+        extra=_indexed(table) | _searched(table),
     )
 
 
 def _indexed(table: Table) -> dict[str, str]:
-    """Columns with an index that finds whole values; full text is not told to the engine."""
+    """Columns with an index that finds whole values, for the bloom filters of files."""
     kinds = {"INVERTED", "SKIPPING"}
     names = [c.name for c in table.columns if kinds & {kind.upper() for kind in c.indexes}]
     return {"bloom": "\n".join(names)} if names else {}
+
+
+def _searched(table: Table) -> dict[str, str]:
+    """Text columns that are found by words or (SKIPPING) by whole values; see docs/text-search.md.
+
+    Words find whole values, too.
+    """
+    told: dict[str, dict[str, object]] = {}
+    for column in table.columns:
+        indexes = {kind.upper(): options for kind, options in column.indexes.items()}
+        if column.type.id is not TypeId.STRING or not {"FULLTEXT", "SKIPPING"} & indexes.keys():
+            continue
+        full = indexes.get("FULLTEXT")
+        own = full if full is not None else indexes["SKIPPING"]
+        told[column.name] = {"false_positives": float(own.get("false_positive_rate", "0.01"))}
+        if full is None:
+            told[column.name]["whole"] = True
+            continue
+        told[column.name]["fold"] = full.get("case_sensitive", "false") != "true"
+        told[column.name]["pairs"] = full.get("analyzer", "English") == "Chinese"
+    return {"text": json.dumps(told)} if told else {}

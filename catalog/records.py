@@ -10,6 +10,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from catalog.details import (
+    Constraint,
+    Grant,
+    Index,
+    constraints_from,
+    details_to_dict,
+    grants_from,
+    indexes_from,
+)
+from catalog.intervals import stored_type, stored_value
 from engine import datatypes
 from engine.datatypes import DataType
 from engine.manifest.codec import scalar_from_json, scalar_to_json
@@ -22,6 +32,7 @@ class TableKind(Enum):
     TIME_SERIES = "time_series"  # the region engine
     RELATIONAL = "relational"  # the embedded DuckDB file
     VIEW = "view"  # no rows: `definition` is its query
+    EXTERNAL = "external"  # files of others, only read: `options` tell where and how
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +86,21 @@ class Table:
     definition: str = ""  # views: the query's text
     dialect: str = ""  # views: the wire whose dialect the query is in
     outputs: tuple[str, ...] = ()  # views with `*`: the query's own column names when it was made
+    # views made by PostgreSQL's sessions: (database, name, id) of the tables they read
+    reads: tuple[tuple[str, str, int], ...] = ()
     temporary: bool = False
     created_ms: int = 0
     schema_version: int = 0
     next_column_id: int = 0
+    constraints: tuple[Constraint, ...] = ()  # of relational tables, beside the primary key
+    indexes: tuple[Index, ...] = ()  # asked for by name
+    grants: tuple[Grant, ...] = ()
+    owner: str = ""  # a role; empty: the superuser who owns everything
+
+    @property
+    def is_materialized(self) -> bool:
+        """True for a materialized view: a relational table that keeps its query."""
+        return self.kind is TableKind.RELATIONAL and bool(self.definition)
 
     def __post_init__(self) -> None:
         """Gives ids to columns that have none."""
@@ -129,12 +151,12 @@ class Table:
         columns = tuple(
             RegionColumn(
                 name=c.name,
-                type=c.type,
+                type=stored_type(c.type),
                 semantic=c.semantic or Semantic.FIELD,
                 nullable=c.nullable or c.holds_nulls,
                 id=c.id,
-                initial=c.initial,
-                past=c.past,
+                initial=stored_value(c.initial),
+                past=tuple(stored_type(kind) for kind in c.past),
             )
             for c in self.columns
         )
@@ -174,6 +196,9 @@ def table_to_json(table: Table) -> str:
             "created_ms": table.created_ms,
             "schema_version": table.schema_version,
             "next_column_id": table.next_column_id,
+            **({"reads": table.reads} if table.reads else {}),
+            **({"owner": table.owner} if table.owner else {}),
+            **details_to_dict(table.constraints, table.indexes, table.grants),
         }
     )
 
@@ -197,10 +222,15 @@ def table_from_json(table_id: int, database: str, name: str, text: str) -> Table
         definition=data["definition"],
         dialect=data["dialect"],
         outputs=tuple(data.get("outputs", ())),
+        reads=tuple((one[0], one[1], one[2]) for one in data.get("reads", ())),
         temporary=data["temporary"],
         created_ms=data["created_ms"],
         schema_version=data.get("schema_version", 0),
         next_column_id=data.get("next_column_id", 0),
+        constraints=constraints_from(data),
+        indexes=indexes_from(data),
+        grants=grants_from(data),
+        owner=data.get("owner", ""),
     )
 
 

@@ -39,6 +39,8 @@ CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.databases (
     id BIGINT, name VARCHAR, options VARCHAR);
 CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.tables (
     id BIGINT, database VARCHAR, name VARCHAR, definition VARCHAR);
+CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.roles (
+    id BIGINT, name VARCHAR, definition VARCHAR);
 CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.decisions (transaction_id VARCHAR);
 """
 

@@ -67,11 +67,35 @@ class KeyFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Needle:
+    """A piece of text that a value of `column` must hold, byte for byte.
+
+    `whole`: the value is the needle. `starts` and `ends`: an end of the needle that is an ASCII
+    letter or digit has no such neighbour in the value. `folded`: the value's lower case holds it.
+    """
+
+    column: str
+    text: str
+    whole: bool = False
+    starts: bool = False
+    ends: bool = False
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextFilter:
+    """Only rows are wanted that have all needles of one of the alternatives."""
+
+    alternatives: tuple[tuple[Needle, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ScanRequest:
     """What a statement wants to read of a region.
 
     `staged` are writes of the caller's own open transaction, newest last; they shadow stored rows.
-    `keys`: what is wanted must pass all of these filters (rows that do not may come as well).
+    `keys` and `texts`: what is wanted must pass all of these filters (rows that do not may come as
+    well).
     `latest`: of the rows in the range, only the newest of each series are wanted (rows with the
     same tags and no later time; others may come as well).
     `schema`: how rows are to be shown, None for the region's own; it may be older or newer than the
@@ -84,6 +108,7 @@ class ScanRequest:
     keys: tuple[KeyFilter, ...] = ()
     latest: bool = False
     schema: RegionSchema | None = None
+    texts: tuple[TextFilter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +147,8 @@ class ScanFacts:
     """What a scan did with a region's files: each was pruned, served from memory, or is to be read.
 
     `bytes` are those of the files to be read. `newest`: the newest row of each series was known.
+    `searched` files were looked up in text indexes, `blocks` (of rows) are theirs and
+    `blocks_read` those in which the wanted rows may be.
     """
 
     files: int
@@ -130,6 +157,9 @@ class ScanFacts:
     served: int = 0
     bytes: int = 0
     newest: bool = False
+    searched: int = 0
+    blocks: int = 0
+    blocks_read: int = 0
 
 
 class Snapshot(Protocol):
@@ -189,6 +219,7 @@ class RegionStatistics:
     flushed_sequence: int = 0
     window_ms: int | None = None
     options: RegionOptions = RegionOptions()  # noqa: RUF009 - frozen
+    index_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +245,8 @@ class FileInfo:
     key_max: str | int | None
     vector_path: str | None
     vector_bytes: int
+    index_path: str | None = None
+    index_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +339,13 @@ class Regions(Protocol):
     def flush(self, region_id: int) -> None:
         """Moves everything in memory to files; returns when durable."""
 
+    def remove_files(self, region_id: int, ranges: Sequence[tuple[int, int]]) -> int:
+        """Removes files whose rows all have times within one of the ranges; how many.
+
+        Both ends are included, in the unit of the time index. Rows in memory and of other files
+        stay. Raises: DbError REGION_NOT_FOUND, REGION_BUSY (being copied), STORAGE_UNAVAILABLE.
+        """
+
     def compact(
         self,
         region_id: int,
@@ -320,6 +360,12 @@ class Regions(Protocol):
         time; `strict`: no file holds rows of two windows afterwards. Files without rows in the
         time range are left alone. Returns how many files were replaced.
         Raises: DbError REGION_NOT_FOUND; REGION_BUSY (being copied, or changing all the time).
+        """
+
+    def build_indexes(self, region_id: int) -> int:
+        """Makes the text indexes that files lack; of how many files.
+
+        Raises: DbError REGION_NOT_FOUND, DISK_FULL, STORAGE_UNAVAILABLE, CORRUPTED.
         """
 
     def collect(self, region_id: int) -> int:

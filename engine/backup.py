@@ -11,7 +11,7 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from engine.api import TimeRange
@@ -70,14 +70,29 @@ def capture(regions: Sequence[Region], store: ObjectStore, log: LogFolder) -> Ca
 
 
 def _region_files(region_id: int, version: Version, store: ObjectStore) -> list[BackupFile]:
-    """A manifest of the version alone, its SSTs and its deletion vectors."""
+    """A manifest of the version alone, its SSTs, deletion vectors and text indexes."""
+    version = _with_sound_indexes(version, store)
     path, manifest = checkpoint_object(region_id, 1, version)
     files = [content_file(path, manifest)]
     for file in version.files:
         files.append(_stored_file(file.path, file.bytes, store))
         if file.deletion is not None:
             files.append(_stored_file(file.deletion.path, size(file.deletion.count), store))
+        if file.index is not None:
+            files.append(_stored_file(file.index.path, file.index.bytes, store))
     return files
+
+
+def _with_sound_indexes(version: Version, store: ObjectStore) -> Version:
+    """The version without text indexes that are not there: nobody needs them to restore it."""
+    files = []
+    for file in version.files:
+        if file.index is not None and not store.is_remote:
+            path = store.local_path(file.index.path)
+            is_sound = os.path.exists(path) and os.path.getsize(path) == file.index.bytes
+            file = file if is_sound else replace(file, index=None)
+        files.append(file)
+    return replace(version, files=tuple(files))
 
 
 def _stored_file(path: str, length: int, store: ObjectStore) -> BackupFile:

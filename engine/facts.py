@@ -40,6 +40,8 @@ def _info(file: FileMeta) -> FileInfo:
         key_max=file.key_max,
         vector_path=file.deletion.path if file.deletion else None,
         vector_bytes=size(file.deletion.count) if file.deletion else 0,
+        index_path=file.index.path if file.index else None,
+        index_bytes=file.index.bytes if file.index else 0,
     )
 
 

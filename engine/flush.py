@@ -115,6 +115,8 @@ def _discard(files: Future[Flushed], tools: FlushTools) -> None:
     with suppress(Exception):  # the failure before it is told; what stays is an orphan
         for file in files.result().files:
             tools.store.delete(file.path)
+            if file.index is not None:
+                tools.store.delete(file.index.path)
 
 
 __all__ = ["FlushTools", "Which", "flush", "flush_held"]

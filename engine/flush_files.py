@@ -6,7 +6,7 @@ what other flushes do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from engine.clock import Clock
 from engine.compaction import windows
 from engine.completion import complete
 from engine.datatypes import UNITS_PER_SECOND
+from engine.fulltext.build import build, wanted_columns
 from engine.memtable.memtable import Memtable
 from engine.memtable.view import Chunk, Shape, View
 from engine.observe import EngineCounters
@@ -22,7 +23,7 @@ from engine.options import EngineOptions
 from engine.region import Region
 from engine.shadow import Keys, Newer, Rows
 from engine.sst.encoding import choose, sample_positions
-from engine.sst.file import FileMeta, sst_path
+from engine.sst.file import FileMeta, index_path, sst_path
 from engine.sst.fingerprints import FingerprintCache
 from engine.sst.gather import SortedRows
 from engine.sst.vectors import VectorCache
@@ -138,12 +139,13 @@ def _write_file(
     sample = rows.rows(sample_positions(count), rows.keys.keys())
     indexed = region.version.options.indexed
     encodings = choose(sample, rows.schema, size, settled=False, indexed=indexed)
+    texts = wanted_columns(region.version.options, rows.schema)
     with tools.store.create(path) as temporary, translated(f"write {path}"):
-        with SstWriter(temporary, rows.schema, size, encodings) as writer:
+        with SstWriter(temporary, rows.schema, size, encodings, paged=bool(texts)) as writer:
             for start in range(0, count, size):
                 writer.add(rows.rows(slice(start, start + size), encodings.dictionary))
         written = writer.written()
-    return FileMeta(
+    file = FileMeta(
         id=file_id,
         path=path,
         rows=written.rows,
@@ -158,3 +160,5 @@ def _write_file(
         schema_version=rows.schema.version,
         row_groups=written.row_groups,
     )
+    index = build(tools.store, index_path(region.id, file_id), file, rows.schema, texts)
+    return replace(file, index=index)

@@ -318,6 +318,7 @@ class Region:
             flushed_sequence=version.flushed_sequence,
             window_ms=version.options.window_ms or version.window_ms,
             options=version.options,
+            index_bytes=sum(file.index.bytes for file in version.files if file.index),
         )
 
     def _state_locked(self) -> RegionState:

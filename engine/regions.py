@@ -36,6 +36,7 @@ from engine.compaction.run import CompactionTools
 from engine.compaction.scheduler import Compactor
 from engine.errors import DbError, ErrorKind
 from engine.flush import FlushTools, Which, flush
+from engine.fulltext.backfill import build_missing
 from engine.jobs import Flusher, choose_flush
 from engine.lock import DirectoryLock
 from engine.manifest.log import Manifest
@@ -55,6 +56,7 @@ from engine.store.local import make_folder, translated
 from engine.store.opening import open_store
 from engine.store.options import LOCAL_FILES, StorageOptions
 from engine.store.store import ObjectStore
+from engine.truncate import remove_files
 from engine.version import Version
 from engine.wal.format import RECORD_HEADER_BYTES, Kind
 from engine.wal.payload import (
@@ -229,6 +231,11 @@ class LocalRegions:
         """Moves everything in memory to files; returns when durable."""
         self._flush(self._region(region_id))
 
+    def remove_files(self, region_id: int, ranges: Sequence[tuple[int, int]]) -> int:
+        """Removes files of which all rows are within one of the ranges."""
+        self._check_open()
+        return remove_files(self._region(region_id), ranges)
+
     def compact(
         self,
         region_id: int,
@@ -245,6 +252,10 @@ class LocalRegions:
     def compact_due(self, region_id: int) -> bool:
         """Does the next piece of background work that is due, if any; True if it did."""
         return self._compactor.run_due(self._region(region_id))
+
+    def build_indexes(self, region_id: int) -> int:
+        """Makes the text indexes that files lack; of how many files."""
+        return build_missing(self._region(region_id), self._store, self._purge)
 
     def collect(self, region_id: int) -> int:
         """Removes files that nothing needs and that are past the grace period; how many."""

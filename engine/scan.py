@@ -18,6 +18,8 @@ from engine.api import FileColumn, KeyValue, Op, ScanFacts, ScanFile, ScanReques
 from engine.clock import Clock
 from engine.completion import complete
 from engine.errors import DbError, ErrorKind
+from engine.fulltext.picking import Picker
+from engine.fulltext.search import Candidates
 from engine.latest import LatestRows
 from engine.memtable.memtable import Memtable
 from engine.memtable.select import MemoryFilter
@@ -74,6 +76,7 @@ class ScanTools:
     latest: LatestRows
     replaced: Replaced
     memory: MemoryFilter
+    picker: Picker
 
 
 def scan_tools(
@@ -87,9 +90,10 @@ def scan_tools(
     """The tools of an engine, with caches of their own."""
     series = SeriesReader(store, options.series_cache_bytes)
     latest = LatestRows(store, vectors, series, options.latest_cache_bytes)
-    memory = MemoryFilter()
+    replaced, memory = Replaced(series), MemoryFilter()
+    picker = Picker(store, options.text_cache_bytes)
     return ScanTools(
-        store, vectors, series, clock, counters, scrubber, latest, Replaced(series), memory
+        store, vectors, series, clock, counters, scrubber, latest, replaced, memory, picker
     )
 
 
@@ -167,13 +171,16 @@ class _Scan:
         self.effort.small_files = self.tools.series.affords(total, len(request.columns))
         keys = view.keys(shape)
         shadow = _shadow(keys, files, shape)
-        self.tools.store.fetch(replace(self.state.version, files=files).paths())
+        self.tools.store.fetch(replace(self.state.version, files=files).row_paths())
+        chosen = self._chosen(files)
         whole: list[ScanFile] = []
         selected: list[pa.Table] = []
         size = 0
         for file in files:
             found = self._file(file, keys if _shadows(shadow, file) else ())
-            rows = self._selected(file, found)
+            rows = self._picked(file, found, chosen.get(file.id))
+            if rows is None:
+                rows = self._selected(file, found)
             if rows is None:
                 whole.append(found)
                 size += file.bytes
@@ -182,6 +189,7 @@ class _Scan:
         count = max(len(self.region.version.files), near)
         self.tools.counters.scanned(files=len(files), pruned=count - len(files), rows=total)
         facts = ScanFacts(count, count - near, near - len(files), len(files) - len(whole), size)
+        facts = _with_search(facts, chosen)
         return RegionSnapshot(
             files=tuple(whole),
             memory=self._memory(view),
@@ -314,6 +322,21 @@ class _Scan:
             message = f"cannot read {file.path}: {error}"
             raise DbError(ErrorKind.CORRUPTED, message) from error
 
+    def _chosen(self, files: Sequence[FileMeta]) -> dict[int, Candidates]:
+        """The files whose wanted rows a text index tells."""
+        if not self.request.texts:
+            return {}
+        return self.tools.picker.choose(files, self.state.version, self.wanted, self.request)
+
+    def _picked(self, meta: FileMeta, file: ScanFile, found: Candidates | None) -> pa.Table | None:
+        """The rows that a text index leaves over, None if it cannot serve the file."""
+        if found is None or (file.shadowed and found.blocks.any()):
+            return None
+        schema = self.state.version.schema_of(meta.schema_version)
+        dead = np.empty(0, np.int64) if file.deleted is None else file.deleted.to_numpy()
+        with readable(file.path):
+            return self.tools.picker.rows(meta, found, dead, schema, self.wanted, self.request)
+
     def _memory(self, view: View) -> pa.Table:
         """The wanted columns of the live chunks, shared with the memtable if possible."""
         names = list(self.request.columns)
@@ -342,6 +365,13 @@ class _Scan:
         tools, version = self.tools, self.state.version
         view = View(narrow, view.deletes)
         return complete(view, version, self.shape, tools.store, tools.vectors)
+
+
+def _with_search(facts: ScanFacts, chosen: dict[int, Candidates]) -> ScanFacts:
+    """The facts with what text indexes ruled out."""
+    blocks = sum(len(found.blocks) for found in chosen.values())
+    read = sum(int(np.count_nonzero(found.blocks)) for found in chosen.values())
+    return replace(facts, searched=len(chosen), blocks=blocks, blocks_read=read)
 
 
 def _between(value: KeyValue, least: KeyValue, most: KeyValue) -> bool:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engine.api import Extent, TimeRange
 from engine.schema import RegionOptions, RegionSchema
-from engine.sst.file import DeletionVector, FileMeta
+from engine.sst.file import DeletionVector, FileMeta, IndexFile
 
 Times = npt.NDArray[np.int64]
 
@@ -22,7 +22,8 @@ Times = npt.NDArray[np.int64]
 class Edit:
     """A change of a Version: files that come and go, deletion vectors that are replaced.
 
-    `deletions` maps a file's id to its new vector. `flushed_sequence` rises to the given value.
+    `deletions` maps a file's id to its new vector, `indexes` to its new text index.
+    `flushed_sequence` rises to the given value.
     `schema`, `options` and `window_ms` replace what the version has, unless they are None.
     """
 
@@ -33,6 +34,7 @@ class Edit:
     schema: RegionSchema | None = None
     options: RegionOptions | None = None
     window_ms: int | None = None
+    indexes: dict[int, IndexFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,15 @@ class Version:
         known = {file.id for file in self.files}
         assert known.issuperset(edit.removed)
         assert known.issuperset(edit.deletions)
+        assert known.issuperset(edit.indexes)
         kept = [file for file in self.files if file.id not in edit.removed]
         files = [
             replace(file, deletion=edit.deletions[file.id]) if file.id in edit.deletions else file
             for file in kept
+        ]
+        files = [
+            replace(file, index=edit.indexes[file.id]) if file.id in edit.indexes else file
+            for file in files
         ]
         files += edit.added
         schema = edit.schema or self.schema
@@ -113,6 +120,11 @@ class Version:
         return replace(self, files=tuple(self.files[i] for i in np.flatnonzero(keep)))
 
     def paths(self) -> frozenset[str]:
-        """Every path the version needs: files and deletion vectors."""
+        """Every path the version needs: files, deletion vectors and text indexes."""
+        indexes = (file.index.path for file in self.files if file.index)
+        return self.row_paths() | frozenset(indexes)
+
+    def row_paths(self) -> frozenset[str]:
+        """The paths that tell its rows: files and deletion vectors."""
         vectors = (file.deletion.path for file in self.files if file.deletion)
         return frozenset(file.path for file in self.files) | frozenset(vectors)

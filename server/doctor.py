@@ -26,6 +26,7 @@ _COUNTED = (
     ("rows", "rows"),
     ("file_bytes", "bytes of files"),
     ("deletion_vectors", "deletion vectors"),
+    ("text_indexes", "text indexes"),
     ("tables", "tables"),
     ("relational_tables", "tables of DuckDB's"),
 )

@@ -27,6 +27,8 @@ from sql.session import (
     DatabaseApi,
     SessionApi,
     Statement,
+    T,
+    Task,
     TransactionStatus,
     Wire,
 )
@@ -265,8 +267,25 @@ class ObservedSession:
         self._ended(statement.text, started, 0, None)
         return result
 
+    def run(self, task: Task[T]) -> T:
+        """Runs a task as a statement of its own. Raises: as `execute`."""
+        started = perf_counter()
+        self._refuse(Access.WRITE if task.writes else Access.READ)
+        in_transaction = self._inner.transaction_status is not TransactionStatus.IDLE
+        self._observer.statement_starts(in_transaction)
+        try:
+            answer = self._inner.run(task)
+        except BaseException as error:
+            self._ended(task.text, started, 0, error)
+            raise
+        self._ended(task.text, started, 0, None)
+        return answer
+
     def _check_access(self, statement: Statement) -> None:
-        refused = access_of(statement) & self._refused
+        self._refuse(access_of(statement))
+
+    def _refuse(self, access: Access) -> None:
+        refused = access & self._refused
         if refused:
             verb = "write" if refused is Access.WRITE else "read"
             raise DbError(ErrorKind.ACCESS_DENIED, f"user {self.client.user!r} may not {verb} data")

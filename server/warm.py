@@ -17,12 +17,15 @@ KERNEL_MODULES: tuple[str, ...] = (
     "server.encode.assemble",
     "server.encode.delimited",
     "server.encode.text",
+    "server.http.prometheus.write_request",
     "server.mysql.rows",
     "server.postgres.types.results",
     "sql.decode.copy",
     "sql.decode.ndjson",
     "sql.decode.text",
     "sql.decode.values",
+    "sql.promql.evaluate",
+    "sql.promql.source_series",
 )
 
 

@@ -24,15 +24,19 @@ from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
+from sql.promql.tql import run_tql
 from sql.results import Cursor, Description, Notice, Result
 from sql.run.duck import Duck
+from sql.run.external import FileScans
 from sql.run.scan import Runner
-from sql.session import Activity, ClientInfo, Statement, TransactionStatus, Wire
+from sql.session import Activity, ClientInfo, Statement, T, Task, TransactionStatus, Wire
 from sql.settings import Settings, check_boolean
 from sql.statements.insert import FastInsert
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import SystemContext
+from sql.temporary import PG_TEMP, TemporaryTables
 from sql.transaction import Transaction
+from sql.views import query_of, text_of_view
 
 if TYPE_CHECKING:
     from sql.database import Database
@@ -53,6 +57,7 @@ class ClientSession:
         self.regions = database.regions
         # Changed by the session's own calls only.
         self.settings = Settings(wire)
+        self.role = client.user  # whose privileges count: SET ROLE changes it
         self.duck = Duck(database.store.cursor())
         self.runner = Runner(
             self.duck,
@@ -60,8 +65,11 @@ class ClientSession:
             database.clock,
             self._staged,
             self._system_rows,
-            lambda table_id: self.catalog.table_of(self.duck.cursor, table_id),
+            self.table_of,
+            lambda node: run_tql(self, node).table,
+            FileScans(database.files, database.links, self.duck, self.evaluate),
         )
+        self.temporary = TemporaryTables()
         self.transaction: Transaction | None = None
         self.prepared: dict[str, ParsedStatement] = {}
         self.cursors: dict[str, Cursor] = {}
@@ -153,6 +161,10 @@ class ClientSession:
         assert isinstance(statement, ParsedStatement | FastInsert)
         return execute.execute(self, statement, parameters)
 
+    def run(self, task: Task[T]) -> T:
+        """See `SessionApi.run`."""
+        return execute.run_task(self, task)
+
     def show(self, name: str) -> str:
         """See `SessionApi.show`."""
         if name.lower() == "search_path":
@@ -215,8 +227,10 @@ class ClientSession:
         self.cursors.clear()
         self.prepared.clear()
         self.user_variables.clear()
+        self.drop_temporary()
         self.settings.restore_values(self._initial_settings)
         self._database = self.client.database
+        self.role = self.client.user
 
     def close(self) -> None:
         """See `SessionApi.close`."""
@@ -273,24 +287,57 @@ class ClientSession:
 
     def lookup(self, database: str, name: str) -> Table | None:
         """The table of that name as this session's transaction sees it."""
-        return self.catalog.table(self.duck.cursor, database, name)
+        return self.temporary.lookup(database, name) or self.catalog.table(
+            self.duck.cursor, database, name
+        )
+
+    def table_of(self, table_id: int) -> Table | None:
+        """The table of that id as this session's transaction sees it."""
+        return self.catalog.table_of(self.duck.cursor, table_id)
+
+    def put_table(self, table: Table) -> None:
+        """Stores the record of a new or changed table. Raises: DbError DUPLICATE_TABLE."""
+        if table.temporary:
+            self.temporary.put(table)
+        else:
+            self.catalog.put_table(self.duck.cursor, table)
+
+    def remove_table(self, table: Table) -> None:
+        """Forgets the record of a table."""
+        if table.temporary:
+            self.temporary.remove(table)
+        else:
+            self.catalog.remove_table(self.duck.cursor, table)
+
+    def drop_temporary(self) -> None:
+        """Drops the session's temporary tables. Requires: no transaction is open."""
+        self.duck.settle()
+        self.temporary.drop_all(self.duck.execute)
 
     def plan_context(self, text: str = "") -> PlanContext:
         """The session as the planner sees it."""
+        user = self.client.user
         return PlanContext(
             wire=self.wire,
             database=self._database,
             timezone=self.timezone,
-            client=self.client,
+            client=self.client if self.role == user else replace(self.client, user=self.role),
             session_id=self.id,
             lookup=self.lookup,
             has_database=self.has_database,
             is_system=lambda database, name: (database, name) in SYSTEM_TABLES,
             setting=self.show,
             variable=self.user_variables.get,
-            parse_view=_parse_view,
+            parse_view=self._parse_view,
             text=text,
+            temporary=lambda name: self.temporary.lookup(PG_TEMP, name) is not None,
         )
+
+    def _parse_view(self, view: Table) -> exp.Expr:
+        return query_of(view, self._table_of)
+
+    def _table_of(self, table_id: int) -> Table | None:
+        return self.catalog.table_of(self.duck.cursor, table_id)
 
     def system_context(self) -> SystemContext:
         """The session as system tables see it."""
@@ -298,13 +345,15 @@ class ClientSession:
         return SystemContext(
             session=self,
             databases=self.catalog.databases(cursor),
-            tables=self.catalog.tables(cursor),
+            tables=[*self.catalog.tables(cursor), *self.temporary.all()],
             sessions=self.server.sessions(),
             statistics=self.regions.statistics,
             files=self.regions.files,
             filters=self.regions.filters,
             stored=self.regions.stored,
             procedures=self.server.procedures.all(),
+            view_text=lambda view: text_of_view(view, self._table_of),
+            roles=self.catalog.roles(cursor),
         )
 
     @contextmanager
@@ -347,6 +396,7 @@ class ClientSession:
             self.server.gate,
             self.server.layouts,
             explicit=explicit,
+            temporary=self.temporary,
         )
         return self.transaction
 
@@ -363,18 +413,26 @@ class ClientSession:
 
     def apply(self, transaction: Transaction, writes: Sequence[Write]) -> None:
         """Writes to regions: at once when the statement is its own transaction, else at COMMIT."""
-        if transaction.explicit or self._in_block or transaction.changed_store:
+        if self.stages(transaction):
             for write in writes:
                 transaction.stage(write)
         else:
             self.write_now(writes)
 
+    def stages(self, transaction: Transaction) -> bool:
+        """True if what the statement writes to regions waits for a COMMIT after it."""
+        return transaction.explicit or self._in_block or transaction.changed_store
+
     def write_now(self, writes: Sequence[Write]) -> None:
         """Writes to regions, durable and visible when this returns. Raises: DbError."""
         wanted = [write for write in writes if write.rows.num_rows]
         with self.server.layouts.writing(self.duck.cursor, wanted) as settled:
-            self.server.alterations.settle(write.region_id for write in settled)
-            self.regions.write(settled)
+            self.write_inside(settled)
+
+    def write_inside(self, writes: Sequence[Write]) -> None:
+        """As `write_now`. Requires: the caller is inside `Layouts.writing`, which gave them."""
+        self.server.alterations.settle(write.region_id for write in writes)
+        self.regions.write(writes)
 
     # The running statement.
 
@@ -419,10 +477,3 @@ class ClientSession:
 
     def _system_rows(self, database: str, name: str) -> pa.Table:
         return SYSTEM_TABLES[database, name].rows(self.system_context())
-
-
-def _parse_view(view: Table) -> exp.Expr:
-    statements = parse(view.definition, Wire(view.dialect))
-    tree = statements[0].tree
-    assert tree is not None, "a stored view has a query"
-    return tree

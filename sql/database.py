@@ -24,6 +24,7 @@ from sql import backup
 from sql.alterations import Alterations
 from sql.client_session import ClientSession
 from sql.deadlines import Deadlines
+from sql.files.links import Links
 from sql.files.places import LocalFiles
 from sql.functions.macros import install_macros
 from sql.gate import CommitGate
@@ -61,9 +62,11 @@ class Database:
         clock: Clock,
         options: DatabaseOptions,
         files: LocalFiles,
+        links: Links,
     ) -> None:
         # Constant after construction.
         self.files = files
+        self.links = links
         self.store = store
         self.catalog = catalog
         self.regions = regions
@@ -96,12 +99,13 @@ class Database:
         regions = LocalRegions(engine_directory, EngineOptions(), clock, storage=storage)
         try:
             store_options = StoreOptions(options.memory_limit, options.threads)
-            readable = [engine_directory, cache_folder(storage, engine_directory)]
+            links = Links(directory / "links")
+            readable = [engine_directory, cache_folder(storage, engine_directory), links.folder]
             store = EmbeddedStore.open(directory, readable, store_options)
             cursor = store.cursor()
             install_macros(cursor)
             files = LocalFiles(options.copy_root or directory / "copy", directory / "spill")
-            database = cls(store, EmbeddedCatalog(cursor), regions, clock, options, files)
+            database = cls(store, EmbeddedCatalog(cursor), regions, clock, options, files, links)
             cursor.close()
             database._recover()
         except BaseException:

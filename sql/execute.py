@@ -19,8 +19,9 @@ from engine.errors import DbError, ErrorKind
 from sql.decode import jit
 from sql.dialect import nodes
 from sql.dialect.parser import ParsedStatement, parse
+from sql.privileges import check_privileges
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
-from sql.session import Wire
+from sql.session import T, Task, Wire
 from sql.statements import (
     admin,
     alter,
@@ -32,10 +33,13 @@ from sql.statements import (
     drop,
     explain,
     insert,
+    merge,
     prepare,
     query,
+    roles,
     settings,
     show_statement,
+    tql,
     transaction,
     truncate,
     update,
@@ -56,7 +60,7 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     exp.Insert: insert.run,
     exp.Delete: delete.run,
     exp.Update: update.run,
-    exp.Merge: update.run_merge,
+    exp.Merge: merge.run,
     exp.Create: create.run,
     exp.Drop: drop.run,
     exp.Alter: alter.run,
@@ -72,6 +76,7 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     nodes.ShowStatement: show_statement.run,
     nodes.DescribeTable: describe_table.run,
     nodes.Explain: explain.run,
+    nodes.Tql: tql.run,
     nodes.BeginTransaction: transaction.run_begin,
     nodes.CommitTransaction: transaction.run_commit,
     nodes.RollbackTransaction: transaction.run_rollback,
@@ -86,9 +91,18 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     nodes.CloseCursor: cursor.run_close,
     exp.Kill: utility.run_kill,
     nodes.Admin: admin.run_admin,
+    nodes.GrantStatement: roles.run_grant,
+    nodes.RoleStatement: roles.run_role,
     nodes.Utility: utility.run,
 }
 
+Describer = Callable[["ClientSession", ParsedStatement, Sequence[DataType | None]], Description]
+_DESCRIBED: dict[type[exp.Expr], Describer] = {
+    exp.Insert: insert.describe,
+    exp.Delete: delete.describe,
+    exp.Update: update.describe,
+    exp.Merge: merge.describe,
+}
 _ENDS_FAILED = (nodes.RollbackTransaction, nodes.CommitTransaction)
 _CONTROL = (
     *_ENDS_FAILED,
@@ -117,10 +131,9 @@ def describe(
     session.duck.settle()
     if isinstance(statement.tree, query.QUERIES):
         return query.describe(session, statement, declared)
-    if isinstance(statement.tree, exp.Insert):
-        return insert.describe(session, statement, declared)
-    if isinstance(statement.tree, exp.Delete | exp.Update | exp.Merge):
-        return update.describe(session, statement, declared)
+    for kind, describe_ in _DESCRIBED.items():
+        if isinstance(statement.tree, kind):
+            return describe_(session, statement, declared)
     return utility.describe(session, statement)
 
 
@@ -134,6 +147,7 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         # A kernel first called while `warm` compiles it would be refused as an internal error.
         jit.warm()
         session.duck.check()
+        check_privileges(session, lambda: insert.tree_of(statement))
         result = _run(session, statement, parameters)
     except BaseException:
         session.statement_ended()
@@ -148,6 +162,20 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     else:
         session.statement_ended()
     return result
+
+
+def run_task(session: ClientSession, task: Task[T]) -> T:
+    """Runs work that is no SQL text. Raises: DbError; an open transaction has failed then."""
+    session.statement_started(task.text)
+    try:
+        jit.warm()
+        session.duck.check()
+        return task.run(session)
+    except BaseException:
+        _fail(session)
+        raise
+    finally:
+        session.statement_ended()
 
 
 def _run(session: ClientSession, statement: Runnable, parameters: Sequence[object]) -> Result:

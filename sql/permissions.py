@@ -7,6 +7,7 @@ name and runs nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Flag, auto
 
 from sqlglot import exp
@@ -26,29 +27,7 @@ class Access(Flag):
 
 SYSTEM_DATABASES = frozenset({"information_schema", "pg_catalog"})
 
-# They change the session at most. EXECUTE and FETCH run what PREPARE and DECLARE were allowed.
-_HARMLESS = (
-    exp.Use,
-    nodes.SetVariables,
-    nodes.SetTransaction,
-    nodes.Reset,
-    nodes.Discard,
-    nodes.ShowSetting,
-    nodes.ShowStatement,
-    nodes.DescribeTable,
-    nodes.BeginTransaction,
-    nodes.CommitTransaction,
-    nodes.RollbackTransaction,
-    nodes.Savepoint,
-    nodes.ReleaseSavepoint,
-    nodes.ExecuteStatement,
-    nodes.Deallocate,
-    nodes.FetchCursor,
-    nodes.CloseCursor,
-)
-_WRAPPERS = (exp.Query, exp.Values, nodes.Explain, nodes.PrepareStatement, nodes.DeclareCursor)
 _CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
-_DEFINITIONS = (exp.Drop, exp.TruncateTable, exp.Alter, exp.Comment, nodes.RenameTables)
 _WRITES = (*_CHANGES, exp.Create, exp.Drop, exp.TruncateTable, exp.Alter, exp.Into)
 
 
@@ -68,19 +47,41 @@ def access_of(statement: Statement) -> Access:
 
 
 def _of_tree(tree: exp.Expr) -> Access:
-    if isinstance(tree, _HARMLESS):
-        return Access.NONE
-    if isinstance(tree, nodes.Tql):
-        return Access.READ
-    if isinstance(tree, _DEFINITIONS):
-        return Access.WRITE  # their tables are changed, not read
-    if isinstance(tree, nodes.CopyStatement):
-        return _of_copy(tree)
-    if isinstance(tree, nodes.PrepareStatement) and tree.args.get("source") is not None:
-        return Access.READ | Access.WRITE  # its text is known only when it runs
-    if isinstance(tree, (*_WRAPPERS, *_CHANGES)):
-        return _of_parts(tree)
+    for cls in type(tree).__mro__:
+        rule = RULES.get(cls)
+        if rule is not None:
+            return rule(tree)
     return _of_parts(tree) | Access.WRITE
+
+
+def _nothing(tree: exp.Expr) -> Access:
+    """It changes the session at most, or runs what PREPARE and DECLARE were allowed."""
+    return Access.NONE
+
+
+def _reads(tree: exp.Expr) -> Access:
+    return Access.READ
+
+
+def _writes(tree: exp.Expr) -> Access:
+    """Its tables are changed, not read."""
+    return Access.WRITE
+
+
+def _of_prepare(tree: exp.Expr) -> Access:
+    if tree.args.get("source") is not None:
+        return Access.READ | Access.WRITE  # its text is known only when it runs
+    return _of_parts(tree)
+
+
+def _of_definition(tree: exp.Expr) -> Access:
+    return _of_parts(tree) | Access.WRITE
+
+
+def _of_insert(tree: exp.Expr) -> Access:
+    """RETURNING may tell what was there before."""
+    access = _of_parts(tree)
+    return access | Access.READ if tree.args.get("returning") else access
 
 
 def _of_copy(tree: exp.Expr) -> Access:
@@ -103,10 +104,56 @@ def _of_parts(tree: exp.Expr) -> Access:
                 targets.add(id(target))
         elif isinstance(node, exp.Table) and id(node) not in targets and not _is_system(node):
             access |= Access.READ
-    return access
+    return access | Access.READ if tree.find(nodes.Tql) else access
 
 
 def _is_system(table: exp.Table) -> bool:
     if table.db:
         return table.db.lower() in SYSTEM_DATABASES
     return table.name.lower().startswith("pg_")
+
+
+# What each kind of statement does. A kind that is not here counts as a write.
+RULES: dict[type[exp.Expr], Callable[[exp.Expr], Access]] = {
+    exp.Select: _of_parts,
+    exp.SetOperation: _of_parts,
+    exp.Subquery: _of_parts,
+    exp.Values: _of_parts,
+    nodes.Explain: _of_parts,
+    nodes.DeclareCursor: _of_parts,
+    nodes.PrepareStatement: _of_prepare,
+    nodes.Tql: _reads,
+    exp.Insert: _of_insert,
+    exp.Update: _of_parts,
+    exp.Delete: _of_parts,
+    exp.Merge: _of_parts,
+    nodes.CopyStatement: _of_copy,
+    exp.Create: _of_definition,
+    exp.Drop: _writes,
+    exp.TruncateTable: _writes,
+    exp.Alter: _writes,
+    exp.Comment: _writes,
+    nodes.RenameTables: _writes,
+    exp.Kill: _of_definition,
+    nodes.Admin: _of_definition,
+    nodes.GrantStatement: _of_definition,
+    nodes.RoleStatement: _of_definition,
+    nodes.Utility: _of_definition,
+    exp.Use: _nothing,
+    nodes.SetVariables: _nothing,
+    nodes.SetTransaction: _nothing,
+    nodes.Reset: _nothing,
+    nodes.Discard: _nothing,
+    nodes.ShowSetting: _nothing,
+    nodes.ShowStatement: _nothing,
+    nodes.DescribeTable: _nothing,
+    nodes.BeginTransaction: _nothing,
+    nodes.CommitTransaction: _nothing,
+    nodes.RollbackTransaction: _nothing,
+    nodes.Savepoint: _nothing,
+    nodes.ReleaseSavepoint: _nothing,
+    nodes.ExecuteStatement: _nothing,
+    nodes.Deallocate: _nothing,
+    nodes.FetchCursor: _nothing,
+    nodes.CloseCursor: _nothing,
+}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from engine.backup import Capture
 from engine.datatypes import DataType
@@ -50,6 +50,28 @@ class Activity:
     started_ms: int = 0  # when it began, in Unix time
     state: str = "idle"  # PostgreSQL's words: active, idle, idle in transaction, …
     connected_ms: int = 0
+
+
+T = TypeVar("T")
+Answer = TypeVar("Answer", covariant=True)
+
+
+class Task(Protocol[Answer]):
+    """Work of a protocol that is no SQL text: rows of an agent, PromQL over HTTP.
+
+    It runs like a statement: listed, timed, cancellable, subject to the user's rights.
+    """
+
+    @property
+    def text(self) -> str:
+        """What it does, for process lists and logs."""
+
+    @property
+    def writes(self) -> bool:
+        """True if it changes data, False if it only reads."""
+
+    def run(self, session: Any) -> Answer:
+        """Does it in a session of sql/. Raises: DbError."""
 
 
 class Statement(Protocol):
@@ -113,6 +135,9 @@ class SessionApi(Protocol):
         datetime (naive = session time zone; aware allowed), timedelta, UUID or a list of these.
         Raises: DbError; outside a transaction nothing was changed then.
         """
+
+    def run(self, task: Task[T]) -> T:
+        """Runs a task as a statement of its own. Raises: DbError."""
 
     def show(self, name: str) -> str:
         """A setting's value as text, e.g. `server_version`. Raises: DbError UNDEFINED_OBJECT."""

@@ -234,6 +234,7 @@ _MYSQL = (
     Setting("sql_select_limit", "18446744073709551615"),
     Setting("sql_auto_is_null", "OFF"),
     Setting("sql_notes", "ON"),
+    Setting("sql_quote_show_create", "ON"),
     Setting("sql_warnings", "OFF"),
     Setting("init_connect", "", read_only=True),
     Setting("license", "Apache-2.0", read_only=True),
@@ -282,6 +283,10 @@ class Settings:
         """True if the setting is one of ours or was set before."""
         key = self._key(name)
         return key in self._known or key in self._values
+
+    def is_set(self, name: str) -> bool:
+        """True if the session gave the setting a value."""
+        return self._key(name) in self._values
 
     def get(self, name: str) -> str:
         """The value as text. Raises: DbError UNDEFINED_OBJECT."""

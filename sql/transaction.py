@@ -9,7 +9,9 @@ I2. A transaction that touched both stores has one deciding moment, DuckDB's COM
     rows are in the log as prepared before it, and its transaction id is stored by it. Recovery
     (sql/database.py) applies a prepared record exactly if that id is there.
 I3. Regions made by the transaction are dropped by its rollback; regions it dropped go after COMMIT.
-I4. Regions are altered after COMMIT; until then rows are staged, and shown to the transaction, in
+I4. Rows that a statement read in order to write (UPDATE, ON CONFLICT, MERGE) are as it read them
+    when the transaction commits; if another writer has changed one, the commit fails.
+I5. Regions are altered after COMMIT; until then rows are staged, and shown to the transaction, in
     the columns that it has given the table.
 """
 
@@ -31,6 +33,18 @@ from sql.alterations import Alterations, Shape
 from sql.gate import CommitGate
 from sql.partition.layout import REGION_BITS, Layouts
 from sql.run.duck import Duck
+from sql.temporary import TemporaryTables
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What staged rows depend on: rows of a table, which `held` finds unchanged or not.
+
+    It is asked at COMMIT, while nobody else writes to the table.
+    """
+
+    table_id: int
+    held: Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,7 @@ class Step:
     again: Callable[[], object]
     changed_store: bool
     staged: tuple[Write, ...]
+    expected: tuple[Expectation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,7 @@ class Transaction:
         layouts: Layouts,
         *,
         explicit: bool,
+        temporary: TemporaryTables | None = None,
     ) -> None:
         self.explicit = explicit
         self.failed = False
@@ -73,8 +89,11 @@ class Transaction:
         self._alterations = alterations
         self._gate = gate
         self._layouts = layouts
+        self._temporary = temporary if temporary is not None else TemporaryTables()
+        self._temporary.begin()
         self._catalog_version = catalog.version  # before anything was staged
         self._staged: list[Write] = []
+        self._expected: list[Expectation] = []
         self._created: dict[int, Shape] = {}
         self._altered: set[int] = set()  # table ids
         self._altered_databases: set[str] = set()
@@ -122,6 +141,10 @@ class Transaction:
         if write.rows.num_rows:
             self._staged.append(write)
 
+    def expect(self, expectation: Expectation) -> None:
+        """COMMIT fails with SERIALIZATION_FAILURE unless this holds then."""
+        self._expected.append(expectation)
+
     def create_region(self, region_id: int, schema: RegionSchema, options: RegionOptions) -> None:
         """Makes a region that lives on only if the transaction commits."""
         self._created[region_id] = schema, options
@@ -156,6 +179,7 @@ class Transaction:
     def step(self, again: Callable[[], object]) -> Iterator[None]:
         """Around a statement: if it succeeds and changed something, `again` can repeat it."""
         known = {id(write) for write in self._staged}
+        expected = len(self._expected)
         before, self._changed_store = self._changed_store, False
         try:
             yield
@@ -163,7 +187,8 @@ class Transaction:
             changed, self._changed_store = self._changed_store, self._changed_store or before
         staged = tuple(write for write in self._staged if id(write) not in known)
         if changed or staged:
-            self._steps.append(Step(again, changed, staged))
+            wanted = tuple(self._expected[expected:])
+            self._steps.append(Step(again, changed, staged, wanted))
 
     def savepoint(self, name: str) -> None:
         """Marks a point to go back to; a later one of the same name hides it."""
@@ -200,6 +225,7 @@ class Transaction:
                     step.again()
             else:
                 self._staged += step.staged
+                self._expected += step.expected
                 self._steps.append(step)
         self._savepoints = savepoints
 
@@ -217,15 +243,29 @@ class Transaction:
         """
         with ExitStack() as stack:
             try:
-                writing = self._layouts.writing(self._duck.cursor, self._staged)
+                alone = {expectation.table_id for expectation in self._expected}
+                writing = self._layouts.writing(self._duck.cursor, self._staged, alone)
                 self._staged = stack.enter_context(writing)
+                self._check_expected()
                 if self._begun:
+                    self._temporary.before_commit(self._duck.execute)
                     stack.enter_context(self._gate.passing())
                 prepared = self._decide()
             except DbError:
                 self.rollback()
                 raise
+            self._temporary.commit()
             self._publish(prepared)
+
+    def _check_expected(self) -> None:
+        """Raises: DbError SERIALIZATION_FAILURE if rows that were read are no longer so."""
+        if not all(expectation.held() for expectation in self._expected):
+            raise DbError(
+                ErrorKind.SERIALIZATION_FAILURE,
+                "could not serialize access due to a concurrent update",
+                detail="a row that this transaction read and changed was changed by another writer",
+                hint="run the transaction again",
+            )
 
     def _publish(self, prepared: str | None) -> None:
         """Shows what the transaction has done."""
@@ -264,6 +304,8 @@ class Transaction:
     def rollback(self) -> None:
         """Undoes everything."""
         self._staged.clear()
+        self._expected.clear()
+        self._temporary.rollback()
         try:
             self._end("ROLLBACK")
         except DbError as error:

@@ -32,7 +32,7 @@ from sql.results import (
     ResultColumn,
     Rows,
 )
-from sql.session import Activity, ClientInfo, TransactionStatus, Wire
+from sql.session import Activity, ClientInfo, T, Task, TransactionStatus, Wire
 from sql.types import duckdb_name, from_arrow, from_duckdb
 
 SETTINGS = {
@@ -180,6 +180,9 @@ class FakeSession:
         return Description(
             tuple(inferred), tuple(ResultColumn(r[0], from_duckdb(r[1])) for r in rows)
         )
+
+    def run(self, task: Task[T]) -> T:
+        return task.run(self)
 
     def execute(self, statement: FakeStatement, parameters: Sequence[object] = ()) -> Result:
         text = statement.text.strip()

@@ -45,6 +45,7 @@ class OutputTools:
     max_bytes: int
     settled: bool
     indexed: frozenset[str]
+    paged: bool
     name: Callable[[], tuple[int, str]]
 
 
@@ -141,6 +142,7 @@ class _OpenFile:
             *(self._temporary, tools.schema, row_group_rows),
             settled=tools.settled,
             indexed=tools.indexed,
+            paged=tools.paged,
         )
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
 
@@ -24,13 +24,22 @@ from engine.compaction.plan import Pass, passes
 from engine.compaction.source import Input, Wanted, blocks, dictionaries
 from engine.compaction.task import Drop, Merge, Task, Widen
 from engine.errors import DbError
+from engine.fulltext.backfill import build_missing
+from engine.fulltext.build import TextColumn, build, wanted_columns
 from engine.observe import EngineCounters
 from engine.options import EngineOptions
 from engine.purge import Purge
 from engine.region import Region
 from engine.sst import deletion
 from engine.sst.deletion import Positions
-from engine.sst.file import DeletionVector, FileMeta, deletion_path, sst_path
+from engine.sst.file import (
+    DeletionVector,
+    FileMeta,
+    IndexFile,
+    deletion_path,
+    index_path,
+    sst_path,
+)
 from engine.sst.vectors import VectorCache
 from engine.store.store import ObjectStore
 from engine.ttl import oldest_alive
@@ -118,7 +127,9 @@ class _Job:
         self._pace = pace
         self._made: list[str] = []  # paths that are ours until the edit is published
         self._inputs: list[Input] = []
-        self._schema_version = 0
+        self._schema = region.version.schema
+        self._texts: dict[str, TextColumn] = {}
+        self._indexes: dict[int, IndexFile] = {}  # of the outputs, by file
 
     def run(self) -> None:
         """Raises: Abandoned, DbError."""
@@ -134,6 +145,9 @@ class _Job:
             self._remove_unneeded()
             self._tools.purge.unpin(self._made)
             self._region.unpin(pins)
+        now = wanted_columns(self._region.version.options, self._schema)
+        if now != self._texts and not self._region.is_dropped:
+            build_missing(self._region, self._tools.store, self._tools.purge)  # altered meanwhile
         self._tools.counters.compacted(
             perf_counter() - started,
             files_read=len(self._inputs),
@@ -164,7 +178,8 @@ class _Job:
     def _merge(self, version: Version, runs: Sequence[Sequence[Input]]) -> list[OutputFile]:
         """Writes the outputs, in the schema the region has at the start."""
         tools, task, schema = self._tools, self._task, version.schema
-        self._schema_version = schema.version
+        self._schema = schema
+        self._texts = wanted_columns(version.options, schema)
         oldest = oldest_alive(schema, version.options, tools.clock.now_ms())
         todo = passes(self._inputs, task.window, task.sparse_rows, oldest, schema, tools.store)
         text = dictionaries(tools.store, max(self._inputs, key=lambda i: i.meta.rows), schema)
@@ -175,6 +190,7 @@ class _Job:
             version.options.max_output_bytes,
             task.settled,
             version.options.indexed,
+            bool(self._texts),
             self._new_file,
         )
         files: list[OutputFile] = []
@@ -194,7 +210,23 @@ class _Job:
             for rows in merged(streams, wanted.schema):
                 outputs.add(rows)
                 self._pace.step()
-            return outputs.finish()
+            files = outputs.finish()
+        for file in files:
+            self._index(file)
+        return files
+
+    def _index(self, output: OutputFile) -> None:
+        """Makes the text index of an output."""
+        if not self._texts:
+            return
+        pending = self._meta(output)
+        path = index_path(self._region.id, output.id)
+        self._tools.purge.pin((path,))
+        self._made.append(path)
+        found = build(self._tools.store, path, pending, self._schema, self._texts)
+        if found is not None:
+            self._indexes[output.id] = found
+        self._pace.step()
 
     def _new_file(self) -> tuple[int, str]:
         with self._region.maintenance:
@@ -233,9 +265,14 @@ class _Job:
     def _described(self, output: OutputFile, dead: dict[int, Positions]) -> FileMeta | None:
         """What the manifest says of an output; None if all of its rows have died."""
         positions = output.origins.positions(dead)
-        written = output.written
-        if len(positions) == written.rows:
+        if len(positions) == output.written.rows:
             return None
+        file = replace(self._meta(output), index=self._indexes.get(output.id))
+        return replace(file, deletion=self._vector(file.id, positions) if len(positions) else None)
+
+    def _meta(self, output: OutputFile) -> FileMeta:
+        """An output without its deletion vector and index."""
+        written = output.written
         return FileMeta(
             id=output.id,
             path=output.path,
@@ -248,8 +285,7 @@ class _Job:
             created_ms=self._tools.clock.now_ms(),
             key_min=written.key_min,
             key_max=written.key_max,
-            deletion=self._vector(output.id, positions) if len(positions) else None,
-            schema_version=self._schema_version,
+            schema_version=self._schema.version,
             level=1,
             row_groups=written.row_groups,
             run=output.run,

@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 
 from engine.doctor.report import Report, Severity
 from engine.errors import DbError
+from engine.fulltext.codec import verify
 from engine.manifest.log import Manifest
 from engine.memtable.keys import KeySet
 from engine.memtable.order import sort_order
 from engine.schema import RegionSchema
 from engine.sst.deletion import Positions, decode
 from engine.sst.file import FileMeta, KeyBound
-from engine.store.store import ObjectStore
+from engine.store.store import ObjectStore, reading
 from engine.version import Edit, Version
 
 _UNREADABLE = (OSError, pa.ArrowException, ValueError)
@@ -69,6 +70,7 @@ def examine_file(
     report.checked["files"] += 1
     report.checked["file_bytes"] += file.bytes
     dead = _vector(store, file, report)
+    _index(store, file, report)
     try:
         path = store.local_path(file.path)
         size = os.stat(path).st_size
@@ -111,6 +113,24 @@ def _vector(store: ObjectStore, file: FileMeta, report: Report) -> Positions | N
         report.found(Severity.DAMAGE, vector.path, "its positions are not in order")
         return None
     return positions
+
+
+def _index(store: ObjectStore, file: FileMeta, report: Report) -> None:
+    """Reads the text index; searches do without one that is damaged, so no rows are lost."""
+    if file.index is None:
+        return
+    report.checked["text_indexes"] += 1
+    try:
+        with reading(store, file.index.path) as path:
+            rows = verify(path).header.get("rows")
+    except (FileNotFoundError, DbError, OSError, ValueError) as error:
+        what = error.message if isinstance(error, DbError) else "the text index is missing"
+        message = f"{what}; searches read the whole file until the index is built again"
+        report.found(Severity.WRONG, file.index.path, message)
+        return
+    if rows != file.rows:
+        message = f"it is of {rows} rows, the file has {file.rows}: searches do not use it"
+        report.found(Severity.WRONG, file.index.path, message)
 
 
 def _contents(check: FileCheck) -> Facts | None:

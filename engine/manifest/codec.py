@@ -16,7 +16,7 @@ import pyarrow as pa
 from engine.datatypes import DataType, TypeId, from_name, list_of
 from engine.errors import DbError, ErrorKind
 from engine.schema import MergeMode, RegionColumn, RegionOptions, RegionSchema, Semantic
-from engine.sst.file import DeletionVector, FileMeta
+from engine.sst.file import DeletionVector, FileMeta, IndexFile
 from engine.version import Edit, Version
 
 _HEAD = b"GNOMON-MANIFEST 1 "
@@ -81,6 +81,7 @@ def edit_to_json(edit: Edit) -> Json:
         "schema": schema_to_json(edit.schema) if edit.schema else None,
         "options": options_to_json(edit.options) if edit.options else None,
         "window_ms": edit.window_ms,
+        "indexes": {str(id_): asdict(index) for id_, index in edit.indexes.items()},
     }
 
 
@@ -95,6 +96,7 @@ def edit_from_json(body: Json) -> Edit:
         schema_from_json(schema) if schema else None,
         options_from_json(options) if options else None,
         body.get("window_ms"),
+        {int(id_): IndexFile(**index) for id_, index in body.get("indexes", {}).items()},
     )
 
 
@@ -108,6 +110,8 @@ def file_from_json(body: Json) -> FileMeta:
     known = {name: body[name] for name in FileMeta.__slots__ if name in body}
     if known.get("deletion") is not None:
         known["deletion"] = DeletionVector(**known["deletion"])
+    if known.get("index") is not None:
+        known["index"] = IndexFile(**known["index"])
     return FileMeta(**known)
 
 

@@ -24,6 +24,15 @@ class DeletionVector:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexFile:
+    """Where a file's text index is; `columns` are ids and options of what is in it."""
+
+    path: str
+    bytes: int
+    columns: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileMeta:
     """One SST. Times are in the unit of the time index, both ends included.
 
@@ -51,6 +60,7 @@ class FileMeta:
     level: int = 0
     row_groups: int = 0
     run: int = 0
+    index: IndexFile | None = None
 
     @property
     def live_rows(self) -> int:
@@ -81,6 +91,11 @@ def sst_path(region_id: int, file_id: int) -> str:
     before may reach a remote store late, and must not replace another file then.
     """
     return f"{sst_folder(region_id)}/{file_id:010}-{token_hex(4)}.parquet"
+
+
+def index_path(region_id: int, file_id: int) -> str:
+    """A path for the text index of a file. Never given before, as `sst_path`."""
+    return f"{sst_folder(region_id)}/{file_id:010}-{token_hex(4)}.txt-index"
 
 
 def deletion_path(region_id: int, file_id: int, by_file_id: int) -> str:

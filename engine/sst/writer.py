@@ -28,6 +28,8 @@ _BATCH_VALUES = 16_384
 # pages of 20 000 rows, and nothing here reads single pages.
 _PAGE_BYTES = 64 << 20
 _PAGE_ROWS = 1 << 24
+# Files with a text index are read by single pages, too. DuckDB reads those hardly slower.
+_SMALL_PAGE_ROWS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def write(
 class SstWriter:
     """One file on its way. Closing it ends the file; after an error it is to be thrown away.
 
-    Without `encodings` they are chosen from the first row group.
+    Without `encodings` they are chosen from the first row group. `paged`: pages are small, and an
+    index tells where they are.
     """
 
     def __init__(
@@ -69,9 +72,11 @@ class SstWriter:
         *,
         settled: bool = False,
         indexed: Collection[str] = (),
+        paged: bool = False,
     ) -> None:
         # Constant after construction.
         self._path = path
+        self._paged = paged
         self._schema = schema
         self._row_group_rows = row_group_rows
         self._settled = settled
@@ -170,7 +175,8 @@ class SstWriter:
             write_page_checksum=True,
             write_batch_size=_BATCH_VALUES,
             data_page_size=_PAGE_BYTES,
-            max_rows_per_page=_PAGE_ROWS,
+            max_rows_per_page=_SMALL_PAGE_ROWS if self._paged else _PAGE_ROWS,
+            write_page_index=self._paged,
             sorting_columns=[pq.SortingColumn(names.index(n)) for n in self._schema.sort_key],
             store_schema=False,  # `_metadata` has it, with plain types
         )

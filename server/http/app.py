@@ -21,11 +21,40 @@ from server.http.auth import PasswordChecks
 from server.http.context import HttpContext
 from server.http.errors import error_response
 from server.http.middleware import Counted, SameOrigin
+from server.http.prometheus import api, status, write
 
 GET_POST = ["GET", "POST"]
 
+# Below /v1/prometheus/api/v1.
+PROMETHEUS = (
+    ("query", api.query),
+    ("query_range", api.query_range),
+    ("query_exemplars", api.query_exemplars),
+    ("series", api.series),
+    ("labels", api.labels),
+    ("label/{name}/values", api.label_values),
+    ("metadata", api.metadata),
+    ("format_query", status.format_query),
+    ("parse_query", status.parse_query),
+    ("status/buildinfo", status.build_info),
+    ("status/runtimeinfo", status.runtime_info),
+    ("status/config", status.config),
+    ("status/flags", status.flags),
+    ("status/tsdb", status.tsdb),
+    ("rules", status.rules),
+    ("alerts", status.alerts),
+    ("targets", status.targets),
+    ("targets/metadata", status.target_metadata),
+    ("alertmanagers", status.alertmanagers),
+)
+
 ROUTES: tuple[Route, ...] = (
     Route("/v1/sql", sql.run_sql, methods=GET_POST),
+    Route("/v1/prometheus/write", write.write, methods=["POST"]),
+    *(
+        Route(f"/v1/prometheus/api/v1/{path}", endpoint, methods=GET_POST)
+        for path, endpoint in PROMETHEUS
+    ),
     Route("/health", admin.health, methods=GET_POST),
     Route("/v1/health", admin.health, methods=GET_POST),
     Route("/ready", admin.ready),

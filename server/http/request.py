@@ -86,7 +86,7 @@ async def sql_request(request: Request) -> SqlRequest:
         compression=given.get("compression") or None,
         limit=_limit(given.get("limit")),
         timezone=request.headers.get("x-greptime-timezone") or None,
-        timeout_ms=_timeout_ms(request.headers.get("x-greptime-timeout")),
+        timeout_ms=timeout_ms(request.headers.get("x-greptime-timeout")),
     )
 
 
@@ -104,10 +104,16 @@ def _limit(text: str | None) -> int | None:
     return int(text)
 
 
-def _timeout_ms(text: str | None) -> int:
+def timeout_ms(text: str | None) -> int:
+    """The value of x-greptime-timeout, 0 for none. Raises: DbError INVALID_ARGUMENT."""
     if not text:
         return 0
     try:
         return parse_duration_ms(text)
     except ValueError as error:
         raise DbError(ErrorKind.INVALID_ARGUMENT, f"x-greptime-timeout {text!r}: {error}") from None
+
+
+def address(request: Request) -> str:
+    """Where the client is: host and port."""
+    return f"{request.client.host}:{request.client.port}" if request.client else ""

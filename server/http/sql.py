@@ -7,30 +7,23 @@ goes away, or a request that takes too long, cancels its statement.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from engine.errors import DbError, ErrorKind
+from engine.errors import DbError
 from server.http.auth import authenticate
 from server.http.context import context_of
 from server.http.errors import error_response, unexpected
 from server.http.exchange import Exchange
-from server.http.request import sql_request
+from server.http.request import address, sql_request
+from server.http.supervise import supervised, uncut
 from server.work import Workers
 from sql.session import ClientInfo
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-# A cancellation that comes just before a statement starts would miss it: it is repeated.
-CANCEL_AGAIN_SECONDS = 0.5
 
 
 async def run_sql(request: Request) -> Response:
@@ -38,11 +31,11 @@ async def run_sql(request: Request) -> Response:
     context = context_of(request)
     name, _ = await authenticate(request)
     asked = await sql_request(request)
-    client = ClientInfo(name, asked.database, _address(request), "http")
+    client = ClientInfo(name, asked.database, address(request), "http")
     exchange = Exchange(context.database, client, asked)
     try:
-        async with _supervised(exchange, asked.timeout_ms, request.receive):
-            body, complete = await _uncut(exchange, context.workers, exchange.begin)
+        async with supervised(exchange, asked.timeout_ms, request.receive):
+            body, complete = await uncut(exchange, context.workers, exchange.begin)
     except DbError as error:
         return error_response(error, exchange.elapsed_ms)
     except Exception as error:  # noqa: BLE001 the door: whatever went wrong gets an answer
@@ -81,60 +74,15 @@ class StreamedAnswer(Response):
         exchange, piece = self._exchange, self._first
         left_ms = max(1, self._timeout_ms - exchange.elapsed_ms) if self._timeout_ms else 0
         try:
-            async with _supervised(exchange, left_ms, receive):
+            async with supervised(exchange, left_ms, receive):
                 await send(
                     {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
                 )
                 while piece:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    piece = await _uncut(exchange, self._workers, exchange.more)
+                    piece = await uncut(exchange, self._workers, exchange.more)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except DbError as error:
             logger.info("answer cut off", extra={"error": error.message})
         finally:
             await asyncio.shield(self._workers.run(exchange.close))
-
-
-@contextlib.asynccontextmanager
-async def _supervised(exchange: Exchange, timeout_ms: int, receive: Receive) -> AsyncIterator[None]:
-    """Cancels the exchange when its time is over or its client is gone."""
-
-    async def out_of_time() -> None:
-        await asyncio.sleep(timeout_ms / 1_000)
-        await keep_cancelling(ErrorKind.TIMEOUT)
-
-    async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        await keep_cancelling(ErrorKind.CANCELLED)
-
-    async def keep_cancelling(reason: ErrorKind) -> None:
-        while True:
-            exchange.cancel(reason)
-            await asyncio.sleep(CANCEL_AGAIN_SECONDS)
-
-    tasks = [asyncio.create_task(gone())]
-    if timeout_ms:
-        tasks.append(asyncio.create_task(out_of_time()))
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _uncut(exchange: Exchange, workers: Workers, call: Callable[[], T]) -> T:
-    """Runs a call of the exchange; when we are cancelled ourselves, the call still ends first."""
-    running = asyncio.ensure_future(workers.run(call))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        exchange.cancel()
-        await asyncio.wait([running])
-        await workers.run(exchange.close)
-        raise
-
-
-def _address(request: Request) -> str:
-    return f"{request.client.host}:{request.client.port}" if request.client else ""

@@ -1,7 +1,7 @@
 """Assignment: values of any Arrow type into a column's declared type.
 
 Used by every way of writing that is not text (INSERT … SELECT, UPDATE, expressions in VALUES);
-text goes through sql/decode/text.py. Integers assigned to timestamps are epochs in the column's
+text goes through sql/decode/text.py. Numbers assigned to timestamps are epochs in the column's
 unit; floats become integers rounded half to even and decimals half away from zero, as PostgreSQL
 does on assignment.
 """
@@ -58,6 +58,9 @@ def _cast(array: pa.Array, column: Column) -> pa.Array:
     if column.type.is_timestamp:
         if pa.types.is_integer(source):
             return array.cast(pa.int64()).cast(target)
+        if pa.types.is_floating(source) or pa.types.is_decimal(source):
+            # An epoch too; its fraction is below the column's unit.
+            return pc.trunc(array).cast(pa.int64()).cast(target)
         if pa.types.is_timestamp(source):
             if source.tz is not None:
                 array = array.cast(pa.timestamp(source.unit, "UTC")).cast(pa.timestamp(source.unit))

@@ -14,15 +14,18 @@ from sqlglot.tokenizer_core import TokenType
 from sql.dialect import nodes
 from sql.dialect.ddl import INDEX_KINDS
 from sql.dialect.repartition import RepartitionGrammar
+from sql.dialect.roles import ROLE_WORDS, RolesGrammar
 
 
-class AlterGrammar(RepartitionGrammar):
+class AlterGrammar(RepartitionGrammar, RolesGrammar):
     """ALTER and RENAME."""
 
     def _alter_statement(self) -> exp.Expr:
         if self.at_word("DATABASE", "SCHEMA"):
             return self._alter_database()
         if not self.at_word("TABLE", "VIEW"):
+            if self.at_word(*ROLE_WORDS):
+                return self.role_statement("ALTER")
             what = self.take_word().upper()
             return self.expression(nodes.Utility(this=f"ALTER {what}", text=self.take_rest()))
         kind = self.take_word().upper()

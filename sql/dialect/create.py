@@ -19,7 +19,7 @@ from sql import types
 from sql.dialect import nodes
 from sql.dialect.definitions import TableDefinition
 from sql.dialect.dialects import to_sql
-from sql.dialect.options import index_options, table_options
+from sql.dialect.options import given_options, index_options, table_options
 from sql.session import Wire
 
 _SERIALS = frozenset({exp.DType.SERIAL, exp.DType.BIGSERIAL, exp.DType.SMALLSERIAL})
@@ -30,6 +30,14 @@ _NAMED_TEXTS = frozenset(
 _TABLE_CONSTRAINTS = (exp.UniqueColumnConstraint, exp.CheckColumnConstraint, exp.ForeignKey)
 _CONSTANTS = (exp.Literal, exp.Boolean, exp.Null, exp.HexString, exp.BitString)
 _ENGINES = frozenset({"mito", "metric"})
+
+
+def is_external(tree: exp.Create) -> bool:
+    """True for CREATE EXTERNAL TABLE."""
+    properties = tree.args.get("properties")
+    return properties is not None and any(
+        isinstance(one, exp.ExternalProperty) for one in properties.expressions
+    )
 
 
 def read_create_table(tree: exp.Create) -> TableDefinition:
@@ -79,8 +87,7 @@ def read_column(definition: exp.ColumnDef, *, time_series: bool) -> ColumnDefini
         )
     draft = reader.drafts[0]
     is_key = name in reader.inline_keys
-    # No column is named like this, and none of it is the time index.
-    column = reader._column(draft, "" if time_series else None, (name,) if is_key else ())
+    column = reader._column(draft, None, (name,) if is_key else (), time_series)
     said = draft.nullable is not None
     return ColumnDefinition(column, is_key, bool(reader.auto_increment), said)
 
@@ -204,16 +211,17 @@ class _Reader:
     def definition(self) -> TableDefinition:
         time_index = self._time_index()
         key = self._primary_key(time_index)
-        engine = self._engine()
+        external = is_external(self.tree)
+        engine = None if external else self._engine()
         partition = self._find(nodes.PartitionOnColumns)
         query, like = self.tree.args.get("expression"), self._find(exp.LikeProperty)
         declares_series = engine is not None or partition is not None
         if time_index is None and like is None and query is None and declares_series:
             raise DbError(ErrorKind.SYNTAX, "Missing time index constraint")
-        if time_index is not None and (self.constraints or self.auto_increment):
+        if (time_index is not None or external) and (self.constraints or self.auto_increment):
             raise self._not_for_series()
-        columns = self._columns(time_index, key)
-        options = self._options(relational=time_index is None)
+        columns = self._columns(time_index, key, external=external)
+        options = self._external_options() if external else self._options(time_index is None)
         comment = self._find(exp.SchemaCommentProperty)
         on_commit = [p.name for p in self.properties if isinstance(p, nodes.IgnoredProperty)]
         definition = TableDefinition(
@@ -224,10 +232,12 @@ class _Reader:
             or_replace=bool(self.tree.args.get("replace")),
             temporary=self._find(exp.TemporaryProperty) is not None,
             drop_on_commit="ON COMMIT DROP" in on_commit,
+            empty_on_commit=any(p.args.get("delete") for p in self.properties),
             primary_key=key,
             time_index=time_index,
             options=options,
-            engine=engine or "mito",
+            engine="file" if external else engine or "mito",
+            external=external,
             comment=options.get("comment") or (comment.name if comment is not None else ""),
             partition_columns=self._partition_columns(partition),
             partition_rules=_rules(partition),
@@ -293,17 +303,26 @@ class _Reader:
 
     # --- Columns ----------------------------------------------------------------------------------
 
-    def _columns(self, time_index: str | None, key: tuple[str, ...]) -> tuple[Column, ...]:
+    def _external_options(self) -> dict[str, str]:
+        """As written: what they may be is told by the format of the files."""
+        given = (p for p in self.properties if isinstance(p, nodes.TableOptions))
+        return given_options(o for p in given for o in p.expressions)
+
+    def _columns(
+        self, time_index: str | None, key: tuple[str, ...], *, external: bool
+    ) -> tuple[Column, ...]:
         if self.tree.args.get("expression") is not None:
             drafts = [draft for draft in self.drafts if draft.kind is not None]
         else:
             drafts = self.drafts
-        return tuple(self._column(draft, time_index, key) for draft in drafts)
+        series = time_index is not None or external
+        return tuple(self._column(draft, time_index, key, series) for draft in drafts)
 
-    def _column(self, draft: _Draft, time_index: str | None, key: tuple[str, ...]) -> Column:
+    def _column(
+        self, draft: _Draft, time_index: str | None, key: tuple[str, ...], series: bool
+    ) -> Column:
         if draft.kind is None:
             raise DbError(ErrorKind.SYNTAX, f'column "{draft.name}" has no type')
-        series = time_index is not None
         data_type = types.from_sql(draft.kind, time_series=series)
         if draft.name == time_index:
             _check_time_index(draft, data_type)
@@ -357,7 +376,7 @@ def _check_names(definition: TableDefinition) -> None:
             raise DbError(
                 ErrorKind.UNDEFINED_COLUMN, f'column "{name}" named in key does not exist'
             )
-    if definition.time_index is None and not names:
+    if definition.time_index is None and not names and not definition.external:
         raise DbError(ErrorKind.SYNTAX, "a table needs at least one column")
 
 

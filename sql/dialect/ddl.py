@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
-from sql.dialect.core import Core
+from sql.dialect.roles import ROLE_WORDS, RolesGrammar
 
 INDEX_KINDS = frozenset({"INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"})
 _BY_SQLGLOT = frozenset(
@@ -26,7 +26,7 @@ _IGNORED = frozenset(
 )
 
 
-class DdlGrammar(Core):
+class DdlGrammar(RolesGrammar):
     """CREATE, DROP, TRUNCATE, INSERT."""
 
     # --- CREATE -----------------------------------------------------------------------------------
@@ -34,6 +34,8 @@ class DdlGrammar(Core):
     def _create_statement(self) -> exp.Expr:
         start = self._index
         replace = self.word("OR", "REPLACE") or None
+        if self.word("EXTERNAL", "TABLE"):
+            return self._create_table(replace, temporary=False, external=True)
         temporary = self._temporary()
         if self._match(TokenType.TABLE):
             return self._create_table(replace, temporary)
@@ -42,6 +44,8 @@ class DdlGrammar(Core):
         if self.at_word(*_BY_SQLGLOT):
             self._retreat(start)
             return self._parse_create()
+        if self.at_word(*ROLE_WORDS):
+            return self.role_statement("CREATE")
         what = self.take_word().upper()
         return self.expression(nodes.Utility(this=f"CREATE {what}", text=self.take_rest()))
 
@@ -79,10 +83,13 @@ class DdlGrammar(Core):
             return self._identifier_expression(quoted=True)
         return self.take_name()
 
-    def _create_table(self, replace: bool | None, temporary: bool) -> exp.Create:
+    def _create_table(
+        self, replace: bool | None, temporary: bool, *, external: bool = False
+    ) -> exp.Create:
         exists = self._parse_exists(not_=True)
         this: exp.Expr = self.take_table()
         properties: list[exp.Expr] = [exp.TemporaryProperty()] if temporary else []
+        properties += [exp.ExternalProperty()] if external else []
         if self._match(TokenType.L_PAREN, advance=False) and not self._at_query_in_paren():
             this = self._table_elements(this)
         like = self._element_like(this)
@@ -274,6 +281,8 @@ class DdlGrammar(Core):
             return self._drop_database()
         if self.at_word("TABLE", "VIEW", "INDEX", "TEMPORARY", "MATERIALIZED", "SEQUENCE", "TYPE"):
             return self._parse_drop()
+        if self.at_word(*ROLE_WORDS):
+            return self.role_statement("DROP")
         what = self.take_word().upper()
         return self.expression(nodes.Utility(this=f"DROP {what}", text=self.take_rest()))
 
@@ -297,11 +306,26 @@ class DdlGrammar(Core):
         self._match(TokenType.TABLE)
         self._match(TokenType.ONLY)
         tables = self._parse_csv(self.take_table)
+        ranges = self._file_ranges()
         identity = next((w for w in ("RESTART", "CONTINUE") if self.word(w, "IDENTITY")), None)
         option = next((w for w in ("CASCADE", "RESTRICT") if self.word(w)), None)
         return self.expression(
-            exp.TruncateTable(expressions=tables, identity=identity, option=option)
+            nodes.TruncateTables(
+                expressions=tables, identity=identity, option=option, ranges=ranges or None
+            )
         )
+
+    def _file_ranges(self) -> list[exp.Tuple]:
+        """`FILE RANGE (first, last), …`."""
+        if not self.word("FILE", "RANGE"):
+            return []
+        return self._parse_csv(self._file_range)
+
+    def _file_range(self) -> exp.Tuple:
+        ends = self._parse_wrapped_csv(self.take_expression)
+        if len(ends) != 2:
+            raise self.expected("the first and the last time of a range")
+        return exp.Tuple(expressions=ends)
 
     # --- INSERT -----------------------------------------------------------------------------------
 

@@ -27,10 +27,12 @@ class TableDefinition:
     or_replace: bool = False
     temporary: bool = False
     drop_on_commit: bool = False
+    empty_on_commit: bool = False
     primary_key: tuple[str, ...] = ()
     time_index: str | None = None
     options: dict[str, str] = field(default_factory=dict)
     engine: str = "mito"
+    external: bool = False  # its rows are those of files; then columns may be missing
     comment: str = ""
     partition_columns: tuple[str, ...] = ()
     partition_rules: tuple[str, ...] = ()

@@ -74,9 +74,11 @@ _STATEMENTS = {
     "UPDATE": "_parse_update",
     "DELETE": "_parse_delete",
     "MERGE": "_parse_merge",
+    "GRANT": "_grant_statement",
+    "REVOKE": "_revoke_statement",
 } | dict.fromkeys(
     (
-        *("LOCK", "UNLOCK", "LISTEN", "UNLISTEN", "NOTIFY", "GRANT", "REVOKE", "LOAD", "VACUUM"),
+        *("LOCK", "UNLOCK", "LISTEN", "UNLISTEN", "NOTIFY", "LOAD", "VACUUM"),
         *("ANALYZE", "ANALYSE", "CHECKPOINT", "REINDEX", "CLUSTER", "SECURITY", "DO", "REFRESH"),
         *("FLUSH", "OPTIMIZE", "REPAIR", "CHECK", "HANDLER", "IMPORT", "REASSIGN"),
         *("SIGNAL", "PURGE", "BINLOG", "INSTALL", "UNINSTALL", "SHUTDOWN", "RESTART", "UNDROP"),

@@ -137,6 +137,12 @@ class ExtensionGenerator(Generator):
     def tableoptions_sql(self, node: nodes.TableOptions) -> str:
         return f"WITH ({self.expressions(node, flat=True)})"
 
+    def truncatetables_sql(self, node: nodes.TruncateTables) -> str:
+        """`TRUNCATE TABLE t FILE RANGE (a, b), …`."""
+        plain: str = self.truncatetable_sql(node)
+        ranges = self.expressions(node, key="ranges", flat=True)
+        return f"{plain} FILE RANGE {ranges}" if ranges else plain
+
     def ignoredproperty_sql(self, node: nodes.IgnoredProperty) -> str:
         return node.name
 
@@ -342,6 +348,31 @@ class ExtensionGenerator(Generator):
 
     def call_sql(self, node: nodes.Call) -> str:
         return f"CALL {self.sql(node, 'this')}"
+
+    def grantstatement_sql(self, node: nodes.GrantStatement) -> str:
+        revoke, kind = node.args.get("revoke"), node.name
+        option, on = node.args.get("option"), ""
+        what = ", ".join(nodes.words_of(node, "privileges"))
+        objects = self.expressions(node, flat=True)
+        if kind != "ROLE":
+            on = f"ON {'ALL TABLES IN SCHEMA' if kind == 'TABLES IN SCHEMA' else kind} {objects}"
+        return self._words(
+            "REVOKE" if revoke else "GRANT",
+            "GRANT OPTION FOR" if revoke and option else "",
+            what or objects,
+            on,
+            "FROM" if revoke else "TO",
+            self.expressions(node, key="grantees", flat=True),
+            "WITH GRANT OPTION" if option and not revoke else "",
+        )
+
+    def rolestatement_sql(self, node: nodes.RoleStatement) -> str:
+        return self._words(
+            f"{node.name} {node.args['kind']}",
+            "IF EXISTS" if node.args.get("exists") else "",
+            self.expressions(node, flat=True),
+            *nodes.words_of(node, "options"),
+        )
 
     def utility_sql(self, node: nodes.Utility) -> str:
         return self._words(node.name, node.args.get("text"))

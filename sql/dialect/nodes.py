@@ -95,6 +95,12 @@ class TableOptions(exp.Property):
     arg_types = {"expressions": True}
 
 
+class TruncateTables(exp.TruncateTable):
+    """TRUNCATE; `ranges` are the pairs of times of FILE RANGE."""
+
+    arg_types = {**exp.TruncateTable.arg_types, "ranges": False}
+
+
 class IgnoredProperty(exp.Property):
     """A storage clause without meaning here (`TABLESPACE x`, `AUTO_INCREMENT=5`); this: str."""
 
@@ -364,7 +370,7 @@ class Tql(exp.Expression):
     """`TQL EVAL|EXPLAIN|ANALYZE [VERBOSE] [FORMAT f] (start, end, step[, lookback]) promql [AS a]`.
 
     `this` is EVAL, EXPLAIN or ANALYZE (str) and `text` the PromQL as written (str). `expressions`
-    are the bounds as SQL expressions, absent in a bare TQL EXPLAIN.
+    are the bounds as SQL expressions, absent in a bare TQL.
     """
 
     arg_types = {
@@ -378,10 +384,41 @@ class Tql(exp.Expression):
     _hash_raw_args = True
 
 
+class GrantStatement(exp.Expression):
+    """GRANT or REVOKE; `this` is what kind of objects it is about (str).
+
+    TABLE, TABLES IN SCHEMA, SCHEMA, DATABASE, or ROLE for memberships. `privileges` are upper-case
+    words, `option` WITH GRANT OPTION or GRANT OPTION FOR.
+    """
+
+    arg_types = {
+        "this": True,
+        "expressions": True,
+        "grantees": True,
+        "privileges": False,
+        "revoke": False,
+        "option": False,
+    }
+    _hash_raw_args = True
+
+
+class RoleStatement(exp.Expression):
+    """CREATE, ALTER or DROP (`this`) of a ROLE, USER or GROUP (`kind`); `options` are words."""
+
+    arg_types = {
+        "this": True,
+        "kind": True,
+        "expressions": True,
+        "options": False,
+        "exists": False,
+    }
+    _hash_raw_args = True
+
+
 class Utility(exp.Expression):
     """A known statement that is only recognised: `this` its upper-case verb, `text` the rest (str).
 
-    LISTEN, NOTIFY, GRANT, LOCK TABLE, LOAD DATA, VACUUM, CREATE ROLE and their kin: what happens
+    LISTEN, NOTIFY, LOCK TABLE, LOAD DATA, VACUUM, CREATE TRIGGER and their kin: what happens
     (nothing, or a precise refusal) is for the executor to say.
     """
 

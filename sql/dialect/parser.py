@@ -112,7 +112,22 @@ class _State:
         if len(trees) != 1 or trees[0] is None:
             raise DbError(ErrorKind.SYNTAX, "syntax error", position=tokens[0].start + 1)
         tree: exp.Expr = trees[0]
+        _check_target(tree, tokens[0])
         return tree
+
+
+def _check_target(tree: exp.Expr, first: Token) -> None:
+    """The library lets a changed table's name be missing, or anything stand there.
+
+    Raises: DbError SYNTAX.
+    """
+    if not isinstance(tree, exp.Insert | exp.Delete | exp.Update):
+        return
+    target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    if not isinstance(target, exp.Table | exp.Subquery | exp.Tuple):
+        verb = type(tree).__name__.upper()
+        message = f"syntax error: {verb} does not name a table"
+        raise DbError(ErrorKind.SYNTAX, message, position=first.start + 1)
 
 
 class _Translated:
@@ -227,8 +242,9 @@ def _fold(name: str) -> str:
 
 def _strings_in_values(values: exp.Values) -> None:
     for row in values.expressions:
-        for item in list(row.expressions) if isinstance(row, exp.Tuple) else []:
-            if isinstance(item, exp.Column) and not item.table and item.this.args.get("quoted"):
+        for item in list(row.find_all(exp.Column)):
+            quoted = not item.table and item.this.args.get("quoted")
+            if quoted and item.find_ancestor(exp.Query, exp.Values) is values:
                 item.replace(exp.Literal.string(item.name))
 
 

@@ -10,9 +10,10 @@ import re
 from sqlglot import exp
 
 from catalog.options import shown_options
-from catalog.records import Column, Database, Table
+from catalog.records import Column, Database, Table, TableKind
 from sql import types
 from sql.dialect.dialects import to_sql
+from sql.files.external import shown_options as told
 from sql.partition.rules import spelled
 from sql.session import Wire
 
@@ -20,33 +21,36 @@ _PLAIN_NAME = re.compile("[a-z][a-z0-9]*[0-9_][a-z0-9_]*")  # no key word looks 
 _INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED", "VECTOR")
 
 
-def create_table_sql(table: Table, wire: Wire, database: Database | None = None) -> str:
+def create_table_sql(
+    table: Table, wire: Wire, database: Database | None = None, mark: str = '"'
+) -> str:
     """The canonical CREATE TABLE text of a time-series or relational table.
 
-    A ttl that the table has from its database is among its options.
+    A ttl that the table has from its database is among its options. Names stand in `mark`s.
     """
-    mark = '"' if wire is Wire.POSTGRES else "`"
 
     def quoted(name: str) -> str:
         return mark + name.replace(mark, mark * 2) + mark
 
-    lines = [f"  {_column_sql(column, quoted(column.name))}" for column in table.columns]
+    lines = [f"  {_column_sql(column, quoted(column.name), wire)}" for column in table.columns]
     if table.time_index is not None:
         lines.append(f"  TIME INDEX ({quoted(table.time_index)})")
     if table.primary_key:
         lines.append(f"  PRIMARY KEY ({', '.join(map(quoted, table.primary_key))})")
-    text = f"CREATE TABLE IF NOT EXISTS {quoted(table.name)} (\n" + ",\n".join(lines) + "\n)\n"
+    external = table.kind is TableKind.EXTERNAL
+    what = "EXTERNAL TABLE" if external else "TABLE"
+    text = f"CREATE {what} IF NOT EXISTS {quoted(table.name)} (\n" + ",\n".join(lines) + "\n)\n"
     if table.partition_columns:
         columns = ", ".join(map(quoted, table.partition_columns))
         rules = "".join(f"  {spelled(rule, wire)},\n" for rule in table.partition_rules)[:-2]
         text += f"PARTITION ON COLUMNS ({columns}) (\n{rules}\n)"
-    if not table.is_time_series:
+    if table.kind is TableKind.RELATIONAL:
         return text.rstrip("\n")
     text += f"\nENGINE={table.engine}\n"
-    options = shown_options(table, database)
+    options = told(table.options) if external else shown_options(table, database)
     if table.comment:
         options.setdefault("comment", table.comment)
-    return text + _options_sql(options)
+    return text + _options_sql(options, wire)
 
 
 def create_view_sql(view: Table, query: exp.Expr, wire: Wire) -> str:
@@ -63,35 +67,42 @@ def create_view_sql(view: Table, query: exp.Expr, wire: Wire) -> str:
 def create_database_sql(name: str, options: dict[str, str]) -> str:
     """The canonical CREATE DATABASE text."""
     text = f"CREATE DATABASE IF NOT EXISTS {name}"
-    return f"{text}\n{_options_sql(options)}" if options else text
+    return f"{text}\n{_options_sql(options, Wire.HTTP)}" if options else text
 
 
-def _column_sql(column: Column, name: str) -> str:
+def _column_sql(column: Column, name: str, wire: Wire) -> str:
     parts = [name, column.declared or types.sql_name(column.type, Wire.HTTP)]
     parts.append("NULL" if column.nullable else "NOT NULL")
     if column.default is not None:
-        parts.append(f"DEFAULT {column.default}")
+        parts.append(f"DEFAULT {_escaped(column.default, wire)}")
     if column.comment:
-        parts.append(f"COMMENT {_string(column.comment)}")
+        parts.append(f"COMMENT {_string(column.comment, wire)}")
     kinds = (kind for kind in _INDEX_ORDER if kind in column.indexes)
     parts.extend(_index_sql(kind, column.indexes[kind]) for kind in kinds)
     return " ".join(parts)
 
 
 def _index_sql(kind: str, options: dict[str, str]) -> str:
-    listed = ", ".join(f"{key} = {_string(value)}" for key, value in sorted(options.items()))
+    listed = ", ".join(
+        f"{key} = {_string(value, Wire.HTTP)}" for key, value in sorted(options.items())
+    )
     return f"{kind} INDEX WITH({listed})" if listed else f"{kind} INDEX"
 
 
-def _options_sql(options: dict[str, str]) -> str:
+def _options_sql(options: dict[str, str], wire: Wire) -> str:
     if not options:
         return ""
     listed = ",\n".join(
-        f"  {_string(key) if '.' in key else key} = {_string(value)}"
+        f"  {_string(key, wire) if '.' in key else key} = {_string(value, wire)}"
         for key, value in sorted(options.items(), key=lambda item: ("." not in item[0], item[0]))
     )
     return f"WITH(\n{listed}\n)"
 
 
-def _string(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _string(text: str, wire: Wire) -> str:
+    return _escaped("'" + text.replace("'", "''") + "'", wire)
+
+
+def _escaped(text: str, wire: Wire) -> str:
+    """SQL text as a wire reads it: backslashes are escapes in MySQL's strings."""
+    return text.replace("\\", "\\\\") if wire is Wire.MYSQL else text

@@ -50,15 +50,13 @@ class Region:
         assert head is not None, "regions start with TQL"
         verb = head["verb"].upper()
         rest, bounds = head.end(), None
-        if self.text[rest : rest + 1] == "(" and (verb != "EXPLAIN" or self._bounds_follow(rest)):
+        if self.text[rest : rest + 1] == "(" and self._bounds_follow(rest):
             close = _closing(self.text, rest)
             inner = self.text[rest + 1 : close]
             bounds = self.parse_bounds(inner, self.start + rest + 1)
             if len(bounds) not in (3, 4):
                 raise self._error("TQL takes (start, end, step[, lookback])", rest)
             rest = close + 1
-        elif verb != "EXPLAIN":
-            raise self._error("TQL needs (start, end, step[, lookback])", rest)
         query, alias = self.text[rest:], _ALIAS.search(self.text, rest)
         if alias is not None:
             query = self.text[rest : alias.start()]
@@ -74,7 +72,7 @@ class Region:
         )
 
     def _bounds_follow(self, at: int) -> bool:
-        """TQL EXPLAIN may begin its PromQL with a parenthesis; bounds hold a comma at depth 0."""
+        """PromQL may begin with a parenthesis; bounds hold a comma at depth 0."""
         depth = 0
         for match in re.finditer(r"""'[^']*'|"[^"]*"|[(){}\[\],]""", self.text[at:]):
             depth += {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}.get(match[0], 0)

@@ -30,6 +30,7 @@ class FileFormat(Enum):
     CSV = "csv"
     JSON = "json"  # one object per line
     ORC = "orc"
+    ARROW = "arrow"  # Arrow's IPC format: files and streams
     TEXT = "text"  # PostgreSQL's own format
 
     @property
@@ -60,6 +61,11 @@ class Header(Enum):
     NAMES = "names"  # names by which columns are found
     SKIPPED = "skipped"  # PostgreSQL's HEADER: looked over
     MATCH = "match"  # PostgreSQL's HEADER MATCH: must be the column list
+
+    @property
+    def finds_names(self) -> bool:
+        """True if columns are found by name, false if by place."""
+        return self is Header.NAMES
 
 
 _CSV = CopyOptions(CopyFormat.CSV, ",", "")
@@ -105,6 +111,8 @@ _SUFFIXES = {
     "ndjson": FileFormat.JSON,
     "jsonl": FileFormat.JSON,
     "orc": FileFormat.ORC,
+    "arrow": FileFormat.ARROW,
+    "feather": FileFormat.ARROW,
 }
 _COMPRESSIONS = {
     "gzip": Compression.GZIP,
@@ -222,7 +230,7 @@ def _format(given: _Given, path: str) -> tuple[FileFormat, Compression | None]:
     elif text.lower() in {one.value for one in FileFormat}:
         format_ = FileFormat(text.lower())
     else:
-        raise _bad("format", text, "parquet, csv, json, orc or text")
+        raise _bad("format", text, "parquet, csv, json, orc, arrow or text")
     named = given.text("compression_type")
     if named is None:
         return format_, None
@@ -300,8 +308,9 @@ def _check(given: _Given, options: FileOptions, *, into: bool, database: bool) -
         if given.has(key):
             message = f"COPY option {key.upper()} is available in COPY DATABASE only"
             raise DbError(ErrorKind.UNSUPPORTED, message)
-    if options.format is FileFormat.ORC and not into:
-        raise DbError(ErrorKind.UNSUPPORTED, "COPY TO cannot write ORC", hint="use parquet")
+    if options.format in (FileFormat.ORC, FileFormat.ARROW) and not into:
+        name = options.format.value.upper()
+        raise DbError(ErrorKind.UNSUPPORTED, f"COPY TO cannot write {name}", hint="use parquet")
     if not options.format.is_text and any(given.has(key) for key in only_out):
         raise _not_for(next(key for key in only_out if given.has(key)), options.format)
     if options.strict_headers and options.header is not Header.NAMES:

@@ -6,10 +6,11 @@ Called by sql/statements/copy_files.py. No reader ever holds a whole file.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.ipc as ipc
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
 
@@ -24,6 +25,7 @@ from sql.files.streams import pieces, reading
 from sql.files.target import Target
 
 BATCH_ROWS = 65_536
+_ARROW_FILE = b"ARROW1"
 
 
 def read_rows(source: Source, target: Target, options: FileOptions) -> Iterator[Any]:
@@ -67,14 +69,11 @@ def _with_defaults(rows: Any, absent: dict[str, Any], target: Target) -> Any:
 
 
 def _arrow(source: Source, target: Target, format_: FileFormat) -> Iterator[Any]:
-    """Parquet and ORC: columns by name, assigned as INSERT … SELECT does."""
+    """Parquet, ORC and Arrow: columns by name, assigned as INSERT … SELECT does."""
     with source.open() as file:
         with reading(source.name):
-            opened: Any = (
-                pq.ParquetFile(file) if format_ is FileFormat.PARQUET else orc.ORCFile(file)
-            )
-            names = opened.schema_arrow.names if hasattr(opened, "schema_arrow") else ()
-            names = names or opened.schema.names
+            opened, schema = open_columns(file, format_)
+            names = schema.names
         for name in names:
             if names.count(name) > 1 and target.column(name) is not None:
                 message = f'"{source.name}" has two columns "{name}"'
@@ -91,10 +90,34 @@ def _arrow(source: Source, target: Target, format_: FileFormat) -> Iterator[Any]
             yield pa.table(arrays, names=[column.name for column in wanted])
 
 
+def open_columns(file: BinaryIO, format_: FileFormat) -> tuple[Any, Any]:
+    """A reader of a file of columns, and the file's Arrow schema. Raises: Arrow's errors."""
+    if format_ is FileFormat.PARQUET:
+        parquet = pq.ParquetFile(file)
+        return parquet, parquet.schema_arrow
+    if format_ is FileFormat.ORC:
+        stripes = orc.ORCFile(file)
+        return stripes, stripes.schema
+    magic = file.read(len(_ARROW_FILE))
+    file.seek(0)
+    if magic == _ARROW_FILE:
+        batches = ipc.open_file(file)
+        return batches, batches.schema
+    stream = ipc.open_stream(file)
+    return stream, stream.schema
+
+
 def _batches(source: Source, opened: Any, names: list[str]) -> Iterator[Any]:
     with reading(source.name):
         if isinstance(opened, pq.ParquetFile):
             yield from opened.iter_batches(BATCH_ROWS, columns=names)
+            return
+        if isinstance(opened, ipc.RecordBatchStreamReader):
+            yield from (batch.select(names) for batch in opened)
+            return
+        if isinstance(opened, ipc.RecordBatchFileReader):
+            numbers = range(opened.num_record_batches)
+            yield from (opened.get_batch(number).select(names) for number in numbers)
             return
         for stripe in range(opened.nstripes):
             batch = opened.read_stripe(stripe, columns=names)

@@ -52,6 +52,8 @@ _SCHEMES: dict[str, tuple[str, Mapping[str, str], Any]] = {
     "azblob": ("Azure", _AZURE, AzureStore),
 }
 
+CONNECTION_WORDS = frozenset({*_S3, *_GCS, *_AZURE})
+
 
 def is_remote(path: str) -> bool:
     """True for a URL other than file://."""

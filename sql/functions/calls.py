@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from sql.functions.expansion import expand, is_typed
+from sql.functions.expansion import RETURNS, expand, is_typed
 from sql.functions.index import of_wire
 from sql.functions.registry import PREFIX, Function, Kind, Macro, Native, Rewrite
 from sql.functions.rewrites.aggregates import windowed_score
@@ -96,7 +96,9 @@ def _called(node: exp.Anonymous, entry: Function) -> exp.Expr | None:
         return None  # each of its names is DuckDB's, or the planner's
     if isinstance(how, Macro) and not is_typed(how.overloads):
         aggregate = entry.kind is Kind.AGGREGATE
-        return expand(entry.name, how.overloads, node.expressions, aggregate=aggregate)
+        made = expand(entry.name, how.overloads, node.expressions, aggregate=aggregate)
+        made.meta[RETURNS] = entry.returns
+        return made
     if isinstance(how, Macro):
         return own(entry.engine_name.removeprefix(PREFIX), *node.expressions)
     node.set("this", entry.engine_name)

@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
 
+RETURNS = "returns"  # in a node's meta: the type that the registry tells
 _HEAD = re.compile(r"\(([^()]*)\) AS (.*)", re.DOTALL)
 _WORDS = re.compile(r"'(?:[^']|'')*'|\b[A-Za-z_]\w*\b")
 _DIRECT = re.compile(r"gn_(\w+)\(\x00(\d+)\x00")

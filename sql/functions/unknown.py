@@ -21,6 +21,9 @@ _MISSING = re.compile(
 _NO_MATCH = re.compile(
     r"No function matches the given name and argument types '(\w+)\((.*?)\)'\.", re.DOTALL
 )
+_NO_OPERATOR = re.compile(
+    r"No function matches the given name and argument types '(\W+?)\((.*?)\)'\.", re.DOTALL
+)
 _NO_MACRO = re.compile(r"Macro \"?(\w+)\(\)\"? (?:does not support|has multiple overloads)")
 
 
@@ -52,6 +55,17 @@ def _no_match(found: re.Match[str], text: str) -> DbError:
     return _error(f"function {name}({types.lower()}) does not exist", name, hint, text)
 
 
+def _no_operator(found: re.Match[str], _: str) -> DbError:
+    types = [_plain_type(part) for part in found[2].split(", ")]
+    shown = f" {found[1]} ".join(types) if len(types) == 2 else f"{found[1]} {', '.join(types)}"
+    message = f"operator does not exist: {shown}"
+    return DbError(ErrorKind.UNDEFINED_FUNCTION, message, hint="an operand may need a cast")
+
+
+def _plain_type(name: str) -> str:
+    return {"STRING_LITERAL": "unknown", "INTEGER_LITERAL": "integer"}.get(name, name.lower())
+
+
 def _no_macro(found: re.Match[str], text: str) -> DbError:
     name = _shown(found[1])
     hint = _signatures(name) or "an argument may need a cast"
@@ -62,6 +76,7 @@ _ERRORS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str], DbError]], 
     (_OURS, _from_arrow),
     (_MISSING, _missing),
     (_NO_MATCH, _no_match),
+    (_NO_OPERATOR, _no_operator),
     (_NO_MACRO, _no_macro),
 )
 

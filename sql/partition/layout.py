@@ -27,36 +27,59 @@ WAIT_SECONDS = 30.0  # of writers; the step they wait for takes milliseconds
 
 
 class Gates:
-    """For each table: many writers at a time, or one who changes where its rows live."""
+    """For each table: many writers at a time, or one alone.
+
+    A writer is alone to change where rows live (repartitioning), or to write what depends on rows
+    it has read (ON CONFLICT, UPDATE, MERGE). All gates a writer needs are passed at once, so no two
+    writers wait for each other.
+    """
 
     def __init__(self) -> None:
         # Guarded by _changed.
         self._changed = threading.Condition()
         self._inside: Counter[int] = Counter()  # writers by table
         self._closed: set[int] = set()  # for new writers
+        self._alone: set[int] = set()  # writers who let no other in, or wait to be alone
         self._moving: set[int] = set()
 
     @contextmanager
-    def writing(self, tables: Iterable[int]) -> Iterator[None]:
-        """Around writing to tables. Raises: DbError REGION_BUSY when a gate stays closed."""
-        wanted = frozenset(tables)
-        with self._changed:
-            if not self._changed.wait_for(lambda: not (wanted & self._closed), WAIT_SECONDS):
-                raise DbError(
-                    ErrorKind.REGION_BUSY,
-                    "the table's partitions are being changed",
-                    hint="try again",
-                )
-            self._inside.update(wanted)
+    def writing(self, tables: Iterable[int], alone: Iterable[int] = ()) -> Iterator[None]:
+        """Around writing to tables, to those of `alone` with no other writer beside.
+
+        Raises: DbError REGION_BUSY when a gate stays closed.
+        """
+        single = frozenset(alone)
+        wanted = frozenset(tables) - single
+        self._enter(wanted, single)
         try:
             yield
         finally:
             with self._changed:
+                self._alone -= single
                 self._inside.subtract(wanted)
                 for table in wanted:
                     if not self._inside[table]:
                         del self._inside[table]
                 self._changed.notify_all()
+
+    def _enter(self, wanted: frozenset[int], single: frozenset[int]) -> None:
+        every = wanted | single
+        with self._changed:
+            free = self._changed.wait_for(
+                lambda: not (every & self._closed or every & self._alone), WAIT_SECONDS
+            )
+            if not free:
+                raise _busy()
+            self._inside.update(wanted)
+            self._alone |= single
+            # Those inside have passed all of their gates, so they leave without waiting for us.
+            if not self._changed.wait_for(
+                lambda: not any(self._inside[table] for table in single), WAIT_SECONDS
+            ):
+                self._alone -= single
+                self._inside.subtract(wanted)
+                self._changed.notify_all()
+                raise _busy()
 
     @contextmanager
     def alone(self, table: int, seconds: float) -> Iterator[bool]:
@@ -66,7 +89,8 @@ class Gates:
             assert table in self._moving
             self._closed.add(table)
             free = self._changed.wait_for(
-                lambda: not self._inside[table], max(deadline - time.monotonic(), 0)
+                lambda: not self._inside[table] and table not in self._alone,
+                max(deadline - time.monotonic(), 0),
             )
         try:
             yield free
@@ -102,10 +126,16 @@ class Layouts:
 
     @contextmanager
     def writing(
-        self, cursor: duckdb.DuckDBPyConnection, writes: Sequence[Write]
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        writes: Sequence[Write],
+        alone: Iterable[int] = (),
     ) -> Iterator[list[Write]]:
-        """Around `Regions.write` or a commit: the writes as they must be made now."""
-        with self.gates.writing({write.region_id >> REGION_BITS for write in writes}):
+        """Around `Regions.write` or a commit: the writes as they must be made now.
+
+        Nobody else writes to the tables of `alone` meanwhile.
+        """
+        with self.gates.writing({write.region_id >> REGION_BITS for write in writes}, alone):
             yield self.settled(cursor, writes)
 
     def settled(self, cursor: duckdb.DuckDBPyConnection, writes: Sequence[Write]) -> list[Write]:
@@ -118,6 +148,14 @@ class Layouts:
             else:
                 found += _rerouted(table, write)
         return found
+
+
+def _busy() -> DbError:
+    return DbError(
+        ErrorKind.REGION_BUSY,
+        "another statement is changing the table and lets no writer in",
+        hint="try again",
+    )
 
 
 def _rerouted(table: Table, write: Write) -> list[Write]:

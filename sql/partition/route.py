@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.intervals import stored_rows
 from catalog.records import Table
 from engine.api import Op, Write
 from engine.datatypes import TypeId
@@ -33,7 +34,7 @@ def writes_of(
     `schema` is what the rows are in, the table's own by default. Requires: `rows` has the partition
     columns.
     """
-    schema = schema or table.region_schema()
+    schema, rows = schema or table.region_schema(), stored_rows(rows)
     partitioning = partitioning_of(table)
     if partitioning is None:
         return [Write(table.region_ids[0], op, rows, schema)]

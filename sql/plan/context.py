@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
@@ -29,6 +29,8 @@ class PlanContext:
     variable: Callable[[str], object]  # MySQL's @name; None if it was never set
     parse_view: Callable[[Table], exp.Expr]
     text: str = ""  # the statement, for error positions
+    temporary: Callable[[str], bool] = lambda name: False  # is it a temporary table, unqualified?
+    given: Mapping[str, Table] = field(default_factory=dict)  # registered rows → whose they are
 
     @property
     def catalogs(self) -> frozenset[str]:

@@ -89,7 +89,8 @@ def _has_json(source: exp.Expr, name: str, known: Callable[[exp.Table], Table | 
 def _sources(holder: exp.Expr) -> list[exp.Expr]:
     """What a query reads from directly."""
     from_ = holder.args.get("from_")
-    nodes = [from_.this] if from_ is not None else [holder.this]
+    first = from_.this if from_ is not None else holder.this
+    nodes = [first] if isinstance(first, exp.Expr) else []  # MERGE's own INSERT names no table
     nodes += [join.this for join in holder.args.get("joins") or []]
     for node in list(nodes):
         nodes += [join.this for join in node.args.get("joins") or []]

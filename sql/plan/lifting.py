@@ -22,8 +22,9 @@ _NAME = r"""(?:(?<![\w.])[A-Za-z_][\w.]*|"[^"]*"|`[^`]*`)"""
 _END = rf"(?=\s*(?:;|\)|\Z|(?:AND|OR|{_CLOSING})\b))"
 
 _QUERY = re.compile(r"\s*(SELECT|WITH)\s", re.IGNORECASE)
-# Comments, placeholders, variables, escapes, dollar quotes: not worth the risk.
-_UNUSUAL = re.compile(r"[$?@#\\]|--|/\*")
+# Comments, placeholders, variables, escapes, dollar quotes: not worth the risk. Times finer than
+# a parameter's microseconds have to stay what they are.
+_UNUSUAL = re.compile(r"[$?@#\\]|--|/\*|:\d\d\.\d{7}")
 _SCAN = re.compile(
     rf"""
     (?P<where>\bWHERE\b)

@@ -7,20 +7,28 @@ finds only prunes (the filter itself stays), so missing something costs time, ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 from sqlglot import exp
 
-from catalog.records import Column, Table
+from catalog.records import Table
 from engine import datatypes
 from engine.datatypes import DataType
+from engine.errors import DbError
 from sql.decode.text import column_from_text
 from sql.plan.scopes import Scopes
-from sql.plan.tables import Reference
-from sql.types import duckdb_name
+from sql.plan.tables import Scanned
+from sql.plan.typed import inferred_type
+from sql.types import duckdb_name, from_sql
 
+_S = TypeVar("_S", bound=Scanned)
+
+# Text with a fraction of a second beyond what seconds, milliseconds or microseconds may hold.
+_FINE = re.compile(r":\d\d[.,]\d+")
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Is, exp.NullSafeEQ)
 
 
@@ -35,23 +43,45 @@ class Bound:
 
 
 def timestamp_literals(tree: exp.Expr, scopes: Scopes, timezone: str) -> exp.Expr:
-    """Turns literals compared with timestamp columns into literals of the column's type.
+    """Turns literals compared with timestamps into literals of the timestamps' type.
 
+    A literal between two values of the type becomes the one that leaves the comparison as it is.
     Raises: DbError INVALID_DATETIME.
     """
     for node in list(tree.find_all(*_COMPARISONS, exp.Between, exp.In)):
-        column = scopes.column(node.this)
-        others = _other_sides(node)
-        if column is None and isinstance(node, _COMPARISONS):
-            column = scopes.column(node.expression)
-            others = [node.this]
-        if column is None or not column.type.is_timestamp:
+        moment, others = node.this, _other_sides(node)
+        kind = _timestamp_type(scopes, moment)
+        if kind is None and isinstance(node, _COMPARISONS):
+            moment, others = node.expression, [node.this]
+            kind = _timestamp_type(scopes, moment)
+        if kind is None:
             continue
+        name = moment.name if isinstance(moment, exp.Column) else "timestamp"
         for other in others:
-            literal = _literal(other, column, timezone)
+            literal = _literal(other, kind, timezone, name, _rounding(node, other))
             if literal is not None:
                 other.replace(literal)
     return tree
+
+
+def _timestamp_type(scopes: Scopes, node: exp.Expr) -> DataType | None:
+    """The type of what is certainly a timestamp without a zone, also from within subqueries."""
+    if isinstance(node, (exp.Literal, exp.Parameter, exp.Null, exp.Cast)):
+        return None
+    found = inferred_type(scopes, node)
+    return found if found is not None and found.is_timestamp else None
+
+
+def _rounding(node: exp.Expr, literal: exp.Expr) -> int | None:
+    """Which neighbour of a too fine literal means the same: -1 below, 1 above, None neither."""
+    left = node.this is literal
+    if isinstance(node, exp.Between):
+        return 1 if literal.arg_key == "low" else -1
+    if isinstance(node, (exp.LT, exp.GTE)):
+        return -1 if left else 1
+    if isinstance(node, (exp.GT, exp.LTE)):
+        return 1 if left else -1
+    return None
 
 
 def binary_literals(tree: exp.Expr) -> exp.Expr:
@@ -74,6 +104,38 @@ def binary_literals(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
+_SHORT_OFFSET = re.compile(r"(:\d\d(?:\.\d+)?\s*[+-])(\d)")
+
+
+def short_offsets(tree: exp.Expr) -> exp.Expr:
+    """`'2020-01-01 00:00:00-0'::timestamp`: a zone of one digit, which DuckDB does not read."""
+    for node in tree.find_all(exp.Cast):
+        inner = node.this
+        if inner.is_string and node.to.this in exp.DataType.TEMPORAL_TYPES:
+            found = _SHORT_OFFSET.search(inner.name)
+            if found is not None and found.end() == len(inner.name):
+                inner.set("this", _SHORT_OFFSET.sub(r"\g<1>0\2", inner.name))
+    return tree
+
+
+def integer_literals(tree: exp.Expr) -> exp.Expr:
+    """Reads `'12'::int` as strictly as a column would: DuckDB's own cast rounds `'0.5'`.
+
+    Raises: DbError INVALID_TEXT and OUT_OF_RANGE.
+    """
+    for node in list(tree.find_all(exp.Cast)):
+        inner = node.this
+        strict = type(node) is exp.Cast and isinstance(node.to, exp.DataType)
+        if not strict or not inner.is_string or not node.to.is_type(*exp.DataType.INTEGER_TYPES):
+            continue
+        try:
+            value = _value_of(inner.name, from_sql(node.to), "UTC", "")
+        except DbError as error:
+            raise DbError(error.kind, error.message) from error  # no column to speak of
+        inner.replace(exp.convert(value[0].as_py()))
+    return tree
+
+
 def _other_sides(node: exp.Expr) -> list[exp.Expr]:
     if isinstance(node, exp.Between):
         return [node.args["low"], node.args["high"]]
@@ -82,25 +144,56 @@ def _other_sides(node: exp.Expr) -> list[exp.Expr]:
     return [node.expression]
 
 
-def _literal(node: exp.Expr, column: Column, timezone: str) -> exp.Expr | None:
+def _literal(
+    node: exp.Expr, type_: DataType, timezone: str, column: str, rounding: int | None
+) -> exp.Expr | None:
     negative = isinstance(node, exp.Neg)
     inner = node.this if negative else node
     if not isinstance(inner, exp.Literal) or (negative and inner.is_string):
         return None
-    if not inner.is_string and not inner.name.isdigit():
-        return None
-    text = f"-{inner.name}" if negative else inner.name
-    return timestamp_literal(text, column.type, timezone, column.name)
+    if not inner.is_string:
+        if not inner.name.isdigit():
+            return None
+        text = f"-{inner.name}" if negative else inner.name
+        return timestamp_literal(text, type_, timezone, column)
+    if type_.unit != "ns" and _FINE.search(inner.name):
+        return _fine_literal(inner.name, type_, timezone, column, rounding)
+    return timestamp_literal(inner.name, type_, timezone, column)
+
+
+def _fine_literal(
+    text: str, type_: DataType, timezone: str, column: str, rounding: int | None
+) -> exp.Expr:
+    """A literal that may lie between two values of the type; DuckDB compares the finer unit."""
+    try:
+        exact = _value_of(text, datatypes.TIMESTAMP_NANOSECOND, timezone, column)
+    except DbError:  # beyond the years that nanoseconds reach, or no timestamp at all
+        return timestamp_literal(text, type_, timezone, column)
+    coarse = exact.cast(type_.arrow, safe=False)  # towards the epoch
+    left = exact.cast(pa.int64())[0].as_py() - coarse.cast(exact.type).cast(pa.int64())[0].as_py()
+    if left and rounding is None:
+        return _printed(exact, datatypes.TIMESTAMP_NANOSECOND)
+    step = (left > 0) - (left < 0)
+    if left and step == rounding:
+        coarse = pa.array([coarse.cast(pa.int64())[0].as_py() + step]).cast(type_.arrow)
+    return _printed(coarse, type_)
 
 
 def timestamp_literal(text: str, type_: DataType, timezone: str, column: str) -> exp.Expr:
     """A DuckDB literal of a timestamp type from text or an epoch in the type's unit."""
-    value = column_from_text(pa.array([text], pa.string()), type_, timezone, column=column)
+    return _printed(_value_of(text, type_, timezone, column), type_)
+
+
+def _value_of(text: str, type_: DataType, timezone: str, column: str) -> pa.Array:
+    return column_from_text(pa.array([text], pa.string()), type_, timezone, column=column)
+
+
+def _printed(value: pa.Array, type_: DataType) -> exp.Expr:
     printed = value.cast(pa.string())[0].as_py()
     return exp.cast(exp.Literal.string(printed), duckdb_name(type_), dialect="duckdb")
 
 
-def time_bounds(tree: exp.Expr, scopes: Scopes, scans: Sequence[Reference]) -> tuple[Bound, ...]:
+def time_bounds(tree: exp.Expr, scopes: Scopes, scans: Sequence[Scanned]) -> tuple[Bound, ...]:
     """What the WHERE clauses say about the time index of each scan."""
     by_node = {reference.node_id: reference for reference in scans}
     if not by_node:
@@ -131,7 +224,7 @@ def columns_read(tree: exp.Expr, table: Table) -> tuple[str, ...]:
     return tuple(name for name in everything if name in wanted)
 
 
-def references_of(holder: exp.Expr, by_node: dict[int, Reference]) -> dict[str, Reference]:
+def references_of(holder: exp.Expr, by_node: dict[int, _S]) -> dict[str, _S]:
     """Alias → scan of what a statement reads directly."""
     nodes = [holder.this] if isinstance(holder, exp.Delete | exp.Update) else []
     from_ = holder.args.get("from_")
@@ -158,7 +251,7 @@ _MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
 }
 
 
-def bounds_of(node: exp.Expr, scopes: Scopes, references: dict[str, Reference]) -> list[Bound]:
+def bounds_of(node: exp.Expr, scopes: Scopes, references: Mapping[str, Scanned]) -> list[Bound]:
     """What a condition says about the time index of a scan; nothing if it says anything else."""
     if isinstance(node, exp.Between) and not node.args.get("symmetric"):
         low = exp.GTE(this=node.this, expression=node.args["low"])
@@ -176,8 +269,8 @@ def bounds_of(node: exp.Expr, scopes: Scopes, references: dict[str, Reference]) 
 
 
 def _time_reference(
-    node: exp.Expr, scopes: Scopes, references: dict[str, Reference]
-) -> Reference | None:
+    node: exp.Expr, scopes: Scopes, references: Mapping[str, Scanned]
+) -> Scanned | None:
     source = scopes.source(node)
     if source is None:
         return None
@@ -188,7 +281,7 @@ def _time_reference(
     return reference
 
 
-def _of(node: exp.Expr, reference: Reference | None, kind: type[exp.Expr]) -> list[Bound]:
+def _of(node: exp.Expr, reference: Scanned | None, kind: type[exp.Expr]) -> list[Bound]:
     value = node.expression
     if reference is None or not _is_constant(value):
         return []

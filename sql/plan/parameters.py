@@ -14,6 +14,7 @@ from catalog.records import Table
 from engine import datatypes
 from engine.datatypes import DataType
 from sql.plan.scopes import Scopes
+from sql.plan.typed import inferred_type
 from sql.types import from_sql
 
 _LIKE_TEXT = (exp.Like, exp.ILike, exp.SimilarTo, exp.RegexpLike, exp.RegexpILike, exp.DPipe)
@@ -100,7 +101,7 @@ def _first_type(nodes: Sequence[exp.Expr], scopes: Scopes) -> DataType | None:
 
 
 def type_of(node: exp.Expr, scopes: Scopes) -> DataType | None:
-    """The type of an expression where its form alone tells it."""
+    """The type of an expression where its form or its subqueries tell it."""
     column = scopes.column(node)
     if column is not None:
         return column.type
@@ -124,4 +125,4 @@ def type_of(node: exp.Expr, scopes: Scopes) -> DataType | None:
         return type_of(node.left, scopes) or type_of(node.right, scopes)
     if isinstance(node, exp.Lower | exp.Upper | exp.Concat | exp.Substring | exp.Trim):
         return datatypes.STRING
-    return None
+    return inferred_type(scopes, node)

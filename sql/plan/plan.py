@@ -15,6 +15,7 @@ from sqlglot import exp
 from catalog.records import Table
 from engine.datatypes import DataType
 from sql.dialect.duckdb import to_duckdb
+from sql.dialect.nodes import Tql
 from sql.functions.calls import function_calls
 from sql.partition.prune import filters
 from sql.plan.buckets import bucket_functions
@@ -27,6 +28,8 @@ from sql.plan.literals import (
     Bound,
     binary_literals,
     columns_read,
+    integer_literals,
+    short_offsets,
     time_bounds,
     timestamp_literals,
 )
@@ -34,8 +37,10 @@ from sql.plan.moments import fine_scans
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types
 from sql.plan.scopes import Scopes
+from sql.plan.search import text_asks
 from sql.plan.session_functions import is_session_bound, session_functions
-from sql.plan.tables import Reference, Resolved, known_table, resolve_tables
+from sql.plan.session_zone import zone_calls
+from sql.plan.tables import FileReference, Reference, Resolved, known_table, resolve_tables
 from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
 from sql.plan.typed import typed_operators
@@ -76,8 +81,10 @@ class QueryPlan:
     outputs: tuple[tuple[Table, str] | None, ...]  # table column each output plainly is
     is_constant: bool  # no table, no parameter, no clock: the same answer every time
     session_bound: bool  # holds a value of one session (its pid, a setting): not to be shared
+    files: tuple[FileReference, ...] = ()  # external tables
     front: Front | None = None  # it wants only the first moments of a scan
     plain_sql: str | None = None  # for rows that DISTINCT ON would leave as they are
+    tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     learned: Learned = field(default_factory=Learned, compare=False)
 
 
@@ -133,22 +140,25 @@ def _finish(
     tree = name_values(json_paths(tree, lambda node: known_table(node, outer)))
     if context.wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
-    tree = function_calls(tree, context.wire)
+    tree = function_calls(zone_calls(tree, context.timezone), context.wire)
     resolved = Resolved()
     tree = resolve_tables(tree, context, resolved)
     session_bound = is_session_bound(tree)
     tree = session_functions(tree, context)
+    tree = integer_literals(tree)
     if context.wire is not Wire.MYSQL:
         tree = binary_literals(tree)
+    tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
     tree = timestamp_literals(tree, scopes, context.timezone)
-    tree = typed_operators(tree, scopes)
+    tree = typed_operators(tree, scopes, context.wire)
     tree = bucket_functions(tree, scopes)
     tree = time_aggregates(tree)
     types = infer_types(tree, scopes, parameter_count, declared, target)
     text = to_duckdb(tree)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
+    texts = text_asks(tree, scopes, resolved.scans)
     latest = latest_scans(tree, scopes, resolved.scans)
     outputs = _outputs(tree, scopes)
     fine = fine_scans(tree, resolved.scans) if outputs and target is None else ()
@@ -159,6 +169,7 @@ def _finish(
             keys=keys.get(scan.placeholder, ()),
             partitions=asked.get(scan.placeholder),
             latest=latest.get(scan.placeholder),
+            texts=texts.get(scan.placeholder, ()),
             fine_times=scan.placeholder in fine,
         )
         for scan in resolved.scans
@@ -167,14 +178,16 @@ def _finish(
     return QueryPlan(
         sql=text,
         scans=scans,
-        bounds=time_bounds(tree, scopes, resolved.scans),
+        bounds=time_bounds(tree, scopes, [*resolved.scans, *resolved.files]),
         systems=resolved.systems,
         parameter_types=types,
         outputs=outputs,
         is_constant=_is_constant(tree),
         session_bound=session_bound,
-        front=front_of(tree, scopes, scans),
+        files=tuple(replace(f, columns=columns_read(tree, f.table)) for f in resolved.files),
+        front=front_of(tree, scopes, scans) if not resolved.tqls else None,
         plain_sql=to_duckdb(plain) if plain is not None else None,
+        tqls=resolved.tqls,
     )
 
 

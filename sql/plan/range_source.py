@@ -125,7 +125,7 @@ def find_source(select: exp.Select, resolve: Resolve) -> Source:
         table = resolve(relation)
         time = None if table is None else time_of(table)
         if table is not None and time is not None:
-            return Source(alias, *time, table if table.is_time_series else None)
+            return Source(alias, *time, table if table.time_index is not None else None)
     derived = _derived(relation, select, resolve)
     if derived is None:
         raise DbError(

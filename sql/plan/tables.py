@@ -15,20 +15,25 @@ from sqlglot import exp
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionSchema
+from sql.dialect.nodes import Tql
 from sql.plan.context import PlanContext
 from sql.plan.numbers import is_numbers, numbers
 from sql.run.duck import ARROW_PREFIX
 from sql.run.errors import position_of
 from sql.session import Wire
+from sql.temporary import PG_TEMP, stored_name
 
 if TYPE_CHECKING:
     from sql.partition.prune import Filter
+    from sql.plan.search import Alternatives
 
 # Placeholders are replaced in the generated text, so no client text may ever contain one: they
 # carry a number nobody outside can guess.
 _SECRET = secrets.token_hex(6)
 SCAN_PREFIX = f"__scan_{_SECRET}_"
 SYSTEM_PREFIX = f"__system_{_SECRET}_"
+TQL_PREFIX = f"__tql_{_SECRET}_"
+FILES_PREFIX = f"__files_{_SECRET}_"
 NOW = f"__now_{_SECRET}"
 
 _VIEW_DEPTH_MAX = 32  # views over views; a cycle cannot be created, but a limit costs nothing
@@ -67,7 +72,21 @@ class Reference:
     keys: tuple[TagKey, ...] = ()  # what WHERE demands of tags
     partitions: Filter | None = None  # what it demands of the partition columns
     latest: LatestRule | None = None
+    texts: tuple[Alternatives, ...] = ()  # what WHERE demands of texts that have an index
     fine_times: bool = False  # a result may read seconds and milliseconds as microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class FileReference:
+    """One placeholder in the tree that stands for an external table."""
+
+    placeholder: str
+    node_id: int
+    table: Table
+    columns: tuple[str, ...] = ()  # those the statement may read
+
+
+Scanned = Reference | FileReference
 
 
 @dataclass
@@ -76,7 +95,9 @@ class Resolved:
 
     tables: dict[int, Table] = field(default_factory=dict)  # by id() of the node, for Scopes
     scans: list[Reference] = field(default_factory=list)
+    files: list[FileReference] = field(default_factory=list)
     systems: dict[str, tuple[str, str]] = field(default_factory=dict)  # placeholder → name
+    tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     depth: int = 0
 
 
@@ -85,10 +106,14 @@ def resolve_tables(tree: exp.Expr, context: PlanContext, resolved: Resolved) -> 
 
     Raises: DbError UNDEFINED_TABLE, UNDEFINED_DATABASE, UNSUPPORTED (a table function).
     """
+    for tql in list(tree.find_all(Tql)):
+        _resolve_tql(tql, resolved)
     for node in list(tree.find_all(exp.Table)):
         if not isinstance(node.this, exp.Identifier):
             _check_function(node)
-        elif not _is_cte(node) and not node.name.startswith(ARROW_PREFIX):
+        elif node.name in context.given:
+            resolved.tables[id(node)] = context.given[node.name]
+        elif not _is_cte(node) and not node.name.startswith((ARROW_PREFIX, TQL_PREFIX)):
             _resolve(node, context, resolved)
     for column in tree.find_all(exp.Column):
         database = column.args.get("db")
@@ -97,6 +122,14 @@ def resolve_tables(tree: exp.Expr, context: PlanContext, resolved: Resolved) -> 
             column.set("catalog", None)
             column.set("db", None)
     return tree
+
+
+def _resolve_tql(tql: Tql, resolved: Resolved) -> None:
+    if str(tql.this) != "EVAL":
+        raise DbError(ErrorKind.SYNTAX, f"TQL {tql.this} cannot stand in a query: only EVAL can")
+    placeholder = f"{TQL_PREFIX}{len(resolved.tqls)}"
+    resolved.tqls[placeholder] = tql.copy()
+    tql.replace(exp.select("*").from_(exp.to_identifier(placeholder, quoted=True)))
 
 
 def _check_database(column: exp.Column, database: str, resolved: Resolved) -> None:
@@ -123,6 +156,8 @@ def table_name(node: exp.Table, context: PlanContext) -> tuple[str, str]:
             f'cross-database references are not implemented: "{node.catalog}"',
             hint=f'the catalog is "{next(iter(sorted(context.catalogs)))}"',
         )
+    if not node.db and context.temporary(node.name):
+        return PG_TEMP, node.name
     return node.db or context.database, node.name
 
 
@@ -130,6 +165,8 @@ def known_table(node: exp.Table, context: PlanContext) -> Table | None:
     """The table a node names, None for a CTE's name or a function. Raises: DbError."""
     if not isinstance(node.this, exp.Identifier) or _is_cte(node):
         return None
+    if node.name.startswith(ARROW_PREFIX):
+        return context.given.get(node.name)
     if system_name(node, context) is not None:
         return None
     return find_table(node, context)
@@ -178,6 +215,14 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
         _rename(node, placeholder, None)
         resolved.tables[id(node)] = table
         resolved.scans.append(Reference(placeholder, alias, id(node), table, table.region_schema()))
+    elif table.temporary:
+        _rename(node, stored_name(table), None)
+        resolved.tables[id(node)] = table
+    elif table.kind is TableKind.EXTERNAL:
+        placeholder = f"{FILES_PREFIX}{len(resolved.files)}_"
+        _rename(node, placeholder, None)
+        resolved.tables[id(node)] = table
+        resolved.files.append(FileReference(placeholder, id(node), table))
     else:
         _rename(node, table.name, table.database)
         resolved.tables[id(node)] = table
@@ -237,9 +282,11 @@ def system_name(node: exp.Table, context: PlanContext) -> tuple[str, str] | None
 
 def _check_function(node: exp.Table) -> None:
     call = node.this
+    if not isinstance(call, exp.Func | exp.Anonymous):
+        raise DbError(ErrorKind.SYNTAX, "syntax error: a table is read by its name")
     name = call.name if isinstance(call, exp.Anonymous) else call.sql_name()
     allowed = isinstance(call, exp.ExplodingGenerateSeries | exp.GenerateSeries | exp.Unnest)
-    if isinstance(call, exp.Func) and not allowed and name.lower() not in _TABLE_FUNCTIONS:
+    if not allowed and name.lower() not in _TABLE_FUNCTIONS:
         raise DbError(ErrorKind.UNDEFINED_FUNCTION, f"table function {name.lower()} does not exist")
 
 

@@ -1,15 +1,15 @@
 """Operators whose meaning hangs on their operands' types, where DuckDB's differs from ours.
 
-Integers divide to an integer; a timestamp cast to BIGINT is its epoch in its own unit; an integer
-cast to a timestamp is such an epoch. Types are inferred only as far as is certain: an expression
-of unknown type is left to DuckDB.
+Integers divide to an integer and sum up to one; a timestamp cast to BIGINT is its epoch in its own
+unit; an integer cast to a timestamp is such an epoch; any integer can be added to a date. Types are
+inferred only as far as is certain: an expression of unknown type is left to DuckDB.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeVar
 
 from sqlglot import exp
 
@@ -17,7 +17,11 @@ from engine import datatypes as dt
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError
 from sql import types
+from sql.functions.expansion import RETURNS, Expansion
+from sql.functions.index import FUNCTIONS
+from sql.functions.registry import PREFIX
 from sql.plan.scopes import Scopes
+from sql.session import Wire
 
 _EPOCHS = {
     TypeId.TIMESTAMP_MILLISECOND: "epoch_ms",
@@ -25,33 +29,104 @@ _EPOCHS = {
     TypeId.TIMESTAMP_NANOSECOND: "epoch_ns",
     TypeId.TIMESTAMP_TZ: "epoch_us",
 }
-_COUNTS = (exp.Count, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.Length, exp.IntDiv)
+_COUNTS = (
+    *(exp.Count, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.Length, exp.IntDiv),
+    *(exp.StrPosition, exp.Extract, exp.Unicode, exp.Ascii),
+)
+_INTEGERS = ("bigint", "integer", "int")  # what the registry calls them
+_AROUND = (exp.Filter, exp.Window)  # what may stand around an aggregate and belongs to it
 _SAME = (
     *(exp.Min, exp.Max, exp.First, exp.Last, exp.FirstValue, exp.LastValue, exp.Sum, exp.Abs),
     *(exp.Paren, exp.Neg, exp.Alias, exp.Window, exp.Filter, exp.Order, exp.IgnoreNulls),
     *(exp.Lag, exp.Lead, exp.AnyValue, exp.Nullif, exp.TimestampTrunc, exp.Round, exp.Distinct),
 )
 _MIXED = (exp.Add, exp.Sub, exp.Mul, exp.Mod)
+_N = TypeVar("_N", bound=exp.Expr)
 _DEPTH_MAX = 64  # of subqueries and expressions looked through for a type
 
 
-def typed_operators(tree: exp.Expr, scopes: Scopes) -> exp.Expr:
+def typed_operators(tree: exp.Expr, scopes: Scopes, wire: Wire) -> exp.Expr:
     """Rewrites the operators of a statement in place.
 
     Requires: `scopes` knows the statement's tables.
     """
     infer = partial(_type_of, scopes, 0)
-    for division in list(tree.find_all(exp.Div)):
+    for sign in _inner_first(tree, exp.Add, exp.Sub):
+        _shift_date(sign, infer)
+    if wire is not Wire.MYSQL:  # whose SUM of integers is a DECIMAL, as DuckDB's is
+        for total in _inner_first(tree, exp.Sum):
+            _sum(total, infer)
+    else:
+        for shift in _inner_first(tree, exp.Add, exp.Sub):
+            _keep_date(shift, infer)
+    for division in _inner_first(tree, exp.Div):
         _divide(division, infer)
-    for cast in list(tree.find_all(exp.Cast)):
+    for cast in _inner_first(tree, exp.Cast):
         if isinstance(cast.to, exp.DataType):
             _cast(cast, infer)
+    for quantile in list(tree.find_all(exp.WithinGroup)):
+        _whole_quantile(quantile, infer)
     return tree
+
+
+def _inner_first(tree: exp.Expr, *kinds: type[_N]) -> list[_N]:
+    """Operands before operators: what replaces an operator holds copies of its operands."""
+    return list(tree.find_all(*kinds))[::-1]
 
 
 def _divide(node: exp.Div, infer: Callable[[exp.Expr], DataType | None]) -> None:
     if node.args.get("typed") and _whole(infer(node.left)) and _whole(infer(node.right)):
         node.replace(exp.IntDiv(this=node.left.copy(), expression=node.right.copy()))
+
+
+def _shift_date(node: exp.Binary, infer: Callable[[exp.Expr], DataType | None]) -> None:
+    """DuckDB adds 32-bit integers to dates, but lengths, extracts and counts are of 64 bits."""
+    if not isinstance(node.right, exp.Literal) and _whole(infer(node.right)):
+        left = infer(node.left)
+        if left is not None and left.id is TypeId.DATE:
+            node.set("expression", exp.cast(node.right.copy(), exp.DType.INT))
+
+
+def _sum(node: exp.Sum, infer: Callable[[exp.Expr], DataType | None]) -> None:
+    """Sums of integers are BIGINT, and an error beyond that; DuckDB's have 128 bits."""
+    value = node.this
+    if isinstance(value, exp.Distinct) and len(value.expressions) == 1:
+        value = value.expressions[0]
+    found = infer(value)
+    if found is None or not found.is_integer or found.id is TypeId.UINT64:
+        return
+    whole: exp.Expr = node
+    while isinstance(whole.parent, _AROUND) and whole.parent.this is whole:
+        whole = whole.parent
+    if not isinstance(whole.parent, exp.Select):  # there the output would have another name
+        whole.replace(exp.cast(whole.copy(), exp.DType.BIGINT))
+
+
+def _whole_quantile(node: exp.WithinGroup, infer: Callable[[exp.Expr], DataType | None]) -> None:
+    """An approximate percentile of integers is the integer below it; DuckDB rounds."""
+    function, keys = node.this, node.expression.expressions
+    ours = isinstance(function, exp.Anonymous) and function.name.lower() == _PERCENTILE
+    if not ours or isinstance(node.parent, exp.Window) or not _whole(infer(keys[0].this)):
+        return
+    keys[0].set("this", exp.cast(keys[0].this.copy(), exp.DType.DOUBLE))
+    outer = node.parent if isinstance(node.parent, exp.Filter) else node
+    whole = exp.Anonymous(this="trunc", expressions=[outer.copy()])
+    outer.replace(exp.cast(whole, exp.DType.BIGINT))
+
+
+_PERCENTILE = "approx_percentile_cont"
+_DAYS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
+
+
+def _keep_date(node: exp.Expr, infer: Callable[[exp.Expr], DataType | None]) -> None:
+    """MySQL's date plus whole days is a date; in PostgreSQL it is a timestamp.
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/date-and-time-functions.html#function_date-add
+    """
+    step = node.expression
+    unit = step.args.get("unit") if isinstance(step, exp.Interval) else None
+    if unit is not None and unit.name.upper().rstrip("S") in _DAYS and infer(node.this) == dt.DATE:
+        node.replace(exp.cast(node.copy(), exp.DType.DATE))
 
 
 def _cast(node: exp.Cast, infer: Callable[[exp.Expr], DataType | None]) -> None:
@@ -85,6 +160,11 @@ def _whole(data_type: DataType | None) -> bool:
 # --- Inference ------------------------------------------------------------------------------------
 
 
+def inferred_type(scopes: Scopes, node: exp.Expr) -> DataType | None:
+    """The type of an expression, looking into subqueries; None when it is not certain."""
+    return _type_of(scopes, 0, node)
+
+
 def _type_of(scopes: Scopes, depth: int, node: exp.Expr | None) -> DataType | None:
     """The type of an expression, None when it is not certain."""
     if node is None or depth > _DEPTH_MAX:
@@ -101,15 +181,35 @@ def _type_of(scopes: Scopes, depth: int, node: exp.Expr | None) -> DataType | No
     if isinstance(node, _SAME):
         return infer(node.this)
     if isinstance(node, _MIXED):
-        return _arithmetic(infer(node.left), infer(node.right))
+        return _arithmetic(node, infer(node.left), infer(node.right))
     if isinstance(node, exp.Div):
         both = _whole(infer(node.left)) and _whole(infer(node.right)) and node.args.get("typed")
         return dt.INT64 if both else None
-    if isinstance(node, (exp.Coalesce, exp.Case, exp.If)):
+    if isinstance(node, (exp.Coalesce, exp.Greatest, exp.Least, exp.Case, exp.If)):
         return _branches(infer, node)
+    if isinstance(node, Expansion | exp.Anonymous):
+        return _call_type(node)
     if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select):
         return infer(node.this.expressions[0]) if len(node.this.expressions) == 1 else None
     return None
+
+
+def _call_type(node: exp.Expr) -> DataType | None:
+    if isinstance(node, Expansion):
+        return dt.INT64 if node.meta.get(RETURNS) in _INTEGERS else None
+    return dt.INT64 if node.name.lower() in _integer_functions() else None
+
+
+@cache
+def _integer_functions() -> frozenset[str]:
+    """Functions that give an integer whatever they are called with, as they stand in a plan."""
+    kinds: dict[str, set[bool]] = {}
+    for entry in FUNCTIONS:
+        whole = entry.returns in _INTEGERS
+        for name in entry.names:
+            kinds.setdefault(name.lower(), set()).add(whole)
+    known = [name for name, found in kinds.items() if found == {True}]
+    return frozenset(known) | {f"{PREFIX}{name}" for name in known}
 
 
 def _cast_type(node: exp.Cast) -> DataType | None:
@@ -119,7 +219,10 @@ def _cast_type(node: exp.Cast) -> DataType | None:
         return None
 
 
-def _arithmetic(left: DataType | None, right: DataType | None) -> DataType | None:
+def _arithmetic(node: exp.Expr, left: DataType | None, right: DataType | None) -> DataType | None:
+    if left is not None and right is not None and left.id is TypeId.DATE:
+        between = isinstance(node, exp.Sub) and right.id is TypeId.DATE
+        return dt.INT64 if between else left if right.is_integer else None
     if _whole(left) and _whole(right):
         return dt.INT64
     known = left is not None and right is not None and left.is_numeric and right.is_numeric
@@ -128,7 +231,7 @@ def _arithmetic(left: DataType | None, right: DataType | None) -> DataType | Non
 
 def _branches(infer: Callable[[exp.Expr], DataType | None], node: exp.Expr) -> DataType | None:
     """The common type of COALESCE's arguments or CASE's results (NULLs aside)."""
-    if isinstance(node, exp.Coalesce):
+    if isinstance(node, exp.Coalesce | exp.Greatest | exp.Least):
         values = [node.this, *node.expressions]
     elif isinstance(node, exp.If):
         values = [node.args.get("true"), node.args.get("false")]

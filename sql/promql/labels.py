@@ -157,12 +157,23 @@ class LabelTable:
         width = 1
         for name in sorted(self.columns):
             column = self.columns[name]
+            if _tells_all_apart(column):
+                rows = np.arange(self.count)
+                return rows, rows
             size = len(column.values)
             if width * size >= 2**62:
                 keys, width = _dense(keys)
             keys = keys * size + column.codes
             width *= size
-        return _by_first_appearance(keys)
+        return _by_first_appearance(keys, width)
+
+
+def _tells_all_apart(column: LabelColumn) -> bool:
+    """Whether no two rows have the same value, so that no other label matters."""
+    count = len(column.codes)
+    if len(column.values) < count:
+        return False
+    return count == 0 or int(np.bincount(column.codes).max()) <= 1
 
 
 def _dense(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
@@ -170,12 +181,25 @@ def _dense(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     return dense.astype(np.int64), max(len(distinct), 1)
 
 
-def _by_first_appearance(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], Rows]:
+def _by_first_appearance(keys: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], Rows]:
+    if width <= 2 * len(keys) + 1024:
+        return _by_table(keys, width)
     _, first, dense = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return rank[dense], first[order].astype(np.int64)
+
+
+def _by_table(keys: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], Rows]:
+    """The same without sorting all keys, for keys below a small `width`."""
+    first_of = np.full(width, -1, np.int64)
+    first_of[keys[::-1]] = np.arange(len(keys) - 1, -1, -1)
+    used = np.flatnonzero(first_of >= 0)
+    order = used[np.argsort(first_of[used])]
+    rank = np.empty(width, np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[keys], first_of[order]
 
 
 def stack(tables: Sequence[LabelTable]) -> LabelTable:

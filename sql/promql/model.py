@@ -33,6 +33,7 @@ __all__ = [
     "Samples",
     "SelectedSeries",
     "Selector",
+    "holds_histogram",
     "is_stale",
 ]
 
@@ -43,7 +44,8 @@ Objects = NDArray[np.object_]
 # The NaN that says "this series ends here" (Prometheus' staleness marker).
 STALE_BITS = 0x7FF0000000000002
 
-# Called now and then while evaluating; raises DbError(CANCELLED or TIMEOUT) to end it.
+# Called now and then while evaluating, also from helper threads; raises DbError(CANCELLED or
+# TIMEOUT) to end the evaluation.
 Check = Callable[[], None]
 
 
@@ -51,6 +53,12 @@ def is_stale(values: Floats) -> NDArray[np.bool_]:
     """Which values are staleness markers (ordinary NaN are not)."""
     marks: NDArray[np.bool_] = values.view(np.uint64) == np.uint64(STALE_BITS)
     return marks
+
+
+def holds_histogram(objects: Objects) -> NDArray[np.bool_]:
+    """Where an array of Histogram and None holds one."""
+    marks = np.fromiter((item is not None for item in objects.ravel()), np.bool_, objects.size)
+    return marks.reshape(objects.shape)
 
 
 class Match(Enum):

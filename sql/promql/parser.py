@@ -45,7 +45,6 @@ _LEVELS = {
 _UNARY_LEVEL = 5
 # Words that cannot be a metric's name where an expression begins.
 _RESERVED = frozenset({"bool", "on", "ignoring", "group_left", "group_right", "atan2"})
-_MAX_DEPTH = 200
 
 
 def parse(text: str) -> Node:
@@ -61,7 +60,6 @@ class _Parser(SelectorParser):
 
     def __init__(self, text: str) -> None:
         super().__init__(lexer.tokens(text))
-        self._depth = 0
 
     def expect_end(self) -> None:
         """Refuses anything after the expression."""
@@ -70,18 +68,17 @@ class _Parser(SelectorParser):
 
     def expression(self, lowest: int) -> Node:
         """An expression whose operators bind at least as tightly as `lowest`."""
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise syntax_error("the expression is nested too deeply", self.now.start)
-        left = self._unary()
-        while True:
-            op = self._operator()
-            level = _LEVELS.get(op, 0)
-            if not op or level < lowest or level == 0:
-                break
-            left = self._binary(left, op, level)
-        self._depth -= 1
-        return left
+        with self.deeper():
+            left = self._unary()
+            chained = 0
+            while True:
+                op = self._operator()
+                level = _LEVELS.get(op, 0)
+                if level == 0 or level < lowest:
+                    return left
+                left = self._binary(left, op, level)
+                chained += 1
+                self.refuse_depth(chained)
 
     def _operator(self) -> str:
         token = self.now

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from engine.errors import DbError
 from sql.promql import lexer, regex
@@ -23,6 +25,8 @@ from sql.promql.tree import (
     VectorSelector,
 )
 
+# Walking a tree takes a few of Python's thousand frames per level.
+_MAX_DEPTH = 150
 _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION_LEVELS = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 _DURATION_CALLS = {"step": 0, "range": 0, "min_of": 2, "max_of": 2}
@@ -34,6 +38,20 @@ class SelectorParser:
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
         self._place = 0
+        self._depth = 0
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """One level of nesting. Raises: DbError(SYNTAX) where Python's own stack would run out."""
+        self._depth += 1
+        self.refuse_depth(self._depth)
+        yield
+        self._depth -= 1
+
+    def refuse_depth(self, depth: int) -> None:
+        """Raises: DbError(SYNTAX) for a tree too deep to walk."""
+        if depth > _MAX_DEPTH:
+            raise syntax_error("the expression is nested too deeply", self.now.start)
 
     @property
     def now(self) -> Token:
@@ -200,25 +218,32 @@ class SelectorParser:
         token = self.now
         if token.kind == "op" and token.text in ("+", "-"):
             self.advance()
-            inner = self.offset_operand()
+            with self.deeper():
+                inner = self.offset_operand()
             return Unary(token.text, inner, start=token.start, end=inner.end)
         return self._duration_primary()
 
     def duration_expression(self, lowest: int) -> Node:
         """Arithmetic over numbers, durations, `step()` and its like."""
-        token = self.now
-        if token.kind == "op" and token.text in ("+", "-"):
-            self.advance()
-            inner = self.duration_expression(3)
-            left: Node = Unary(token.text, inner, start=token.start, end=inner.end)
-        else:
-            left = self._duration_primary()
-        while self.now.kind == "op" and _DURATION_LEVELS.get(self.now.text, -1) >= max(lowest, 1):
-            op = self.advance().text
-            level = _DURATION_LEVELS[op]
-            right = self.duration_expression(level if op == "^" else level + 1)
-            left = Binary(op, left, right, start=left.start, end=right.end)
-        return left
+        with self.deeper():
+            token = self.now
+            if token.kind == "op" and token.text in ("+", "-"):
+                self.advance()
+                inner = self.duration_expression(3)
+                left: Node = Unary(token.text, inner, start=token.start, end=inner.end)
+            else:
+                left = self._duration_primary()
+            chained = 0
+            while self.now.kind == "op" and _DURATION_LEVELS.get(self.now.text, -1) >= max(
+                lowest, 1
+            ):
+                op = self.advance().text
+                level = _DURATION_LEVELS[op]
+                right = self.duration_expression(level if op == "^" else level + 1)
+                left = Binary(op, left, right, start=left.start, end=right.end)
+                chained += 1
+                self.refuse_depth(chained)
+            return left
 
     def _duration_primary(self) -> Node:
         token = self.now

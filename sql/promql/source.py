@@ -18,8 +18,17 @@ from numpy.typing import NDArray
 from catalog.records import Column
 from engine.api import KeyFilter, TimeRange
 from engine.datatypes import UNITS_PER_SECOND, TypeId
+from sql.ingest.metrics import VALUE
 from sql.promql.labels import NAME, LabelColumn, LabelTable, stack
-from sql.promql.model import Match, Matcher, Samples, SelectedSeries, Selector
+from sql.promql.model import (
+    STALE_BITS,
+    Match,
+    Matcher,
+    Samples,
+    SelectedSeries,
+    Selector,
+)
+from sql.promql.source_histograms import histograms_of
 from sql.promql.source_series import (
     accepted_rows,
     label_column,
@@ -68,6 +77,8 @@ class TableSource:
         table = metric.table
         tags = [tag.name for tag in metric.tags]
         names = (*tags, str(table.time_index), *(column.name for column in self._fields(metric)))
+        if metric.histograms is not None:
+            names = (*names, metric.histograms.name)
         wanted = Wanted(
             table,
             names,
@@ -91,14 +102,50 @@ class TableSource:
         found = []
         for column in fields:
             values, present = numbers(rows.column(column.name))
+            histograms = None
+            if metric.histograms is not None and column.name == VALUE:
+                histograms, values, present = with_histograms(
+                    rows.column(metric.histograms.name), values, present
+                )
             if wanted is not None:
                 present = wanted if present is None else present & wanted
-            series = selected(labels, times, values, present)
+            series = selected(labels, times, values, present, histograms)
             marks = {NAME: metric.table.name}
             if len(fields) > 1:
                 marks[FIELD] = column.name
             found.append(_marked(series, marks))
         return found
+
+
+def series_labels(
+    runner: Runner, metric: Metric, start_ms: int, end_ms: int, only: frozenset[str] | None = None
+) -> list[dict[str, str]]:
+    """The labels of a metric's series with rows between two times; `only` some labels of them.
+
+    Requires: `only` has all labels that the metric's matchers compare.
+    """
+    tags = [tag.name for tag in metric.tags if only is None or tag.name in only]
+    table = metric.table
+    unit = table.region_schema().time_type.unit
+    wanted = Wanted(
+        table,
+        tuple(tags) or (str(table.time_index),),
+        time_range(start_ms, end_ms, unit),
+        key_filters(metric),
+        condition(metric),
+        distinct=bool(tags),
+    )
+    rows = read_rows(runner, wanted)
+    if not rows.num_rows:
+        return []
+    columns = {name: label_column(rows.column(name)) for name in tags}
+    columns[NAME] = LabelColumn.constant(table.name, rows.num_rows)
+    labels = LabelTable(rows.num_rows, columns)
+    accepted = accepted_rows(columns, metric.matchers)
+    if accepted is not None:
+        labels = labels.take(np.flatnonzero(accepted))
+    _, first = labels.groups()
+    return labels.take(first).rows()
 
 
 def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
@@ -108,6 +155,21 @@ def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bo
         present = pc.is_valid(column).to_numpy()
         column = pc.fill_null(column, pa.scalar(0, column.type))
     return np.ascontiguousarray(column.cast(pa.float64()).to_numpy()), present
+
+
+def with_histograms(
+    column: pa.ChunkedArray, values: NDArray[np.float64], present: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.object_] | None, NDArray[np.float64], NDArray[np.bool_] | None]:
+    """Histograms of rows that have one, or None; values and presence with their markers."""
+    if column.null_count == len(column):
+        return None, values, present
+    histograms, stale = histograms_of(column)
+    is_one = pc.is_valid(column).to_numpy()
+    if stale.any():
+        bits = values.view(np.uint64).copy()
+        bits[stale] = STALE_BITS
+        values = bits.view(np.float64)
+    return histograms, values, None if present is None else present | is_one
 
 
 def together(found: Sequence[SelectedSeries]) -> SelectedSeries:
@@ -122,7 +184,16 @@ def together(found: Sequence[SelectedSeries]) -> SelectedSeries:
     times = np.concatenate([part.samples.times for part in found])
     values = np.concatenate([part.samples.values for part in found])
     labels = stack([part.labels for part in found])
-    return SelectedSeries(labels, Samples(offsets, times, values))
+    histograms = None
+    if any(part.samples.histograms is not None for part in found):
+        histograms = np.concatenate([_objects(part.samples) for part in found])
+    return SelectedSeries(labels, Samples(offsets, times, values, histograms))
+
+
+def _objects(samples: Samples) -> NDArray[np.object_]:
+    if samples.histograms is not None:
+        return samples.histograms
+    return np.full(len(samples.times), None, np.object_)
 
 
 def _marked(series: SelectedSeries, marks: dict[str, str]) -> SelectedSeries:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from catalog.records import Column, Table
+from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
+from sql.ingest.metrics import HISTOGRAM, VALUE
 from sql.promql.labels import NAME
 from sql.promql.model import Match, Matcher
 from sql.promql.source_series import matches
@@ -39,6 +41,14 @@ class Metric:
     table: Table
     fields: tuple[Column, ...]
     matchers: tuple[Matcher, ...]  # those on tags
+
+    @property
+    def histograms(self) -> Column | None:
+        """The column of native histograms, if they are asked for."""
+        column = self.table.column(HISTOGRAM)
+        if column is None or column.type.id is not TypeId.BINARY:
+            return None
+        return column if any(field.name == VALUE for field in self.fields) else None
 
     @property
     def tags(self) -> tuple[Column, ...]:

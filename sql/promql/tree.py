@@ -179,6 +179,8 @@ class Binary(Node):
 
 
 COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
+# Operators that cut the observations above or below a value off histograms.
+TRIMS = frozenset({"</", ">/"})
 SETS = frozenset({"and", "or", "unless"})
 
 

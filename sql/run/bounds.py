@@ -31,6 +31,9 @@ def time_ranges(
 ) -> tuple[dict[str, TimeRange], frozenset[str]]:
     """Placeholder → range (a scan without bounds has none); scans whose end is not certain."""
     units = {r.placeholder: r.schema.time_type.unit for r in plan.scans}
+    for files in plan.files:
+        index = files.table.column(files.table.time_index or "")
+        units[files.placeholder] = index.type.unit if index is not None else ""
     ranges: dict[str, TimeRange] = {}
     vague: set[str] = set()
     for bound in plan.bounds:

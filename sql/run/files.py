@@ -29,11 +29,15 @@ def memory_columns(columns: Sequence[Column], *, fine: bool) -> str:
     """The select list over Arrow tables, which have the declared types."""
     if fine:
         return file_columns(columns, fine=True)
-    return ", ".join(f"f.{quote(c.name)}" for c in columns)
+    return ", ".join(
+        _column(c, "") if c.type.id is TypeId.INTERVAL else f"f.{quote(c.name)}" for c in columns
+    )
 
 
 def _column(column: Column, type_: str) -> str:
     name = quote(column.name)
+    if column.type.id is TypeId.INTERVAL:  # kept as text: catalog/intervals.py
+        return f"TRY_CAST(f.{name} AS INTERVAL) AS {name}"
     return f"CAST(f.{name} AS {type_}) AS {name}" if column.type.id in _WIDER else f"f.{name}"
 
 

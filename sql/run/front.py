@@ -6,7 +6,7 @@ last resort is to read everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.api import Extent, TimeRange
@@ -42,11 +42,17 @@ class Narrow:
 
 
 def parts(
-    front: Front, count: int, extent: Extent, wanted: TimeRange, time: tuple[str, str]
+    front: Front,
+    count: int,
+    extent: Extent,
+    wanted: TimeRange,
+    time: tuple[str, str],
+    given: Sequence[int] = (),
 ) -> Iterator[Narrow]:
     """Ever larger parts of the range `wanted` of a table with that extent.
 
     `count` is how many rows or groups are asked for, `time` the name and unit of the time index.
+    `given` grows by how many each part gave.
     """
     if extent.rows < ROWS_MIN or count > LIMIT_MAX:
         return
@@ -59,7 +65,8 @@ def parts(
             return
         edge = last - width if front.descending else first + width
         yield _narrow(front, edge, *time)
-        width *= _GROWTH
+        found = given[-1] if given else 0
+        width *= min(_GROWTH, _MARGIN * count // found + 1) if found else _GROWTH
 
 
 def _width(front: Front, count: int, extent: Extent, span: int, unit: str) -> int:

@@ -35,6 +35,7 @@ class Wanted:
     keys: tuple[KeyFilter, ...] = ()
     condition: str = ""
     rows_max: int = 2**62
+    distinct: bool = False  # equal rows may come once
 
 
 def read_rows(runner: Runner, wanted: Wanted) -> pa.Table:
@@ -46,11 +47,18 @@ def read_rows(runner: Runner, wanted: Wanted) -> pa.Table:
     reference = Reference("", "f", 0, wanted.table, schema, wanted.columns)
     with ExitStack() as stack:
         snapshots = _pinned(runner, wanted, reference, stack)
-        if any(snapshot.files for snapshot in snapshots):
+        if any(snapshot.files for snapshot in snapshots) or _is_converted(wanted):
             return _from_files(runner, wanted, reference, snapshots, stack)
         rows = _in_memory(wanted, snapshots)
     _check(rows.num_rows, wanted)
     return rows
+
+
+def _is_converted(wanted: Wanted) -> bool:
+    """True if a region keeps one of the columns as something else."""
+    arrow = wanted.table.region_schema().arrow
+    columns = [c for c in wanted.table.columns if c.name in wanted.columns]
+    return any(arrow.field(c.name).type != c.type.arrow for c in columns)
 
 
 def _pinned(
@@ -103,7 +111,8 @@ def _from_files(
 
     rows = relation(reference, snapshots, register, fine=True)
     where = f" WHERE {wanted.condition}" if wanted.condition else ""
-    result = duck.open(f"SELECT * FROM {rows} AS f{where}")
+    select = "SELECT DISTINCT" if wanted.distinct else "SELECT"
+    result = duck.open(f"{select} * FROM {rows} AS f{where}")
     stack.callback(result.close)
     batches, count = [], 0
     for batch in result:

@@ -19,15 +19,18 @@ from catalog.records import Column, Table
 from engine.api import Extent, Regions, ScanRequest, Snapshot, TimeRange, Write
 from engine.clock import Clock
 from engine.datatypes import DataType
+from sql.dialect.nodes import Tql
 from sql.partition.prune import wanted_regions
 from sql.plan.front import Front
 from sql.plan.keys import wanted_keys
 from sql.plan.latest import is_latest
 from sql.plan.plan import QueryPlan, Shape
+from sql.plan.search import wanted_texts
 from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
 from sql.run.bounds import time_ranges
 from sql.run.duck import Duck, OpenResult
+from sql.run.external import FileScans
 from sql.run.front import Narrow, parts
 from sql.run.pin import Pinned, pin
 from sql.run.relation import relation
@@ -51,6 +54,9 @@ class ScanStatistics:
     stored_rows: int = 0
     memory_rows: int = 0
     selected_rows: int = 0  # of files that were served from memory
+    searched: int = 0  # files that text indexes were asked about
+    blocks: int = 0  # of rows in those
+    blocks_read: int = 0
     newest: int = 0  # regions that knew the newest row of each series
 
     def add(self, pinned: Pinned) -> None:
@@ -65,6 +71,9 @@ class ScanStatistics:
             self.served += facts.served
             self.bytes += facts.bytes
             self.newest += facts.newest
+            self.searched += facts.searched
+            self.blocks += facts.blocks
+            self.blocks_read += facts.blocks_read
             self.files += len(snapshot.files)
             self.stored_rows += sum(file.rows for file in snapshot.files)
             self.memory_rows += snapshot.memory.num_rows
@@ -82,6 +91,8 @@ class Runner:
     staged: Callable[[], Sequence[Write]]
     system_rows: Callable[[str, str], pa.Table]
     table_of: Callable[[int], Table | None]  # the present record, by id
+    tql_rows: Callable[[Tql], pa.Table]  # PromQL's answer
+    files: FileScans
 
     def query(
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str = "SELECT"
@@ -149,20 +160,41 @@ class Runner:
         reference = next(r for r in plan.scans if r.placeholder == front.placeholder)
         if counts is None or reference.keys:
             return None  # few series are found quickly in all of the time
+        if reference.texts and (found := self._searched(plan, parameters, text, tag)) is not None:
+            return found
         table = self.table_of(reference.table.id) or reference.table
         extent = _together([self.regions.extent(region_id) for region_id in table.region_ids])
         ranges, _ = time_ranges(plan, parameters, _now_text(self.clock), self.duck)
         wanted = ranges.get(front.placeholder, TimeRange())
         time = reference.schema.time_index, reference.schema.time_type.unit
-        for narrow in parts(front, sum(counts), extent, wanted, time):
+        given: list[int] = []
+        for narrow in parts(front, sum(counts), extent, wanted, time, given):
             with ExitStack() as stack:
                 sql = self._fill(plan, parameters, stack, narrow=narrow)
-                result = self.duck.open(sql, list(parameters), text)
-                shape = _shape(result, plan)
-                batches = list(_typed(result, shape.arrow))
-            if sum(batch.num_rows for batch in batches) == counts[0]:
+                shape, batches = self._collected(sql, plan, parameters, text)
+            given.append(sum(batch.num_rows for batch in batches))
+            if given[-1] == counts[0]:
                 return Rows(shape.columns, iter(batches), tag=tag)
         return None
+
+    def _searched(
+        self, plan: QueryPlan, parameters: Sequence[object], text: str, tag: str
+    ) -> Rows | None:
+        """The rows of a query if text indexes leave no file to be read whole."""
+        statistics = ScanStatistics()
+        with ExitStack() as stack:
+            sql = self._fill(plan, parameters, stack, statistics)
+            if statistics.files:
+                return None
+            shape, batches = self._collected(sql, plan, parameters, text)
+        return Rows(shape.columns, iter(batches), tag=tag)
+
+    def _collected(
+        self, sql: str, plan: QueryPlan, parameters: Sequence[object], text: str
+    ) -> tuple[Shape, list[pa.RecordBatch]]:
+        result = self.duck.open(sql, list(parameters), text)
+        shape = _shape(result, plan)
+        return shape, list(_typed(result, shape.arrow))
 
     def _fill(
         self,
@@ -179,7 +211,7 @@ class Runner:
         now = _now_text(self.clock)
         if NOW in sql:
             sql = sql.replace(NOW, now)
-        if plan.scans:
+        if plan.scans or plan.files:
             ranges, vague = time_ranges(plan, parameters, now, self.duck)
             for reference in plan.scans:
                 range_ = ranges.get(reference.placeholder, TimeRange())
@@ -197,6 +229,13 @@ class Runner:
                 if part and part.condition:
                     rows = f"(SELECT * FROM {rows} AS f WHERE {part.condition})"
                 sql = sql.replace(f'"{reference.placeholder}"', rows)
+            for files in plan.files:
+                range_ = ranges.get(files.placeholder, TimeRange())
+                register = partial(self._register, stack=stack)
+                rows = self.files.relation(files, range_, register, stack)
+                sql = sql.replace(f'"{files.placeholder}"', rows)
+        for placeholder, tql in plan.tqls.items():
+            sql = sql.replace(f'"{placeholder}"', self._register(self.tql_rows(tql), stack))
         for placeholder, (database, name) in plan.systems.items():
             registered = self._register(self.system_rows(database, name), stack)
             sql = sql.replace(f'"{placeholder}"', registered)
@@ -220,6 +259,7 @@ class Runner:
         """Snapshots of the regions that may hold wanted rows."""
         staged = self.staged()
         keys = wanted_keys(reference, parameters)
+        texts = wanted_texts(reference, parameters) if reference.texts else ()
 
         def scan(region_id: int) -> Snapshot:
             request = ScanRequest(
@@ -229,6 +269,7 @@ class Runner:
                 keys=keys,
                 latest=latest,
                 schema=reference.schema,
+                texts=texts,
             )
             return self.regions.scan(region_id, request)
 

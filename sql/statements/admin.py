@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from catalog.records import Table
 from engine import datatypes
@@ -37,7 +38,6 @@ _REFUSED = {
     "reconcile_table": "the catalog and the regions cannot differ while the server runs",
     "reconcile_database": "the catalog and the regions cannot differ while the server runs",
     "reconcile_catalog": "the catalog and the regions cannot differ while the server runs",
-    "build_index": "a file gets its indexes when it is written: compact the table",
 }
 
 
@@ -144,6 +144,15 @@ def _gc_regions(
     return sum(session.regions.collect(id_) for id_ in _region_ids(ids, "gc_regions(id, ...)"))
 
 
+def _build_index(
+    session: ClientSession, statement: ParsedStatement, arguments: Sequence[str]
+) -> int:
+    _count(arguments, "build_index('name')", 1, 1)
+    for region_id in _table(session, statement, arguments[0]).region_ids:
+        session.regions.build_indexes(region_id)
+    return 0
+
+
 def _procedure_state(
     session: ClientSession, statement: ParsedStatement, arguments: Sequence[str]
 ) -> str:
@@ -165,6 +174,7 @@ _FUNCTIONS: dict[str, _Function] = {
     "flush_region": _flush_region,
     "compact_table": _compact_table,
     "compact_region": _compact_region,
+    "build_index": _build_index,
     "gc_table": _gc_table,
     "gc_regions": _gc_regions,
     "procedure_state": _procedure_state,
@@ -172,13 +182,21 @@ _FUNCTIONS: dict[str, _Function] = {
 
 
 def _table(session: ClientSession, statement: ParsedStatement, name: str) -> Table:
-    table = find_table(exp.to_table(name), session.plan_context(statement.text))
+    table = find_table(_named(name), session.plan_context(statement.text))
     if not table.is_time_series:
         raise DbError(
             ErrorKind.INVALID_ARGUMENT,
             f'"{table.name}" has no regions: it is not a time-series table',
         )
     return table
+
+
+def _named(name: str) -> exp.Table:
+    """The table that a text names, as SQL would. Raises: DbError INVALID_ARGUMENT."""
+    try:
+        return exp.to_table(name)
+    except SqlglotError as error:
+        raise DbError(ErrorKind.INVALID_ARGUMENT, f"not a table's name: {name}") from error
 
 
 def _count(arguments: Sequence[str], usage: str, least: int, most: int) -> None:

@@ -110,6 +110,12 @@ def _alter(session: ClientSession, transaction: Transaction, tree: exp.Alter, te
         if perform is None:
             shown = to_sql(action, Wire.HTTP)
             raise DbError(ErrorKind.UNSUPPORTED, f"ALTER TABLE … {shown} is not supported")
+        if change.old.kind is TableKind.EXTERNAL and type(action) not in _OF_VIEWS:
+            raise DbError(
+                ErrorKind.WRONG_OBJECT_TYPE,
+                f'"{change.old.name}" is an external table, which can only be renamed',
+                hint="DROP TABLE leaves its files alone; create it again with what shall differ",
+            )
         if change.old.kind is TableKind.VIEW and type(action) not in _OF_VIEWS:
             raise DbError(
                 ErrorKind.WRONG_OBJECT_TYPE,
@@ -138,7 +144,7 @@ def _store(change: Alteration) -> None:
         return
     if _stored_columns(table) != _stored_columns(old):
         table = replace(table, schema_version=old.schema_version + 1)
-    change.session.catalog.put_table(change.session.duck.cursor, table)
+    change.session.put_table(table)
     if table.is_time_series:
         change.transaction.follow(table)
     if table.columns != old.columns:

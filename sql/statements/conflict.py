@@ -1,63 +1,319 @@
-"""ON CONFLICT and ON DUPLICATE KEY UPDATE of time-series tables, where a plain insert is the same.
+"""INSERT with a conflict clause, over whole batches: ON CONFLICT, ON DUPLICATE KEY, IGNORE.
 
-Called by sql/statements/insert.py. A row replaces the one of the same tags and time, so a conflict
-clause that sets every other column to the new row's value asks for nothing more.
+Called by sql/statements/insert.py for time-series tables. Each incoming row meets the stored row of
+the same tags and time by one join; the SET list is evaluated over the pairs. PostgreSQL refuses to
+update a row twice in one statement; MySQL goes through equal keys one after the other, which is
+done in rounds, the first of each key, then the second, ….
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
-from catalog.records import Column, Table
+from catalog.records import Table
 from engine.errors import DbError, ErrorKind
-from sql.statements.target import identity_columns
+from sql.statements.changes import ROWID, Changes, Seen
+from sql.statements.lookup import SEEN, hash_of, narrowed
+from sql.statements.parts import Pieces, assigned, column_of, same_key, source
+from sql.statements.setting import assignments, new_values, qualified
+from sql.statements.target import complete, identity_columns
+
+NUMBER = "__number"  # of the incoming row
+_ROUND = "__round"  # how many rows of the same key came before
+_FIRST = "__first"  # the number of the first of them
+_OK = "__ok"
+_SAME = "__same"
+_INCOMING = "excluded"
 
 
-def check_conflict(tree: exp.Insert, table: Table, columns: Sequence[Column]) -> None:
-    """Requires: a time-series table, the columns that are inserted.
+def _key(table: Table) -> tuple[str, ...]:
+    """The columns that no two rows have equal."""
+    return identity_columns(table) if table.is_time_series else table.primary_key
 
-    Raises: DbError UNSUPPORTED for RETURNING, and for a conflict clause that a plain insert does
-    not fulfil.
+
+@dataclass(frozen=True)
+class Policy:
+    """What happens to a row whose key is there already: nothing, or `changes` if `where` holds."""
+
+    changes: dict[str, exp.Expr] | None
+    where: exp.Expr | None = None
+    in_order: bool = False  # MySQL: rows of equal keys follow each other
+
+
+def policy_of(tree: exp.Insert, table: Table, text: str) -> Policy | None:
+    """The statement's conflict clause; None if rows simply replace those of the same key.
+
+    Raises: DbError for a clause that names no key of the table.
     """
-    if tree.args.get("returning"):
-        raise DbError(ErrorKind.UNSUPPORTED, "RETURNING is not supported on time-series tables")
     conflict = tree.args.get("conflict")
-    if conflict is None or _is_replacement(conflict, table, columns):
-        return
-    raise DbError(
-        ErrorKind.UNSUPPORTED,
-        "this conflict clause is not supported on time-series tables",
-        detail="a row replaces the one with the same tags and time: insert all columns, and set"
-        " each that is no tag and not the time index to its new value",
-        hint="leave the clause out to replace rows",
-    )
+    if not table.is_time_series:
+        # DuckDB has no rows that follow each other, and wants a key named.
+        if conflict is None or not conflict.args.get("duplicate") or not table.primary_key:
+            return None
+    elif conflict is None:
+        return Policy(None) if tree.args.get("ignore") and not table.append_mode else None
+    assert conflict is not None
+    if table.is_time_series:
+        _check_target(conflict, table)
+    if table.append_mode:
+        return None  # rows have no key, so none conflicts
+    if not conflict.expressions:
+        return Policy(None)
+    duplicate = bool(conflict.args.get("duplicate"))
+    renamed = [_without_values(item, tree, table) for item in conflict.expressions]
+    changes = assignments(table, renamed, text)
+    return Policy(changes, _condition(conflict), duplicate)
 
 
-def _is_replacement(conflict: exp.Expr, table: Table, columns: Sequence[Column]) -> bool:
-    identity = set(identity_columns(table))
-    keys = {key.this.name for key in conflict.args.get("conflict_keys") or []}
-    updated = {_renewed(item) for item in conflict.expressions}
-    others = {column.name for column in table.columns} - identity
-    return (
-        str(conflict.args.get("action")).upper() in ("DO UPDATE", "UPDATE")
-        and conflict.args.get("where") is None
-        and conflict.args.get("constraint") is None
-        and not table.append_mode
-        and keys in (set(), identity)
-        and len(columns) == len(table.columns)
-        and updated - identity == others
-    )
-
-
-def _renewed(item: exp.Expr) -> str | None:
-    """The column that `c = excluded.c` or `c = VALUES(c)` gives its new value, else None."""
-    if not isinstance(item, exp.EQ) or not isinstance(item.this, exp.Column):
+def _condition(conflict: exp.Expr) -> exp.Expr | None:
+    where = conflict.args.get("where")
+    if where is None:
         return None
-    name, value = item.this.name, item.expression
-    if isinstance(value, exp.Column) and value.table.lower() == "excluded":
-        return name if value.name == name else None
-    if isinstance(value, exp.Anonymous) and value.name.upper() == "VALUES":
-        return name if [part.name for part in value.expressions] == [name] else None
-    return None
+    found: exp.Expr = where.this if isinstance(where, exp.Where) else where
+    return found
+
+
+def _check_target(conflict: exp.Expr, table: Table) -> None:
+    """The clause means the table's tags and time, by their names or by the constraint's."""
+    keys = {key.find(exp.Column).name for key in conflict.args.get("conflict_keys") or []}
+    constraint = conflict.args.get("constraint")
+    identity = set() if table.append_mode else set(identity_columns(table))
+    if keys and keys != identity:
+        raise DbError(
+            ErrorKind.NO_SUCH_KEY,
+            "there is no unique constraint that matches the ON CONFLICT clause",
+            detail=f'rows of "{table.name}" are named by ({", ".join(identity_columns(table))})'
+            if identity
+            else f'"{table.name}" is in append mode: its rows have no key',
+        )
+    if constraint is not None and constraint.name not in (f"{table.name}_pkey", "PRIMARY"):
+        raise DbError(
+            ErrorKind.UNDEFINED_OBJECT,
+            f'constraint "{constraint.name}" of table "{table.name}" does not exist',
+            hint=f'its only one is "{table.name}_pkey": tags and time index',
+        )
+    updates = "UPDATE" in str(conflict.args.get("action")).upper()
+    if updates and not conflict.args.get("duplicate") and not keys and constraint is None:
+        raise DbError(
+            ErrorKind.SYNTAX, "ON CONFLICT DO UPDATE needs the columns or the constraint it means"
+        )
+
+
+def _without_values(item: exp.Expr, tree: exp.Insert, table: Table) -> exp.Expr:
+    """MySQL's `VALUES(c)`, and columns of a row alias, as columns of the incoming row."""
+    values = tree.expression
+    alias = values.args.get("alias") if isinstance(values, exp.Values) else None
+    named = {}
+    if alias is not None and alias.columns:
+        into = tree.this
+        listed = into.expressions if isinstance(into, exp.Schema) else table.columns
+        names = [identifier.name for identifier in alias.columns]
+        named = dict(zip(names, [column.name for column in listed], strict=False))
+
+    def renamed(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Anonymous) and node.name.upper() == "VALUES" and node.expressions:
+            return column_of(_INCOMING, node.expressions[0].name)
+        if isinstance(node, exp.Column) and alias is not None and alias.name:
+            if node.table == alias.name:
+                return column_of(_INCOMING, named.get(node.name, node.name))
+            if not node.table and node.name in named:
+                return column_of(_INCOMING, named[node.name])
+        return node
+
+    item = item.copy()
+    item.set("expression", item.expression.transform(renamed))
+    return item
+
+
+def resolve(pieces: Pieces, table: Table, alias: str, rows: pa.Table, policy: Policy) -> Changes:
+    """What inserting the rows (see `complete`) does under that policy.
+
+    Raises: DbError CARDINALITY if PostgreSQL's ON CONFLICT would update a row twice.
+    """
+    numbered = _numbered(pieces, table, rows)
+    if policy.changes is None:
+        return _ignore(pieces, table, alias, numbered)
+    rounds = pc.max(numbered.column(_ROUND)).as_py() or 0
+    if rounds and not policy.in_order:
+        raise DbError(
+            ErrorKind.CARDINALITY,
+            "ON CONFLICT DO UPDATE cannot change a row a second time",
+            detail="two of the rows to be inserted have the same tags and time",
+        )
+    return _update(pieces, table, alias, numbered, policy, rounds)
+
+
+def _numbered(pieces: Pieces, table: Table, rows: pa.Table) -> pa.Table:
+    """The rows with their number, how many of their key came before, and the first of those."""
+    numbers = pa.array(range(rows.num_rows), pa.int64())
+    rows = rows.append_column(NUMBER, numbers)
+    keys = exp.Tuple(expressions=[column_of("r", n) for n in _key(table)])
+    order = exp.Order(expressions=[exp.Ordered(this=column_of("r", NUMBER))])
+
+    def over(function: exp.Expr) -> exp.Expr:
+        return exp.Window(this=function, partition_by=keys.expressions, order=order)
+
+    first = exp.Min(this=column_of("r", NUMBER))
+    with pieces.with_rows(rows, table) as (name, inner):
+        found = inner.table(
+            exp.select(
+                column_of("r", NUMBER),
+                exp.alias_(over(exp.RowNumber()), _ROUND, quoted=True),
+                exp.alias_(over(first), _FIRST, quoted=True),
+            )
+            .from_(source(name, "r"))
+            .order_by(column_of("r", NUMBER))
+        )
+    before = pc.subtract(found.column(_ROUND).cast(pa.int64()), 1)
+    rows = rows.append_column(_ROUND, before)
+    return rows.append_column(_FIRST, found.column(_FIRST).cast(pa.int64()))
+
+
+def _met(
+    pieces: Pieces, table: Table, alias: str, incoming: pa.Table, values: Sequence[exp.Expr]
+) -> pa.Table:
+    """For incoming rows whose key is stored: their number, the stored row's hash, the values."""
+    names = _key(table)
+    own = hash_of(table, alias) if table.is_time_series else column_of(alias, ROWID)
+    with pieces.with_rows(incoming, table) as (name, inner):
+        stored = exp.table_(table.name, table.database, quoted=True)
+        select = (
+            exp.select(*values, column_of(_INCOMING, NUMBER), own)
+            .from_(source(name, _INCOMING))
+            .join(
+                exp.alias_(stored, alias, quoted=True, table=True),
+                on=same_key(_INCOMING, alias, names),
+            )
+        )
+        columns = [column.name for column in table.columns]
+        plan, bound = inner.plan(select, (table, columns))
+        plan = narrowed(plan, alias, table, incoming)
+        return pieces.session.runner.table(plan, bound, pieces.text)
+
+
+def _ignore(pieces: Pieces, table: Table, alias: str, rows: pa.Table) -> Changes:
+    """Only rows whose key nobody has; of equal ones the first."""
+    rows = rows.filter(pc.equal(rows.column(_ROUND), 0))
+    met = _met(pieces, table, alias, rows, ())
+    there = pc.is_in(rows.column(NUMBER), met.column(NUMBER).combine_chunks())
+    new = _plain(table, rows.filter(pc.invert(there)))
+    seen = _seen(table, rows, met)
+    return Changes(inserted=new, seen=seen, affected=new.num_rows, returned=new)
+
+
+def without_known(pieces: Pieces, table: Table, alias: str, rows: pa.Table) -> pa.Table:
+    """The rows of a relational table whose primary key nobody has; of equal ones the first."""
+    found = _ignore(pieces, table, alias, _numbered(pieces, table, rows)).inserted
+    assert found is not None
+    return found
+
+
+def _seen(table: Table, rows: pa.Table, met: pa.Table) -> Seen | None:
+    """All keys were looked for; those met were there."""
+    if not table.is_time_series:
+        return None
+    names = list(_key(table))
+    keys = rows.select(names)
+    places = pc.index_in(met.column(NUMBER), rows.column(NUMBER).combine_chunks())
+    return Seen(keys.take(places).append_column(SEEN, met.column(SEEN)), keys)
+
+
+def _plain(table: Table, rows: pa.Table, *more: str) -> pa.Table:
+    return rows.select([*(column.name for column in table.columns), *more])
+
+
+def _values(table: Table, alias: str, policy: Policy) -> list[exp.Expr]:
+    """New values of every column, then: is the row changed at all, does nothing differ."""
+    assert policy.changes is not None
+    changes = {n: qualified(v, alias, table) for n, v in policy.changes.items()}
+    values = new_values(table, alias, changes)
+    where = policy.where
+    ok = exp.true() if where is None else qualified(where, alias, table)
+    same = [
+        exp.NullSafeEQ(this=changes[name].copy(), expression=column_of(alias, name))
+        for name in changes
+    ]
+    flags = [(ok, _OK), (exp.and_(*same), _SAME)]
+    return values + [exp.alias_(flag, name, quoted=True) for flag, name in flags]
+
+
+def _update(
+    pieces: Pieces, table: Table, alias: str, rows: pa.Table, policy: Policy, rounds: int
+) -> Changes:
+    values = _values(table, alias, policy)
+    first = rows.filter(pc.equal(rows.column(_ROUND), 0))
+    met = _met(pieces, table, alias, first, values)
+    seen = _seen(table, first, met)
+    there = pc.is_in(first.column(NUMBER), met.column(NUMBER).combine_chunks())
+    inserted = first.filter(pc.invert(there))
+    met = met.filter(pc.fill_null(met.column(_OK).cast(pa.bool_()), False))
+    # From here on rows are known by the number of the first incoming row of their key.
+    changed = _completed(pieces, table, met).append_column(_FIRST, met.column(NUMBER))
+    state = pa.concat_tables([changed, _plain(table, inserted, _FIRST)])
+    affected = inserted.num_rows + _count(met, policy)
+    for number in range(1, rounds + 1):
+        pieces.session.duck.check()
+        incoming = rows.filter(pc.equal(rows.column(_ROUND), number))
+        state, met_again = _again(pieces, table, alias, state, incoming, values)
+        affected += _count(met_again, policy)
+    places = pc.index_in(met.column(NUMBER), state.column(_FIRST).combine_chunks())
+    is_new = pc.is_in(state.column(_FIRST), inserted.column(NUMBER).combine_chunks())
+    if table.is_time_series:
+        key_places = pc.index_in(met.column(NUMBER), first.column(NUMBER).combine_chunks())
+        old = first.select(list(_key(table))).take(key_places)
+    else:
+        old = met.select([ROWID])
+    return Changes(
+        old=old,
+        new=_plain(table, state.take(places)),
+        inserted=_plain(table, state.filter(is_new)),
+        seen=seen,
+        affected=affected,
+        changed=frozenset(policy.changes or ()),
+        returned=_plain(table, state.sort_by(_FIRST)),
+    )
+
+
+def _completed(pieces: Pieces, table: Table, met: pa.Table) -> pa.Table:
+    typed = assigned(pieces.session, met, table.columns)
+    return complete(pieces.session, table, table.columns, typed)
+
+
+def _count(met: pa.Table, policy: Policy) -> int:
+    """PostgreSQL counts a changed row once; MySQL twice, and not at all if it stays as it is."""
+    if not policy.in_order:
+        return int(met.num_rows)
+    same = pc.sum(met.column(_SAME).cast(pa.bool_())).as_py() or 0
+    return 2 * int(met.num_rows - same)
+
+
+def _again(
+    pieces: Pieces,
+    table: Table,
+    alias: str,
+    state: pa.Table,
+    incoming: pa.Table,
+    values: Sequence[exp.Expr],
+) -> tuple[pa.Table, pa.Table]:
+    """A further round: rows that meet one of this statement. Gives the new state, and those met."""
+    with (
+        pieces.with_rows(state, table) as (now, inner),
+        inner.with_rows(incoming, table) as (name, both),
+    ):
+        select = (
+            exp.select(*values, exp.alias_(column_of(alias, _FIRST), _FIRST, quoted=True))
+            .from_(source(name, _INCOMING))
+            .join(
+                source(now, alias),
+                on=exp.EQ(this=column_of(_INCOMING, _FIRST), expression=column_of(alias, _FIRST)),
+            )
+        )
+        met = both.table(select, (table, [column.name for column in table.columns]))
+    changed = _completed(pieces, table, met).append_column(_FIRST, met.column(_FIRST))
+    kept = pc.invert(pc.is_in(state.column(_FIRST), met.column(_FIRST).combine_chunks()))
+    return pa.concat_tables([state.filter(kept), changed]), met

@@ -61,7 +61,10 @@ def tables_of(session: ClientSession, database: str) -> list[Table]:
     """The tables that hold rows, by name."""
     tables = session.catalog.tables(session.duck.cursor)
     mine = [t for t in tables if t.database == database and not t.temporary]
-    return sorted((t for t in mine if t.kind is not TableKind.VIEW), key=lambda t: t.name)
+    return sorted(
+        (t for t in mine if t.kind not in (TableKind.VIEW, TableKind.EXTERNAL)),
+        key=lambda t: t.name,
+    )
 
 
 def _suffix(options: FileOptions) -> str:

@@ -13,6 +13,7 @@ from catalog.options import region_options, with_templates
 from catalog.records import Column, Table, TableKind
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
+from engine.schema import Semantic
 from sql.decode.assign import assign
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
@@ -24,12 +25,17 @@ from sql.partition.check import with_rules
 from sql.partition.layout import new_region_ids
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
+from sql.privileges import owner_of_new
 from sql.results import Affected, Notice, Result, ResultColumn
+from sql.session import Wire
 from sql.statements.defaults import settled
+from sql.statements.external import create_external
 from sql.statements.metric_engine import check_logical, in_order
 from sql.statements.query import bind
 from sql.statements.target import complete, insert_rows, quoted
+from sql.temporary import DELETE_ROWS, DROP, ON_COMMIT, PG_TEMP
 from sql.types import duckdb_name, quote
+from sql.views import tables_read
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -37,7 +43,7 @@ if TYPE_CHECKING:
     from sql.transaction import Transaction
 
 
-_NOT_STORABLE = frozenset({TypeId.NULL, TypeId.INTERVAL, TypeId.STRUCT, TypeId.MAP})
+_NOT_STORABLE = frozenset({TypeId.NULL, TypeId.STRUCT, TypeId.MAP})
 
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
@@ -79,9 +85,15 @@ def _create_table(
     parameters: Sequence[object],
 ) -> Result:
     definition = read_create_table(tree)
+    if definition.external:
+        return create_external(session, definition)
     context = session.plan_context(statement.text)
-    database, name = definition.database or session.database, definition.name
-    if session.lookup(database, name) is not None and definition.if_not_exists:
+    database, name = _home(session, definition), definition.name
+    if definition.temporary:
+        there = session.temporary.lookup(database, name)
+    else:
+        there = session.catalog.table(session.duck.cursor, database, name)
+    if there is not None and definition.if_not_exists:
         message = f'relation "{name}" already exists, skipping'
         session.notice(Notice(message, sqlstate="42P07"))
         return Affected("CREATE TABLE", 0)
@@ -89,23 +101,49 @@ def _create_table(
         source_database, source_name = definition.like
         node = exp.table_(source_name, source_database, quoted=True)
         definition = _like(find_table(node, context), definition)
+        if definition.temporary:
+            plain = tuple(replace(c, semantic=None) for c in definition.columns)
+            definition = replace(definition, columns=plain, partition_columns=())
     with session.writing() as transaction:
         if definition.as_query is None:
-            _make(session, transaction, definition, database)
+            make_table(session, transaction, definition, database)
             return Affected("CREATE TABLE", 0)
         return _create_as(session, transaction, statement, definition, database, parameters)
+
+
+def _home(session: ClientSession, definition: TableDefinition) -> str:
+    """The database of a new table."""
+    named = definition.database
+    if not definition.temporary:
+        return named or session.database
+    if definition.is_time_series:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "a temporary table cannot have a time index",
+            hint="leave TIME INDEX out: the table is gone with the session anyway",
+        )
+    if session.wire is Wire.MYSQL:
+        return named or session.database
+    if named not in (None, PG_TEMP):
+        raise DbError(
+            ErrorKind.INVALID_TABLE_DEFINITION,
+            f'a temporary table cannot be created in database "{named}"',
+            hint="leave the database out",
+        )
+    return PG_TEMP
 
 
 def _like(source: Table, definition: TableDefinition) -> TableDefinition:
     if source.kind is TableKind.VIEW:
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{source.name}" is a view')
+    external = source.kind is TableKind.EXTERNAL  # the new one has rows of its own
     return replace(
         definition,
         columns=tuple(_as_new(column) for column in source.columns),
-        primary_key=source.primary_key,
-        time_index=source.time_index,
-        options=dict(source.options),
-        engine=source.engine,
+        primary_key=() if definition.temporary and source.is_time_series else source.primary_key,
+        time_index=None if definition.temporary else source.time_index,
+        options={} if external else dict(source.options),
+        engine="mito" if external else source.engine,
         partition_columns=source.partition_columns,
         partition_rules=source.partition_rules,
         comment=source.comment,
@@ -117,7 +155,7 @@ def _as_new(column: Column) -> Column:
     return replace(column, id=-1, initial=None, past=(), holds_nulls=False)
 
 
-def _make(
+def make_table(
     session: ClientSession, transaction: Transaction, definition: TableDefinition, database: str
 ) -> Table:
     """The empty table, in the catalog and in the store that will hold its rows."""
@@ -135,6 +173,7 @@ def _make(
         engine=definition.engine,
         comment=definition.comment,
         temporary=definition.temporary,
+        owner=owner_of_new(session),
         created_ms=session.server.clock.now_ms(),
     )
     if table.is_time_series:
@@ -151,7 +190,7 @@ def _make(
             f'"{table.name}" has no time index: only time-series tables have partitions',
         )
     table = replace(table, columns=tuple(settled(session, c) for c in table.columns))
-    session.catalog.put_table(cursor, table)
+    session.put_table(table)
     if table.is_time_series:
         home = session.catalog.database(cursor, database)
         for region_id in table.region_ids:
@@ -159,21 +198,29 @@ def _make(
         transaction.follow(table)
     else:
         for name in definition.auto_increment:
-            session.duck.execute(f"CREATE SEQUENCE {sequence_name(database, table.name, name)}")
+            sequence = sequence_name(database, table.name, name, table.temporary)
+            temporary = "TEMPORARY " if table.temporary else ""
+            session.duck.execute(f"CREATE {temporary}SEQUENCE {sequence}")
         session.duck.execute(relational_ddl(table, definition.constraints))
     return table
 
 
 def _options(session: ClientSession, definition: TableDefinition, database: str) -> dict[str, str]:
     """A time-series table copies what its database is a template for."""
+    if definition.temporary:
+        if definition.drop_on_commit:
+            return {ON_COMMIT: DROP}
+        return {ON_COMMIT: DELETE_ROWS} if definition.empty_on_commit else {}
     if definition.time_index is None:
         return definition.options
     home = session.catalog.database(session.duck.cursor, database)
     return with_templates(definition.options, home)
 
 
-def sequence_name(database: str, table: str, column: str) -> str:
+def sequence_name(database: str, table: str, column: str, temporary: bool = False) -> str:
     """The DuckDB sequence behind a SERIAL column."""
+    if temporary:
+        return quote(f"__temp_{database}_{table}_{column}_seq")
     return f"{quote(database)}.{quote(f'{table}_{column}_seq')}"
 
 
@@ -182,13 +229,18 @@ def _with_sequences(definition: TableDefinition, database: str) -> tuple[Column,
     return tuple(
         replace(
             column,
-            default=f"nextval('{sequence_name(database, definition.name, column.name)}')",
+            default=_next_of(definition, database, column),
             nullable=False,
         )
         if column.name in definition.auto_increment
         else column
         for column in definition.columns
     )
+
+
+def _next_of(definition: TableDefinition, database: str, column: Column) -> str:
+    name = sequence_name(database, definition.name, column.name, definition.temporary)
+    return f"nextval('{name}')"
 
 
 def _columns(definition: TableDefinition, database: str) -> tuple[Column, ...]:
@@ -205,7 +257,10 @@ def _check_storable(table: Table) -> None:
 
 def check_column_storable(column: Column) -> None:
     """Raises: DbError UNSUPPORTED for a type that no time-series table can hold."""
-    if column.type.id in _NOT_STORABLE:
+    element = column.type.element
+    inside = element is not None and element.id in _NOT_STORABLE | {TypeId.INTERVAL}
+    keyed = column.semantic is not Semantic.FIELD and column.type.id is TypeId.INTERVAL
+    if column.type.id in _NOT_STORABLE or inside or keyed:
         raise DbError(
             ErrorKind.UNSUPPORTED,
             f'column "{column.name}": a time-series table cannot hold {column.type.name}',
@@ -221,7 +276,8 @@ def relational_ddl(table: Table, constraints: Sequence[exp.Expr]) -> str:
     if table.primary_key:
         parts.append(f"PRIMARY KEY ({', '.join(quote(n) for n in table.primary_key)})")
     parts += [to_duckdb(constraint) for constraint in constraints]
-    return f"CREATE TABLE {quoted(table)} ({', '.join(parts)})"
+    kind = "TEMPORARY TABLE" if table.temporary else "TABLE"
+    return f"CREATE {kind} {quoted(table)} ({', '.join(parts)})"
 
 
 def _create_as(
@@ -248,7 +304,7 @@ def _create_as(
             ErrorKind.COLUMN_COUNT,
             f"the table has {len(definition.columns)} columns, its query {len(rows.columns)}",
         )
-    table = _make(session, transaction, definition, database)
+    table = make_table(session, transaction, definition, database)
     count = 0
     for batch in rows:
         typed = [
@@ -287,15 +343,19 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
     with session.writing() as transaction:
         transaction.change_store()
         cursor = session.duck.cursor
+        by_id, qualified = session.wire is Wire.POSTGRES, _qualified(query, session)
         view = Table(
             id=old.id if old is not None else session.catalog.next_table_id(cursor),
             database=database,
             name=name,
             kind=TableKind.VIEW,
             columns=tuple(Column(n, c.type) for n, c in zip(names, found, strict=True)),
-            definition=to_sql(_qualified(query, session), session.wire),
+            definition=to_sql(qualified, session.wire),
+            reads=tables_read(qualified, session.lookup) if by_id else (),
             dialect=session.wire.value,
             outputs=_outputs(query, found),
+            grants=old.grants if old is not None else (),
+            owner=old.owner if old is not None else owner_of_new(session),
             created_ms=session.server.clock.now_ms(),
         )
         session.catalog.put_table(cursor, view)

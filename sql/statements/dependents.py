@@ -1,6 +1,6 @@
 """Views over a table that has changed: they go on with its new columns, or the change is refused.
 
-Called by ALTER. Views find tables by name; a renamed table is none of this module's business.
+Called by ALTER and DROP; sql/views.py says what a view goes on reading after a rename.
 """
 
 from __future__ import annotations
@@ -39,8 +39,20 @@ def refresh_views(session: ClientSession, table: Table, *, cascade: bool) -> Non
                 session.catalog.remove_table(cursor, view)
 
 
+def views_over(session: ClientSession, table: Table) -> list[Table]:
+    """The views that read a table, those over these views included."""
+    cursor = session.duck.cursor
+    views = [t for t in session.catalog.tables(cursor) if t.definition and t.id != table.id]
+    changed = [table]
+    for one in changed:  # grows on the way
+        changed += [v for v in views if v not in changed and _names(session, v, one)]
+    return changed[1:]
+
+
 def _names(session: ClientSession, view: Table, table: Table) -> bool:
-    """True if the view's query names the table."""
+    """True if the view's query reads the table."""
+    if any(table_id == table.id for _, _, table_id in view.reads):
+        return True
     if table.name.lower() not in view.definition.lower():
         return False
     query = session.plan_context().parse_view(view)

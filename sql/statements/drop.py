@@ -12,6 +12,7 @@ from engine.errors import DbError, ErrorKind
 from sql.plan.tables import table_name, undefined_table
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
+from sql.statements.dependents import views_over
 from sql.statements.metric_engine import check_unused
 from sql.statements.target import SEQUENCE, quoted
 
@@ -78,6 +79,8 @@ def _drop_named(
     context = session.plan_context(text)
     database, name = table_name(node, context)
     table = session.lookup(database, name)
+    if table is not None and tree.args.get("temporary") and not table.temporary:
+        table = None
     if table is None:
         if tree.args.get("exists"):
             noun = kind.lower()
@@ -92,13 +95,17 @@ def _drop_named(
             hint=f"use DROP {'VIEW' if is_view else 'TABLE'} to remove it",
         )
     check_unused(table, session.catalog.tables(session.duck.cursor, database))
+    if tree.args.get("cascade"):
+        for view in views_over(session, table):
+            session.notice(Notice(f"drop cascades to view {view.name}"))
+            drop_table(session, transaction, view)
     drop_table(session, transaction, table)
 
 
 def drop_table(session: ClientSession, transaction: Transaction, table: Table) -> None:
     """Removes one table or view with its rows, when the transaction commits."""
     transaction.change_store()
-    session.catalog.remove_table(session.duck.cursor, table)
+    session.remove_table(table)
     if table.is_time_series:
         transaction.drop_regions(table.region_ids)
     elif table.kind is TableKind.RELATIONAL:

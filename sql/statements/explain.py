@@ -57,6 +57,8 @@ def _scans(plan: QueryPlan, statistics: ScanStatistics) -> str:
         name = f"{reference.table.database}.{reference.table.name}"
         tags = ", ".join(dict.fromkeys(key.column for key in reference.keys))
         pruned += f", by tags: {tags}" if tags else ""
+        texts = ", ".join(sorted({a.column for t in reference.texts for s in t for a in s}))
+        pruned += f", by texts: {texts}" if texts else ""
         pruned += ", newest rows only" if reference.latest is not None else ""
         lines.append(f"RegionScan: {name} as {reference.alias}{pruned}")
     if plan.front is not None:
@@ -75,6 +77,11 @@ def _scans(plan: QueryPlan, statistics: ScanStatistics) -> str:
         f"{statistics.pruned_by_time}, without the tags: {statistics.pruned_by_keys}, "
         f"served from memory: {statistics.served}, bytes of files read: {statistics.bytes}"
     )
+    if statistics.searched:
+        lines.append(
+            f"  text indexes asked: {statistics.searched}, blocks: {statistics.blocks}, "
+            f"blocks pruned: {statistics.blocks - statistics.blocks_read}"
+        )
     if statistics.newest:
         lines.append("  the newest row of each series was known")
     return "\n".join(lines)

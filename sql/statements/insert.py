@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,15 +13,15 @@ from sqlglot import exp
 from catalog.records import Column, Table
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
-from sql.decode.assign import assign
 from sql.decode.values import InsertHead, LiteralRows, match_insert, read_values, to_table
-from sql.dialect.parser import parse
-from sql.plan.plan import QueryPlan, plan_query, plan_statement
+from sql.plan.parameters import parameter_number
+from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
-from sql.session import Wire
-from sql.statements.conflict import check_conflict
+from sql.statements.changes import Changes, answer, change, result_of
+from sql.statements.conflict import policy_of, resolve, without_known
 from sql.statements.metric_engine import check_not_physical
-from sql.statements.query import bind
+from sql.statements.parts import Pieces, assigned, default_of, is_default_word, returning_of
+from sql.statements.setting import qualified
 from sql.statements.target import (
     columns_named,
     complete,
@@ -31,6 +32,7 @@ from sql.statements.target import (
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
     from sql.dialect.parser import ParsedStatement
+    from sql.transaction import Transaction
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,14 @@ def recognise(session: ClientSession, text: str) -> FastInsert | None:
         return None
     rows = read_values(text, head.start, session.wire)
     return FastInsert(text, head, rows) if rows is not None else None
+
+
+def tree_of(statement: ParsedStatement | FastInsert) -> exp.Expr:
+    """The statement's tree; of a fast INSERT just enough to tell its table."""
+    if isinstance(statement, FastInsert):
+        return exp.Insert(this=_table_node(statement.head.table))
+    assert statement.tree is not None
+    return statement.tree
 
 
 def run_fast(session: ClientSession, statement: FastInsert) -> Result:
@@ -77,22 +87,56 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     tree = statement.tree
     assert isinstance(tree, exp.Insert)
     table, columns = _target(session, tree, statement.text)
-    plan = _plan_source(session, statement, tree, table, columns, ())
-    values = bind(parameters, plan.parameter_types, session.timezone)
+    pieces = Pieces(session, statement.text, parameters)
     with session.writing() as transaction:
-        data = session.runner.table(plan, values, statement.text)
+        source = _source(tree, columns)
+        data = pieces.table(source, (table, [column.name for column in columns]))
         _check_count(len(columns), data.num_columns)
-        typed = pa.table(
-            [assign(data.column(i), column, session.timezone) for i, column in enumerate(columns)],
-            names=[column.name for column in columns],
-        )
-        rows = complete(session, table, columns, typed)
-        if table.is_time_series:
-            check_conflict(tree, table, columns)
-        elif tree.args.get("conflict") or tree.args.get("returning"):
-            return _insert_relational(session, statement, tree, table, rows)
-        insert_rows(session, transaction, table, rows)
-    return Affected("INSERT", rows.num_rows)
+        rows = complete(session, table, columns, assigned(session, data, columns))
+        alias, policy = _alias(tree), policy_of(tree, table, statement.text)
+        if policy is None and _is_duckdbs(tree, table):
+            return _insert_relational(pieces, transaction, tree, table, rows)
+        items = returning_of(tree)
+        if policy is None:
+            plain = Changes(affected=rows.num_rows, returned=rows)
+            result = answer(pieces, table, alias, items, plain, "INSERT")
+            insert_rows(session, transaction, table, rows)
+            return result
+        resolved = partial(resolve, pieces, table, alias, rows, policy)
+
+        def find() -> list[Changes]:
+            changes = resolved()
+            changes.result = answer(pieces, table, alias, items, changes, "INSERT")
+            return [changes]
+
+        return result_of(change(session, transaction, [table], find))
+
+
+def _is_duckdbs(tree: exp.Insert, table: Table) -> bool:
+    """True for what a relational table does by itself."""
+    special = any(tree.args.get(name) for name in ("conflict", "ignore", "returning"))
+    return special and not table.is_time_series
+
+
+def _does_nothing(tree: exp.Insert, table: Table) -> bool:
+    """True if rows of a primary key that is there already are left out.
+
+    Left to DuckDB, such a row would still stand in the way of others of the same statement.
+    """
+    conflict = tree.args.get("conflict")
+    if conflict is None:
+        return bool(tree.args.get("ignore")) and bool(table.primary_key)
+    keys = {
+        column.name for key in conflict.args.get("conflict_keys") or [] for column in [key.this]
+    }
+    mine = not keys or keys == set(table.primary_key)
+    return mine and bool(table.primary_key) and not conflict.expressions
+
+
+def _alias(tree: exp.Insert) -> str:
+    """What the target is called in a conflict clause and in RETURNING."""
+    node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    return str(node.alias_or_name)
 
 
 def describe(
@@ -102,16 +146,44 @@ def describe(
     tree = statement.tree
     assert isinstance(tree, exp.Insert)
     table, columns = _target(session, tree, statement.text)
-    plan = _plan_source(session, statement, tree, table, columns, declared)
+    context = session.plan_context(statement.text)
+    plan = plan_query(
+        _source(tree, columns),
+        context,
+        parameter_count=statement.parameter_count,
+        declared=declared,
+        target=(table, [column.name for column in columns]),
+    )
     returned = None
     if tree.args.get("returning"):
-        select = exp.select(*[e.copy() for e in tree.args["returning"].expressions])
-        target = tree.find(exp.Table)
-        assert target is not None
-        select = select.from_(target.copy())
-        shape = plan_query(select, session.plan_context(statement.text))
-        returned = session.runner.describe(shape, statement.text)
-    return Description(plan.parameter_types, returned, tag="INSERT")
+        node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        select = exp.select(*[e.copy() for e in returning_of(tree)]).from_(node.copy())
+        returned = Pieces(session, statement.text).columns(select)
+    types = _with_conflict(plan.parameter_types, session, statement, tree, table, declared)
+    return Description(types, returned, tag="INSERT")
+
+
+def _with_conflict(
+    types: tuple[DataType, ...],
+    session: ClientSession,
+    statement: ParsedStatement,
+    tree: exp.Insert,
+    table: Table,
+    declared: Sequence[DataType | None],
+) -> tuple[DataType, ...]:
+    """Parameters of the conflict clause get the types of the columns they are set to."""
+    conflict = tree.args.get("conflict")
+    if conflict is None or not any(conflict.find_all(exp.Parameter)):
+        return types
+    found = list(types)
+    for item in conflict.expressions:
+        column = table.column(item.this.name) if isinstance(item, exp.EQ) else None
+        number = parameter_number(item.expression) if column is not None else None
+        if column is None or number is None:
+            continue
+        if number > len(declared) or declared[number - 1] is None:
+            found[number - 1] = column.type
+    return tuple(found)
 
 
 def _target(
@@ -122,41 +194,30 @@ def _target(
     if isinstance(into, exp.Schema):
         names = [identifier.name for identifier in into.expressions]
         into = into.this
-    assert isinstance(into, exp.Table)
     table = writable(session, into, text)
     check_not_physical(table)
     return table, columns_named(table, names, text)
 
 
-def _plan_source(
-    session: ClientSession,
-    statement: ParsedStatement,
-    tree: exp.Insert,
-    table: Table,
-    columns: tuple[Column, ...],
-    declared: Sequence[DataType | None],
-) -> QueryPlan:
+def _source(tree: exp.Insert, columns: tuple[Column, ...]) -> exp.Expr:
+    """The query for the rows to be inserted."""
     source = tree.expression
     if source is None or tree.args.get("default"):
         source = _default_row(columns)
     if isinstance(source, exp.Values):
         source = _fill_defaults(source, columns)
+        source.set("alias", None)  # MySQL's, for its conflict clause
     with_ = tree.args.get("with_")
     if with_ is not None:
         source = source.copy()
         source.set("with_", with_.copy())
-    return plan_query(
-        source,
-        session.plan_context(statement.text),
-        parameter_count=statement.parameter_count,
-        declared=declared,
-        target=(table, [column.name for column in columns]),
-    )
+    found: exp.Expr = source
+    return found
 
 
 def _default_row(columns: tuple[Column, ...]) -> exp.Expr:
     """DEFAULT VALUES: one row of the columns' defaults."""
-    return exp.select(*[_default_of(column) for column in columns])
+    return exp.select(*[default_of(column) for column in columns])
 
 
 def _fill_defaults(values: exp.Values, columns: tuple[Column, ...]) -> exp.Values:
@@ -167,22 +228,9 @@ def _fill_defaults(values: exp.Values, columns: tuple[Column, ...]) -> exp.Value
         if len(items) != len(columns):
             _check_count(len(columns), len(items))
         for item, column in zip(list(items), columns, strict=True):
-            if _is_default_word(item):
-                item.replace(_default_of(column))
+            if is_default_word(item):
+                item.replace(default_of(column))
     return values
-
-
-def _is_default_word(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Column | exp.Var) and node.name.upper() == "DEFAULT"
-
-
-def _default_of(column: Column) -> exp.Expr:
-    if column.default is None:
-        return exp.null()
-    parsed = parse(f"SELECT {column.default}", Wire.HTTP)[0].tree
-    assert isinstance(parsed, exp.Select)
-    value: exp.Expr = parsed.expressions[0]
-    return value
 
 
 def _check_count(columns: int, values: int) -> None:
@@ -194,26 +242,24 @@ def _check_count(columns: int, values: int) -> None:
 
 
 def _insert_relational(
-    session: ClientSession,
-    statement: ParsedStatement,
-    tree: exp.Insert,
-    table: Table,
-    rows: pa.Table,
+    pieces: Pieces, transaction: Transaction, tree: exp.Insert, table: Table, rows: pa.Table
 ) -> Result:
-    """ON CONFLICT and RETURNING, which DuckDB does for its own tables."""
-    transaction = session.transaction
-    assert transaction is not None
+    """ON CONFLICT, IGNORE and RETURNING, which DuckDB does for its own tables."""
     transaction.change_store()
-    name = session.duck.register(rows)
-    try:
+    session = pieces.session
+    if _does_nothing(tree, table):
+        rows = without_known(pieces, table, _alias(tree), rows)
+    with pieces.with_rows(rows) as (name, inner):
         changed = tree.copy()
         changed.set("with_", None)
         changed.set("expression", exp.select("*").from_(exp.table_(name, quoted=True)))
-        changed.set("this", changed.find(exp.Table))
-        plan = plan_statement(changed, session.plan_context(statement.text))
+        if isinstance(changed.this, exp.Schema):
+            changed.set("this", changed.this.this)
+        conflict = changed.args.get("conflict")
+        for item in conflict.expressions if conflict is not None else ():
+            item.set("expression", qualified(item.expression, _alias(tree), table))
+        plan, values = inner.statement(changed)
         if tree.args.get("returning"):
-            return session.runner.collect(plan, (), statement.text, tag="INSERT")
-        counted = session.runner.run(plan, (), statement.text)
-        return Affected("INSERT", int(counted[0][0]) if counted else 0)
-    finally:
-        session.duck.unregister([name])
+            return session.runner.collect(plan, values, pieces.text, tag="INSERT")
+        counted = session.runner.run(plan, values, pieces.text)
+    return Affected("INSERT", int(counted[0][0]) if counted else 0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
-from engine.datatypes import DataType
+from engine.datatypes import TIMESTAMP_MICROSECOND, DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
 from sql.dialect.parser import ParsedStatement, parse
@@ -120,7 +120,7 @@ def plan_of(
     context = session.plan_context(statement.text)
     cache = session.server.plans
     key = None
-    if not session.catalog.changed_by(session.duck.cursor):
+    if not session.temporary and not session.catalog.changed_by(session.duck.cursor):
         key = plan_key(statement.text, context, session.catalog.version, declared)
     plan = cache.get(key)
     if plan is None:
@@ -160,6 +160,8 @@ def _timestamp(text: str, type_: DataType, timezone: str) -> object:
     if timezone == "UTC" and type_.unit != "ns" and _PLAIN_MOMENT.fullmatch(text):
         with contextlib.suppress(ValueError):  # a day that no month has: told below
             return datetime.fromisoformat(text)
+    if type_.unit == "ms" and ":" in text:
+        type_ = TIMESTAMP_MICROSECOND  # compared as it is, not rounded to the column's unit
     array = column_from_text(pa.array([text]), type_, timezone, column="parameter")
     if type_.unit == "ns":
         return array.cast(pa.string())[0].as_py()

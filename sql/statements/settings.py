@@ -15,6 +15,7 @@ from sql.results import Affected, Notice, Result, Severity
 from sql.session import Wire
 from sql.settings import check_boolean
 from sql.statements.answers import table_rows
+from sql.statements.roles import set_role
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -62,7 +63,8 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         _set_charset(session, value)
         return
     if name in ("role", "session_authorization"):
-        return  # everybody is who they logged in as
+        set_role(session, value)
+        return
     if name == "autocommit":
         _set_autocommit(session, value)
         return
@@ -173,7 +175,7 @@ def run_show(
 def run_discard(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
-    """DISCARD ALL: back to the state after login; the other forms have nothing to discard."""
+    """DISCARD ALL: back to the state after login; DISCARD TEMP: no temporary tables."""
     assert statement.tree is not None
     if str(statement.tree.this) == "ALL":
         if session.transaction is not None:
@@ -183,4 +185,6 @@ def run_discard(
             )
         session.reset()
         return Affected("DISCARD ALL")
+    if str(statement.tree.this) in ("TEMP", "TEMPORARY") and session.transaction is None:
+        session.drop_temporary()
     return Affected(f"DISCARD {statement.tree.this}")

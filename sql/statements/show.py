@@ -128,7 +128,10 @@ def _tables(context: SystemContext, request: Request) -> pa.Table:
     if not request.full:
         return from_rows(pa.schema(strings(title)), [(table.name,) for table in found])
     system = request.database in SYSTEM_DATABASES
-    rows = [(t.name, "LOCAL TEMPORARY" if system else table_type(t)) for t in found]
+    rows = [
+        (t.name, "LOCAL TEMPORARY" if system else table_type(t, context.session.wire))
+        for t in found
+    ]
     return from_rows(pa.schema(strings(title, "Table_type")), rows)
 
 

@@ -14,6 +14,7 @@ from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import ShowStatement, constant_text
 from sql.dialect.show_create import create_database_sql, create_table_sql, create_view_sql
 from sql.results import Result
+from sql.session import Wire
 from sql.statements import show_server
 from sql.statements.answers import table_rows
 from sql.statements.describe_table import described_table
@@ -94,7 +95,20 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
     if kind == "VIEW":
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{table.name}" is not a view')
     home = session.catalog.database(session.duck.cursor, table.database)
-    return create_statement("Table", table.name, create_table_sql(table, session.wire, home))
+    made = create_table_sql(table, session.wire, home, _mark(session, table, text))
+    return create_statement("Table", table.name, made)
+
+
+def _mark(session: ClientSession, table: Table, text: str) -> str:
+    """What names are quoted with. On MySQL's wire: as in the question, "double" if it has no say.
+
+    Tools quote the name they ask for and read the answer's backticks (dumpers, SQLAlchemy); they,
+    and people with relational tables, get MySQL's form. Either form can be run again.
+    """
+    if session.wire is not Wire.MYSQL:
+        return '"'
+    asked = session.settings.is_set("sql_quote_show_create") or "`" in text
+    return "`" if asked or table.kind is TableKind.RELATIONAL else '"'
 
 
 def _filtered(session: ClientSession, table: pa.Table, where: exp.Expr, text: str) -> pa.Table:

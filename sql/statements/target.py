@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from catalog.records import Column, Table
+from catalog.records import Column, Table, TableKind
 from engine.api import Op
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
 from sql.partition.route import writes_of
 from sql.plan.tables import find_table
 from sql.run.errors import position_of
+from sql.temporary import stored_name
 from sql.types import quote
 
 if TYPE_CHECKING:
@@ -30,13 +31,22 @@ if TYPE_CHECKING:
 SEQUENCE = "nextval("  # a default that is another value for every row
 
 
-def writable(session: ClientSession, node: exp.Table, text: str) -> Table:
+def writable(session: ClientSession, node: exp.Expr, text: str) -> Table:
     """The table a statement writes to. Raises: DbError UNDEFINED_TABLE, WRONG_OBJECT_TYPE."""
+    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+        raise DbError(ErrorKind.UNSUPPORTED, "rows can be changed in named tables only")
     table = find_table(node, session.plan_context(text))
     if not table.columns or table.definition:
         raise DbError(
             ErrorKind.WRONG_OBJECT_TYPE,
             f'"{table.name}" is a view: rows cannot be written to it',
+            position=position_of(node.name, text),
+        )
+    if table.kind is TableKind.EXTERNAL:
+        raise DbError(
+            ErrorKind.WRONG_OBJECT_TYPE,
+            f'"{table.name}" is an external table: its files are only read',
+            hint="COPY … TO writes files",
             position=position_of(node.name, text),
         )
     return table
@@ -138,4 +148,6 @@ def identity_columns(table: Table) -> tuple[str, ...]:
 
 def quoted(table: Table) -> str:
     """The table's name in the embedded database."""
+    if table.temporary:
+        return quote(stored_name(table))
     return f"{quote(table.database)}.{quote(table.name)}"

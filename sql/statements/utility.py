@@ -12,7 +12,7 @@ from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.results import Affected, Description, Result, ResultColumn, Rows
 from sql.run.errors import position_of
-from sql.statements import admin, describe_table, repartition, show_statement
+from sql.statements import admin, describe_table, repartition, show_statement, tql
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -102,6 +102,8 @@ def describe(session: ClientSession, statement: ParsedStatement) -> Description:
         return Description((), repartition.answer_columns(tree), tag=tag)
     if isinstance(tree, nodes.Admin):
         return Description((), (admin.result_column(tree),), tag="ADMIN")
+    if isinstance(tree, nodes.Tql):
+        return tql.describe(session, tree)
     if isinstance(tree, nodes.Explain):
         return Description((), (ResultColumn("QUERY PLAN", datatypes.STRING),), tag="EXPLAIN")
     if isinstance(tree, nodes.FetchCursor) and not tree.args.get("move"):

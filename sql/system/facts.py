@@ -68,10 +68,12 @@ def size_of_regions(context: SystemContext, region_ids: Sequence[int]) -> Size |
     return Size(rows, size)
 
 
-def table_type(table: Table) -> str:
+def table_type(table: Table, wire: Wire) -> str:
     """The table's type in information_schema and SHOW FULL TABLES."""
     if table.kind is TableKind.VIEW:
         return "VIEW"
+    if table.kind is TableKind.EXTERNAL and wire is Wire.POSTGRES:
+        return "FOREIGN"
     return "LOCAL TEMPORARY" if table.temporary else "BASE TABLE"
 
 

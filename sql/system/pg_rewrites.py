@@ -120,8 +120,8 @@ class _Rewriter:
         """`tableoid`; in the output, function OIDs as names and vectors as text."""
         assert isinstance(node, exp.Column)
         name = node.name.lower()
-        if name == "user" and not node.table and not node.this.quoted:
-            return exp.CurrentUser()
+        if name in ("user", "current_role") and not node.table and not node.this.quoted:
+            return self._shown_as(node, exp.CurrentUser())
         if name == "tableoid" and self.catalogs:
             return self._table_oid(node)
         if not self._is_shown(node):

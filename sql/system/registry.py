@@ -67,6 +67,7 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_database": cluster.pg_database,
     "pg_authid": cluster.pg_authid,
     "pg_roles": cluster.pg_roles,
+    "pg_auth_members": cluster.pg_auth_members,
     "pg_user": cluster.pg_user,
     "pg_shadow": cluster.pg_shadow,
     "pg_settings": cluster.pg_settings,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from catalog.details import Role
 from catalog.records import Database, Table
 from engine.api import FileInfo, FilterInfo, RegionStatistics, StoredFile
 from engine.clock import Clock, SystemClock
@@ -17,6 +18,10 @@ from sql.session import SessionApi, Wire
 
 def _none(_: int) -> Sequence[Any]:
     return ()
+
+
+def _definition(view: Table) -> str:
+    return view.definition
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class SystemContext:
     filters: Callable[[int], Sequence[FilterInfo]] = _none
     stored: Callable[[int], Sequence[StoredFile]] = _none
     procedures: Sequence[Procedure] = ()
+    view_text: Callable[[Table], str] = _definition  # with the names its tables have now
+    roles: Sequence[Role] = ()  # made by CREATE ROLE
     clock: Clock = SystemClock()  # noqa: RUF009 - it has no state
 
 

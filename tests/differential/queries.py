@@ -7,6 +7,7 @@ are compared as bags.
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 
 from tests.differential.expressions import TYPES, Columns, Expressions
@@ -197,14 +198,19 @@ class _Maker:
         text = f"SELECT {_outputs([*keys, *(text for text, _ in aggregates)])} FROM {source}"
         text += self._where(columns)
         if keys:
-            text += f" GROUP BY {self._grouping(len(keys))}"
+            text += f" GROUP BY {self._grouping(keys)}"
         if self.chance.random() < 0.25:
             text += f" HAVING count(*) {self.chance.choice(['>', '>=', '<'])} 2"
         return _Body(text, (*kinds, *(kind for _, kind in aggregates)))
 
-    def _grouping(self, count: int) -> str:
-        places = ", ".join(str(place) for place in range(1, count + 1))
-        return places
+    def _grouping(self, keys: list[str]) -> str:
+        places = ", ".join(str(place) for place in range(1, len(keys) + 1))
+        form = self.chance.random()
+        if not all(re.fullmatch(r"t\d+\.\w+", key) for key in keys):
+            return places
+        if len(keys) > 1 and form < 0.3:
+            return f"{self.chance.choice(['ROLLUP', 'CUBE'])} ({places})"
+        return f"GROUPING SETS ((1), (), ({places}))" if form > 0.9 else places
 
     def _aggregate(self, made: Expressions) -> tuple[str, str]:
         distinct = "DISTINCT " if self.chance.random() < 0.15 else ""
@@ -222,7 +228,7 @@ class _Maker:
             return f"sum({distinct}{made.leaf(kind)}){keep}", kind
         if form == 4:
             kind = self.chance.choice([INT, NUMERIC, FLOAT])
-            return f"round(avg({made.leaf(kind)}){keep and ''}::numeric, 4)", NUMERIC
+            return f"round(avg({made.leaf(kind)})::numeric(20,6), 4)", NUMERIC
         if form == 5:
             return (
                 f"{self.chance.choice(['bool_and', 'bool_or'])}({made.make(BOOLEAN, 1)})",

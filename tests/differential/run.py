@@ -1,4 +1,4 @@
-"""As many random queries as one likes: `python -m tests.differential.run --queries 20000 [--seed 7]`.
+"""As many random queries as one likes: `python -m tests.differential.run --queries 20000`.
 
 Starts both servers itself. Prints each kind of difference once, and how often it was seen.
 """
@@ -13,12 +13,13 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from fix_server import RunningServer
+from psycopg.pq.abc import PGconn
 
 from bench import peers
 from tests.differential.compare import ask, difference
 from tests.differential.queries import query
 from tests.differential.servers import loaded
+from tests.fix_server import RunningServer
 
 
 def main() -> int:
@@ -37,7 +38,7 @@ def main() -> int:
             server.stop()
 
 
-def _run(both: tuple[object, object], options: argparse.Namespace) -> int:
+def _run(both: tuple[PGconn, PGconn], options: argparse.Namespace) -> int:
     kinds: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     for number in range(options.queries):

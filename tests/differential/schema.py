@@ -101,7 +101,8 @@ def _text(value: str) -> str:
 
 
 def _day(chance: random.Random) -> str:
-    return f"{chance.choice([1999, 2020, 2023, 2024])}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
+    year = chance.choice([1999, 2020, 2023, 2024])
+    return f"{year}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
 
 
 def _moment(chance: random.Random) -> str:

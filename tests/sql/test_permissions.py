@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sql.dialect.parser import parse
-from sql.permissions import Access, access_of
+from sql.execute import HANDLERS
+from sql.permissions import RULES, Access, access_of
 from sql.session import Wire
 
 NONE, READ, WRITE = Access.NONE, Access.READ, Access.WRITE
@@ -44,6 +45,10 @@ NONE, READ, WRITE = Access.NONE, Access.READ, Access.WRITE
         ("COMMENT ON TABLE t IS 'x'", WRITE),
         ("CREATE DATABASE d", WRITE),
         ("INSERT INTO t SELECT * FROM u", READ | WRITE),
+        ("INSERT INTO t VALUES (1) RETURNING a", READ | WRITE),
+        ("MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE", READ | WRITE),
+        ("TRUNCATE TABLE t FILE RANGE (1, 2)", WRITE),
+        ("WITH c AS (DELETE FROM t RETURNING *) SELECT * FROM c", READ | WRITE),
         ("CREATE TABLE t AS SELECT * FROM u", READ | WRITE),
         ("UPDATE t SET a = 1", READ | WRITE),
         ("DELETE FROM t WHERE a = 1", READ | WRITE),
@@ -55,6 +60,10 @@ NONE, READ, WRITE = Access.NONE, Access.READ, Access.WRITE
 def test_what_a_statement_needs(text: str, access: Access) -> None:
     [statement] = parse(text, Wire.POSTGRES)
     assert access_of(statement) == access
+
+
+def test_every_kind_of_statement_has_its_rule() -> None:
+    assert set(RULES) == set(HANDLERS)
 
 
 @pytest.mark.parametrize("text", ["PREPARE p FROM 'SELECT 1'", "KILL 3"])

@@ -150,7 +150,7 @@ FUNCTIONS: tuple[Function, ...] = (
     f("num_nonnulls(value any, ...) -> integer", "How many values are not NULL.",
       numbers.count_values, wires=POSTGRES, ex={"num_nonnulls(1, NULL, 2)": 2}),
     f("arrow_typeof(value any) -> text", "The type of a value.", "typeof",
-      ex={"arrow_typeof(1::boolean)": "BOOLEAN"}, wires=POSTGRES),
+      ex={"arrow_typeof(1::boolean)": "BOOLEAN"}),
     f("pg_typeof(value any) -> text", "The type of a value.",
       "(x) AS CASE WHEN typeof(x) LIKE 'DECIMAL%' THEN 'numeric' ELSE CASE typeof(x)"
       " WHEN 'VARCHAR' THEN 'text' WHEN 'DOUBLE' THEN 'double precision' WHEN 'FLOAT' THEN 'real'"

@@ -39,8 +39,9 @@ FUNCTIONS: tuple[Function, ...] = (
       wires=MYSQL, ex={"unix_timestamp('2024-01-01 00:00:00')": 1704067200,
                        "unix_timestamp() > 1700000000": True}),
     f("to_unixtime(value any) -> bigint",
-      "Seconds since 1970; of text, a date, a time, or milliseconds.", times.to_unixtime,
-      ex={"to_unixtime('2023-03-01T06:35:02Z')": 1677652502, "to_unixtime(2000)": 2}),
+      "Seconds since 1970 of a date, a time or text (in the session's time zone).",
+      times.to_unixtime,
+      ex={"to_unixtime('2023-03-01T06:35:02Z')": 1677652502, "to_unixtime(2000)": 2000}),
     f("from_unixtime(seconds bigint [, format text]) -> timestamp",
       "The time so many seconds after 1970.", times.from_unixtime,
       ex={"from_unixtime(0)": "1970-01-01 00:00:00"}),
@@ -290,8 +291,30 @@ HELPERS: dict[str, object] = {
     "part_millisecond": (
         "(t) AS date_part('second', t) * 1e3 + date_part('microsecond', t) % 1000000 / 1e3",
     ),
+    # A time as clocks somewhere show it, and the other way round; z is a zone, e seconds east.
+    "local_time": (
+        "(s VARCHAR, z VARCHAR) AS timezone(z, timezone('UTC', gn_utc_time(s, z)))",
+        "(s VARCHAR, e BIGINT) AS gn_utc_time(s, e) + to_seconds(e)",
+        "(t TIMESTAMPTZ, z VARCHAR) AS timezone(z, t)",
+        "(t TIMESTAMPTZ, e BIGINT) AS timezone('UTC', t) + to_seconds(e)",
+        "(t TIMESTAMP, z VARCHAR) AS timezone(z, timezone('UTC', t))",
+        "(t TIMESTAMP, e BIGINT) AS t + to_seconds(e)",
+        "(t DATE, z VARCHAR) AS CAST(t AS TIMESTAMP)",
+        "(t DATE, e BIGINT) AS CAST(t AS TIMESTAMP)",
+        "(t TIME, z VARCHAR) AS DATE '1970-01-01' + t",
+        "(t TIME, e BIGINT) AS DATE '1970-01-01' + t",
+    ),
+    "utc_time": (
+        "(s VARCHAR, z VARCHAR) AS CASE WHEN regexp_matches(s, '([zZ]|[+-]\\d\\d:?\\d\\d)\\s*$')"
+        " AND length(s) > 14 THEN gn_moment(s)"
+        " ELSE timezone('UTC', timezone(z, CAST(s AS TIMESTAMP))) END",
+        "(s VARCHAR, e BIGINT) AS CASE WHEN regexp_matches(s, '([zZ]|[+-]\\d\\d:?\\d\\d)\\s*$')"
+        " AND length(s) > 14 THEN gn_moment(s) ELSE CAST(s AS TIMESTAMP) - to_seconds(e) END",
+        "(n BIGINT, z) AS n",
+        "(t, z) AS t",
+    ),
     "unixtime": (
-        "(n BIGINT) AS n // 1000",
+        "(n BIGINT) AS n",
         "(s VARCHAR) AS CAST(floor(epoch(gn_moment(s))) AS BIGINT)",
         "(t) AS CAST(floor(epoch(t)) AS BIGINT)",
     ),

@@ -9,6 +9,7 @@ from sqlglot import exp
 from engine.errors import DbError, ErrorKind
 from sql.functions.rewrites.build import Arguments, as_text, call, check, literal_text, own, text
 
+WORD = "word"  # in `meta` of a contains(): the term has boundaries that are checked beside it
 _EDGE = "[^0-9A-Za-z]"
 _HAN = re.compile(
     "[\u2e80-\u2fdf\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"
@@ -24,6 +25,7 @@ def matches_term(arguments: Arguments) -> exp.Expr:
     if not term:
         return exp.paren(exp.EQ(this=subject, expression=text("")))
     found = call("contains", subject, text(term))
+    found.meta[WORD] = not is_chinese(term)
     pattern = term_pattern(term)
     if pattern == re.escape(term):  # no boundary to check
         return found
@@ -36,11 +38,16 @@ def term_pattern(term: str) -> str:
     >>> term_pattern("v1.0")
     '(?:^|[^0-9A-Za-z])v1\\\\.0(?:[^0-9A-Za-z]|$)'
     """
-    if _HAN.search(term):  # Chinese is written without spaces: a term is any part of the text
+    if is_chinese(term):  # Chinese is written without spaces: a term is any part of the text
         return re.escape(term)
     before = f"(?:^|{_EDGE})" if _is_word(term[0]) else ""
     after = f"(?:{_EDGE}|$)" if _is_word(term[-1]) else ""
     return before + re.escape(term) + after
+
+
+def is_chinese(term: str) -> bool:
+    """True if a Han character is in the term."""
+    return _HAN.search(term) is not None
 
 
 def _is_word(character: str) -> bool:

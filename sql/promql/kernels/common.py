@@ -31,8 +31,7 @@ OUT_MARKS = types.boolean[:, ::1]
 OUT_PLACES = types.int64[:, ::1]
 
 
-@jit.part
-def kahan(increment: float, total: float, lost: float) -> tuple[float, float]:
+def add_compensated(increment: float, total: float, lost: float) -> tuple[float, float]:
     """One addition of Neumaier's compensated sum: the new total and what rounding lost so far."""
     new = total + increment
     if math.isinf(new):
@@ -44,12 +43,24 @@ def kahan(increment: float, total: float, lost: float) -> tuple[float, float]:
     return new, lost
 
 
+kahan = jit.part(add_compensated)
+
+
 @jit.part
 def first_after(times: Times, place: int, end: int, bound: int) -> int:
     """The first place from `place` on whose time is greater than `bound`, else `end`."""
     while place < end and times[place] <= bound:
         place += 1
     return place
+
+
+@jit.part
+def longest(offsets: Times) -> int:
+    """The number of samples of the longest series."""
+    most = 0
+    for row in range(len(offsets) - 1):
+        most = max(most, offsets[row + 1] - offsets[row])
+    return most
 
 
 @jit.part
@@ -88,10 +99,10 @@ def quantile_of_sorted(ascending: Floats, count: int, q: float) -> float:
     if q > 1.0:
         return math.inf
     rank = q * (count - 1)
-    lower = max(0, int(math.floor(rank)))
+    lower = max(0, math.floor(rank))
     upper = min(count - 1, lower + 1)
     weight = rank - math.floor(rank)
-    return ascending[lower] * (1.0 - weight) + ascending[upper] * weight
+    return float(ascending[lower] * (1.0 - weight) + ascending[upper] * weight)
 
 
 @jit.part

@@ -22,6 +22,7 @@ from sql.promql.kernels.common import (
     Times,
     first_after,
     kahan,
+    longest,
     mean_of,
     quantile_of_sorted,
     sort_nan_first,
@@ -89,6 +90,8 @@ def _count_changes(values: Floats, low: int, high: int, op: int) -> float:
 def _mad(values: Floats, low: int, high: int, buffer: Floats) -> float:
     count = high - low
     for place in range(count):
+        if math.isnan(values[low + place]):
+            return math.nan
         buffer[place] = values[low + place]
     sort_nan_first(buffer, count)
     median = quantile_of_sorted(buffer, count, 0.5)
@@ -112,17 +115,17 @@ def _moment(op: int, values: Floats, low: int, high: int) -> float:
 @jit.part
 def _place(op: int, times: Times, values: Floats, low: int, high: int) -> float:
     if op == LAST:
-        return values[high - 1]
+        return float(values[high - 1])
     if op == FIRST:
-        return values[low]
+        return float(values[low])
     if op == TS_FIRST:
-        return times[low] / 1000.0
+        return float(times[low] / 1000.0)
     if op == TS_LAST:
-        return times[high - 1] / 1000.0
+        return float(times[high - 1] / 1000.0)
     best = _extreme(values, low, high, op)
     if op in (MIN, MAX):
-        return values[best]
-    return times[best] / 1000.0
+        return float(values[best])
+    return float(times[best] / 1000.0)
 
 
 @jit.part
@@ -152,7 +155,7 @@ def reduce_windows(
     present: Marks,
 ) -> None:
     """Reduces (step - span, step] of each series; a window without samples stays absent."""
-    buffer = np.empty(len(values) if op == MAD else 0)
+    buffer = np.empty(longest(offsets) if op == MAD else 0)
     for row in range(len(offsets) - 1):
         end = offsets[row + 1]
         low = offsets[row]
@@ -177,7 +180,7 @@ def quantiles(
     present: Marks,
 ) -> None:
     """quantile_over_time; `qs` holds the quantile of each step."""
-    buffer = np.empty(len(values))
+    buffer = np.empty(longest(offsets))
     for row in range(len(offsets) - 1):
         end = offsets[row + 1]
         low = offsets[row]

@@ -26,8 +26,7 @@ from sql.promql.kernels.common import (
 BOOL = types.boolean
 
 
-@jit.part
-def extrapolation(
+def stretch(
     first_time: int,
     last_time: int,
     samples: int,
@@ -54,6 +53,9 @@ def extrapolation(
     return (sampled + to_start + to_end) / sampled
 
 
+extrapolation = jit.part(stretch)
+
+
 @jit.part
 def _change(values: Floats, low: int, high: int, counter: bool) -> float:
     change = values[high - 1] - values[low]
@@ -64,7 +66,7 @@ def _change(values: Floats, low: int, high: int, counter: bool) -> float:
             if value < before:
                 change += before
             before = value
-    return change
+    return float(change)
 
 
 @jit.kernel(INT64S, INT64S, FLOATS, INT64S, INT, BOOL, BOOL, OUT_CELLS, OUT_MARKS)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
 from engine import jit
+from engine.jit import UINT
 from sql.promql.kernels.common import INT, INT64S, OUT_PLACES, Times, first_after
+
+UINT64S = types.Array(types.uint64, 1, "C", readonly=True)
 
 
 @jit.kernel(INT64S, INT64S, INT64S, INT, OUT_PLACES)
@@ -34,3 +41,12 @@ def bounds(
             high = first_after(times, max(low, high), end, step)
             low_out[row, column] = low
             high_out[row, column] = high
+
+
+@jit.kernel(UINT64S, UINT)
+def holds(values: NDArray[np.uint64], wanted: int) -> bool:
+    """Whether any value is this one, bit by bit."""
+    for value in values:  # noqa: SIM110 - compiled
+        if value == wanted:
+            return True
+    return False

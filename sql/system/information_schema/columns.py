@@ -50,6 +50,8 @@ _SECOND_DIGITS = {
 }
 _TEXTS = frozenset({TypeId.STRING, TypeId.JSON, TypeId.UUID})
 
+_WRITTEN = (TableKind.TIME_SERIES, TableKind.RELATIONAL)
+
 Located = tuple[Table, int, Column]  # the column and its 1-based position in the table
 
 
@@ -196,7 +198,7 @@ def _postgres(found: Sequence[Located]) -> dict[str, Any]:
         "is_identity": "NO",
         "identity_cycle": "NO",
         "is_generated": "NEVER",
-        "is_updatable": ["NO" if t.kind is TableKind.VIEW else "YES" for t, _, _ in found],
+        "is_updatable": ["YES" if t.kind in _WRITTEN else "NO" for t, _, _ in found],
     }
 
 

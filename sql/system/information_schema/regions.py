@@ -75,13 +75,14 @@ def region_statistics(context: SystemContext) -> pa.Table:
             "written_bytes_since_open": [region.written_bytes for region in facts],
             **dict.fromkeys(("query_cpu_time_millis", "query_scanned_bytes"), 0),
             "disk_size": [
-                region.file_bytes + region.vector_bytes + region.manifest_bytes for region in facts
+                region.file_bytes + region.vector_bytes + region.index_bytes + region.manifest_bytes
+                for region in facts
             ],
             "memtable_size": [region.memtable_bytes for region in facts],
             "manifest_size": [region.manifest_bytes for region in facts],
             "sst_size": [region.file_bytes for region in facts],
             "sst_num": [region.files for region in facts],
-            "index_size": 0,  # indexes are inside the files
+            "index_size": [region.index_bytes for region in facts],  # of text; others are in files
             "engine": [table.engine for table, _, _ in found],
             "region_role": "Leader",
         },

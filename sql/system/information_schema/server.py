@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from catalog.details import Grant
 from sql.session import SessionApi
 from sql.settings import PRODUCT_VERSION
 from sql.system.arrow import fill, from_rows
@@ -139,19 +140,33 @@ _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES",
 
 
 def table_grants(name: str, context: SystemContext) -> pa.Table:
-    """table_privileges and role_table_grants: the owner may do everything."""
-    found = [(table, right) for table in context.tables for right in _PRIVILEGES]
+    """table_privileges and role_table_grants: the owner may do everything, others what they got."""
+    found = [
+        (table, Grant(owner, right, owner, grantable=True))
+        for table in context.tables
+        for owner in [table.owner or OWNER_NAME]
+        for right in _PRIVILEGES
+    ]
+    found += [(table, grant) for table in context.tables for grant in table.grants]
+    if (
+        name == "role_table_grants"
+    ):  # https://www.postgresql.org/docs/15/infoschema-role-table-grants.html
+        found = [row for row in found if row[1].grantee != "public"]
     return fill(
         SHAPES[name],
         len(found),
         {
-            "grantor": OWNER_NAME,
-            "grantee": OWNER_NAME,
+            "grantor": [grant.grantor for _, grant in found],
+            "grantee": [_shown_grantee(grant.grantee) for _, grant in found],
             "table_catalog": catalog_name(context.session),
             "table_schema": [table.database for table, _ in found],
             "table_name": [table.name for table, _ in found],
-            "privilege_type": [right for _, right in found],
-            "is_grantable": "YES",
-            "with_hierarchy": ["YES" if right == "SELECT" else "NO" for _, right in found],
+            "privilege_type": [grant.privilege for _, grant in found],
+            "is_grantable": ["YES" if grant.grantable else "NO" for _, grant in found],
+            "with_hierarchy": ["YES" if g.privilege == "SELECT" else "NO" for _, g in found],
         },
     )
+
+
+def _shown_grantee(name: str) -> str:
+    return "PUBLIC" if name == "public" else name

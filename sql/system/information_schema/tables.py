@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from catalog.records import Table, TableKind
+from sql.files.external import shown_options
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import (
@@ -25,6 +26,8 @@ from sql.system.table import SystemContext
 _VERSION = 11  # of MySQL's .frm files; clients expect a number
 _SYSTEM_TYPES = {Wire.POSTGRES: "VIEW", Wire.MYSQL: "SYSTEM VIEW", Wire.HTTP: "LOCAL TEMPORARY"}
 
+_WRITTEN = (TableKind.TIME_SERIES, TableKind.RELATIONAL)
+
 
 def tables(context: SystemContext) -> pa.Table:
     """Tables, views and the system tables."""
@@ -32,7 +35,9 @@ def tables(context: SystemContext) -> pa.Table:
     system = system_tables(wire)
     found = [*context.tables, *system]
     sizes = [_size(context, table) for table in found]
-    types = [table_type(table) for table in context.tables] + [_SYSTEM_TYPES[wire]] * len(system)
+    types = [table_type(table, wire) for table in context.tables] + [_SYSTEM_TYPES[wire]] * len(
+        system
+    )
     created = [_microseconds(table) for table in found]
     return fill(
         SHAPES["tables"],
@@ -64,9 +69,7 @@ def tables(context: SystemContext) -> pa.Table:
                 "Y" if table.temporary or table.database in SYSTEM_DATABASES else "N"
                 for table in found
             ],
-            "is_insertable_into": [
-                "NO" if table.kind is TableKind.VIEW else "YES" for table in found
-            ],
+            "is_insertable_into": ["YES" if table.kind in _WRITTEN else "NO" for table in found],
             "is_typed": "NO",
         },
     )
@@ -81,7 +84,10 @@ def _microseconds(table: Table) -> int | None:
 
 
 def _options(table: Table) -> str:
-    return " ".join(f"{name}={value}" for name, value in sorted(table.options.items()))
+    options = table.options
+    if table.kind is TableKind.EXTERNAL:
+        options = shown_options(options)
+    return " ".join(f"{name}={value}" for name, value in sorted(options.items()))
 
 
 def schema_names(context: SystemContext) -> Sequence[str]:
@@ -121,7 +127,7 @@ def views(context: SystemContext) -> pa.Table:
             "table_catalog": catalog_name(context.session),
             "table_schema": [view.database for view in found],
             "table_name": [view.name for view in found],
-            "view_definition": [view.definition for view in found],
+            "view_definition": [context.view_text(view) for view in found],
             "check_option": "NONE",
             "is_updatable": "NO",
             "definer": f"{OWNER_NAME}@%",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from catalog.details import Role
 from engine.errors import DbError
 from sql.session import Activity, SessionApi, Wire
 from sql.settings import Settings
@@ -67,30 +68,56 @@ def pg_database(context: SystemContext) -> pa.Table:
     )
 
 
-def role_names(context: SystemContext) -> list[str]:
-    """The owner of everything, and every user who is connected."""
+def all_roles(context: SystemContext) -> list[Role]:
+    """The owner of everything, whoever is connected, and the roles that were created."""
+    created = {role.name: role for role in context.roles}
     users = {session.client.user for session in (context.session, *context.sessions)}
-    return [oids.OWNER_NAME, *sorted(users - {oids.OWNER_NAME, ""})]
+    others = sorted(users - {oids.OWNER_NAME, ""} - set(created))
+    return [
+        *(_superuser(role_oid(name), name) for name in (oids.OWNER_NAME, *others)),
+        *created.values(),
+    ]
+
+
+def _superuser(oid: int, name: str) -> Role:
+    return Role(oid, name, superuser=True, login=True, create_database=True, create_role=True)
 
 
 def _roles(context: SystemContext, name: str, columns: dict[str, str]) -> pa.Table:
     """A relation over roles; `columns` maps its column names to those of pg_authid."""
-    names = role_names(context)
+    roles = [
+        role for role in all_roles(context) if role.login or name not in ("pg_user", "pg_shadow")
+    ]
     values: dict[str, object] = {
-        "oid": [role_oid(role) for role in names],
-        "rolname": names,
-        "rolsuper": True,
-        "rolinherit": True,
-        "rolcreaterole": True,
-        "rolcreatedb": True,
-        "rolcanlogin": True,
+        "oid": [role_oid(role.name) for role in roles],
+        "rolname": [role.name for role in roles],
+        "rolsuper": [role.superuser for role in roles],
+        "rolinherit": [role.inherit for role in roles],
+        "rolcreaterole": [role.create_role for role in roles],
+        "rolcreatedb": [role.create_database for role in roles],
+        "rolcanlogin": [role.login for role in roles],
         "rolreplication": False,
-        "rolbypassrls": True,
+        "rolbypassrls": [role.superuser for role in roles],
         "rolconnlimit": -1,
         "rolpassword": "********",
     }
     return fill(
-        schema(name), len(names), {column: values[origin] for column, origin in columns.items()}
+        schema(name), len(roles), {column: values[origin] for column, origin in columns.items()}
+    )
+
+
+def pg_auth_members(context: SystemContext) -> pa.Table:
+    """Who is a member of which role."""
+    found = [(role_oid(group), role_oid(r.name)) for r in context.roles for group in r.member_of]
+    return fill(
+        schema("pg_auth_members"),
+        len(found),
+        {
+            "roleid": [group for group, _ in found],
+            "member": [member for _, member in found],
+            "grantor": oids.OWNER,
+            "admin_option": False,
+        },
     )
 
 

@@ -31,7 +31,8 @@ def pg_tables(context: SystemContext) -> pa.Table:
         {
             "schemaname": [table.database for table in users] + ["pg_catalog"] * len(system),
             "tablename": [table.name for table in users] + system,
-            "tableowner": oids.OWNER_NAME,
+            "tableowner": [table.owner or oids.OWNER_NAME for table in users]
+            + [oids.OWNER_NAME] * len(system),
             "hasindexes": indexed + [False] * len(system),
             "hasrules": False,
             "hastriggers": False,
@@ -54,8 +55,9 @@ def pg_views(context: SystemContext) -> pa.Table:
         {
             "schemaname": [view.database for view in users] + ["pg_catalog"] * len(system),
             "viewname": [view.name for view in users] + system,
-            "viewowner": oids.OWNER_NAME,
-            "definition": [f" {view.definition};" for view in users] + [""] * len(system),
+            "viewowner": [view.owner or oids.OWNER_NAME for view in users]
+            + [oids.OWNER_NAME] * len(system),
+            "definition": [f" {context.view_text(view)};" for view in users] + [""] * len(system),
         },
     )
 
@@ -95,6 +97,7 @@ def pg_rewrite(context: SystemContext) -> pa.Table:
 def pg_depend(context: SystemContext) -> pa.Table:
     """What views read: their rule depends on the relations named in their query."""
     by_name = {(table.database, table.name): table.id for table in context.tables}
+    present = set(by_name.values())
     found = []
     for view in _views(context):
         rule = dependent_oid(view, Slot.VIEW_RULE)
@@ -102,6 +105,7 @@ def pg_depend(context: SystemContext) -> pa.Table:
         names = _named_tables(view.definition, view.dialect)
         keys = ((database or view.database, name) for database, name in names)
         read = {by_name[key] for key in keys if key in by_name} - {view.id}
+        read = {number for _, _, number in view.reads if number in present} or read
         found += [(rule, oid, "n") for oid in sorted(read)]
     return fill(
         SHAPES["pg_depend"].schema,

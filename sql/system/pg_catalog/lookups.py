@@ -14,12 +14,11 @@ from functools import cache
 import pyarrow as pa
 from sqlglot.dialects.postgres import Postgres
 
-from catalog.records import TableKind
 from sql.system.arrow import from_rows
 from sql.system.facts import search_path, size_of
 from sql.system.memo import Memo
 from sql.system.pg_catalog import oids
-from sql.system.pg_catalog.cluster import role_names
+from sql.system.pg_catalog.cluster import all_roles
 from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid, role_oid
 from sql.system.pg_catalog.relations import indexes, quote, system_relations
 from sql.system.pg_catalog.types import IO_FUNCTIONS
@@ -116,8 +115,8 @@ _catalog_texts = Memo(_texts, lambda _: None)
 def _definitions(context: SystemContext) -> Iterator[_Text]:
     kind = Kind.DEFINITION.value
     for table in context.tables:
-        if table.kind is TableKind.VIEW:
-            yield kind, table.id, 0, f" {table.definition.rstrip('; ')};"
+        if table.definition:
+            yield kind, table.id, 0, f" {context.view_text(table).rstrip('; ')};"
     for index in indexes(context.tables):
         yield kind, index.oid, 0, index.definition
         for place, at in enumerate(index.columns, 1):
@@ -136,7 +135,7 @@ def _comments(context: SystemContext) -> Iterator[_Text]:
 
 
 def _names(context: SystemContext) -> Iterator[_Text]:
-    for role in role_names(context):
+    for role in [role.name for role in all_roles(context)]:
         yield Kind.ROLE.value, role_oid(role), 0, role
     yield Kind.NAMESPACE.value, oids.PG_CATALOG, 0, "pg_catalog"
     yield Kind.NAMESPACE.value, oids.INFORMATION_SCHEMA, 0, "information_schema"

@@ -71,7 +71,7 @@ def indexes(tables: Iterable[Table]) -> list[Index]:
 
 def identity_columns(table: Table) -> tuple[str, ...]:
     """The columns that tell rows apart; empty if nothing does."""
-    if table.kind is TableKind.VIEW or table.append_mode:
+    if table.kind in (TableKind.VIEW, TableKind.EXTERNAL) or table.append_mode:
         return ()
     time_index = table.time_index
     return table.primary_key if time_index is None else (*table.primary_key, time_index)
@@ -85,6 +85,7 @@ def _positions(table: Table, names: Sequence[str]) -> tuple[int, ...]:
 # --- pg_class -------------------------------------------------------------------------------------
 
 _CLASS = SHAPES["pg_class"].schema
+_HEAPS = (TableKind.TIME_SERIES, TableKind.RELATIONAL)  # what has rows of its own
 _CLASS_DEFAULTS = {
     "reltype": 0,
     "reloftype": 0,
@@ -129,6 +130,14 @@ def _namespaces(context: SystemContext) -> dict[str, int]:
     return {database.name: namespace_oid(database) for database in context.databases}
 
 
+def _relkind(table: Table) -> str:
+    if table.kind is TableKind.VIEW:
+        return "v"
+    if table.kind is TableKind.EXTERNAL:
+        return "f"
+    return "m" if table.is_materialized else "r"
+
+
 def _class_of_tables(context: SystemContext) -> pa.Table:
     namespaces = _namespaces(context)
     tables = context.tables
@@ -141,16 +150,42 @@ def _class_of_tables(context: SystemContext) -> pa.Table:
             "oid": [table.id for table in tables],
             "relname": [table.name for table in tables],
             "relnamespace": [namespaces.get(table.database, 0) for table in tables],
-            "relam": [0 if view else oids.HEAP for view in views],
-            "relfilenode": [0 if t.kind is TableKind.VIEW else t.id for t in tables],
+            "relam": [oids.HEAP if t.kind in _HEAPS else 0 for t in tables],
+            "relowner": [oids.role_oid(t.owner or oids.OWNER_NAME) for t in tables],
+            "relfilenode": [t.id if t.kind in _HEAPS else 0 for t in tables],
             "relhasindex": [bool(identity_columns(t) or t.time_index) for t in tables],
             "relpersistence": ["t" if table.temporary else "p" for table in tables],
-            "relkind": ["v" if view else "r" for view in views],
+            "relkind": [_relkind(table) for table in tables],
             "relnatts": [len(table.columns) for table in tables],
             "relhasrules": views,
+            "relacl": [access_list(table) for table in tables],
             "relreplident": ["n" if view else "d" for view in views],
         },
     )
+
+
+_LETTERS = {  # https://www.postgresql.org/docs/15/ddl-priv.html
+    "INSERT": "a",
+    "SELECT": "r",
+    "UPDATE": "w",
+    "DELETE": "d",
+    "TRUNCATE": "D",
+    "REFERENCES": "x",
+    "TRIGGER": "t",
+}
+
+
+def access_list(table: Table) -> list[str] | None:
+    """The table's privileges as aclitem prints them; None while only the owner has any."""
+    if not table.grants:
+        return None
+    owner = table.owner or oids.OWNER_NAME
+    found = {(owner, owner): "".join(_LETTERS.values())}
+    for grant in table.grants:
+        key = ("" if grant.grantee == "public" else quote(grant.grantee), quote(grant.grantor))
+        letter = _LETTERS[grant.privilege] + ("*" if grant.grantable else "")
+        found[key] = found.get(key, "") + letter
+    return [f"{grantee}={letters}/{grantor}" for (grantee, grantor), letters in found.items()]
 
 
 def _class_of_indexes(context: SystemContext) -> pa.Table:

@@ -30,6 +30,20 @@ ENGINE=mito
 WITH (ttl = '7d', 'compaction.type' = 'twcs', append_mode = true)
 """
 
+ODD = """
+CREATE TABLE "select" (
+  "a b" STRING DEFAULT 'c:\\dir' COMMENT 'back\\slash',
+  "Key" INT,
+  "t""s" TIMESTAMP NOT NULL,
+  `x"y` STRING DEFAULT 'it''s "so"',
+  TIME INDEX ("t""s"),
+  PRIMARY KEY ("a b", "Key")
+)
+PARTITION ON COLUMNS ("a b", "Key") ("a b" < 'm\\n', "a b" >= 'm\\n' AND "Key" < 1,
+  "a b" >= 'm\\n' AND "Key" >= 1)
+WITH (comment = 'a "table" of it''s own')
+"""
+
 
 def define(text: str, wire: Wire = Wire.HTTP) -> TableDefinition:
     tree = parse(text, wire)[0].tree
@@ -91,16 +105,16 @@ def test_show_create_table_is_canonical() -> None:
         "SKIPPING INDEX WITH(false_positive_rate = '0.01', granularity = '8192', type = 'BLOOM')"
     )
     assert text == (
-        "CREATE TABLE IF NOT EXISTS `monitor` (\n"
-        "  `host` STRING NULL INVERTED INDEX,\n"
-        f"  `region` STRING NULL {skipping},\n"
-        "  `ts` TIMESTAMP(3) NOT NULL DEFAULT current_timestamp(),\n"
-        "  `cpu` DOUBLE NULL DEFAULT 1.5 COMMENT 'it''s load',\n"
-        f"  `message` STRING NULL {fulltext},\n"
-        "  TIME INDEX (`ts`),\n"
-        "  PRIMARY KEY (`host`, `region`)\n"
+        'CREATE TABLE IF NOT EXISTS "monitor" (\n'
+        '  "host" STRING NULL INVERTED INDEX,\n'
+        f'  "region" STRING NULL {skipping},\n'
+        '  "ts" TIMESTAMP(3) NOT NULL DEFAULT current_timestamp(),\n'
+        "  \"cpu\" DOUBLE NULL DEFAULT 1.5 COMMENT 'it''s load',\n"
+        f'  "message" STRING NULL {fulltext},\n'
+        '  TIME INDEX ("ts"),\n'
+        '  PRIMARY KEY ("host", "region")\n'
         ")\n"
-        "PARTITION ON COLUMNS (`host`) (\n"
+        'PARTITION ON COLUMNS ("host") (\n'
         "  host < 'm',\n"
         "  host >= 'm'\n"
         ")\n"
@@ -113,10 +127,14 @@ def test_show_create_table_is_canonical() -> None:
     )
 
 
-@pytest.mark.parametrize("wire", list(Wire))
-def test_show_create_table_defines_the_same_table(wire: Wire) -> None:
-    table = stored(define(MONITOR))
-    again = stored(define(create_table_sql(table, wire), wire))
+@pytest.mark.parametrize(
+    ("wire", "mark"),
+    [(Wire.HTTP, '"'), (Wire.POSTGRES, '"'), (Wire.MYSQL, '"'), (Wire.MYSQL, "`")],
+)
+@pytest.mark.parametrize("definition", [MONITOR, ODD])
+def test_show_create_table_defines_the_same_table(definition: str, wire: Wire, mark: str) -> None:
+    table = stored(define(definition))
+    again = stored(define(create_table_sql(table, wire, mark=mark), wire))
     assert (again.columns, again.primary_key, again.options, again.partition_rules) == (
         table.columns,
         table.primary_key,

@@ -36,7 +36,7 @@ def run(sql: str, wire: Wire = Wire.HTTP) -> list[tuple[object, ...]]:
     tree = parse(sql, wire)[0].tree
     assert tree is not None
     tables = {id(node): TABLE for node in tree.find_all(exp.Table) if node.name == "t"}
-    text = to_duckdb(typed_operators(tree, Scopes(tables)))
+    text = to_duckdb(typed_operators(tree, Scopes(tables), wire))
     with duckdb.connect() as connection:
         connection.execute(DATA)
         return connection.sql(text).fetchall()

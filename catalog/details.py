@@ -1,0 +1,133 @@
+"""Parts of a table's record beyond its columns, and roles: frozen records, stored as JSON.
+
+Made by sql/statements/, shown by sql/system/. They say what was declared; DuckDB enforces the
+constraints of relational tables, sql/privileges.py the grants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class ConstraintKind(Enum):
+    """PostgreSQL's letters (pg_constraint.contype). Primary keys are the table's own field."""
+
+    UNIQUE = "u"
+    CHECK = "c"
+    FOREIGN_KEY = "f"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One constraint of a relational table.
+
+    `expression` is a CHECK's SQL text. `references` is (database, table, columns) of a foreign key.
+    """
+
+    name: str
+    kind: ConstraintKind
+    columns: tuple[str, ...] = ()
+    expression: str = ""
+    references: tuple[str, str, tuple[str, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index somebody asked for by CREATE INDEX or MySQL's KEY.
+
+    `columns` are names or expressions as SQL text; only a unique one of a relational table exists
+    in the store, for the others the engine's own order serves.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool = False
+    method: str = "btree"
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One privilege on a table, as in PostgreSQL; `grantee` is `public` for everybody."""
+
+    grantee: str
+    privilege: str  # SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER
+    grantor: str
+    grantable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Somebody who can be granted something.
+
+    `schemas` maps ids of databases to privileges (USAGE, CREATE); `member_of` names roles whose
+    privileges it has too.
+    """
+
+    id: int
+    name: str
+    superuser: bool = False
+    login: bool = False
+    create_database: bool = False
+    create_role: bool = False
+    inherit: bool = True
+    comment: str = ""
+    member_of: tuple[str, ...] = ()
+    schemas: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def details_to_dict(
+    constraints: tuple[Constraint, ...], indexes: tuple[Index, ...], grants: tuple[Grant, ...]
+) -> dict[str, Any]:
+    """A table's details as its stored record holds them; empty ones are left out."""
+    found: dict[str, Any] = {}
+    if constraints:
+        found["constraints"] = [{**asdict(c), "kind": c.kind.value} for c in constraints]
+    if indexes:
+        found["declared_indexes"] = [asdict(index) for index in indexes]
+    if grants:
+        found["grants"] = [asdict(grant) for grant in grants]
+    return found
+
+
+def constraints_from(data: dict[str, Any]) -> tuple[Constraint, ...]:
+    """Reads what `details_to_dict` made."""
+    return tuple(map(_constraint, data.get("constraints", ())))
+
+
+def _constraint(data: dict[str, Any]) -> Constraint:
+    there = data["references"]
+    return Constraint(
+        name=data["name"],
+        kind=ConstraintKind(data["kind"]),
+        columns=tuple(data["columns"]),
+        expression=data["expression"],
+        references=None if there is None else (there[0], there[1], tuple(there[2])),
+    )
+
+
+def indexes_from(data: dict[str, Any]) -> tuple[Index, ...]:
+    """Reads what `details_to_dict` made."""
+    found = data.get("declared_indexes", ())
+    return tuple(Index(**{**one, "columns": tuple(one["columns"])}) for one in found)
+
+
+def grants_from(data: dict[str, Any]) -> tuple[Grant, ...]:
+    """Reads what `details_to_dict` made."""
+    return tuple(Grant(**one) for one in data.get("grants", ()))
+
+
+def role_to_dict(role: Role) -> dict[str, Any]:
+    """The stored record, without id and name; `role_from_dict` reads it back equal."""
+    data = asdict(role)
+    del data["id"], data["name"]
+    return data
+
+
+def role_from_dict(role_id: int, name: str, data: dict[str, Any]) -> Role:
+    """Reads a stored record."""
+    schemas = {key: tuple(rights) for key, rights in data["schemas"].items()}
+    rest = {**data, "member_of": tuple(data["member_of"]), "schemas": schemas}
+    return Role(id=role_id, name=name, **rest)

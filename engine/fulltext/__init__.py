@@ -1,0 +1,1 @@
+"""Text indexes: which rows of a file can hold a word or a value."""

@@ -1,0 +1,1 @@
+"""Prometheus over HTTP: remote write, and the query API that Grafana reads from."""

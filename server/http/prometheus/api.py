@@ -1,0 +1,217 @@
+"""Endpoints of the Prometheus API that read data: queries, series, labels, metadata.
+
+Below `/v1/prometheus/api/v1`, by GET and by POST of a form; `db` or x-greptime-db-name names the
+database. https://prometheus.io/docs/prometheus/latest/querying/api/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.errors import DbError, ErrorKind
+from server.http.prometheus.answers import (
+    as_json,
+    bad_data,
+    compressed,
+    data_body,
+    failure,
+    success,
+)
+from server.http.prometheus.parameters import EVER_MS, Parameters, now_ms, read_parameters
+from server.http.prometheus.result_json import result_json, truncated
+from server.http.tasks import in_session
+from sql.promql.model import Result
+from sql.promql.tasks import Evaluate, FindSeries, LabelNames, LabelValues, Metadata
+from sql.session import SessionApi
+
+POINTS_MAX = 11_000
+_CUT = "results truncated due to limit"
+_ESCAPED = re.compile(r"_(_|[0-9A-Fa-f]{1,6}_)")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def guarded(endpoint: Endpoint) -> Endpoint:
+    """The endpoint with its errors in the API's own shape."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except DbError as error:
+            return failure(error)
+
+    return answer
+
+
+async def run(request: Request, given: Parameters, work: Callable[[SessionApi], bytes]) -> Response:
+    """The answer that `work` makes on a worker thread. Raises: DbError."""
+
+    def whole(session: SessionApi) -> tuple[bytes, dict[str, str]]:
+        return compressed(request, work(session))
+
+    body, headers = await in_session(
+        request, given.database, whole, timeout_ms=given.timeout(), application="prometheus"
+    )
+    return success(body, headers)
+
+
+@guarded
+async def query(request: Request) -> Response:
+    """An instant query."""
+    given = await read_parameters(request)
+    at = given.time("time", now_ms())
+    return await _evaluated(request, given, at, at, 0)
+
+
+@guarded
+async def query_range(request: Request) -> Response:
+    """A query at every step between two times."""
+    given = await read_parameters(request)
+    start, end = given.time("start"), given.time("end")
+    step = given.duration("step", 0)
+    if end < start:
+        raise bad_data("end", "end timestamp must not be before start time")
+    if step <= 0:
+        raise bad_data("step", "zero or negative query resolution step widths are not accepted")
+    if (end - start) // step > POINTS_MAX:
+        message = (
+            f"exceeded maximum resolution of {POINTS_MAX:,} points per timeseries. "
+            "Try decreasing the query resolution (?step=XX)"
+        )
+        raise DbError(ErrorKind.SYNTAX, message)
+    return await _evaluated(request, given, start, end, step)
+
+
+async def _evaluated(
+    request: Request, given: Parameters, start: int, end: int, step: int
+) -> Response:
+    text, limit = given.needed("query"), given.limit()
+    with_statistics = bool(given.text("stats"))
+    task = Evaluate(text, start, end, step, given.lookback(), POINTS_MAX + 1)
+
+    def work(session: SessionApi) -> bytes:
+        started = perf_counter()
+        result = truncated(session.run(task), limit)
+        data = result_json(result)
+        if with_statistics:
+            figures = as_json(_statistics(result, perf_counter() - started))
+            data = data[:-1] + b',"stats":' + figures + b"}"
+        return data_body(data, result.warnings, result.infos)
+
+    try:
+        return await run(request, given, work)
+    except DbError as error:
+        return failure(_located(error, text), evaluating=True)
+
+
+def _located(error: DbError, text: str) -> DbError:
+    """A parse error as Prometheus words it: line, column, message."""
+    if error.kind is not ErrorKind.SYNTAX or error.position is None:
+        return error
+    before = text[: error.position - 1]
+    line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    return bad_data("query", f"{line}:{column}: parse error: {error.message}")
+
+
+def _statistics(result: Result, seconds: float) -> dict[str, object]:
+    timings = {
+        "evalTotalTime": seconds,
+        "resultSortTime": 0.0,
+        "queryPreparationTime": 0.0,
+        "innerEvalTime": seconds,
+        "execQueueTime": 0.0,
+        "execTotalTime": seconds,
+    }
+    samples = {"totalQueryableSamples": result.samples_read, "peakSamples": result.samples_read}
+    return {"timings": timings, "samples": samples}
+
+
+# --- Series and labels ----------------------------------------------------------------------------
+
+
+def _times(given: Parameters) -> tuple[int, int]:
+    start, end = given.time("start", EVER_MS[0]), given.time("end", EVER_MS[1])
+    if end < start:
+        raise bad_data("end", "end timestamp must not be before start time")
+    return start, end
+
+
+def _list_body(found: list[object], limit: int) -> bytes:
+    cut = bool(limit) and len(found) > limit
+    return data_body(as_json(found[:limit] if cut else found), (_CUT,) if cut else ())
+
+
+@guarded
+async def series(request: Request) -> Response:
+    """The label sets of the series that any match[] matches."""
+    given = await read_parameters(request)
+    matches = given.texts("match[]")
+    if not matches:
+        raise DbError(ErrorKind.SYNTAX, "no match[] parameter provided")
+    task, limit = FindSeries(matches, *_times(given)), given.limit()
+    return await run(request, given, lambda session: _list_body([*session.run(task)], limit))
+
+
+@guarded
+async def labels(request: Request) -> Response:
+    """The names of labels."""
+    given = await read_parameters(request)
+    task, limit = LabelNames(given.texts("match[]"), *_times(given)), given.limit()
+    return await run(request, given, lambda session: _list_body([*session.run(task)], limit))
+
+
+@guarded
+async def label_values(request: Request) -> Response:
+    """The values of one label."""
+    given = await read_parameters(request)
+    name = unescaped(request.path_params["name"])
+    task, limit = LabelValues(name, given.texts("match[]"), *_times(given)), given.limit()
+    return await run(request, given, lambda session: _list_body([*session.run(task)], limit))
+
+
+def unescaped(name: str) -> str:
+    """A label's name from a path, where `U__` marks escapes of what is no letter there.
+
+    >>> unescaped("U__a_2e_b"), unescaped("U__a__b"), unescaped("a_b")
+    ('a.b', 'a_b', 'a_b')
+    """
+    if not name.startswith("U__"):
+        return name
+
+    def character(match: re.Match[str]) -> str:
+        code = match[1]
+        if code == "_":
+            return "_"
+        number = int(code[:-1], 16)
+        return chr(number) if number < 0x110000 else match[0]
+
+    return _ESCAPED.sub(character, name[3:])
+
+
+@guarded
+async def metadata(request: Request) -> Response:
+    """What is known of metrics: their tables' comments."""
+    given = await read_parameters(request)
+    task, limit = Metadata(given.text("metric")), given.limit()
+
+    def work(session: SessionApi) -> bytes:
+        found = session.run(task)
+        names = list(found)[: limit or None]
+        shown = {n: [{"type": "unknown", "help": found[n], "unit": ""}] for n in names}
+        return data_body(as_json(shown))
+
+    return await run(request, given, work)
+
+
+@guarded
+async def query_exemplars(request: Request) -> Response:
+    """Exemplars: none are stored."""
+    given = await read_parameters(request)
+    given.needed("query")
+    _times(given)
+    return await run(request, given, lambda session: data_body(b"[]"))

@@ -1,0 +1,206 @@
+"""Results of evaluations as the JSON of the Prometheus API, whole columns at a time.
+
+Called by the query endpoints on worker threads. Only labels, once per series, and native
+histograms are Python objects; samples are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine import datatypes as dt
+from server.encode.cells import to_arrow
+from server.encode.style import TextStyle
+from server.encode.text import text_cells
+from server.http.prometheus.answers import as_json
+from sql.promql.histogram import Histogram
+from sql.promql.model import Kind, Result
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Marks = NDArray[np.bool_]
+
+# As Go's strconv writes them in JSON: digits between 1e-6 and 1e21, else an exponent.
+_STYLE = TextStyle(
+    exponent_low=-6, exponent_high=21, long_exponent=True, nan=b"NaN", infinity=b"Inf"
+)
+_BLOCK_CELLS = 1_000_000  # of a matrix at once
+_TEXT = pa.large_string()
+
+
+def result_json(result: Result) -> bytes:
+    """`{"resultType":…,"result":…}`."""
+    kind = as_json(result.kind.value)
+    return b'{"resultType":' + kind + b',"result":' + _body(result) + b"}"
+
+
+def truncated(result: Result, limit: int) -> Result:
+    """At most `limit` series (0: all of them)."""
+    if limit == 0 or result.labels.count <= limit or result.kind in (Kind.SCALAR, Kind.STRING):
+        return result
+    rows = np.arange(limit, dtype=np.int64)
+    samples, histograms = result.samples, result.histograms
+    if samples is not None:
+        samples = replace(samples, offsets=samples.offsets[: limit + 1])
+    return replace(
+        result,
+        labels=result.labels.take(rows),
+        values=result.values[:limit],
+        present=result.present[:limit],
+        histograms=None if histograms is None else histograms[:limit],
+        samples=samples,
+        warnings=(*result.warnings, "results truncated due to limit"),
+    )
+
+
+def _body(result: Result) -> bytes:
+    last = seconds(result.times[-1:])[0].as_py() if len(result.times) else "0"
+    if result.kind is Kind.STRING:
+        return f"[{last},".encode() + as_json(result.text) + b"]"
+    if result.kind is Kind.SCALAR:
+        return f'[{last},"{numbers(result.values[0, -1:])[0].as_py()}"]'.encode()
+    if result.kind is Kind.VECTOR:
+        return _vector(result, last)
+    series = _ragged(result) if result.samples is not None else _matrix(result)
+    return b"[" + b",".join(series) + b"]"
+
+
+def _vector(result: Result, time: str) -> bytes:
+    values = numbers(np.ascontiguousarray(result.values[:, -1])).to_pylist()
+    items = []
+    for row, labels in enumerate(result.labels.rows()):
+        found = None if result.histograms is None else result.histograms[row, -1]
+        if found is None:
+            point = f'"value":[{time},"{values[row]}"]'.encode()
+        else:
+            point = f'"histogram":[{time},'.encode() + _histogram(found) + b"]"
+        items.append(b'{"metric":' + as_json(labels) + b"," + point + b"}")
+    return b"[" + b",".join(items) + b"]"
+
+
+def _matrix(result: Result) -> Iterator[bytes]:
+    """One text per series, made block by block."""
+    times = seconds(result.times)
+    height = max(1, _BLOCK_CELLS // max(len(result.times), 1))
+    metrics = result.labels.rows()
+    for first in range(0, len(metrics), height):
+        rows = slice(first, first + height)
+        present = result.present[rows]
+        marked = _marked(None if result.histograms is None else result.histograms[rows], present)
+        floats = present if marked is None else present & ~marked
+        series, steps = np.nonzero(floats)
+        offsets = np.searchsorted(series, np.arange(len(present) + 1)).astype(np.int64)
+        values = result.values[rows][series, steps]
+        texts = _points(times.take(pa.array(steps)), values, offsets)
+        for row, metric in enumerate(metrics[rows]):
+            found: list[tuple[str, Histogram]] = []
+            if marked is not None and result.histograms is not None:
+                places = np.flatnonzero(marked[row])
+                objects = result.histograms[first + row, places]
+                found = list(zip(times.take(pa.array(places)).to_pylist(), objects, strict=True))
+            yield _series(metric, texts[row], found)
+
+
+def _marked(histograms: NDArray[np.object_] | None, present: Marks) -> Marks | None:
+    if histograms is None:
+        return None
+    return _are_there(histograms) & present
+
+
+_is_there = np.frompyfunc(lambda one: one is not None, 1, 1)
+
+
+def _are_there(histograms: NDArray[np.object_]) -> Marks:
+    found: Marks = _is_there(histograms).astype(np.bool_)
+    return found
+
+
+def _ragged(result: Result) -> Iterator[bytes]:
+    """The samples of an instant query for a range vector."""
+    samples = result.samples
+    assert samples is not None
+    times, offsets = seconds(samples.times), samples.offsets
+    total = int(offsets[-1])
+    whole = np.ones(total, np.bool_)
+    marked = None
+    if samples.histograms is not None:
+        marked = _are_there(samples.histograms[:total])
+        whole = ~marked
+    kept = np.append(0, np.cumsum(whole))[offsets]
+    places = np.flatnonzero(whole)
+    texts = _points(times.take(pa.array(places)), samples.values[places], kept)
+    for row, metric in enumerate(result.labels.rows()):
+        found: list[tuple[str, Histogram]] = []
+        if marked is not None and samples.histograms is not None:
+            inside = np.arange(offsets[row], offsets[row + 1])
+            inside = inside[marked[inside]]
+            objects = samples.histograms[inside]
+            found = list(zip(times.take(pa.array(inside)).to_pylist(), objects, strict=True))
+        yield _series(metric, texts[row], found)
+
+
+def _series(metric: dict[str, str], values: str, found: list[tuple[str, Histogram]]) -> bytes:
+    text = b'{"metric":' + as_json(metric)
+    if values:
+        text += b',"values":[' + values.encode() + b"]"
+    if found:
+        points = (f"[{time},".encode() + _histogram(one) + b"]" for time, one in found)
+        text += b',"histograms":[' + b",".join(points) + b"]"
+    return text + b"}"
+
+
+def _points(times: pa.Array, values: Floats, offsets: Ints) -> list[str]:
+    """Per series its points `[t,"v"]` with commas between."""
+    pairs = pc.binary_join_element_wise(
+        pa.scalar("[", _TEXT),
+        times.cast(_TEXT),
+        pa.scalar(',"', _TEXT),
+        numbers(values).cast(_TEXT),
+        pa.scalar('"]', _TEXT),
+        pa.scalar("", _TEXT),
+    )
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs)
+    joined: list[str] = pc.binary_join(lists, pa.scalar(",", _TEXT)).to_pylist()
+    return joined
+
+
+def numbers(values: Floats) -> pa.Array:
+    """Floats as the API writes them: `1`, `0.5`, `1e+21`, `NaN`, `+Inf`."""
+    array = pa.array(values)
+    texts = to_arrow(text_cells(array, dt.FLOAT64, _STYLE))
+    positive = np.isposinf(values)
+    if positive.any():
+        texts = pc.if_else(pa.array(positive), pa.scalar("+Inf"), texts)
+    return texts
+
+
+def seconds(times: Ints) -> pa.Array:
+    """Milliseconds as seconds, with three decimals where there are any."""
+    whole, rest = np.divmod(np.abs(times), 1000)
+    texts = pa.array(whole).cast(pa.string())
+    if rest.any():
+        decimals = pc.utf8_lpad(pa.array(rest).cast(pa.string()), 3, "0")
+        fine = pc.binary_join_element_wise(texts, ".", decimals, "")
+        texts = pc.if_else(pa.array(rest > 0), fine, texts)
+    if (times < 0).any():
+        texts = pc.binary_join_element_wise(pc.if_else(pa.array(times < 0), "-", ""), texts, "")
+    return texts
+
+
+def _histogram(one: Histogram) -> bytes:
+    buckets = one.buckets()
+    figures = [one.count, one.sum, *(x for b in buckets for x in (b.lower, b.upper, b.count))]
+    texts = numbers(np.array(figures, np.float64)).to_pylist()
+    shown: dict[str, object] = {"count": texts[0], "sum": texts[1]}
+    if buckets:
+        shown["buckets"] = [
+            [bucket.rule, *texts[2 + 3 * place : 5 + 3 * place]]
+            for place, bucket in enumerate(buckets)
+        ]
+    return as_json(shown)

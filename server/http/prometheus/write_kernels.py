@@ -1,0 +1,299 @@
+"""Kernels that take a WriteRequest apart: where its labels and histograms lie, its samples' values.
+
+Called by write_request.py, twice for each message: first to count, then to fill arrays. A message
+that is cut off or malformed gives an error code, never a wild read.
+https://protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types as nt
+
+from engine.jit import Bytes, Int64s, UInt64s, part
+from server.encode.kernel import BOOL, INT, READ_BYTES, WRITE_BYTES, WRITE_INT64, kernel
+
+WRITE_UINT64 = nt.uint64[::1]
+
+# Places in `counts`.
+SERIES, LABELS, SAMPLES, HISTOGRAMS, COUNTS = 0, 1, 2, 3, 4
+# Errors, below every position.
+BAD_VARINT, CUT_OFF, BAD_WIRE_TYPE, BAD_FIELD = -1, -2, -3, -4
+
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+
+
+@part
+def _varint(data: Bytes, at: int, end: int, out: UInt64s) -> int:
+    """Reads a varint into out[0]; returns the place after it, or an error."""
+    value = np.uint64(0)
+    shift = np.uint64(0)
+    for _ in range(10):
+        if at >= end:
+            return CUT_OFF
+        byte = data[at]
+        at += 1
+        value |= np.uint64(byte & 127) << shift
+        if byte < 128:
+            out[0] = value
+            return at
+        shift += np.uint64(7)
+    return BAD_VARINT
+
+
+@part
+def _length(data: Bytes, at: int, end: int, out: UInt64s) -> int:
+    """Reads a length into out[0] and checks that so many bytes follow."""
+    at = _varint(data, at, end, out)
+    if at >= 0 and out[0] > np.uint64(end - at):
+        return CUT_OFF
+    return at
+
+
+@part
+def _fixed64(data: Bytes, at: int, end: int, out: UInt64s) -> int:
+    if end - at < 8:
+        return CUT_OFF
+    value = np.uint64(0)
+    for k in range(8):
+        value |= np.uint64(data[at + k]) << np.uint64(8 * k)
+    out[0] = value
+    return at + 8
+
+
+@part
+def _skip(data: Bytes, at: int, end: int, wire: int, out: UInt64s) -> int:
+    """Steps over the value of a field nobody asks for."""
+    if wire == _VARINT:
+        return _varint(data, at, end, out)
+    if wire == _FIXED64:
+        return at + 8 if end - at >= 8 else CUT_OFF
+    if wire == _LENGTH:
+        at = _length(data, at, end, out)
+        return at if at < 0 else at + int(out[0])
+    if wire == _FIXED32:
+        return at + 4 if end - at >= 4 else CUT_OFF
+    return BAD_WIRE_TYPE
+
+
+@part
+def _label(data: Bytes, at: int, end: int, span: Int64s, out: UInt64s) -> int:
+    """Reads a Label into span: start and end of its name, start and end of its value."""
+    span[0] = span[1] = span[2] = span[3] = at
+    while at < end:
+        at = _varint(data, at, end, out)
+        if at < 0:
+            return at
+        field = int(out[0] >> np.uint64(3))
+        wire = int(out[0] & np.uint64(7))
+        if field == 1 or field == 2:
+            if wire != _LENGTH:
+                return BAD_FIELD
+            at = _length(data, at, end, out)
+            if at < 0:
+                return at
+            span[2 * field - 2] = at
+            at += int(out[0])
+            span[2 * field - 1] = at
+        else:
+            at = _skip(data, at, end, wire, out)
+            if at < 0:
+                return at
+    return at
+
+
+@part
+def _sample(data: Bytes, at: int, end: int, found: UInt64s, out: UInt64s) -> int:
+    """Reads a Sample into found: the bits of its value and of its time."""
+    found[0] = found[1] = np.uint64(0)
+    while at < end:
+        at = _varint(data, at, end, out)
+        if at < 0:
+            return at
+        field = int(out[0] >> np.uint64(3))
+        wire = int(out[0] & np.uint64(7))
+        if field == 1:
+            if wire != _FIXED64:
+                return BAD_FIELD
+            at = _fixed64(data, at, end, out)
+            found[0] = out[0]
+        elif field == 2:
+            if wire != _VARINT:
+                return BAD_FIELD
+            at = _varint(data, at, end, out)
+            found[1] = out[0]
+        else:
+            at = _skip(data, at, end, wire, out)
+        if at < 0:
+            return at
+    return at
+
+
+@part
+def _histogram(data: Bytes, at: int, end: int, found: UInt64s, out: UInt64s) -> int:
+    """Steps over a Histogram; found[0] takes the bits of its time."""
+    found[0] = np.uint64(0)
+    while at < end:
+        at = _varint(data, at, end, out)
+        if at < 0:
+            return at
+        field = int(out[0] >> np.uint64(3))
+        wire = int(out[0] & np.uint64(7))
+        if field == 15:
+            if wire != _VARINT:
+                return BAD_FIELD
+            at = _varint(data, at, end, out)
+            found[0] = out[0]
+        else:
+            at = _skip(data, at, end, wire, out)
+        if at < 0:
+            return at
+    return at
+
+
+@part
+def _series(
+    data: Bytes,
+    at: int,
+    end: int,
+    fill: bool,
+    counts: Int64s,
+    label_series: Int64s,
+    label_spans: Int64s,
+    sample_series: Int64s,
+    samples: UInt64s,
+    histogram_series: Int64s,
+    histograms: Int64s,
+    scratch: UInt64s,
+) -> int:
+    """Reads a TimeSeries; exemplars are stepped over."""
+    number = counts[SERIES]
+    span = np.empty(4, np.int64)
+    out = scratch[:1]
+    found = scratch[1:]
+    while at < end:
+        at = _varint(data, at, end, out)
+        if at < 0:
+            return at
+        field = int(out[0] >> np.uint64(3))
+        wire = int(out[0] & np.uint64(7))
+        if field == 1 or field == 2 or field == 4:
+            if wire != _LENGTH:
+                return BAD_FIELD
+            at = _length(data, at, end, out)
+            if at < 0:
+                return at
+            stop = at + int(out[0])
+            if field == 1:
+                at = _label(data, at, stop, span, out)
+                if fill and at >= 0:
+                    k = counts[LABELS]
+                    label_series[k] = number
+                    label_spans[4 * k : 4 * k + 4] = span
+                counts[LABELS] += 1
+            elif field == 2:
+                at = _sample(data, at, stop, found, out)
+                if fill and at >= 0:
+                    k = counts[SAMPLES]
+                    sample_series[k] = number
+                    samples[2 * k] = found[0]
+                    samples[2 * k + 1] = found[1]
+                counts[SAMPLES] += 1
+            else:
+                begin = at
+                at = _histogram(data, at, stop, found, out)
+                if fill and at >= 0:
+                    k = counts[HISTOGRAMS]
+                    histogram_series[k] = number
+                    histograms[3 * k] = begin
+                    histograms[3 * k + 1] = stop
+                    histograms[3 * k + 2] = np.int64(found[0])
+                counts[HISTOGRAMS] += 1
+        else:
+            at = _skip(data, at, end, wire, out)
+        if at < 0:
+            return at
+    counts[SERIES] += 1
+    return at
+
+
+@kernel(
+    INT(
+        READ_BYTES,
+        BOOL,
+        WRITE_INT64,
+        WRITE_INT64,
+        WRITE_INT64,
+        WRITE_INT64,
+        WRITE_UINT64,
+        WRITE_INT64,
+        WRITE_INT64,
+    )
+)
+def read_request(
+    data: Bytes,
+    fill: bool,
+    counts: Int64s,
+    label_series: Int64s,
+    label_spans: Int64s,
+    sample_series: Int64s,
+    samples: UInt64s,
+    histogram_series: Int64s,
+    histograms: Int64s,
+) -> int:
+    """Reads a WriteRequest; without `fill` only counts (the arrays may be empty then).
+
+    Args:
+        counts: of series, labels, samples, histograms; must be zero before.
+        label_spans: per label start and end of its name, start and end of its value.
+        samples: per sample the bits of its value, the bits of its time.
+        histograms: per native histogram start and end of its message, and its time.
+
+    Returns: 0, or an error.
+    """
+    scratch = np.empty(3, np.uint64)
+    out = scratch[:1]
+    at = 0
+    end = data.size
+    while at < end:
+        at = _varint(data, at, end, out)
+        if at < 0:
+            return at
+        field = int(out[0] >> np.uint64(3))
+        wire = int(out[0] & np.uint64(7))
+        if field == 1:
+            if wire != _LENGTH:
+                return BAD_FIELD
+            at = _length(data, at, end, out)
+            if at < 0:
+                return at
+            at = _series(
+                data,
+                at,
+                at + int(out[0]),
+                fill,
+                counts,
+                label_series,
+                label_spans,
+                sample_series,
+                samples,
+                histogram_series,
+                histograms,
+                scratch,
+            )
+        else:
+            at = _skip(data, at, end, wire, out)
+        if at < 0:
+            return at
+    return 0
+
+
+@kernel(INT(READ_BYTES, WRITE_INT64, WRITE_BYTES))
+def gather(data: Bytes, spans: Int64s, out: Bytes) -> int:
+    """Copies the pieces of `data` that lie in spans [start, end) into `out`, one after another."""
+    at = 0
+    for k in range(spans.size // 2):
+        for place in range(spans[2 * k], spans[2 * k + 1]):
+            out[at] = data[place]
+            at += 1
+    return at

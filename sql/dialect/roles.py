@@ -1,0 +1,138 @@
+"""Grammar of roles and privileges: GRANT, REVOKE, CREATE, ALTER and DROP ROLE.
+
+PostgreSQL's forms; what users of MySQL write differs in names and is only recognised there.
+https://www.postgresql.org/docs/15/sql-grant.html
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+from sqlglot.tokenizer_core import TokenType
+
+from sql.dialect import nodes
+from sql.dialect.core import Core
+
+ROLE_WORDS = frozenset({"ROLE", "USER", "GROUP"})
+_TABLES_OF = ("ALL", "TABLES", "IN", "SCHEMA")
+
+
+class RolesGrammar(Core):
+    """Who may do what."""
+
+    # --- GRANT and REVOKE -------------------------------------------------------------------------
+
+    def _grant_statement(self) -> exp.Expr:
+        return self._privileges(revoke=False)
+
+    def _revoke_statement(self) -> exp.Expr:
+        return self._privileges(revoke=True)
+
+    def _privileges(self, *, revoke: bool) -> exp.Expr:
+        verb = "REVOKE" if revoke else "GRANT"
+        start = self._index
+        option_only = revoke and self.word("GRANT", "OPTION", "FOR")
+        rights = self._parse_csv(self._privilege)
+        if not self._match(TokenType.ON):
+            self._retreat(start)
+            return self._membership(revoke)
+        kind, objects = self._granted_objects()
+        if kind is None:
+            return self.expression(nodes.Utility(this=verb, text=self.take_rest()))
+        self.require("FROM" if revoke else "TO")
+        grantees = self._parse_csv(self._grantee)
+        grantable = not revoke and self.word("WITH", "GRANT", "OPTION")
+        self._grant_tail()
+        return self.expression(
+            nodes.GrantStatement(
+                this=kind,
+                privileges=rights,
+                expressions=objects,
+                grantees=grantees,
+                revoke=revoke or None,
+                option=(grantable or option_only) or None,
+            )
+        )
+
+    def _privilege(self) -> str:
+        word = self.take_word().upper()
+        if word == "ALL":
+            self.word("PRIVILEGES")
+        if self._match(TokenType.L_PAREN, advance=False):
+            raise self.expected("ON (privileges on single columns are not supported)")
+        return word
+
+    def _granted_objects(self) -> tuple[str | None, list[exp.Expr]]:
+        if self.word(*_TABLES_OF):
+            return "TABLES IN SCHEMA", self._parse_csv(self.take_name)
+        if self.at_word("SCHEMA", "DATABASE"):
+            return self.take_word().upper(), self._parse_csv(self.take_name)
+        if self.at_word("SEQUENCE", "FUNCTION", "ALL", "LANGUAGE", "TYPE", "DOMAIN", "FOREIGN"):
+            return None, []
+        self._match(TokenType.TABLE)
+        return "TABLE", self._parse_csv(self.take_table)
+
+    def _grantee(self) -> exp.Identifier:
+        if self.at_word("GROUP") and self._next.token_type is not TokenType.COMMA and self._next:
+            self._advance()
+        return self.take_name()
+
+    def _grant_tail(self) -> None:
+        if self.word("GRANTED", "BY"):
+            self.take_name()
+        if not self.word("CASCADE"):
+            self.word("RESTRICT")
+
+    def _membership(self, revoke: bool) -> exp.Expr:
+        """`GRANT role TO role`."""
+        if revoke:
+            self.word("ADMIN", "OPTION", "FOR")
+        roles = self._parse_csv(self.take_name)
+        self.require("FROM" if revoke else "TO")
+        members = self._parse_csv(self._grantee)
+        self.word("WITH", "ADMIN", "OPTION")
+        self._grant_tail()
+        return self.expression(
+            nodes.GrantStatement(
+                this="ROLE", expressions=roles, grantees=members, revoke=revoke or None
+            )
+        )
+
+    # --- Roles ------------------------------------------------------------------------------------
+
+    def role_statement(self, verb: str) -> exp.Expr:
+        """What follows CREATE, ALTER or DROP. Requires: one of ROLE_WORDS comes next."""
+        kind = self.take_word().upper()
+        if verb == "DROP":
+            exists = self._parse_exists()
+            names = self._parse_csv(self.take_name)
+            return self.expression(
+                nodes.RoleStatement(this=verb, kind=kind, expressions=names, exists=exists or None)
+            )
+        names = [self.take_name()]
+        self._match(TokenType.WITH)
+        options: list[str] = []
+        while self._curr:
+            options.append(self._role_option())
+        return self.expression(
+            nodes.RoleStatement(this=verb, kind=kind, expressions=names, options=options)
+        )
+
+    def _role_option(self) -> str:
+        """One word; PASSWORD, IN ROLE and their kin keep what they name."""
+        word = self.take_word().upper()
+        if word in ("ENCRYPTED", "UNENCRYPTED"):
+            word = self.take_word().upper()
+        if word == "PASSWORD":
+            if not self._match(TokenType.NULL):
+                self.take_string()
+        elif word in ("CONNECTION", "VALID"):
+            self.require("LIMIT" if word == "CONNECTION" else "UNTIL")
+            self._match(TokenType.DASH)
+            self._advance()
+        elif word == "IN":
+            if not self.word("ROLE"):
+                self.require("GROUP")
+            return "IN " + self.take_name().name
+        elif word in ("SET", "RESET", "RENAME"):
+            raise self.unexpected()
+        return word

@@ -1,0 +1,197 @@
+"""Writes a batch of rows to tables, all or nothing; makes tables and columns that are missing.
+
+Run by `SessionApi.run`. While tables have all columns, a batch is one log record. Where the catalog
+must change, change and rows are one transaction, so that no half of a batch is ever seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from catalog.records import Column, Table
+from engine import datatypes as dt
+from engine.api import Op, Write
+from engine.errors import DbError, ErrorKind
+from engine.schema import Semantic
+from sql.decode.assign import assign
+from sql.dialect.definitions import TableDefinition
+from sql.ingest.batch import IngestColumn, IngestTable
+from sql.partition.route import writes_of
+from sql.statements.create import make_table
+from sql.statements.dependents import refresh_views
+from sql.statements.metric_engine import LOGICAL, PHYSICAL, check_not_physical, in_order
+from sql.statements.target import complete
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+    from sql.transaction import Transaction
+
+_TRIES_MAX = 5  # each of them lost against another change of the same table
+_LOST = frozenset({ErrorKind.DUPLICATE_TABLE, ErrorKind.SERIALIZATION_FAILURE})
+_UTC = "UTC"
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """A `Task`: rows for some tables. Several entries of one table are written in their order.
+
+    `may_create`: tables and columns that are missing are made; otherwise they are an error.
+    """
+
+    tables: Sequence[IngestTable]
+    may_create: bool = True
+    text: str = "INGEST"
+    writes: bool = True
+
+    def run(self, session: ClientSession) -> int:
+        """Writes the rows; returns how many. Raises: DbError; nothing was written then."""
+        wanted = [table for table in self.tables if table.rows]
+        for attempt in range(1, _TRIES_MAX + 1):
+            try:
+                self._write(session, wanted)
+                break
+            except DbError as error:
+                if error.kind not in _LOST or attempt == _TRIES_MAX:
+                    raise
+        return sum(table.rows for table in wanted)
+
+    def _write(self, session: ClientSession, wanted: Sequence[IngestTable]) -> None:
+        found = [session.lookup(*_name(session, table)) for table in wanted]
+        if all(_fits(there, given) for there, given in zip(found, wanted, strict=True)):
+            writes = [
+                write
+                for there, given in zip(found, wanted, strict=True)
+                if there is not None
+                for write in _writes(session, there, given)
+            ]
+            with session.writing() as transaction:
+                session.apply(transaction, writes)
+            return
+        if not self.may_create:
+            raise _missing(session, found, wanted)
+        self._change_and_write(session, wanted)
+
+    def _change_and_write(self, session: ClientSession, wanted: Sequence[IngestTable]) -> None:
+        # All names first, in one order: two batches never wait for each other.
+        for name in sorted({_name(session, table) for table in wanted}):
+            session.catalog.lock(session.duck.cursor, *name)
+        with session.writing() as transaction:
+            transaction.change_store()
+            for given in wanted:
+                table = _ready(session, transaction, given)
+                session.apply(transaction, _writes(session, table, given))
+
+
+def _name(session: ClientSession, table: IngestTable) -> tuple[str, str]:
+    return table.database or session.database, table.name
+
+
+def _fits(there: Table | None, given: IngestTable) -> bool:
+    """True if the table has all columns. Raises: DbError if rows cannot be written to it."""
+    if there is None:
+        return False
+    if not there.is_time_series:
+        raise DbError(
+            ErrorKind.WRONG_OBJECT_TYPE,
+            f'"{there.name}" has no time index: an agent cannot write to it',
+        )
+    check_not_physical(there)
+    return all(there.column(column.name) is not None for column in given.columns)
+
+
+def _missing(
+    session: ClientSession, found: Sequence[Table | None], wanted: Sequence[IngestTable]
+) -> DbError:
+    for there, given in zip(found, wanted, strict=True):
+        if there is None:
+            shown = ".".join(_name(session, given))
+            return DbError(ErrorKind.UNDEFINED_TABLE, f'table "{shown}" does not exist')
+        for column in given.columns:
+            if there.column(column.name) is None:
+                message = f'table "{there.name}" has no column "{column.name}"'
+                return DbError(ErrorKind.UNDEFINED_COLUMN, message)
+    raise AssertionError("something is missing")
+
+
+# --- Rows -----------------------------------------------------------------------------------------
+
+
+def _writes(session: ClientSession, table: Table, given: IngestTable) -> list[Write]:
+    columns, arrays = [], []
+    for one in given.columns:
+        column = table.column(one.name)
+        assert column is not None
+        columns.append(column)
+        arrays.append(assign(one.values, column, _UTC))
+    names = [column.name for column in columns]
+    rows = complete(session, table, columns, pa.Table.from_arrays(arrays, names=names))
+    return writes_of(table, Op.PUT, rows)
+
+
+# --- The catalog ----------------------------------------------------------------------------------
+
+
+def _ready(session: ClientSession, transaction: Transaction, given: IngestTable) -> Table:
+    """The table with all columns: as it is, widened, or made."""
+    database, name = _name(session, given)
+    there = session.lookup(database, name)
+    if there is None:
+        return _make(session, transaction, given, database)
+    if _fits(there, given):
+        return there
+    new = [_column(c) for c in given.columns if there.column(c.name) is None]
+    tags = tuple(column.name for column in new if column.semantic is Semantic.TAG)
+    widened = replace(
+        there,
+        columns=in_order((*there.columns, *new), there.options),
+        primary_key=(*there.primary_key, *tags),
+        schema_version=there.schema_version + 1,
+    )
+    session.catalog.put_table(session.duck.cursor, widened)
+    transaction.follow(widened)
+    refresh_views(session, widened, cascade=False)
+    return widened
+
+
+def _make(
+    session: ClientSession, transaction: Transaction, given: IngestTable, database: str
+) -> Table:
+    physical = given.options.get(LOGICAL)
+    if physical is not None and session.lookup(database, physical) is None:
+        make_table(session, transaction, _physical(physical, given), database)
+    columns = tuple(_column(column) for column in given.columns)
+    definition = TableDefinition(
+        database,
+        given.name,
+        columns,
+        primary_key=tuple(c.name for c in columns if c.semantic is Semantic.TAG),
+        time_index=next(c.name for c in columns if c.semantic is Semantic.TIMESTAMP),
+        options=dict(given.options),
+        engine=given.engine,
+    )
+    return make_table(session, transaction, definition, database)
+
+
+def _physical(name: str, given: IngestTable) -> TableDefinition:
+    """What a logical table names: a time index and one DOUBLE, called as its own."""
+    time = next(c for c in given.columns if c.semantic is Semantic.TIMESTAMP)
+    values = [c for c in given.columns if c.semantic is Semantic.FIELD]
+    field = next(c for c in values if c.type == dt.FLOAT64)
+    columns = (_column(time), _column(field))
+    return TableDefinition(
+        None,
+        name,
+        columns,
+        time_index=time.name,
+        options={PHYSICAL: ""},
+        engine=given.engine,
+    )
+
+
+def _column(given: IngestColumn) -> Column:
+    nullable = given.semantic is not Semantic.TIMESTAMP
+    return Column(given.name, given.type, nullable, semantic=given.semantic)

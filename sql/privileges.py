@@ -1,0 +1,171 @@
+"""What the roles made by CREATE ROLE may do, asked once per statement by sql/execute.py.
+
+Whoever was not made by CREATE ROLE (every user of a server without roles) is a superuser here; the
+users file limits those (server/observe.py). Only relations that the statement names itself are
+looked at: a view reads its tables in its owner's name, as in PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from catalog.details import Role
+from catalog.records import Table
+from engine.errors import DbError, ErrorKind
+from sql.dialect import nodes
+from sql.dialect.targets import changed_tables
+from sql.plan.tables import known_table
+from sql.system.pg_catalog.oids import OWNER_NAME
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+TABLE_PRIVILEGES = (*("INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"),)
+SCHEMA_PRIVILEGES = ("USAGE", "CREATE")
+PUBLIC = "public"
+
+_OWNERS_ONLY = (exp.Drop, exp.Alter, exp.Comment, nodes.RenameTables)
+_SUPERUSERS_ONLY = (nodes.Tql, nodes.Admin, nodes.RoleStatement, exp.Kill)
+
+
+def check_privileges(session: ClientSession, statement: Callable[[], exp.Expr]) -> None:
+    """Raises: DbError ACCESS_DENIED if the session's role lacks a privilege."""
+    role = session.catalog.role(session.duck.cursor, session.role)
+    if role is None or role.superuser:
+        return
+    tree = statement()
+    if isinstance(tree, nodes.ExecuteStatement):
+        prepared = session.prepared.get(tree.this.name)
+        tree = prepared.tree if prepared is not None and prepared.tree is not None else tree
+    powerful = isinstance(tree, _SUPERUSERS_ONLY) or _uses_files(tree)
+    if powerful or tree.find(nodes.Tql) is not None:
+        raise DbError(ErrorKind.ACCESS_DENIED, "permission denied: must be superuser")
+    names = roles_of(session, role)
+    for table, privilege in _needed(session, tree):
+        if privilege == "OWNER":
+            if table.owner not in names:
+                raise _denied(f"must be owner of table {table.name}")
+        elif not may(table, names, privilege):
+            raise _denied(f"permission denied for table {table.name}")
+    _check_schemas(session, tree, names)
+
+
+def roles_of(session: ClientSession, role: Role) -> frozenset[str]:
+    """The role, all it is a member of, and everybody."""
+    found, todo = {PUBLIC}, [role.name]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            known = session.catalog.role(session.duck.cursor, name)
+            todo += known.member_of if known is not None else ()
+    return frozenset(found)
+
+
+def may(table: Table, names: frozenset[str], privilege: str, *, grantable: bool = False) -> bool:
+    """True if one of the roles owns the table or was granted the privilege on it."""
+    return table.owner in names or any(
+        grant.grantee in names
+        and grant.privilege == privilege
+        and (grant.grantable or not grantable)
+        for grant in table.grants
+    )
+
+
+def is_superuser(session: ClientSession) -> bool:
+    """True if nothing is forbidden to the session's role."""
+    role = session.catalog.role(session.duck.cursor, session.role)
+    return role is None or role.superuser
+
+
+def owner_of_new(session: ClientSession) -> str:
+    """Whom a table belongs to that the session makes; empty for the superuser."""
+    return "" if is_superuser(session) else session.role
+
+
+def _uses_files(tree: exp.Expr) -> bool:
+    """True for COPY with a file of the server's."""
+    return isinstance(tree, nodes.CopyStatement) and not isinstance(
+        tree.args.get("endpoint"), exp.Var
+    )
+
+
+def _denied(message: str) -> DbError:
+    return DbError(ErrorKind.ACCESS_DENIED, message)
+
+
+def _needed(session: ClientSession, tree: exp.Expr) -> Iterator[tuple[Table, str]]:
+    """Every table the statement names, with what it does to it."""
+    context = session.plan_context()
+    targets: dict[int, set[str]] = {}
+    for key, privilege in _targets(tree):
+        targets.setdefault(key, set()).add(privilege)
+    for node in tree.find_all(exp.Table):
+        privileges = targets.get(id(node), {"SELECT"})
+        if "CREATE" in privileges or not isinstance(node.this, exp.Identifier):
+            continue
+        try:
+            table = known_table(node, context)
+        except DbError:
+            continue  # what is not there is refused when the statement runs
+        if table is not None:
+            yield from ((table, privilege) for privilege in sorted(privileges) if privilege)
+
+
+def _targets(tree: exp.Expr) -> Iterator[tuple[int, str]]:
+    """Ids of the table nodes that are not only read."""
+    for node in tree.walk():
+        if isinstance(node, exp.TruncateTable):
+            yield from ((id(table), "TRUNCATE") for table in node.expressions)
+        elif isinstance(node, _OWNERS_ONLY):
+            yield from ((id(table), "OWNER") for table in node.find_all(exp.Table))
+        elif isinstance(node, nodes.CopyStatement) and node.args.get("into"):
+            yield from _first(node.this, "INSERT")
+        elif isinstance(node, exp.Create):
+            yield from _first(node.this, "CREATE" if node.kind != "INDEX" else "OWNER")
+        elif isinstance(node, (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
+            yield from changed_tables(node)
+
+
+def _first(node: object, privilege: str) -> Sequence[tuple[int, str]]:
+    table = node.find(exp.Table) if isinstance(node, exp.Expr) else None
+    return [(id(table), privilege)] if table is not None else []
+
+
+def _check_schemas(session: ClientSession, tree: exp.Expr, names: frozenset[str]) -> None:
+    """CREATE needs the schema's privilege, or for a schema the role's own."""
+    if not isinstance(tree, exp.Create) or tree.kind == "INDEX":
+        return
+    if tree.kind in ("DATABASE", "SCHEMA"):
+        role = session.catalog.role(session.duck.cursor, session.role)
+        if role is not None and not role.create_database:
+            raise _denied("permission denied to create a schema")
+        return
+    table = tree.this.find(exp.Table)
+    name = (table.db if table is not None else "") or session.database
+    if "CREATE" not in schema_privileges(session, name, names):
+        raise _denied(f"permission denied for schema {name}")
+
+
+def schema_privileges(session: ClientSession, name: str, names: frozenset[str]) -> set[str]:
+    """What the roles may do in a schema: everybody may use it, nobody create in it unasked."""
+    cursor = session.duck.cursor
+    database = session.catalog.database(cursor, name)
+    found = {"USAGE"}
+    if database is not None:
+        for role in (session.catalog.role(cursor, one) for one in names):
+            if role is not None:
+                found.update(role.schemas.get(str(database.id), ()))
+    return found
+
+
+def role_exists(session: ClientSession, name: str) -> bool:
+    """True for created roles, the superuser, everybody, and who is connected now."""
+    if name in (OWNER_NAME, PUBLIC, session.client.user):
+        return True
+    if session.catalog.role(session.duck.cursor, name) is not None:
+        return True
+    return any(other.client.user == name for other in session.server.sessions())

@@ -1,0 +1,160 @@
+"""What the Prometheus API asks a session: evaluations, series, label names and values.
+
+Each is a `Task` (sql/session.py), made by server/http/prometheus and run by `SessionApi.run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine import jit
+from engine.errors import DbError, ErrorKind
+from sql.promql.labels import NAME
+from sql.promql.model import Limits, Matcher, Result
+from sql.promql.parser import parse
+from sql.promql.source import TableSource, series_labels
+from sql.promql.source_tables import DATABASE, FIELD, Catalogue, is_metric, metrics
+from sql.promql.tql import catalogue_of
+from sql.promql.tree import VectorSelector, unwrap
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+_FIELD_LABELS = frozenset({FIELD, "__field_name__"})
+Labels = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """A query at `end_ms` (step 0) or at every step between two times; gives a `Result`."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    step_ms: int
+    lookback_ms: int
+    points_max: int
+    writes: bool = False
+
+    def run(self, session: ClientSession) -> Result:
+        """Raises: DbError."""
+        from sql.promql.evaluate import evaluate  # its kernels are declared when first needed
+
+        limits = Limits(points=self.points_max)
+        return evaluate(
+            self.text,
+            self.start_ms,
+            self.end_ms,
+            self.step_ms,
+            TableSource(session.runner, catalogue_of(session), limits.samples),
+            lookback_ms=self.lookback_ms,
+            limits=limits,
+            check=session.duck.check,
+        )
+
+
+@dataclass(frozen=True)
+class FindSeries:
+    """The labels of all series that any of the selectors matches and that have rows in a time."""
+
+    selectors: tuple[str, ...]
+    start_ms: int
+    end_ms: int
+    text: str = "PROMETHEUS SERIES"
+    writes: bool = False
+
+    def run(self, session: ClientSession) -> list[Labels]:
+        """Sorted, none twice. Raises: DbError SYNTAX."""
+        jit.warm()
+        catalogue = catalogue_of(session)
+        found: dict[tuple[tuple[str, str], ...], Labels] = {}
+        for text in self.selectors:
+            for metric in metrics(selector_matchers(text), catalogue):
+                for labels in series_labels(session.runner, metric, self.start_ms, self.end_ms):
+                    found[tuple(labels.items())] = labels
+        return [found[key] for key in sorted(found)]
+
+
+@dataclass(frozen=True)
+class LabelNames:
+    """The names of labels: of all metrics, or of the series that the selectors match."""
+
+    selectors: tuple[str, ...]
+    start_ms: int
+    end_ms: int
+    text: str = "PROMETHEUS LABELS"
+    writes: bool = False
+
+    def run(self, session: ClientSession) -> list[str]:
+        """Sorted. Raises: DbError SYNTAX."""
+        if not self.selectors:
+            found = metrics((), catalogue_of(session))
+            names = {tag.name for metric in found for tag in metric.tags}
+            return sorted({NAME, *names} if found else ())
+        series = FindSeries(self.selectors, self.start_ms, self.end_ms).run(session)
+        return sorted({name for labels in series for name in labels})
+
+
+@dataclass(frozen=True)
+class LabelValues:
+    """The values of one label, of all metrics or of the series that the selectors match."""
+
+    name: str
+    selectors: tuple[str, ...]
+    start_ms: int
+    end_ms: int
+    text: str = "PROMETHEUS LABEL VALUES"
+    writes: bool = False
+
+    def run(self, session: ClientSession) -> list[str]:
+        """Sorted. Raises: DbError SYNTAX."""
+        catalogue = catalogue_of(session)
+        if self.name in DATABASE:
+            return [one.name for one in session.catalog.databases(session.duck.cursor)]
+        if self.name in _FIELD_LABELS:
+            return self._fields(catalogue)
+        if self.name == NAME and not self.selectors:
+            return [metric.table.name for metric in metrics((), catalogue)]
+        return sorted(self._values(session, catalogue))
+
+    def _fields(self, catalogue: Catalogue) -> list[str]:
+        asked = [selector_matchers(text) for text in self.selectors] or [()]
+        found = [metric for one in asked for metric in metrics(one, catalogue)]
+        return sorted({column.name for metric in found for column in metric.fields})
+
+    def _values(self, session: ClientSession, catalogue: Catalogue) -> set[str]:
+        asked = [selector_matchers(text) for text in self.selectors] or [()]
+        values: set[str] = set()
+        times = self.start_ms, self.end_ms
+        for metric in (metric for one in asked for metric in metrics(one, catalogue)):
+            if self.name != NAME and self.name not in {tag.name for tag in metric.tags}:
+                continue
+            names = frozenset({self.name} | {matcher.name for matcher in metric.matchers})
+            for labels in series_labels(session.runner, metric, *times, names):
+                values.add(labels.get(self.name, ""))
+        return values - {""}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The metrics and their comments."""
+
+    metric: str = ""  # only this one
+    text: str = "PROMETHEUS METADATA"
+    writes: bool = False
+
+    def run(self, session: ClientSession) -> dict[str, str]:
+        """Comments by name. Raises: DbError."""
+        tables = session.catalog.tables(session.duck.cursor, session.database)
+        wanted = (table for table in tables if self.metric in ("", table.name))
+        return {table.name: table.comment for table in wanted if is_metric(table)}
+
+
+def selector_matchers(text: str) -> Sequence[Matcher]:
+    """The matchers of a selector. Raises: DbError SYNTAX."""
+    tree = unwrap(parse(text))
+    if not isinstance(tree, VectorSelector):
+        raise DbError(ErrorKind.SYNTAX, "a series selector is needed, not another expression")
+    return tree.matchers

@@ -1,0 +1,101 @@
+"""What all functions of range vectors share: running a kernel, finding windows with histograms.
+
+Called by `over_time.py`, `rates.py` and `extended.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from sql.promql.context import Evaluation
+from sql.promql.frame import Frame, Marks, Window
+from sql.promql.kernels import windows
+from sql.promql.model import Floats, Samples, Times
+from sql.promql.tree import Call
+
+Kernel = Callable[[Samples, Floats, Marks], None]
+
+
+# Steps of a kernel's innermost loop per block: a few hundred milliseconds at most.
+_BLOCK = 20_000_000
+# Below this a second thread costs more than it brings.
+_PARALLEL = 2_000_000
+
+
+def applied(ev: Evaluation, window: Window, samples: Samples, run: Kernel) -> Frame:
+    """A frame filled by a kernel, some series at a time, its rows nameless.
+
+    Between blocks the evaluation may be ended; large ones run on several threads.
+    """
+    out = np.zeros(window.shape)
+    present = np.zeros(window.shape, np.bool_)
+    work = _work(window, samples)
+    total = int(work[-1]) if len(work) else 0
+    threads = min(4, os.cpu_count() or 1) if total > _PARALLEL else 1
+    block = min(_BLOCK, total // threads + 1)
+    ends = np.searchsorted(work, np.arange(block, total + block, block), "left") + 1
+    bounds = np.unique(np.concatenate([[0], np.minimum(ends, samples.count)]))
+
+    def fill(first: int, last: int) -> None:
+        ev.check()
+        part = replace(samples, offsets=samples.offsets[first : last + 1])
+        run(part, out[first:last], present[first:last])
+
+    pairs = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+    if threads == 1:
+        for first, last in pairs:
+            fill(first, last)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            for task in [pool.submit(fill, first, last) for first, last in pairs]:
+                task.result()
+    return Frame.of(window.labels, out, present, nameless=True)
+
+
+def _work(window: Window, samples: Samples) -> Times:
+    """Up to each series, about how many samples its windows look at in all."""
+    counts = np.diff(samples.offsets)
+    steps = window.steps
+    covered = int(steps[-1] - steps[0]) + window.span if len(steps) else 1
+    share = min(1.0, window.span / max(covered, 1))
+    found: Times = np.cumsum((counts * (1 + share * len(steps))).astype(np.int64) + len(steps))
+    return found
+
+
+def ignore_histograms(ev: Evaluation, call: Call, window: Window, frame: Frame) -> None:
+    """Says so if a window had floats and histograms, of which the latter were ignored."""
+    rows = window.histogram_rows
+    if not len(rows):
+        return
+    part = window.take(rows)
+    both = windows_with_histograms(part) & frame.present[rows]
+    if both.any():
+        ev.notes.info(
+            "ignored histograms in a range containing both floats and histograms"
+            f"{about(part, both)}",
+            call.arguments[-1 if call.name == "quantile_over_time" else 0],
+        )
+
+
+def about(window: Window, marks: Marks) -> str:
+    """` for metric name "x"` of the first marked row."""
+    row = np.flatnonzero(marks.any(axis=1))[:1]
+    name = window.labels.take(row).column("__name__").strings()[0]
+    return f' for metric name "{name}"' if name else ""
+
+
+def windows_with_histograms(
+    window: Window,
+) -> Marks:
+    """Which windows hold any histogram."""
+    low, high = (np.empty(window.shape, np.int64) for _ in range(2))
+    samples = window.samples
+    windows.bounds(samples.offsets, samples.times, window.steps, window.span, low, high)
+    before = np.concatenate([[0], np.cumsum(window.histogram_marks)])
+    marks: Marks = before[high] > before[low]
+    return marks

@@ -1,0 +1,212 @@
+"""What UPDATE and DELETE have in common: keys and values of the rows that were found, RETURNING.
+
+RETURNING may name columns of the other tables that the statement reads; they are found along with
+the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from sqlglot import exp
+
+from catalog.records import Table
+from engine.datatypes import DataType
+from sql.plan.plan import plan_query, plan_statement
+from sql.results import Affected, Description, Result
+from sql.statements.changes import Changes, Seen, answer, key_columns
+from sql.statements.joined import OLD, Joined, Target, find
+from sql.statements.lookup import SEEN, hash_of
+from sql.statements.parts import Pieces, default_of, is_default_word, returning_of
+from sql.statements.query import bind
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+    from sql.dialect.parser import ParsedStatement
+
+_OUTER = "__outer_{}"
+
+
+def keys_of(table: Table, found: pa.Table) -> pa.Table:
+    """The found keys (`OLD`) with the table's own names and Arrow types."""
+    names = key_columns(table)
+    arrays = [found.column(OLD.format(i)) for i in range(len(names))]
+    if not table.is_time_series:
+        return pa.table(arrays, names=list(names))
+    fields = []
+    for name in names:
+        column = table.column(name)
+        assert column is not None
+        fields.append(pa.field(name, column.type.arrow, column.nullable))
+    return pa.table(arrays, names=list(names)).cast(pa.schema(fields))
+
+
+def seen_columns(target: Target) -> list[exp.Expr]:
+    """What tells whether a row has changed since; a relational store tells by itself."""
+    return [hash_of(target.table, target.alias)] if target.table.is_time_series else []
+
+
+def seen_of(table: Table, keys: pa.Table, found: pa.Table) -> Seen | None:
+    """The rows found as they were read."""
+    if not table.is_time_series:
+        return None
+    return Seen(keys.append_column(SEEN, found.column(SEEN)))
+
+
+def found_all(
+    pieces: Pieces,
+    joined: Joined,
+    find_one: Callable[[Pieces, Joined, Target], Changes],
+    tag: str,
+) -> list[Changes]:
+    """The changes of all targets; the first has the statement's answer."""
+    found = [find_one(pieces, joined, target) for target in joined.targets]
+    first, target = found[0], joined.targets[0]
+    whole = replace(first, affected=sum(changes.affected for changes in found))
+    items = returned_items(joined, target)
+    first.result = answer(pieces, target.table, target.alias, items, whole, tag)
+    return found
+
+
+# RETURNING.
+
+
+def asks_others(joined: Joined) -> bool:
+    """True if RETURNING may name columns of other tables, which DuckDB's own cannot."""
+    return joined.has_others and bool(returning_of(joined.tree))
+
+
+def _is_outer(node: exp.Expr, target: Target) -> bool:
+    if not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
+        return False
+    if node.find_ancestor(exp.Query) is not None:
+        return False
+    if node.table:
+        return bool(node.table != target.alias)
+    return target.table.column(node.name) is None
+
+
+def _outer(joined: Joined, target: Target) -> list[exp.Expr]:
+    """The columns of other tables that RETURNING names, each once."""
+    found: list[exp.Expr] = []
+    for item in returning_of(joined.tree) if joined.has_others else ():
+        found += [n for n in item.find_all(exp.Column) if _is_outer(n, target) and n not in found]
+    return found
+
+
+def outer_columns(joined: Joined, target: Target) -> list[exp.Expr]:
+    """They as outputs of the query that finds the rows."""
+    return [
+        exp.alias_(node.copy(), _OUTER.format(i), quoted=True)
+        for i, node in enumerate(_outer(joined, target))
+    ]
+
+
+def with_outer(rows: pa.Table, found: pa.Table) -> pa.Table:
+    """The rows with those columns beside them."""
+    for name in found.column_names:
+        if name.startswith(_OUTER.format("")):
+            rows = rows.append_column(name, found.column(name))
+    return rows
+
+
+def returned_items(joined: Joined, target: Target) -> list[exp.Expr]:
+    """RETURNING's items over the rows that `with_outer` gives."""
+    outer = _outer(joined, target)
+
+    def replaced(node: exp.Expr) -> exp.Expr:
+        if node in outer and _is_outer(node, target):
+            return exp.column(_OUTER.format(outer.index(node)), quoted=True)
+        return node
+
+    items = []
+    for item in returning_of(joined.tree):
+        changed = item.copy().transform(replaced)
+        if changed != item and not isinstance(changed, exp.Alias):
+            changed = exp.alias_(changed, item.output_name or "?column?", quoted=True)
+        items.append(changed)
+    return items
+
+
+def _own_star(item: exp.Expr, target: Target) -> exp.Expr:
+    """`*` are the columns of the target alone."""
+    if not isinstance(item, exp.Star):
+        return item.copy()
+    return exp.Column(this=item.copy(), table=exp.to_identifier(target.alias, quoted=True))
+
+
+def describe_joined(
+    session: ClientSession,
+    statement: ParsedStatement,
+    declared: Sequence[DataType | None],
+    joined: Joined,
+    values: Sequence[exp.Expr],
+    tag: str,
+) -> Description:
+    """Parameter types of an UPDATE or DELETE, and the columns of its RETURNING."""
+    target = joined.targets[0]
+    context = session.plan_context(statement.text)
+    items = [_own_star(item, target) for item in returning_of(joined.tree)]
+    given = len(values)
+    query = find(joined, target, [*values, *items])
+    names = [column.name for column in target.table.columns]
+    count = statement.parameter_count
+    plan = plan_query(
+        query,
+        context,
+        parameter_count=count,
+        declared=declared,
+        target=(target.table, names) if given else None,
+    )
+    columns = None
+    if items:
+        shape = find(joined, target, items)
+        for part in ("where", "order", "limit", "distinct"):
+            shape.set(part, None)
+        keys = len(key_columns(target.table))
+        found = Pieces(session, statement.text).columns(shape)
+        columns = found[: len(found) - keys]
+    return Description(plan.parameter_types, columns, tag=tag)
+
+
+# DuckDB's own.
+
+
+def run_relational(
+    session: ClientSession,
+    statement: ParsedStatement,
+    table: Table,
+    parameters: Sequence[object],
+    *,
+    tag: str,
+) -> Result:
+    """Lets DuckDB change its own table. Raises: DbError."""
+    assert statement.tree is not None
+    tree = _with_defaults(statement.tree, table)
+    plan = plan_statement(
+        tree,
+        session.plan_context(statement.text),
+        parameter_count=statement.parameter_count,
+    )
+    values = bind(parameters, plan.parameter_types, session.timezone)
+    with session.writing() as transaction:
+        transaction.change_store()
+        if returning_of(tree):
+            return session.runner.collect(plan, values, statement.text, tag=tag)
+        counted = session.runner.run(plan, values, statement.text)
+    return Affected(tag, int(counted[0][0]) if counted else 0)
+
+
+def _with_defaults(tree: exp.Expr, table: Table) -> exp.Expr:
+    """`SET a = DEFAULT`: defaults are ours, DuckDB knows none."""
+    if not any(isinstance(i, exp.EQ) and is_default_word(i.expression) for i in tree.expressions):
+        return tree
+    tree = tree.copy()
+    for item in tree.expressions:
+        column = table.column(item.this.name) if isinstance(item, exp.EQ) else None
+        if column is not None and is_default_word(item.expression):
+            item.set("expression", default_of(column))
+    return tree

@@ -1,0 +1,157 @@
+"""Pieces of a statement that changes rows, run as queries of their own.
+
+Called by the modules of INSERT, UPDATE, DELETE and MERGE, which look rows up, evaluate SET lists
+over rows in memory and answer RETURNING. Parameters are numbered anew, since a piece may use only
+some of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from sqlglot import exp
+
+from catalog.records import Column, Table
+from sql.decode.assign import assign
+from sql.dialect.parser import parse
+from sql.plan.parameters import parameter_number
+from sql.plan.plan import QueryPlan, plan_query, plan_statement
+from sql.results import ResultColumn, Rows
+from sql.session import Wire
+from sql.statements.query import bind
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What all pieces of one statement share."""
+
+    session: ClientSession
+    text: str
+    parameters: Sequence[object] = ()
+    given: Mapping[str, Table] = field(default_factory=dict)  # registered rows of a table
+
+    def plan(
+        self, tree: exp.Expr, target: tuple[Table, Sequence[str]] | None = None
+    ) -> tuple[QueryPlan, list[object]]:
+        """A query's plan and the values it is run with. `target`: what its columns are set to."""
+        piece, used = _renumbered(tree)
+        context = replace(self.session.plan_context(self.text), given=self.given)
+        plan = plan_query(piece, context, parameter_count=len(used), target=target)
+        values = [self.parameters[number - 1] for number in used]
+        return plan, bind(values, plan.parameter_types, self.session.timezone)
+
+    def statement(self, tree: exp.Expr) -> tuple[QueryPlan, list[object]]:
+        """As `plan`, of a statement that DuckDB runs on its own table."""
+        piece, used = _renumbered(tree)
+        context = replace(self.session.plan_context(self.text), given=self.given)
+        plan = plan_statement(piece, context, parameter_count=len(used))
+        values = [self.parameters[number - 1] for number in used]
+        return plan, bind(values, plan.parameter_types, self.session.timezone)
+
+    def table(self, tree: exp.Expr, target: tuple[Table, Sequence[str]] | None = None) -> pa.Table:
+        """All rows of a query. Raises: DbError."""
+        plan, values = self.plan(tree, target)
+        return self.session.runner.table(plan, values, self.text)
+
+    def collect(self, tree: exp.Expr, tag: str) -> Rows:
+        """A query's rows as the answer of a statement that is done. Raises: DbError."""
+        plan, values = self.plan(tree)
+        return self.session.runner.collect(plan, values, self.text, tag=tag)
+
+    def columns(self, tree: exp.Expr) -> tuple[ResultColumn, ...]:
+        """The columns of a query, which is not run. Raises: DbError."""
+        piece, used = _renumbered(tree)
+        context = self.session.plan_context(self.text)
+        plan = plan_query(piece, context, parameter_count=len(used))
+        return self.session.runner.describe(plan, self.text)
+
+    @contextmanager
+    def with_rows(self, rows: pa.Table, table: Table | None = None) -> Iterator[tuple[str, Pieces]]:
+        """A name for rows in memory, and pieces that may use it; `table`: whose rows they are."""
+        name = self.session.duck.register(rows)
+        try:
+            given = self.given if table is None else {**self.given, name: table}
+            yield name, replace(self, given=given)
+        finally:
+            self.session.duck.unregister([name])
+
+
+def _renumbered(tree: exp.Expr) -> tuple[exp.Expr, list[int]]:
+    """A copy whose parameters count from 1, and the numbers they had."""
+    tree = tree.copy()
+    used: list[int] = []
+    for node in tree.find_all(exp.Parameter):
+        number = parameter_number(node)
+        if number is None:
+            continue
+        if number not in used:
+            used.append(number)
+        node.set("this", exp.Literal.number(used.index(number) + 1))
+    return tree, used
+
+
+def source(name: str, alias: str) -> exp.Expr:
+    """Registered rows in FROM."""
+    return exp.alias_(exp.table_(name, quoted=True), alias, quoted=True, table=True)
+
+
+def column_of(alias: str, name: str) -> exp.Column:
+    """A column as it stands in the catalog."""
+    return exp.column(name, table=alias, quoted=True)
+
+
+def same_key(left: str, right: str, names: Sequence[str]) -> exp.Expr:
+    """The condition that two rows have the same key; NULL equals NULL."""
+    return exp.and_(
+        *(
+            exp.NullSafeEQ(this=column_of(left, name), expression=column_of(right, name))
+            for name in names
+        )
+    )
+
+
+def default_of(column: Column) -> exp.Expr:
+    """A column's default as an expression."""
+    if column.default is None:
+        return exp.null()
+    parsed = parse(f"SELECT {column.default}", Wire.HTTP)[0].tree
+    assert isinstance(parsed, exp.Select)
+    value: exp.Expr = parsed.expressions[0]
+    return value
+
+
+def is_default_word(node: exp.Expr) -> bool:
+    """True for the word DEFAULT in place of a value."""
+    return isinstance(node, exp.Column | exp.Var) and node.name.upper() == "DEFAULT"
+
+
+def assigned(session: ClientSession, found: pa.Table, columns: Sequence[Column]) -> pa.Table:
+    """The first columns of an answer as values of a table's columns. Raises: DbError."""
+    arrays = [assign(found.column(i), c, session.timezone) for i, c in enumerate(columns)]
+    return pa.table(arrays, names=[column.name for column in columns])
+
+
+def returning_of(tree: exp.Expr) -> list[exp.Expr]:
+    """The items of RETURNING, none without it."""
+    clause = tree.args.get("returning")
+    return list(clause.expressions) if clause is not None else []
+
+
+def expanded(items: Sequence[exp.Expr], alias: str, table: Table) -> list[exp.Expr]:
+    """The items with `*` and `alias.*` as the table's columns, which rows in memory may exceed."""
+    found: list[exp.Expr] = []
+    for item in items:
+        star = isinstance(item, exp.Column) and isinstance(item.this, exp.Star)
+        mine = star and item.args["table"].name == alias
+        if (isinstance(item, exp.Star) and not any(item.args.values())) or mine:
+            found += [column_of(alias, column.name) for column in table.columns]
+        else:
+            found.append(item.copy())
+    return found

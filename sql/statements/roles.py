@@ -1,0 +1,259 @@
+"""CREATE, ALTER and DROP ROLE; GRANT and REVOKE.
+
+Grants on tables are part of the tables' records, so they follow renames and end with the table;
+those on schemas and memberships are part of the role's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from catalog.details import Grant, Role
+from catalog.records import Table
+from engine.errors import DbError, ErrorKind
+from sql.dialect import nodes
+from sql.plan.tables import find_table
+from sql.privileges import (
+    PUBLIC,
+    SCHEMA_PRIVILEGES,
+    TABLE_PRIVILEGES,
+    is_superuser,
+    may,
+    role_exists,
+    roles_of,
+)
+from sql.results import Affected, Notice, Result
+from sql.system.pg_catalog.oids import OWNER_NAME
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+    from sql.dialect.parser import ParsedStatement
+
+_FLAGS = {
+    "SUPERUSER": "superuser",
+    "LOGIN": "login",
+    "CREATEDB": "create_database",
+    "CREATEROLE": "create_role",
+    "INHERIT": "inherit",
+}
+_WITHOUT_MEANING = frozenset(
+    {"REPLICATION", "NOREPLICATION", "BYPASSRLS", "NOBYPASSRLS", "CONNECTION", "VALID"}
+)
+_DATABASE_PRIVILEGES = ("CONNECT", "CREATE", "TEMPORARY", "TEMP")
+
+
+# --- Roles ----------------------------------------------------------------------------------------
+
+
+def run_role(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """CREATE, ALTER or DROP ROLE. Raises: DbError."""
+    tree = statement.tree
+    assert isinstance(tree, nodes.RoleStatement)
+    verb = str(tree.this)
+    with session.writing() as transaction:
+        transaction.change_store()
+        for node in tree.expressions:
+            _ROLE_VERBS[verb](session, tree, node.name)
+    return Affected(f"{verb} ROLE", 0)
+
+
+def _create(session: ClientSession, tree: nodes.RoleStatement, name: str) -> None:
+    cursor = session.duck.cursor
+    if name in (OWNER_NAME, PUBLIC) or session.catalog.role(cursor, name) is not None:
+        raise DbError(ErrorKind.DUPLICATE_OBJECT, f'role "{name}" already exists')
+    role_id = session.catalog.next_table_id(cursor)
+    role = Role(id=role_id, name=name, login=tree.args["kind"] == "USER")
+    session.catalog.put_role(cursor, _with_options(session, role, tree))
+
+
+def _alter(session: ClientSession, tree: nodes.RoleStatement, name: str) -> None:
+    role = _existing(session, name)
+    session.catalog.put_role(session.duck.cursor, _with_options(session, role, tree))
+
+
+def _with_options(session: ClientSession, role: Role, tree: nodes.RoleStatement) -> Role:
+    changes: dict[str, Any] = {}
+    for option in nodes.words_of(tree, "options"):
+        flag, negated = _FLAGS.get(option), _FLAGS.get(option.removeprefix("NO"))
+        if option.startswith("IN "):
+            _existing(session, option[3:])
+            role = replace(role, member_of=(*role.member_of, option[3:]))
+        elif flag is not None:
+            changes[flag] = True
+        elif negated is not None:
+            changes[negated] = False
+        elif option == "PASSWORD":
+            raise DbError(
+                ErrorKind.UNSUPPORTED,
+                "roles have no passwords of their own",
+                hint="the users file holds passwords: start the server with --users",
+            )
+        elif option not in _WITHOUT_MEANING:
+            raise DbError(ErrorKind.SYNTAX, f'unrecognized role option "{option.lower()}"')
+    return replace(role, **changes)
+
+
+def _drop(session: ClientSession, tree: nodes.RoleStatement, name: str) -> None:
+    cursor = session.duck.cursor
+    role = session.catalog.role(cursor, name)
+    if role is None and tree.args.get("exists"):
+        session.notice(Notice(f'role "{name}" does not exist, skipping'))
+        return
+    role = role or _existing(session, name)
+    for table in session.catalog.tables(cursor):
+        if table.owner == name or any(grant.grantee == name for grant in table.grants):
+            raise DbError(
+                ErrorKind.DEPENDENT_OBJECTS,
+                f'role "{name}" cannot be dropped because some objects depend on it',
+                detail=f"privileges for table {table.name}",
+            )
+    for other in session.catalog.roles(cursor):
+        if name in other.member_of:
+            rest = tuple(one for one in other.member_of if one != name)
+            session.catalog.put_role(cursor, replace(other, member_of=rest))
+    session.catalog.remove_role(cursor, role)
+
+
+_ROLE_VERBS: dict[str, Callable[[ClientSession, nodes.RoleStatement, str], None]] = {
+    "CREATE": _create,
+    "ALTER": _alter,
+    "DROP": _drop,
+}
+
+
+def _existing(session: ClientSession, name: str) -> Role:
+    role = session.catalog.role(session.duck.cursor, name)
+    if role is None:
+        raise DbError(ErrorKind.UNDEFINED_OBJECT, f'role "{name}" does not exist')
+    return role
+
+
+# --- GRANT and REVOKE -----------------------------------------------------------------------------
+
+
+def run_grant(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Result:
+    """GRANT or REVOKE. Raises: DbError ACCESS_DENIED, UNDEFINED_OBJECT, UNDEFINED_TABLE."""
+    tree = statement.tree
+    assert isinstance(tree, nodes.GrantStatement)
+    kind = str(tree.this)
+    grantees = [node.name for node in tree.args["grantees"]]
+    for name in grantees:
+        if not role_exists(session, name):
+            raise DbError(ErrorKind.UNDEFINED_OBJECT, f'role "{name}" does not exist')
+    with session.writing() as transaction:
+        transaction.change_store()
+        if kind in ("TABLE", "TABLES IN SCHEMA"):
+            for table in _tables(session, tree, statement.text):
+                _grant_table(session, tree, table, grantees)
+        elif kind == "SCHEMA":
+            _check_superuser(session)
+            for node in tree.expressions:
+                _grant_schema(session, tree, node.name, grantees)
+        elif kind == "ROLE":
+            _check_superuser(session)
+            _grant_roles(session, tree, grantees)
+        else:  # DATABASE: everybody may connect, as by PostgreSQL's own default
+            _rights(tree, _DATABASE_PRIVILEGES)
+    return Affected("REVOKE" if tree.args.get("revoke") else "GRANT")
+
+
+def _check_superuser(session: ClientSession) -> None:
+    if not is_superuser(session):
+        raise DbError(ErrorKind.ACCESS_DENIED, "permission denied: must be superuser")
+
+
+def _tables(session: ClientSession, tree: nodes.GrantStatement, text: str) -> list[Table]:
+    if tree.this == "TABLE":
+        context = session.plan_context(text)
+        return [find_table(node, context) for node in tree.expressions]
+    found: list[Table] = []
+    for node in tree.expressions:
+        if not session.has_database(node.name):
+            raise DbError(ErrorKind.UNDEFINED_SCHEMA, f'schema "{node.name}" does not exist')
+        found += session.catalog.tables(session.duck.cursor, node.name)
+    return found
+
+
+def _rights(tree: nodes.GrantStatement, known: Sequence[str]) -> list[str]:
+    wanted = nodes.words_of(tree, "privileges")
+    for word in wanted:
+        if word != "ALL" and word not in known:
+            raise DbError(
+                ErrorKind.SYNTAX, f'unrecognized privilege type "{word.lower()}" for this object'
+            )
+    return list(known) if "ALL" in wanted else wanted
+
+
+def _grant_table(
+    session: ClientSession, tree: nodes.GrantStatement, table: Table, grantees: Sequence[str]
+) -> None:
+    rights = _rights(tree, TABLE_PRIVILEGES)
+    if not is_superuser(session):
+        names = roles_of(session, _existing(session, session.role))
+        if not all(may(table, names, right, grantable=True) for right in rights):
+            raise DbError(ErrorKind.ACCESS_DENIED, f"permission denied for table {table.name}")
+    option = bool(tree.args.get("option"))
+    changed = {(g.grantee, g.privilege): g for g in table.grants}
+    for key in ((name, right) for name in grantees for right in rights):
+        old = changed.get(key)
+        if not tree.args.get("revoke"):
+            changed[key] = Grant(*key, session.role, option or (old is not None and old.grantable))
+        elif option and old is not None:
+            changed[key] = replace(old, grantable=False)
+        elif not option:
+            changed.pop(key, None)
+    session.catalog.put_table(session.duck.cursor, replace(table, grants=tuple(changed.values())))
+
+
+def _grant_schema(
+    session: ClientSession, tree: nodes.GrantStatement, schema: str, grantees: Sequence[str]
+) -> None:
+    cursor = session.duck.cursor
+    database = session.catalog.database(cursor, schema)
+    if database is None:
+        raise DbError(ErrorKind.UNDEFINED_SCHEMA, f'schema "{schema}" does not exist')
+    rights = set(_rights(tree, SCHEMA_PRIVILEGES))
+    for name in grantees:
+        role = session.catalog.role(cursor, name)
+        if role is None:  # superusers and everybody: nothing to give
+            continue
+        held = set(role.schemas.get(str(database.id), ()))
+        held = held - rights if tree.args.get("revoke") else held | rights
+        schemas = {**role.schemas, str(database.id): tuple(sorted(held))}
+        session.catalog.put_role(cursor, replace(role, schemas=schemas))
+
+
+def _grant_roles(
+    session: ClientSession, tree: nodes.GrantStatement, members: Sequence[str]
+) -> None:
+    for node in tree.expressions:
+        group = _existing(session, node.name)
+        for name in members:
+            role = _existing(session, name)
+            if role.name in roles_of(session, group):
+                raise DbError(
+                    ErrorKind.INVALID_ARGUMENT,
+                    f'role "{group.name}" is a member of role "{role.name}"',
+                )
+            kept = tuple(one for one in role.member_of if one != group.name)
+            added = kept if tree.args.get("revoke") else (*kept, group.name)
+            session.catalog.put_role(session.duck.cursor, replace(role, member_of=added))
+
+
+def set_role(session: ClientSession, name: str) -> None:
+    """SET ROLE: from here on the session may do what that role may. Raises: DbError."""
+    if name.lower() in ("none", "default"):
+        session.role = session.client.user
+        return
+    if not role_exists(session, name):
+        raise DbError(ErrorKind.UNDEFINED_OBJECT, f'role "{name}" does not exist')
+    own = session.catalog.role(session.duck.cursor, session.client.user)
+    if own is not None and not own.superuser and name not in roles_of(session, own):
+        raise DbError(ErrorKind.ACCESS_DENIED, f'permission denied to set role "{name}"')
+    session.role = name

@@ -1,0 +1,193 @@
+"""Roles, grants and what they forbid."""
+
+from __future__ import annotations
+
+import pytest
+from fix_database import Client, Databases, client
+
+from engine.errors import DbError, ErrorKind
+from sql.session import Wire
+
+
+@pytest.fixture
+def boss(databases: Databases) -> Client:
+    made = client(databases.open())
+    made.run("CREATE ROLE reader; CREATE USER writer")
+    made.run("CREATE TABLE t (a INT); INSERT INTO t VALUES (1)")
+    made.run("CREATE TABLE cpu (host TEXT PRIMARY KEY, ts TIMESTAMP TIME INDEX, v DOUBLE)")
+    return made
+
+
+def as_(databases: Databases, name: str) -> Client:
+    assert databases.database is not None
+    return client(databases.database, user=name)
+
+
+def denied(who: Client, text: str) -> None:
+    with pytest.raises(DbError) as caught:
+        who.run(text)
+    assert caught.value.kind is ErrorKind.ACCESS_DENIED
+
+
+def test_a_role_reads_only_what_it_was_granted(databases: Databases, boss: Client) -> None:
+    reader = as_(databases, "reader")
+    denied(reader, "SELECT * FROM t")
+    denied(reader, "SELECT 1 WHERE EXISTS (SELECT 1 FROM t)")
+    boss.run("GRANT SELECT ON t TO reader")
+    assert reader.run("SELECT * FROM t") == [(1,)]
+    denied(reader, "INSERT INTO t VALUES (2)")
+    denied(reader, "INSERT INTO t SELECT a FROM t")
+    boss.run("REVOKE SELECT ON t FROM reader")
+    denied(reader, "SELECT * FROM t")
+
+
+@pytest.mark.parametrize(
+    ("privilege", "statement"),
+    [
+        ("INSERT", "INSERT INTO cpu VALUES ('b', 1, 2)"),
+        ("DELETE", "DELETE FROM cpu"),
+        ("TRUNCATE", "TRUNCATE cpu"),
+        ("UPDATE", "UPDATE cpu SET v = 3"),
+    ],
+)
+def test_each_change_has_its_privilege(
+    databases: Databases, boss: Client, privilege: str, statement: str
+) -> None:
+    writer = as_(databases, "writer")
+    denied(writer, statement)
+    boss.run(f"GRANT {privilege} ON cpu TO writer")
+    writer.run(statement)
+
+
+def test_definitions_need_the_owner_or_the_schema(databases: Databases, boss: Client) -> None:
+    writer = as_(databases, "writer")
+    boss.run("GRANT ALL ON t TO writer")
+    for statement in ("DROP TABLE t", "ALTER TABLE t ADD COLUMN b INT", "CREATE TABLE u (a INT)"):
+        denied(writer, statement)
+    denied(writer, "CREATE SCHEMA s")
+    denied(writer, "CREATE ROLE another")
+    denied(writer, "COPY t TO '/x'")
+    boss.run("GRANT CREATE ON SCHEMA public TO writer")
+    writer.run("CREATE TABLE u (a INT); INSERT INTO u VALUES (5); DROP TABLE u")
+
+
+def test_views_read_in_their_owners_name(databases: Databases, boss: Client) -> None:
+    boss.run("CREATE VIEW v AS SELECT a FROM t; GRANT SELECT ON v TO reader")
+    assert as_(databases, "reader").run("SELECT * FROM v") == [(1,)]
+
+
+def test_members_have_the_privileges_of_their_role(databases: Databases, boss: Client) -> None:
+    boss.run("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader; GRANT reader TO writer")
+    writer = as_(databases, "writer")
+    assert writer.run("SELECT * FROM t") == [(1,)]
+    boss.run("REVOKE reader FROM writer")
+    denied(writer, "SELECT * FROM t")
+    with pytest.raises(DbError):
+        boss.run("GRANT reader TO reader")
+
+
+def test_the_grant_option_lets_grant(databases: Databases, boss: Client) -> None:
+    writer = as_(databases, "writer")
+    boss.run("GRANT SELECT ON t TO writer")
+    denied(writer, "GRANT SELECT ON t TO reader")
+    boss.run("GRANT SELECT ON t TO writer WITH GRANT OPTION")
+    writer.run("GRANT SELECT ON t TO reader")
+    assert as_(databases, "reader").run("SELECT * FROM t") == [(1,)]
+
+
+def test_everybody_has_what_public_has(databases: Databases, boss: Client) -> None:
+    boss.run("GRANT SELECT ON t TO PUBLIC")
+    assert as_(databases, "reader").run("SELECT * FROM t") == [(1,)]
+
+
+def test_set_role_takes_and_gives_back(boss: Client) -> None:
+    boss.run("SET ROLE reader")
+    assert boss.run("SELECT current_user") == [("reader",)]
+    denied(boss, "SELECT * FROM t")
+    boss.run("PREPARE p AS SELECT 1")
+    boss.run("SET ROLE NONE")
+    assert boss.run("SELECT * FROM t") == [(1,)]
+    with pytest.raises(DbError) as caught:
+        boss.run("SET ROLE nobody")
+    assert caught.value.kind is ErrorKind.UNDEFINED_OBJECT
+
+
+def test_a_prepared_statement_is_checked_when_it_runs(boss: Client) -> None:
+    boss.run("PREPARE p AS SELECT * FROM t; SET ROLE reader")
+    denied(boss, "EXECUTE p")
+
+
+def test_grants_are_shown_and_survive(databases: Databases, boss: Client) -> None:
+    boss.run("GRANT SELECT, UPDATE ON t TO writer WITH GRANT OPTION; ALTER TABLE t RENAME TO t2")
+    again = client(databases.open())
+    shown = again.run(
+        "SELECT grantee, privilege_type, is_grantable, grantor FROM"
+        " information_schema.role_table_grants WHERE table_name = 't2' AND grantee = 'writer'"
+    )
+    assert sorted(shown) == [("writer", "SELECT", "YES", "me"), ("writer", "UPDATE", "YES", "me")]
+    acl = again.run("SELECT relacl FROM pg_class WHERE relname = 't2'")[0][0]
+    assert acl[1] == "writer=r*w*/me"
+    roles = again.run("SELECT rolname, rolcanlogin FROM pg_roles WHERE NOT rolsuper ORDER BY 1")
+    assert roles == [("reader", False), ("writer", True)]
+
+
+def test_a_role_in_use_is_not_dropped(boss: Client) -> None:
+    boss.run("GRANT SELECT ON t TO reader")
+    with pytest.raises(DbError) as caught:
+        boss.run("DROP ROLE reader")
+    assert caught.value.kind is ErrorKind.DEPENDENT_OBJECTS
+    boss.run("REVOKE ALL ON t FROM reader; DROP ROLE reader; DROP ROLE IF EXISTS reader")
+
+
+def test_roles_and_grants_are_transactional(databases: Databases, boss: Client) -> None:
+    boss.run("BEGIN; CREATE ROLE third; GRANT SELECT ON t TO reader; ROLLBACK")
+    denied(as_(databases, "reader"), "SELECT * FROM t")
+    with pytest.raises(DbError) as caught:
+        boss.run("GRANT SELECT ON t TO third")
+    assert caught.value.kind is ErrorKind.UNDEFINED_OBJECT
+
+
+def test_passwords_are_refused(boss: Client) -> None:
+    with pytest.raises(DbError) as caught:
+        boss.run("CREATE USER x WITH PASSWORD 'y'")
+    assert caught.value.kind is ErrorKind.UNSUPPORTED
+
+
+MERGE = "MERGE INTO cpu USING (SELECT 'x' AS h) AS s ON s.h = cpu.host WHEN"
+
+
+@pytest.mark.parametrize(
+    ("wire", "privileges", "statement"),
+    [
+        (Wire.POSTGRES, "UPDATE, SELECT", "UPDATE cpu SET v = 3 WHERE v = 2"),
+        (Wire.POSTGRES, "DELETE, SELECT", "DELETE FROM cpu WHERE v = 2"),
+        (Wire.POSTGRES, "DELETE, SELECT", "DELETE FROM cpu RETURNING v"),
+        (Wire.POSTGRES, "INSERT, SELECT", "INSERT INTO cpu VALUES ('q', 1, 1) RETURNING v"),
+        (
+            Wire.POSTGRES,
+            "INSERT, UPDATE, SELECT",
+            "INSERT INTO cpu VALUES ('q', 1, 1) ON CONFLICT (host, ts) DO UPDATE SET v = 1",
+        ),
+        (Wire.POSTGRES, "UPDATE, SELECT", f"{MERGE} MATCHED THEN UPDATE SET v = 1"),
+        (Wire.POSTGRES, "DELETE, SELECT", f"{MERGE} MATCHED THEN DELETE"),
+        (
+            Wire.POSTGRES,
+            "INSERT, SELECT",
+            f"{MERGE} NOT MATCHED THEN INSERT (host, ts) VALUES (s.h, 1)",
+        ),
+        (Wire.MYSQL, "UPDATE, SELECT", "UPDATE mine JOIN cpu ON mine.a = 1 SET cpu.v = 1"),
+        (Wire.MYSQL, "DELETE, SELECT", "DELETE mine, c FROM mine JOIN cpu AS c ON mine.a = 1"),
+        (Wire.MYSQL, "DELETE, SELECT", "DELETE FROM cpu USING mine JOIN cpu ON mine.a = 1"),
+    ],
+)
+def test_a_change_needs_all_its_privileges_and_no_other(
+    databases: Databases, boss: Client, wire: Wire, privileges: str, statement: str
+) -> None:
+    boss.run("CREATE TABLE mine (a INT); GRANT SELECT, UPDATE, DELETE ON mine TO writer")
+    assert databases.database is not None
+    writer = client(databases.database, wire, user="writer")
+    for left_out in privileges.split(", "):
+        boss.run(f"GRANT {privileges} ON cpu TO writer; REVOKE {left_out} ON cpu FROM writer")
+        denied(writer, statement)
+    boss.run(f"GRANT {privileges} ON cpu TO writer")
+    writer.run(statement)

@@ -1,0 +1,58 @@
+"""Views made by PostgreSQL's sessions hold on to their tables; DROP … CASCADE takes them along."""
+
+from __future__ import annotations
+
+import pytest
+from fix_database import Client, Databases, client
+
+from engine.errors import DbError, ErrorKind
+from sql.session import Wire
+
+
+@pytest.fixture
+def postgres(databases: Databases) -> Client:
+    made = client(databases.open())
+    made.run("CREATE TABLE a (x INT); INSERT INTO a VALUES (1); CREATE VIEW v AS SELECT a.x FROM a")
+    return made
+
+
+def test_a_view_follows_its_table(postgres: Client) -> None:
+    postgres.run("ALTER TABLE a RENAME TO b; CREATE TABLE a (x INT)")
+    assert postgres.run("SELECT * FROM v") == [(1,)]
+    shown = postgres.run("SELECT definition FROM pg_views WHERE viewname = 'v'")[0][0]
+    assert '"b" AS "a"' in shown
+
+
+def test_a_swap_leaves_the_view_on_the_old_table(postgres: Client) -> None:
+    postgres.run("BEGIN; CREATE TABLE a_new AS SELECT 2 AS x; ALTER TABLE a RENAME TO a_old")
+    postgres.run("ALTER TABLE a_new RENAME TO a; COMMIT; DROP TABLE a_old CASCADE")
+    with pytest.raises(DbError) as caught:
+        postgres.run("SELECT * FROM v")
+    assert caught.value.kind is ErrorKind.UNDEFINED_TABLE
+
+
+def test_cascade_reaches_views_over_views(postgres: Client) -> None:
+    postgres.run("CREATE VIEW w AS SELECT x FROM v; CREATE VIEW other AS SELECT 1")
+    postgres.run("DROP TABLE a CASCADE")
+    assert postgres.run("SELECT viewname FROM pg_views WHERE schemaname = 'public'") == [("other",)]
+
+
+def test_a_table_made_again_serves_the_view_again(postgres: Client) -> None:
+    postgres.run("DROP TABLE a; CREATE TABLE a (x INT)")
+    assert postgres.run("SELECT * FROM v") == []
+
+
+def test_dependencies_are_told_by_id(postgres: Client) -> None:
+    postgres.run("ALTER TABLE a RENAME TO b")
+    rows = postgres.run(
+        "SELECT DISTINCT c.relname FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid"
+        " JOIN pg_rewrite r ON r.oid = d.objid WHERE r.ev_class = 'v'::regclass AND d.deptype = 'n'"
+    )
+    assert rows == [("b",)]
+
+
+def test_views_of_mysql_find_tables_by_name(databases: Databases) -> None:
+    mysql = client(databases.open(), Wire.MYSQL)
+    mysql.run("CREATE TABLE a (x INT); CREATE VIEW v AS SELECT x FROM a; RENAME TABLE a TO b")
+    mysql.run("CREATE TABLE a (x INT); INSERT INTO a VALUES (7)")
+    assert mysql.run("SELECT * FROM v") == [(7,)]
