@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.records import Column, Table
 from engine.api import Extent, Regions, ScanRequest, Snapshot, TimeRange, Write
@@ -35,6 +36,8 @@ from sql.run.front import Narrow, parts
 from sql.run.pin import Pinned, pin
 from sql.run.relation import relation
 from sql.types import from_duckdb
+
+_INFINITY = 2**63 - 1
 
 
 @dataclass
@@ -334,10 +337,22 @@ def _typed(result: OpenResult, columns: Sequence[ResultColumn]) -> Iterator[pa.R
 
 def _cast(batch: pa.RecordBatch, wanted: pa.Schema, same: Sequence[bool]) -> pa.RecordBatch:
     arrays = [
-        array if fits else array.cast(field.type)
+        array if fits else _as_type(array, field.type)
         for array, field, fits in zip(batch.columns, wanted, same, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
+def _as_type(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    try:
+        return array.cast(wanted)
+    except pa.ArrowInvalid:
+        if not (pa.types.is_timestamp(array.type) and pa.types.is_timestamp(wanted)):
+            raise
+    # Seconds and milliseconds that microseconds cannot hold came as DuckDB's infinities.
+    numbers, coarse = array.view(pa.int64()), array.cast(wanted, safe=False).view(pa.int64())
+    ends = pc.is_in(numbers, pa.array([_INFINITY, -_INFINITY]))
+    return pc.if_else(ends, numbers, coarse).view(wanted)
 
 
 def _now_text(clock: Clock) -> str:
