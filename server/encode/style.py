@@ -55,7 +55,7 @@ class TextStyle:
     zone_suffix: bool = True  # TIMESTAMP_TZ ends with its offset
     fraction_digits: int = 6
     trim_fraction: bool = True
-    era: bool = True  # years before 1 are written `0044 … BC`, otherwise with a minus sign
+    era: bool = True  # years before 1 are written `0044 … BC`, otherwise years have ISO 8601's sign
     interval: IntervalText = IntervalText.POSTGRES
     nested: NestedText = NestedText.ARRAY
 

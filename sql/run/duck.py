@@ -199,7 +199,10 @@ class Duck:
     # Arrow tables as relations.
 
     def register(self, table: pa.Table) -> str:
-        """Makes an Arrow table readable by a name of its own; `unregister` it afterwards."""
+        """Makes an Arrow table readable by a name of its own; `unregister` it afterwards.
+
+        Raises: DbError (the statement was interrupted).
+        """
         free = self._free.get(table.schema)
         if free:
             name = free.pop()
@@ -208,7 +211,10 @@ class Duck:
         self._names += 1
         name = f"{ARROW_PREFIX}{self._names}"
         slot = _Slot(table)
-        self.cursor.register(name, slot)
+        try:
+            self.cursor.register(name, slot)
+        except duckdb.Error as error:
+            raise self.error_of(error, "") from error
         self._slots[name] = slot
         return name
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.records import Column, Table
 from engine.api import Extent, Regions, ScanRequest, Snapshot, TimeRange, Write
@@ -37,6 +38,7 @@ from sql.run.relation import relation
 from sql.types import from_duckdb
 
 _UNIQUE_ROWS_MAX = 65_536  # of more, to see that keys are unique may cost more than it spares
+_INFINITY = 2**63 - 1
 
 
 @dataclass
@@ -343,7 +345,7 @@ def _typed(result: OpenResult, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 def _cast(batch: pa.RecordBatch, wanted: pa.Schema, same: Sequence[bool]) -> pa.RecordBatch:
     arrays = [
-        array if fits else array.cast(field.type)
+        array if fits else _as_type(array, field.type)
         for array, field, fits in zip(batch.columns, wanted, same, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=wanted)
@@ -368,6 +370,18 @@ def _is_unique(pinned: Pinned, reference: Reference) -> bool:
         return len(rows.column(0).unique()) == count
     groups = rows.group_by(names, use_threads=False).aggregate([])  # no thread is woken for little
     return bool(groups.num_rows == count)
+
+
+def _as_type(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    try:
+        return array.cast(wanted)
+    except pa.ArrowInvalid:
+        if not (pa.types.is_timestamp(array.type) and pa.types.is_timestamp(wanted)):
+            raise
+    # Seconds and milliseconds that microseconds cannot hold came as DuckDB's infinities.
+    numbers, coarse = array.view(pa.int64()), array.cast(wanted, safe=False).view(pa.int64())
+    ends = pc.is_in(numbers, pa.array([_INFINITY, -_INFINITY]))
+    return pc.if_else(ends, numbers, coarse).view(wanted)
 
 
 def _now_text(clock: Clock) -> str:

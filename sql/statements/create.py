@@ -326,6 +326,8 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
     context = session.plan_context(statement.text)
     database, name = table_name(node, context)
     query = tree.expression
+    if query is None:
+        raise DbError(ErrorKind.SYNTAX, "syntax error: a view is made AS a query")
     if tree.args.get("exists") and tree.args.get("replace"):
         raise DbError(ErrorKind.SYNTAX, "a view is created OR REPLACE, or IF NOT EXISTS, not both")
     plan = plan_query(query, context)

@@ -145,7 +145,7 @@ def test_timestamps_show_the_session_wall_clock(moments, zone) -> None:
         (1, dt.TIMESTAMP_MICROSECOND, "1970-01-01 00:00:00.000001", "1970-01-01 00:00:00.000001"),
         (1999, dt.TIMESTAMP_NANOSECOND, "1970-01-01 00:00:00.000001", "1970-01-01 00:00:00.000001"),
         (999, dt.TIMESTAMP_NANOSECOND, "1970-01-01 00:00:00", "1970-01-01 00:00:00.000000"),
-        (253402300800, dt.TIMESTAMP_SECOND, "10000-01-01 00:00:00", "10000-01-01 00:00:00"),
+        (253402300800, dt.TIMESTAMP_SECOND, "10000-01-01 00:00:00", "+10000-01-01 00:00:00"),
         (-62135596801, dt.TIMESTAMP_SECOND, "0001-12-31 23:59:59 BC", "0000-12-31 23:59:59"),
         (2**63 - 1, dt.TIMESTAMP_MICROSECOND, "infinity", "infinity"),
         (-(2**63) + 1, dt.TIMESTAMP_MICROSECOND, "-infinity", "-infinity"),
