@@ -21,7 +21,6 @@ from sql.files.external import shown_options as told
 from sql.partition.rules import spelled
 from sql.session import Wire
 
-_PLAIN_NAME = re.compile("[a-z][a-z0-9]*[0-9_][a-z0-9_]*")  # no key word looks like this
 _WORD = re.compile("[a-z_][a-z0-9_]*")
 _INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED", "VECTOR")
 
@@ -120,8 +119,7 @@ def _is_bare(name: str, wire: Wire) -> bool:
 
 def _bare(name: str, wire: Wire) -> str:
     """A name, in quotes where it needs them."""
-    plain = _PLAIN_NAME.fullmatch(name) is not None
-    return to_sql(exp.to_identifier(name, quoted=not plain), wire)
+    return to_sql(exp.to_identifier(name, quoted=not _is_bare(name, wire)), wire)
 
 
 def create_database_sql(name: str, options: dict[str, str]) -> str:

@@ -80,13 +80,13 @@ def as_shown(table: Table, others: Sequence[Table], *, internal: bool) -> Table:
     tags = {tag.name: tag for one in logical for tag in _of(one, Semantic.TAG)}
     own = {column.name for column in table.columns}
     added = [replace(tags[name], id=-1, indexes={}) for name in sorted(tags) if name not in own]
-    hidden = list(_INTERNAL) if internal else []
+    hidden = list(_INTERNAL) if internal and logical else []
     columns = [*table.columns, *hidden, *added]
     if table.options.get("index.type") == "skipping":
         indexes = {"SKIPPING": _skipping(table.options)}
         some = {c.name for c in (*hidden[:1], *added)}
         columns = [replace(c, indexes=indexes) if c.name in some else c for c in columns]
-    key = (*(c.name for c in hidden), *table.primary_key, *(c.name for c in added))
+    key = (*table.primary_key, *(c.name for c in hidden), *(c.name for c in added))
     return replace(table, columns=tuple(columns), primary_key=key)
 
 
