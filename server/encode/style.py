@@ -30,6 +30,7 @@ class NestedText(Enum):
 
     ARRAY = "array"  # {1,NULL,"a b"}
     JSON = "json"  # [1,null,"a b"]
+    BRACKETS = "brackets"  # [1, null, a b]: as JSON, but text is quoted only where it has to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,6 @@ MYSQL = TextStyle(
     trim_fraction=False,
     era=False,
     interval=IntervalText.ISO8601,
-    nested=NestedText.JSON,
+    nested=NestedText.BRACKETS,
 )
 """MySQL's text format, in UTC."""
