@@ -202,8 +202,9 @@ def _is_ambiguous(data: Bytes, start: int, stop: int) -> bool:
     """True for text that could be mistaken: a mark of lists or JSON inside, or blank at an end."""
     if start == stop or data[start] == 32 or data[stop - 1] == 32:
         return True
-    if stop - start == 4 and data[start] == 110 and data[start + 1] == 117:
-        return data[start + 2] == 108 and data[start + 3] == 108  # null
+    null = stop - start == 4
+    if null and data[start] == 110 and data[start + 1] == 117 and data[start + 2] == 108:
+        return True
     for k in range(start, stop):
         byte = data[k]
         if byte < 32 or byte in (34, 44, 91, 92, 93, 123, 125):

@@ -19,6 +19,7 @@ from sql.dialect.nodes import Tql
 from sql.functions.calls import function_calls
 from sql.partition.prune import filters
 from sql.plan.buckets import bucket_functions
+from sql.plan.cast_literals import cast_literals
 from sql.plan.context import PlanContext
 from sql.plan.front import Front, front_of
 from sql.plan.json_paths import json_paths
@@ -28,7 +29,6 @@ from sql.plan.literals import (
     Bound,
     binary_literals,
     columns_read,
-    integer_literals,
     short_offsets,
     time_bounds,
     timestamp_literals,
@@ -145,7 +145,7 @@ def _finish(
     tree = resolve_tables(tree, context, resolved)
     session_bound = is_session_bound(tree)
     tree = session_functions(tree, context)
-    tree = integer_literals(tree)
+    tree = cast_literals(tree)
     if context.wire is not Wire.MYSQL:
         tree = binary_literals(tree)
     tree = short_offsets(tree)
