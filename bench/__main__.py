@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import connections, copy_files, insert, logs, memory, point, result_path, tsbs
+from bench import connections, copy_files, insert, logs, memory, plan, point, result_path, tsbs
 from bench.launch import ServerStartError
 from bench.peers import MissingPeerError
 from bench.report import Figure, publish
@@ -21,6 +21,7 @@ SUITES: dict[str, tuple[Run, int, str]] = {
     "result_path": (result_path.run, 1_000_000, "Results to drivers, 1 M rows of 10 columns"),
     "insert": (insert.run, 500_000, "Durable inserts over two connections"),
     "point": (point.run, 4_000_000, "Small questions"),
+    "plan": (plan.run, 0, "Parse and plan of dashboard queries"),
     "tsbs": (tsbs.run, 4_320_000, "TSBS cpu, 1000 hosts, 12 hours"),
     "logs": (logs.run, 2_000_000, "Searches in access logs, a day of one site"),
     "connections": (connections.run, 0, "Many connections"),

@@ -155,7 +155,7 @@ _SEMANTIC = "greptime.semantic."
 _TWCS = "compaction.twcs."
 _SETTABLE = frozenset(
     {"ttl", "append_mode", "sst_format", "write_buffer_size", "auto_flush_interval", "skip_wal"}
-    | {"max_row_group_row_count", "compaction.type"}
+    | {"max_row_group_row_count", "compaction.type", "repartition.column.hint"}
 )
 _ONLY_ON = frozenset({"append_mode", "skip_wal"})  # from false to true
 _DATABASE_SETTABLE = frozenset(

@@ -47,6 +47,11 @@ class TimeRange:
     start: int | None = None
     end: int | None = None
 
+    def covers(self, first: int, last: int) -> bool:
+        """True if all times from `first` to `last`, both included, are in the range."""
+        after = self.start is None or first >= self.start
+        return after and (self.end is None or last < self.end)
+
 
 ALWAYS = TimeRange()
 
@@ -134,6 +139,7 @@ class ScanFile:
     deleted: pa.Array | None
     shadowed: bool  # True: rows whose identity is in Snapshot.shadow must be left out
     layout: tuple[FileColumn, ...] | None = None
+    is_covered: bool = False  # True: all of its rows are in Snapshot.time_range
 
 
 @dataclass(frozen=True, slots=True)

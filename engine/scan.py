@@ -273,7 +273,9 @@ class _Scan:
             if more is not None:
                 dead, shadowed = np.union1d(dead, more) if len(dead) else more, False
         path = self.tools.store.local_path(file.path)
-        return ScanFile(path, file.rows, pa.array(dead) if len(dead) else None, shadowed, layout)
+        deleted = pa.array(dead) if len(dead) else None
+        covered = self.request.time_range.covers(file.time_min, file.time_max)
+        return ScanFile(path, file.rows, deleted, shadowed, layout, covered)
 
     def _replaced(self, file: FileMeta, keys: Sequence[Chunk]) -> Positions | None:
         """Positions of the rows whose identity is among the keys, None if that is dear to find."""

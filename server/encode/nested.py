@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.datatypes import DataType, TypeId
+from engine.datatypes import TIMESTAMP_UNITS, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from server.encode.cells import (
     Bytes,
@@ -47,12 +47,14 @@ class Quote(IntEnum):
     NONE = 0
     ARRAY = 1  # PostgreSQL: double quotes when needed, backslash escapes
     JSON = 2  # always double quotes
+    WORDS = 3  # double quotes when needed, escapes as in JSON
 
 
 _PLAIN_IN_ARRAYS = frozenset(
     {TypeId.BOOLEAN, TypeId.FLOAT32, TypeId.FLOAT64, TypeId.DECIMAL, TypeId.DATE, TypeId.UUID}
     | {TypeId.TIME, TypeId.LIST, TypeId.NULL}
 )
+_WORDS = frozenset({TypeId.STRING, TypeId.UUID, TypeId.DATE, TypeId.TIME, *TIMESTAMP_UNITS})
 _RAW_IN_JSON = frozenset({TypeId.BOOLEAN, TypeId.DECIMAL, TypeId.JSON, TypeId.NULL})
 _FLOATS = (TypeId.FLOAT32, TypeId.FLOAT64)
 _NO_MASK = np.zeros(0, np.bool_)
@@ -60,8 +62,12 @@ _BOUND_MAX = np.iinfo(np.int32).max
 
 
 def list_text(array: pa.Array, element: DataType, style: TextStyle, encode: Encoder) -> VarCells:
-    """Lists as `{1,NULL,"a b"}` or `[1,null,"a b"]`."""
-    if style.nested is NestedText.JSON:
+    """Lists as `{1,NULL,"a b"}`, `[1,null,"a b"]` or `[a b,null,"c,d"]`."""
+    if style.nested is NestedText.BRACKETS and element.id in _WORDS:
+        offsets, items = list_parts(array)
+        words = encode(items, element, style)
+        return _joined(offsets, validity(array), words, Quote.WORDS, b"[]")
+    if style.nested is not NestedText.ARRAY:
         return json_cells(array, DataType(TypeId.LIST, element=element), style, encode)
     offsets, items = list_parts(array)
     plain = element.is_integer or element.id in _PLAIN_IN_ARRAYS
@@ -148,7 +154,7 @@ def _joined(
     offsets: Offsets, valid: Mask | None, items: VarCells, quote: Quote, brackets: bytes
 ) -> VarCells:
     """Elements joined with commas; a NULL element is NULL (arrays) or null (JSON)."""
-    growth = {Quote.NONE: 1, Quote.ARRAY: 2, Quote.JSON: 6}[quote]
+    growth = {Quote.NONE: 1, Quote.ARRAY: 2, Quote.JSON: 6, Quote.WORDS: 6}[quote]
     used = int(items.offsets[-1]) - int(items.offsets[0])
     bound = growth * used + 7 * len(items) + 2 * (len(offsets) - 1)
     if bound > _BOUND_MAX:
@@ -187,6 +193,21 @@ def _needs_quotes(data: Bytes, start: int, stop: int) -> bool:
     for k in range(start, stop):
         byte = data[k]
         if byte in (34, 44, 92, 123, 125, 32) or 9 <= byte <= 13:
+            return True
+    return False
+
+
+@kernel("boolean(Array(uint8, 1, 'C', readonly=True), int64, int64)")
+def _is_ambiguous(data: Bytes, start: int, stop: int) -> bool:
+    """True for text that could be mistaken: a mark of lists or JSON inside, or blank at an end."""
+    if start == stop or data[start] == 32 or data[stop - 1] == 32:
+        return True
+    null = stop - start == 4
+    if null and data[start] == 110 and data[start + 1] == 117 and data[start + 2] == 108:
+        return True
+    for k in range(start, stop):
+        byte = data[k]
+        if byte < 32 or byte in (34, 44, 91, 92, 93, 123, 125):
             return True
     return False
 
@@ -234,8 +255,9 @@ def _put_quoted(out: Bytes, at: int, data: Bytes, start: int, stop: int, json: b
 
 @kernel("int64(uint8[::1], int64, Array(uint8, 1, 'C', readonly=True), int64, int64, int64)")
 def _put_element(out: Bytes, at: int, data: Bytes, start: int, stop: int, quote: int) -> int:
-    if quote == 2 or (quote == 1 and _needs_quotes(data, start, stop)):
-        return _put_quoted(out, at, data, start, stop, quote == 2)
+    needed = quote == 1 and _needs_quotes(data, start, stop)
+    if quote == 2 or needed or (quote == 3 and _is_ambiguous(data, start, stop)):
+        return _put_quoted(out, at, data, start, stop, quote != 1)
     for k in range(start, stop):
         out[at] = data[k]
         at += 1

@@ -30,6 +30,7 @@ class NestedText(Enum):
 
     ARRAY = "array"  # {1,NULL,"a b"}
     JSON = "json"  # [1,null,"a b"]
+    BRACKETS = "brackets"  # [1, null, a b]: as JSON, but text is quoted only where it has to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class TextStyle:
     zone_suffix: bool = True  # TIMESTAMP_TZ ends with its offset
     fraction_digits: int = 6
     trim_fraction: bool = True
-    era: bool = True  # years before 1 are written `0044 … BC`, otherwise with a minus sign
+    era: bool = True  # years before 1 are written `0044 … BC`, otherwise years have ISO 8601's sign
     interval: IntervalText = IntervalText.POSTGRES
     nested: NestedText = NestedText.ARRAY
 
@@ -78,6 +79,6 @@ MYSQL = TextStyle(
     trim_fraction=False,
     era=False,
     interval=IntervalText.ISO8601,
-    nested=NestedText.JSON,
+    nested=NestedText.BRACKETS,
 )
 """MySQL's text format, in UTC."""

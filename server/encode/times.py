@@ -26,7 +26,7 @@ from server.encode.kernel import (
 )
 from server.encode.style import TextStyle
 
-_WIDTH_MAX = 48  # -292277026596-12-04 15:30:08.123456789+00:19:32 BC
+_WIDTH_MAX = 48  # +292277026596-12-04 15:30:08.123456789+00:19:32 BC
 _UNIT_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _NO_MASK = np.zeros(0, np.bool_)
 _NO_SHIFT = np.zeros(0, np.int32)
@@ -124,6 +124,9 @@ def _put_date(out: Bytes, at: int, days: int, era: bool) -> int:
             out[at] = 45
             at += 1
             year = -year
+    elif year > 9999 and not era:  # ISO 8601: longer years have a sign
+        out[at] = 43
+        at += 1
     at = put_digits(out, at, year, 4)
     out[at] = 45
     at = _put_two(out, at + 1, month)

@@ -5,8 +5,8 @@ Called by the command handlers. Pure. The wire types follow this table; rows.py 
     Boolean TINY(1)          Int8..Int64 TINY SHORT LONG LONGLONG, UInt* the same + UNSIGNED
     Float32/64 FLOAT DOUBLE  Decimal NEWDECIMAL        Date DATE       Time TIME(6)
     Timestamp* TIMESTAMP with 0, 3, 6, 6 digits (clients know no more than microseconds)
-    Json JSON                Binary BLOB (charset 63)  String, Uuid, Interval (ISO 8601), List,
-    Struct and Map (JSON text) VAR_STRING
+    Json JSON                Binary BLOB (charset 63)  String, Uuid, Interval (ISO 8601), List
+    ([a, b]), Struct and Map (JSON text) VAR_STRING
 
 Source: MySQL protocol page "Column Definition" (ColumnDefinition41).
 """

@@ -58,15 +58,18 @@ def _style(timezone: str) -> TextStyle:
 def text_cells(array: pa.Array, data_type: DataType, timezone: str) -> VarCells:
     """A column for the text protocol.
 
-    Raises: DbError DATETIME_OVERFLOW for years outside 0 to 9999, which MySQL clients cannot read;
-        LIMIT_EXCEEDED, INVALID_ARGUMENT as server/encode/text.py says.
+    Years outside 0 to 9999 have a sign, which clients show or refuse as they like.
+    Raises: DbError LIMIT_EXCEEDED, INVALID_ARGUMENT as server/encode/text.py says.
     """
-    _check_years(array, data_type)
     return text.text_cells(array, data_type, _style(timezone))
 
 
 def binary_cells(array: pa.Array, data_type: DataType, timezone: str) -> Cells:
-    """A column for the binary protocol. Raises: as `text_cells`."""
+    """A column for the binary protocol.
+
+    Raises: DbError as `text_cells`; DATETIME_OVERFLOW for years outside 0 to 9999, for which the
+    protocol has no room.
+    """
     dtype = _NUMBERS.get(data_type.id)
     if dtype is not None:
         return _matrix(values(array, dtype), validity(array))

@@ -46,7 +46,7 @@ def _digits(data: Bytes, i: int, end: int, most: int) -> tuple[int, int]:
 
 @part
 def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the proleptic Gregorian calendar (year >= 0)."""
+    """Days since 1970-01-01 in the proleptic Gregorian calendar; the year 0 is 1 BC."""
     if month <= 2:
         year -= 1
     era = year // 400
@@ -66,7 +66,7 @@ def _month_length(year: int, month: int) -> int:
 @part
 def _checked_days(year: int, month: int, day: int) -> tuple[int, int]:
     """(days, code) of a date that may not exist."""
-    if not 1 <= year <= MAX_YEAR or not 1 <= month <= 12:
+    if not -MAX_YEAR <= year <= MAX_YEAR or not 1 <= month <= 12:
         return 0, RANGE
     if not 1 <= day <= _month_length(year, month):
         return 0, RANGE
@@ -74,8 +74,27 @@ def _checked_days(year: int, month: int, day: int) -> tuple[int, int]:
 
 
 @part
-def _date(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
-    """A date: (days, next, code)."""
+def _era(data: Bytes, i: int, end: int) -> tuple[int, bool]:
+    """The end without ` BC` or ` AD` and the space before it, and whether it is BC."""
+    if end - i < 8 or (data[end - 3] != 32 and not is_digit(data[end - 3])):
+        return end, False
+    first, second = data[end - 2] | 32, data[end - 1] | 32
+    is_bc = first == 98 and second == 99
+    if not is_bc and not (first == 97 and second == 100):
+        return end, False
+    end -= 2
+    while end > i and data[end - 1] == 32:
+        end -= 1
+    return end, is_bc
+
+
+@part
+def _date(data: Bytes, i: int, end: int, is_bc: bool) -> tuple[int, int, int]:
+    """A date, its year with or without a sign: (days, next, code)."""
+    sign = 0
+    if i < end and (data[i] == 45 or data[i] == 43):
+        sign = -1 if data[i] == 45 else 1
+        i += 1
     year, after = _digits(data, i, end, 6)
     if after - i < 4 or after >= end or (data[after] != 45 and data[after] != 47):
         return 0, i, SYNTAX
@@ -86,6 +105,12 @@ def _date(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
     day, i = _digits(data, i + 1, end, 2)
     if day < 0 or (i < end and is_digit(data[i])):
         return 0, i, SYNTAX
+    if sign == 0 and year == 0:  # a year without a sign counts from 1, BC or AD
+        return 0, i, RANGE
+    if is_bc:
+        year = 1 - year
+    elif sign < 0:
+        year = -year
     days, code = _checked_days(year, month, day)
     return days, i, code
 
@@ -183,7 +208,7 @@ def _usual(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
         return 0, 0, SYNTAX
     year = _pair(data, i) * 100 + _pair(data, i + 2)
     days, code = _checked_days(year, _pair(data, i + 5), _pair(data, i + 8))
-    if code != 0:
+    if code != 0 or year < 1:
         return 0, 0, SYNTAX
     nanos = 0
     i += 19
@@ -196,7 +221,8 @@ def _usual(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
 @part
 def _datetime(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
     """A whole slice as a date and time: (seconds since the epoch, nanoseconds, status)."""
-    days, i, code = _date(data, i, end)
+    end, is_bc = _era(data, i, end)
+    days, i, code = _date(data, i, end, is_bc)
     if code != 0:
         return 0, 0, code
     seconds, nanos = 0, 0
@@ -288,11 +314,14 @@ def _date_only(data: Bytes, i: int, end: int) -> tuple[int, int]:
         year, i = _digits(data, i, end, 4)
         month, i = _digits(data, i, end, 2)
         day, i = _digits(data, i, end, 2)
+        if year < 1:
+            return 0, RANGE
         return _checked_days(year, month, day)
     _, _, status = _datetime(data, i, end)
     if status != 0 and status != NAIVE:
         return 0, status
-    days, _, _ = _date(data, i, end)
+    end, is_bc = _era(data, i, end)
+    days, _, _ = _date(data, i, end, is_bc)
     return days, 0
 
 

@@ -16,7 +16,9 @@ from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from engine.errors import DbError, ErrorKind
-from sql.dialect import nodes
+from sql.dialect import nodes, walking
+
+walking.install()
 
 T = TypeVar("T")
 _NO_TOKEN = Token(TokenType.SENTINEL, "")

@@ -6,18 +6,22 @@ Called by sql/statements/show_statement.py. What it writes, create.py reads back
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from sqlglot import exp
 
 from catalog.options import shown_options
 from catalog.records import Column, Database, Table, TableKind
+from engine.datatypes import TypeId
+from engine.errors import DbError
 from sql import types
 from sql.dialect.dialects import to_sql
+from sql.dialect.parser import parse
 from sql.files.external import shown_options as told
 from sql.partition.rules import spelled
 from sql.session import Wire
 
-_PLAIN_NAME = re.compile("[a-z][a-z0-9]*[0-9_][a-z0-9_]*")  # no key word looks like this
+_WORD = re.compile("[a-z_][a-z0-9_]*")
 _INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED", "VECTOR")
 
 
@@ -42,7 +46,8 @@ def create_table_sql(
     text = f"CREATE {what} IF NOT EXISTS {quoted(table.name)} (\n" + ",\n".join(lines) + "\n)\n"
     if table.partition_columns:
         columns = ", ".join(map(quoted, table.partition_columns))
-        rules = "".join(f"  {spelled(rule, wire)},\n" for rule in table.partition_rules)[:-2]
+        bare = frozenset(name for name in table.partition_columns if _is_bare(name, wire))
+        rules = "".join(f"  {spelled(rule, wire, bare)},\n" for rule in table.partition_rules)[:-2]
         text += f"PARTITION ON COLUMNS ({columns}) (\n{rules}\n)"
     if table.kind is TableKind.RELATIONAL:
         return text.rstrip("\n")
@@ -53,15 +58,68 @@ def create_table_sql(
     return text + _options_sql(options, wire)
 
 
+def create_foreign_sql(table: Table) -> str:
+    """CREATE FOREIGN TABLE for a PostgreSQL server that reads the table from here."""
+    columns = ",\n".join(
+        "  " + '"' + c.name.replace('"', '""') + '" ' + _FOREIGN.get(c.type.id, _foreign(c))
+        for c in table.columns
+    )
+    options = f"OPTIONS (table_name {_string(table.name, Wire.POSTGRES)})"
+    return f"CREATE FOREIGN TABLE ft_{table.name} (\n{columns}\n)\nSERVER greptimedb\n{options}"
+
+
+_FOREIGN = {
+    TypeId.BOOLEAN: "BOOL",
+    TypeId.INT8: "INT2",
+    TypeId.INT16: "INT2",
+    TypeId.UINT8: "INT2",
+    TypeId.INT32: "INT4",
+    TypeId.UINT16: "INT4",
+    TypeId.UINT32: "INT4",
+    TypeId.INT64: "INT8",
+    TypeId.UINT64: "INT8",
+    TypeId.FLOAT32: "FLOAT4",
+    TypeId.FLOAT64: "FLOAT8",
+    TypeId.STRING: "VARCHAR",
+    TypeId.BINARY: "BYTEA",
+}
+
+
+def _foreign(column: Column) -> str:
+    if column.type.is_timestamp:
+        return "TIMESTAMP"
+    return types.sql_name(column.type, Wire.POSTGRES).upper()
+
+
 def create_view_sql(view: Table, query: exp.Expr, wire: Wire) -> str:
     """CREATE VIEW as it reads in the view's own database; `query` is the view's, parsed."""
     query = query.copy()
     for node in query.find_all(exp.Table):
         if node.db == view.database:
             node.set("db", None)
-    plain = _PLAIN_NAME.fullmatch(view.name) is not None
-    name = to_sql(exp.to_identifier(view.name, quoted=not plain), wire)
-    return f"CREATE OR REPLACE VIEW {name} AS {to_sql(query, wire)}"
+    verb = "CREATE OR REPLACE VIEW" if "or_replace" in view.options else "CREATE VIEW"
+    listed = ""
+    if "columns" in view.options:
+        listed = " (" + ", ".join(_bare(column.name, wire) for column in view.columns) + ")"
+    return f"{verb} {_bare(view.name, wire)}{listed} AS {to_sql(query, wire)}"
+
+
+@lru_cache(maxsize=4096)
+def _is_bare(name: str, wire: Wire) -> bool:
+    """True if a name can stand in an expression without quotes."""
+    if not _WORD.fullmatch(name):
+        return False
+    try:
+        tree = parse(f"SELECT {name} < 1", wire)[0].tree
+    except DbError:
+        return False
+    left = tree.expressions[0].this if isinstance(tree, exp.Select) else None
+    return isinstance(left, exp.Column) and left.name == name and not left.table
+
+
+def _bare(name: str, wire: Wire) -> str:
+    """A name, in quotes where it needs them."""
+    return to_sql(exp.to_identifier(name, quoted=not _is_bare(name, wire)), wire)
 
 
 def create_database_sql(name: str, options: dict[str, str]) -> str:

@@ -127,21 +127,24 @@ def with_rules(table: Table, columns: Sequence[str], rules: Sequence[str], timez
         named.append(column)
     kept = tuple(settled(rule, named, timezone) for rule in rules)
     table = replace(table, partition_columns=tuple(columns), partition_rules=kept)
-    check_identity(table)
+    read = read_rules(kept, named)
+    check_identity(table, read)
     if kept:
-        proved(named, read_rules(kept, named))
+        proved(named, read)
     return table
 
 
-def check_identity(table: Table) -> None:
+def check_identity(table: Table, rules: Sequence[Rule]) -> None:
     """Rows of one identity must meet in one region, or an upsert would leave the old row behind.
 
-    Raises: DbError INVALID_TABLE_DEFINITION.
+    A partition column of which no rule speaks decides nothing. Raises: DbError
+    INVALID_TABLE_DEFINITION.
     """
     if table.append_mode:
         return
+    deciding = {name for rule in rules for name in columns_of(rule)}
     for name in table.partition_columns:
-        if name not in table.primary_key and name != table.time_index:
+        if name in deciding and name not in table.primary_key and name != table.time_index:
             raise DbError(
                 ErrorKind.INVALID_TABLE_DEFINITION,
                 f'partition column "{name}" must be in the primary key or the time index',

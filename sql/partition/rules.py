@@ -8,7 +8,7 @@ stored text, whenever a table's partitions are needed. It never looks at rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -107,9 +107,13 @@ def _parsed(text: str) -> exp.Expr:
     return rule
 
 
-def spelled(text: str, wire: Wire) -> str:
-    """A stored rule as a wire's clients would write it."""
-    return to_sql(_parsed(text), wire)
+def spelled(text: str, wire: Wire, bare: Collection[str] = ()) -> str:
+    """A stored rule as a wire's clients would write it, the names in `bare` without quotes."""
+    rule = _parsed(text)
+    for name in rule.find_all(exp.Identifier):
+        if name.name in bare:
+            name.set("quoted", False)
+    return to_sql(rule, wire)
 
 
 def settled(text: str, columns: Sequence[Column], timezone: str) -> str:

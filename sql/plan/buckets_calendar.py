@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-import sqlglot
 from sqlglot import exp
 
 from catalog import units
 from engine.errors import DbError, ErrorKind
+from sql.dialect.pieces import composed
 from sql.plan.range_time import zone_of
 
 _MS = 1_000
@@ -283,12 +283,4 @@ def number(value: int) -> exp.Expr:
 
 def part(text: str, **parts: exp.Expr) -> exp.Expr:
     """A DuckDB expression with sub-trees in place of its `{names}`."""
-    tree = sqlglot.parse_one(text.format(**{n: f"__part_{n}" for n in parts}), dialect="duckdb")
-    for column in list(tree.find_all(exp.Column)):
-        given = parts.get(column.name.removeprefix("__part_"))
-        if given is None or not column.name.startswith("__part_"):
-            continue
-        if column is tree:
-            return given.copy()
-        column.replace(given.copy())
-    return tree
+    return composed(text, **parts)

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
+from sql.dialect.pieces import piece
 from sql.plan.buckets_calendar import Calendar, part
 from sql.plan.range_fill import fill_expression
 from sql.plan.range_parts import aggregates_of, inside_of, text_of
@@ -193,7 +193,7 @@ def _carried(name: str, fill: Carry, partition: str) -> exp.Expr:
 
 
 def _parse(text: str) -> exp.Select:
-    tree = sqlglot.parse_one(text, dialect="duckdb")
+    tree = piece(text)
     assert isinstance(tree, exp.Select)
     return tree
 

@@ -23,7 +23,7 @@ from sql.decode.text import column_from_text
 from sql.plan.scopes import Scopes
 from sql.plan.tables import Scanned
 from sql.plan.typed import inferred_type
-from sql.types import duckdb_name, from_sql
+from sql.types import duckdb_name
 
 _S = TypeVar("_S", bound=Scanned)
 
@@ -115,24 +115,6 @@ def short_offsets(tree: exp.Expr) -> exp.Expr:
             found = _SHORT_OFFSET.search(inner.name)
             if found is not None and found.end() == len(inner.name):
                 inner.set("this", _SHORT_OFFSET.sub(r"\g<1>0\2", inner.name))
-    return tree
-
-
-def integer_literals(tree: exp.Expr) -> exp.Expr:
-    """Reads `'12'::int` as strictly as a column would: DuckDB's own cast rounds `'0.5'`.
-
-    Raises: DbError INVALID_TEXT and OUT_OF_RANGE.
-    """
-    for node in list(tree.find_all(exp.Cast)):
-        inner = node.this
-        strict = type(node) is exp.Cast and isinstance(node.to, exp.DataType)
-        if not strict or not inner.is_string or not node.to.is_type(*exp.DataType.INTEGER_TYPES):
-            continue
-        try:
-            value = _value_of(inner.name, from_sql(node.to), "UTC", "")
-        except DbError as error:
-            raise DbError(error.kind, error.message) from error  # no column to speak of
-        inner.replace(exp.convert(value[0].as_py()))
     return tree
 
 

@@ -1,18 +1,30 @@
 """GreptimeDB's built-in table `numbers`: the numbers from 0 on, in the default database.
 
-Called by sql/plan/tables.py for a name that no table has. It lives in plans alone: no list of
-tables shows it, and a table of that name takes its place.
+Called by sql/plan/tables.py for a name that no table has. It lives in plans alone: lists of tables
+show the record below, and a table of that name takes its place.
 """
 
 from __future__ import annotations
 
 from sqlglot import exp
 
+from catalog.records import Column, Table, TableKind
+from engine import datatypes
 from sql.plan.context import PlanContext
 
 _DATABASE = "public"
 _ROWS = 100  # unless a plain LIMIT asks for more or fewer
 _MOST = 1 << 32  # there are no more unsigned 32-bit numbers
+RECORD = Table(
+    id=0,
+    database=_DATABASE,
+    name="numbers",
+    kind=TableKind.RELATIONAL,
+    columns=(Column("number", datatypes.UINT32, nullable=False),),
+    primary_key=("number",),
+    engine="test_engine",
+    temporary=True,
+)
 _NARROWING = ("where", "group", "having", "distinct", "order", "joins", "offset", "windows")
 
 

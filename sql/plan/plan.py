@@ -19,16 +19,16 @@ from sql.dialect.nodes import Tql
 from sql.functions.calls import function_calls
 from sql.partition.prune import filters
 from sql.plan.buckets import bucket_functions
+from sql.plan.cast_literals import cast_literals
 from sql.plan.context import PlanContext
 from sql.plan.front import Front, front_of
 from sql.plan.json_paths import json_paths
 from sql.plan.keys import tag_keys
-from sql.plan.latest import latest_scans
+from sql.plan.latest import latest_scans, without_distinct
 from sql.plan.literals import (
     Bound,
     binary_literals,
     columns_read,
-    integer_literals,
     short_offsets,
     time_bounds,
     timestamp_literals,
@@ -50,11 +50,22 @@ from sql.session import Wire
 from sql.system.pg_rewrites import rewrite_pg
 
 
+@dataclass(frozen=True)
+class Shape:
+    """The columns of the last result: parameters of other types may give others."""
+
+    names: list[str]
+    types: list[str]  # DuckDB's own
+    columns: tuple[ResultColumn, ...]
+    arrow: pa.Schema
+
+
 @dataclass
 class Learned:
     """What running a plan has taught: filled in once, kept with the cached plan."""
 
     columns: tuple[ResultColumn, ...] | None = None
+    shape: Shape | None = None
     constant: tuple[tuple[ResultColumn, ...], list[pa.RecordBatch]] | None = None
 
 
@@ -72,6 +83,7 @@ class QueryPlan:
     session_bound: bool  # holds a value of one session (its pid, a setting): not to be shared
     files: tuple[FileReference, ...] = ()  # external tables
     front: Front | None = None  # it wants only the first moments of a scan
+    plain_sql: str | None = None  # for rows that DISTINCT ON would leave as they are
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     learned: Learned = field(default_factory=Learned, compare=False)
 
@@ -133,7 +145,7 @@ def _finish(
     tree = resolve_tables(tree, context, resolved)
     session_bound = is_session_bound(tree)
     tree = session_functions(tree, context)
-    tree = integer_literals(tree)
+    tree = cast_literals(tree)
     if context.wire is not Wire.MYSQL:
         tree = binary_literals(tree)
     tree = short_offsets(tree)
@@ -162,6 +174,7 @@ def _finish(
         )
         for scan in resolved.scans
     )
+    plain = without_distinct(tree, scans)
     return QueryPlan(
         sql=text,
         scans=scans,
@@ -173,6 +186,7 @@ def _finish(
         session_bound=session_bound,
         files=tuple(replace(f, columns=columns_read(tree, f.table)) for f in resolved.files),
         front=front_of(tree, scopes, scans) if not resolved.tqls else None,
+        plain_sql=to_duckdb(plain) if plain is not None else None,
         tqls=resolved.tqls,
     )
 

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
 
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
+from sql.dialect.pieces import composed, piece
 from sql.plan.range_fill import check_fill, fill_expression
 from sql.plan.range_names import expression_name
 from sql.plan.range_panes import Split, Wrap, pane_width, split
@@ -203,13 +203,13 @@ class _Query:
             by = [exp.column(f"__b{index}", quoted=True) for index in range(len(by))]
         inside = _inside(epoch, origin, step)
         if offsets > 1:
-            inside = _template(
+            inside = composed(
                 "{inside} + {offset} * {step}",
                 inside=inside,
                 offset=exp.column("j", table="__offset", quoted=True),
                 step=_number(step),
             )
-        slot = _template("{epoch} - ({inside})", epoch=epoch, inside=inside)
+        slot = composed("{epoch} - ({inside})", epoch=epoch, inside=inside)
         grouped = exp.Select(expressions=[])
         for index, item in enumerate(by):
             grouped.select(exp.alias_(item.copy(), f"__b{index}", quoted=True), copy=False)
@@ -253,7 +253,7 @@ class _Query:
         rows = exp.Select(expressions=[])
         for index, item in enumerate(by):
             rows.select(exp.alias_(item.copy(), f"__b{index}", quoted=True), copy=False)
-        start = _template("{epoch} - ({i})", epoch=epoch, i=_inside(epoch, origin, pane))
+        start = composed("{epoch} - ({i})", epoch=epoch, i=_inside(epoch, origin, pane))
         rows.select(exp.alias_(start, _PANE, quoted=True), copy=False)
         for index, found in enumerate(known):
             for place, partial in enumerate(found.partials):
@@ -279,7 +279,7 @@ class _Query:
     ) -> None:
         """Every row once for each window it is in."""
         if offsets > 1:
-            series = _template(
+            series = composed(
                 "SELECT * FROM x CROSS JOIN UNNEST(range(0, {n})) AS __offset(j)",
                 n=_number(offsets),
             )
@@ -442,7 +442,7 @@ class _Finish:
 
 def _inside(epoch: exp.Expr, origin: exp.Expr, width: int) -> exp.Expr:
     """How far a time is into its piece of time; never negative."""
-    return _template(
+    return composed(
         "(({epoch} - {origin}) % {width} + {width}) % {width}",
         epoch=epoch,
         origin=exp.Paren(this=origin),
@@ -459,18 +459,8 @@ def _number(value: int) -> exp.Expr:
 
 
 def _parse(text: str) -> exp.Select:
-    tree = sqlglot.parse_one(text, dialect="duckdb")
+    tree = piece(text)
     assert isinstance(tree, exp.Select)
-    return tree
-
-
-def _template(text: str, **parts: exp.Expr) -> exp.Expr:
-    """A DuckDB expression with the sub-trees put in for its `{names}`."""
-    tree = sqlglot.parse_one(text.format(**{n: f"__part_{n}" for n in parts}), dialect="duckdb")
-    for column in list(tree.find_all(exp.Column)):
-        part = parts.get(column.name.removeprefix("__part_"))
-        if part is not None and column.name.startswith("__part_"):
-            column.replace(part.copy())
     return tree
 
 

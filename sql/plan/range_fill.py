@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlglot
 from sqlglot import exp
 
 from engine.datatypes import FLOAT64, DataType
 from engine.errors import DbError, ErrorKind
+from sql.dialect.pieces import piece
 from sql.plan.range_source import Source
 
 _SAME_TYPE = (exp.Min, exp.Max, exp.FirstValue, exp.LastValue, exp.First, exp.Last, exp.Sum)
@@ -96,9 +96,9 @@ def fill_expression(name: str, fill: exp.Expr | None, partition: str, slot: str)
         return exp.column(name, quoted=True)
     before = f'OVER ({partition}ORDER BY "{slot}" ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)'
     if isinstance(fill, exp.Var) and fill.name == "PREV":
-        return _parse(f"last_value({column} IGNORE NULLS) {before}")
+        return piece(f"last_value({column} IGNORE NULLS) {before}")
     if isinstance(fill, exp.Var):  # LINEAR
-        return _parse(_linear(column, f'"{slot}"', before, partition))
+        return piece(_linear(column, f'"{slot}"', before, partition))
     return exp.Coalesce(
         this=exp.column(name, quoted=True),
         expressions=[
@@ -124,8 +124,3 @@ def _linear(column: str, slot: str, before: str, partition: str) -> str:
     )
     share = f"CAST({slot} - {start} AS DOUBLE) / ({end} - {start})"
     return f"coalesce({value}, {low} + ({high} - {low}) * ({share}))"
-
-
-def _parse(text: str) -> exp.Expr:
-    tree: exp.Expr = sqlglot.parse_one(text, dialect="duckdb")
-    return tree

@@ -77,7 +77,7 @@ class _Namer:
         for kind, shape in self._shapes:
             if isinstance(node, kind):
                 return shape(node)
-        return text_of(node) if node.find(nodes.UserVariable) else node.sql()
+        return _plain(node)
 
     def _range(self, node: nodes.RangeAggregate) -> str:
         interval = node.args["range"]
@@ -120,7 +120,7 @@ class _Namer:
     def _binary(self, node: Any) -> str:
         operator = _OPERATORS.get(type(node))
         if operator is None:
-            return self._function(node) if isinstance(node, exp.Func) else str(node.sql())
+            return self._function(node) if isinstance(node, exp.Func) else _plain(node)
         negation = "NOT " if node.args.get("negate") else ""
         return f"{self.name(node.left)} {negation}{operator} {self.name(node.right)}"
 
@@ -131,6 +131,14 @@ class _Namer:
 
     def _list(self, items: list[exp.Expr]) -> str:
         return ",".join(self.name(item) for item in items)
+
+
+def _plain(node: exp.Expr) -> str:
+    """The text of what has no name of its own."""
+    try:
+        return node.sql()
+    except ValueError:  # the library knows only its own nodes
+        return text_of(node)
 
 
 def _arguments(node: exp.Expr) -> list[exp.Expr]:

@@ -56,6 +56,7 @@ class LatestRule:
     """The newest row of each series is all a scan has to show, if each of `ones` is 1."""
 
     ones: tuple[exp.Expr, ...] = ()
+    distinct: tuple[str, ...] = ()  # the plain columns of DISTINCT ON
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sql.promql import histogram_math
+from sql.promql import histogram_math, start_times
 from sql.promql.context import Evaluation
 from sql.promql.frame import Frame, Window
 from sql.promql.histogram import Hint, Histogram, equal
@@ -37,6 +37,7 @@ class Points:
     values: list[Value]
     start: int
     end: int
+    began: int = 0  # when the first sample's counter began, 0 if unknown
 
     @property
     def histograms(self) -> list[Histogram]:
@@ -81,7 +82,9 @@ def completed(ev: Evaluation, call: Call, window: Window, frame: Frame) -> Frame
 
 def windows_of(ev: Evaluation, node: Node, window: Window) -> list[tuple[int, int, Points]]:
     """Row, column and samples of every window that holds a histogram."""
+    window = start_times.with_hints(window)
     samples, marks = window.samples, window.histogram_marks
+    starts = start_times.of_samples(samples).times
     assert samples.histograms is not None
     before = np.concatenate([[0], np.cumsum(marks)])
     low, high = (np.empty(window.shape, np.int64) for _ in range(2))
@@ -103,6 +106,7 @@ def windows_of(ev: Evaluation, node: Node, window: Window) -> list[tuple[int, in
                     mixed_values(samples.values[first:last], samples.histograms[first:last]),
                     step - window.span,
                     step,
+                    int(starts[first]) if len(starts) else 0,
                 ),
             )
         )
@@ -174,17 +178,20 @@ def _rate(call: Call, points: Points) -> Value | None:
         if len(points.values) > 1:
             points.warn_mixed()
         return None
-    found = points.histograms
+    found, times = points.histograms, points.times
+    counter = call.name != "delta"
+    if counter and points.began and points.began > points.start:
+        # A counter that began inside the window was empty then.
+        found = [histogram_math.empty_like(found[0]), *found]
+        times = [points.began, *times]
     if len(found) < 2:
         return None
-    counter = call.name != "delta"
     change = increase(points, found, counter=counter)
     if change is None:
         return None
     zero = -1.0
     if counter and change.count > 0 and found[0].count >= 0:
         zero = found[0].count / change.count
-    times = points.times
     factor = stretch(times[0], times[-1], len(times), points.start, points.end, zero)
     if call.name == "rate":
         factor /= (points.end - points.start) / 1000

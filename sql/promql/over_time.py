@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.errors import DbError, ErrorKind
-from sql.promql import extended, histogram_windows
+from sql.promql import extended, histogram_windows, start_times
 from sql.promql.context import Evaluation, Handler
 from sql.promql.frame import Frame, Window
 from sql.promql.kernels import over_time as kernels
@@ -50,12 +50,15 @@ _NAMED = frozenset({"first_over_time", "last_over_time"})
 
 def reduced(ev: Evaluation, window: Window, samples: Samples, op: int) -> Frame:
     """One of the reductions of `kernels`."""
+    resets = start_times.NOTHING.resets
+    if op == kernels.RESETS:
+        resets = start_times.of_samples(samples).resets
     return applied(
         ev,
         window,
         samples,
         lambda s, out, present: kernels.reduce_windows(
-            op, s.offsets, s.times, s.values, window.steps, window.span, out, present
+            op, s.offsets, s.times, s.values, resets, window.steps, window.span, out, present
         ),
     )
 

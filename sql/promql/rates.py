@@ -6,7 +6,7 @@ anchored and smoothed ones in `extended.py`.
 
 from __future__ import annotations
 
-from sql.promql import extended, histogram_windows
+from sql.promql import extended, histogram_windows, start_times
 from sql.promql.context import Evaluation, Handler
 from sql.promql.frame import Frame
 from sql.promql.kernels import rates as kernels
@@ -20,6 +20,9 @@ def _rate(ev: Evaluation, call: Call, times: Times) -> Frame:
     counter, per_second = call.name != "delta", call.name == "rate"
     if window.extension.value:
         return extended.changes(ev, call, window, counter=counter, per_second=per_second)
+    starts = start_times.of_samples(window.float_samples)
+    if counter:
+        start_times.warn_of_overlaps(ev, call.arguments[0], window)
     frame = applied(
         ev,
         window,
@@ -28,6 +31,8 @@ def _rate(ev: Evaluation, call: Call, times: Times) -> Frame:
             s.offsets,
             s.times,
             s.values,
+            starts.resets,
+            starts.times,
             window.steps,
             window.span,
             counter,
@@ -44,12 +49,13 @@ def _rate(ev: Evaluation, call: Call, times: Times) -> Frame:
 def _instant(ev: Evaluation, call: Call, times: Times) -> Frame:
     window = ev.window(call.arguments[0], times)
     rate = call.name == "irate"
+    resets = start_times.of_samples(window.float_samples).resets
     frame = applied(
         ev,
         window,
         window.float_samples,
         lambda s, out, present: kernels.instant(
-            s.offsets, s.times, s.values, window.steps, window.span, rate, out, present
+            s.offsets, s.times, s.values, resets, window.steps, window.span, rate, out, present
         ),
     )
     if len(window.histogram_rows):

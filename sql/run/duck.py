@@ -15,6 +15,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+# What `cursor.sql(…).to_arrow_reader()` ends in. On its way that binds twice and parses thrice,
+# a third of a small query's time. tests/sql/test_duck.py would tell if the door moved.
+from duckdb._seam import submit
+
 from engine.errors import DbError
 from sql.run.errors import translate
 
@@ -49,12 +53,15 @@ class OpenResult:
     at `close` or at `detach`.
     """
 
-    def __init__(self, duck: Duck, reader: Any, text: str) -> None:
+    def __init__(self, duck: Duck, result: Any, text: str) -> None:
         self._duck = duck
-        self._reader = reader
+        described = result.description  # before the reader: it takes the rows out of the result
+        self._reader = result.arrow_reader()
         self._text = text
         self._kept: Iterator[pa.RecordBatch] | None = None
-        self.schema: pa.Schema = reader.schema
+        self.schema: pa.Schema = self._reader.schema
+        self.names: list[str] = [item[0] for item in described]
+        self.types: list[object] = [item[1] for item in described]  # DuckDB's own
         self.on_release: Callable[[], None] | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -168,22 +175,21 @@ class Duck:
         except (duckdb.Error, RuntimeError) as error:
             raise self.error_of(error, text) from error
 
-    def open(self, relation: duckdb.DuckDBPyRelation, text: str = "") -> OpenResult:
-        """Starts a bound query; its rows stream. Raises: DbError."""
+    def open(self, sql: str, parameters: Any = None, text: str = "") -> OpenResult:
+        """Starts a query; its rows stream. Raises: DbError."""
         self.check()
         try:
-            reader = relation.to_arrow_reader(BATCH_ROWS)
+            found = submit(self.cursor, sql, parameters or None, "stream", BATCH_ROWS)
+            result = OpenResult(self, found, text)
         except (duckdb.Error, RuntimeError, pa.ArrowException) as error:
             raise self.error_of(error, text) from error
-        result = OpenResult(self, reader, text)
         self._open = result
         return result
 
     def table(self, sql: str, parameters: Any = None, text: str = "") -> pa.Table:
         """Runs a query and gives all of its rows. Raises: DbError."""
-        result = self.open(self.relation(sql, parameters, text), text)
-        batches = list(result)
-        return pa.Table.from_batches(batches, result.schema)
+        result = self.open(sql, parameters, text)
+        return pa.Table.from_batches(list(result), result.schema)
 
     def forget(self, result: OpenResult) -> None:
         """The result holds the connection no longer."""
@@ -193,7 +199,10 @@ class Duck:
     # Arrow tables as relations.
 
     def register(self, table: pa.Table) -> str:
-        """Makes an Arrow table readable by a name of its own; `unregister` it afterwards."""
+        """Makes an Arrow table readable by a name of its own; `unregister` it afterwards.
+
+        Raises: DbError (the statement was interrupted).
+        """
         free = self._free.get(table.schema)
         if free:
             name = free.pop()
@@ -202,7 +211,10 @@ class Duck:
         self._names += 1
         name = f"{ARROW_PREFIX}{self._names}"
         slot = _Slot(table)
-        self.cursor.register(name, slot)
+        try:
+            self.cursor.register(name, slot)
+        except duckdb.Error as error:
+            raise self.error_of(error, "") from error
         self._slots[name] = slot
         return name
 

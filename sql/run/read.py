@@ -112,7 +112,7 @@ def _from_files(
     rows = relation(reference, snapshots, register, fine=True)
     where = f" WHERE {wanted.condition}" if wanted.condition else ""
     select = "SELECT DISTINCT" if wanted.distinct else "SELECT"
-    result = duck.open(duck.relation(f"{select} * FROM {rows} AS f{where}"))
+    result = duck.open(f"{select} * FROM {rows} AS f{where}")
     stack.callback(result.close)
     batches, count = [], 0
     for batch in result:

@@ -64,7 +64,8 @@ def _parts(
         if files[0].shadowed:
             join += _shadow_join(snapshot.identity, shadow)
         source = file_source(files, reference.table)
-        parts.append(f"SELECT {columns} FROM {source} AS f{join}{where}")
+        needed = "" if all(file.is_covered for file in files) else where
+        parts.append(f"SELECT {columns} FROM {source} AS f{join}{needed}")
     arrow = [t for t in (snapshot.memory, snapshot.selected) if t is not None and t.num_rows]
     if arrow:
         names = memory_columns(wanted, fine=fine)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.records import Column, Table
 from engine.api import Extent, Regions, ScanRequest, Snapshot, TimeRange, Write
@@ -24,7 +25,7 @@ from sql.partition.prune import wanted_regions
 from sql.plan.front import Front
 from sql.plan.keys import wanted_keys
 from sql.plan.latest import is_latest
-from sql.plan.plan import QueryPlan
+from sql.plan.plan import QueryPlan, Shape
 from sql.plan.search import wanted_texts
 from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
@@ -35,6 +36,9 @@ from sql.run.front import Narrow, parts
 from sql.run.pin import Pinned, pin
 from sql.run.relation import relation
 from sql.types import from_duckdb
+
+_UNIQUE_ROWS_MAX = 65_536  # of more, to see that keys are unique may cost more than it spares
+_INFINITY = 2**63 - 1
 
 
 @dataclass
@@ -101,18 +105,18 @@ class Runner:
             if found is not None:
                 return found
         with ExitStack() as stack:
-            bound = self._bind(plan, parameters, text, stack)
-            columns = result_columns(bound.columns, bound.types, plan)
-            result = self.duck.open(bound, text)
+            sql = self._fill(plan, parameters, stack)
+            result = self.duck.open(sql, list(parameters), text)
+            stack.callback(result.close)
+            shape = _shape(result, plan)
             result.on_release = stack.pop_all().close
-        return Rows(columns, _typed(result, columns), tag=tag, on_close=result.close)
+        return Rows(shape.columns, _typed(result, shape.arrow), tag=tag, on_close=result.close)
 
     def table(self, plan: QueryPlan, parameters: Sequence[object], text: str) -> pa.Table:
         """Runs a plan and gives all of its rows, as DuckDB types them."""
         with ExitStack() as stack:
             sql = self._fill(plan, parameters, stack, fine_times=False)
-            result = self.duck.open(self.duck.relation(sql, list(parameters), text), text)
-            return pa.Table.from_batches(list(result), result.schema)
+            return self.duck.table(sql, list(parameters), text)
 
     def collect(
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str
@@ -136,7 +140,8 @@ class Runner:
     def describe(self, plan: QueryPlan, text: str) -> tuple[ResultColumn, ...]:
         """The columns a plan will give, without running it."""
         with ExitStack() as stack:
-            bound = self._bind(plan, [None] * len(plan.parameter_types), text, stack)
+            sql = self._fill(plan, parameters := [None] * len(plan.parameter_types), stack)
+            bound = self.duck.relation(sql, parameters, text)
             return result_columns(bound.columns, bound.types, plan)
 
     def explain(
@@ -167,12 +172,11 @@ class Runner:
         given: list[int] = []
         for narrow in parts(front, sum(counts), extent, wanted, time, given):
             with ExitStack() as stack:
-                bound = self._bind(plan, parameters, text, stack, narrow)
-                columns = result_columns(bound.columns, bound.types, plan)
-                batches = list(_typed(self.duck.open(bound, text), columns))
+                sql = self._fill(plan, parameters, stack, narrow=narrow)
+                shape, batches = self._collected(sql, plan, parameters, text)
             given.append(sum(batch.num_rows for batch in batches))
             if given[-1] == counts[0]:
-                return Rows(columns, iter(batches), tag=tag)
+                return Rows(shape.columns, iter(batches), tag=tag)
         return None
 
     def _searched(
@@ -184,21 +188,15 @@ class Runner:
             sql = self._fill(plan, parameters, stack, statistics)
             if statistics.files:
                 return None
-            bound = self.duck.relation(sql, list(parameters), text)
-            columns = result_columns(bound.columns, bound.types, plan)
-            batches = list(_typed(self.duck.open(bound, text), columns))
-        return Rows(columns, iter(batches), tag=tag)
+            shape, batches = self._collected(sql, plan, parameters, text)
+        return Rows(shape.columns, iter(batches), tag=tag)
 
-    def _bind(
-        self,
-        plan: QueryPlan,
-        parameters: Sequence[object],
-        text: str,
-        stack: ExitStack,
-        narrow: Narrow | None = None,
-    ) -> Any:
-        sql = self._fill(plan, parameters, stack, narrow=narrow)
-        return self.duck.relation(sql, list(parameters), text)
+    def _collected(
+        self, sql: str, plan: QueryPlan, parameters: Sequence[object], text: str
+    ) -> tuple[Shape, list[pa.RecordBatch]]:
+        result = self.duck.open(sql, list(parameters), text)
+        shape = _shape(result, plan)
+        return shape, list(_typed(result, shape.arrow))
 
     def _fill(
         self,
@@ -225,6 +223,8 @@ class Runner:
                 pinned = self._pin(reference, range_, latest, parameters, stack)
                 if statistics is not None:
                     statistics.add(pinned)
+                if latest and plan.plain_sql is not None and _is_unique(pinned, reference):
+                    sql = plan.plain_sql.replace(NOW, now)
                 register = partial(self._register, stack=stack)
                 fine = fine_times and reference.fine_times
                 rows = relation(reference, pinned.snapshots, register, fine=fine)
@@ -318,14 +318,25 @@ def result_columns(
     return tuple(columns)
 
 
+def _shape(result: OpenResult, plan: QueryPlan) -> Shape:
+    """The columns of a result, mostly those of the last one of its plan."""
+    types = [str(type_) for type_ in result.types]
+    last = plan.learned.shape
+    if last is not None and last.types == types and last.names == result.names:
+        return last
+    columns = result_columns(result.names, types, plan)
+    arrow = pa.schema([pa.field(c.name, c.type.arrow) for c in columns])
+    plan.learned.shape = Shape(result.names, types, columns, arrow)
+    return plan.learned.shape
+
+
 def _same_family(column: Column, found: DataType) -> bool:
     """True if DuckDB's type carries the declared one without loss."""
     return column.type.arrow == found.arrow or (column.type.is_timestamp and found.is_timestamp)
 
 
-def _typed(result: OpenResult, columns: Sequence[ResultColumn]) -> Iterator[pa.RecordBatch]:
+def _typed(result: OpenResult, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The batches with exactly the declared Arrow types."""
-    wanted = pa.schema([pa.field(c.name, c.type.arrow) for c in columns])
     same = [w.type == f.type for w, f in zip(wanted, result.schema, strict=True)]
     if all(same):
         return iter(result)
@@ -334,10 +345,43 @@ def _typed(result: OpenResult, columns: Sequence[ResultColumn]) -> Iterator[pa.R
 
 def _cast(batch: pa.RecordBatch, wanted: pa.Schema, same: Sequence[bool]) -> pa.RecordBatch:
     arrays = [
-        array if fits else array.cast(field.type)
+        array if fits else _as_type(array, field.type)
         for array, field, fits in zip(batch.columns, wanted, same, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
+def _is_unique(pinned: Pinned, reference: Reference) -> bool:
+    """True if DISTINCT ON would leave the rows as they are."""
+    if reference.latest is None or any(snapshot.files for snapshot in pinned.snapshots):
+        return False
+    names = list(reference.latest.distinct)
+    tables = [
+        table.select(names)
+        for snapshot in pinned.snapshots
+        for table in (snapshot.memory, snapshot.selected)
+        if table is not None and table.num_rows
+    ]
+    count: int = sum(table.num_rows for table in tables)
+    if not 0 < count <= _UNIQUE_ROWS_MAX:
+        return count == 0
+    rows = pa.concat_tables(tables)
+    if len(names) == 1:
+        return len(rows.column(0).unique()) == count
+    groups = rows.group_by(names, use_threads=False).aggregate([])  # no thread is woken for little
+    return bool(groups.num_rows == count)
+
+
+def _as_type(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    try:
+        return array.cast(wanted)
+    except pa.ArrowInvalid:
+        if not (pa.types.is_timestamp(array.type) and pa.types.is_timestamp(wanted)):
+            raise
+    # Seconds and milliseconds that microseconds cannot hold came as DuckDB's infinities.
+    numbers, coarse = array.view(pa.int64()), array.cast(wanted, safe=False).view(pa.int64())
+    ends = pc.is_in(numbers, pa.array([_INFINITY, -_INFINITY]))
+    return pc.if_else(ends, numbers, coarse).view(wanted)
 
 
 def _now_text(clock: Clock) -> str:

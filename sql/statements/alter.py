@@ -26,6 +26,7 @@ from sql.statements import alter_columns, repartition
 from sql.statements.alter_relational import rename_table
 from sql.statements.alteration import Alteration
 from sql.statements.dependents import refresh_views
+from sql.statements.metric_engine import check_alterable
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -122,6 +123,8 @@ def _alter(session: ClientSession, transaction: Transaction, tree: exp.Alter, te
                 f'"{change.old.name}" is a view',
                 hint="CREATE OR REPLACE VIEW gives it another query",
             )
+        if type(action) not in _OF_PHYSICAL:
+            check_alterable(change.old)
         perform(change, action)
     _store(change)
 
@@ -239,6 +242,7 @@ _ACTIONS: dict[type[exp.Expr], Action] = {
     nodes.IgnoredProperty: _nothing,
     nodes.Utility: _utility,
 }
+_OF_PHYSICAL = frozenset({exp.AlterRename, exp.AlterSet, nodes.IgnoredProperty, nodes.AlterOptions})
 _OF_VIEWS = frozenset({exp.AlterRename, exp.AlterSet, nodes.IgnoredProperty})
 
 

@@ -30,7 +30,7 @@ from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
 from sql.statements.defaults import settled
 from sql.statements.external import create_external
-from sql.statements.metric_engine import check_logical, in_order
+from sql.statements.metric_engine import check_logical, fitted, in_order
 from sql.statements.query import bind
 from sql.statements.target import complete, insert_rows, quoted
 from sql.temporary import DELETE_ROWS, DROP, ON_COMMIT, PG_TEMP
@@ -160,6 +160,7 @@ def make_table(
 ) -> Table:
     """The empty table, in the catalog and in the store that will hold its rows."""
     transaction.change_store()
+    definition = fitted(definition, database, session.lookup)
     cursor = session.duck.cursor
     table_id = session.catalog.next_table_id(cursor)
     table = Table(
@@ -326,6 +327,8 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
     context = session.plan_context(statement.text)
     database, name = table_name(node, context)
     query = tree.expression
+    if query is None:
+        raise DbError(ErrorKind.SYNTAX, "syntax error: a view is made AS a query")
     if tree.args.get("exists") and tree.args.get("replace"):
         raise DbError(ErrorKind.SYNTAX, "a view is created OR REPLACE, or IF NOT EXISTS, not both")
     plan = plan_query(query, context)
@@ -353,6 +356,7 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
             definition=to_sql(qualified, session.wire),
             reads=tables_read(qualified, session.lookup) if by_id else (),
             dialect=session.wire.value,
+            options=_as_written(tree),
             outputs=_outputs(query, found),
             grants=old.grants if old is not None else (),
             owner=old.owner if old is not None else owner_of_new(session),
@@ -360,6 +364,12 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
         )
         session.catalog.put_table(cursor, view)
     return Affected("CREATE VIEW", 0)
+
+
+def _as_written(tree: exp.Create) -> dict[str, str]:
+    """What SHOW CREATE VIEW repeats of the statement."""
+    said = {"or_replace": tree.args.get("replace"), "columns": isinstance(tree.this, exp.Schema)}
+    return {key: "true" for key, value in said.items() if value}
 
 
 def _outputs(query: exp.Expr, found: Sequence[ResultColumn]) -> tuple[str, ...]:

@@ -9,9 +9,12 @@ from sqlglot import exp
 
 from catalog.records import Table
 from sql.plan.context import PlanContext
+from sql.plan.numbers import RECORD as NUMBERS
+from sql.plan.numbers import is_numbers
 from sql.plan.tables import find_table, system_name, table_name
 from sql.results import Result
 from sql.statements.answers import table_rows
+from sql.statements.metric_engine import as_shown
 from sql.statements.show import describe
 from sql.system.information_schema.records import system_tables
 
@@ -26,6 +29,9 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     node = statement.tree.this
     assert isinstance(node, exp.Table)
     table = described_table(node, session.plan_context(statement.text))
+    table = as_shown(
+        table, session.catalog.tables(session.duck.cursor, table.database), internal=True
+    )
     return table_rows(describe(table), tag="DESCRIBE")
 
 
@@ -34,7 +40,8 @@ def described_table(node: exp.Table, context: PlanContext) -> Table:
     database, name = table_name(node, context)
     system = system_name(node, context)
     if system is None or context.lookup(database, name) is not None:
-        return find_table(node, context)
+        hidden = context.lookup(database, name) is not None
+        return NUMBERS if is_numbers(node, context) and not hidden else find_table(node, context)
     for table in system_tables(context.wire):
         if (table.database, table.name) == system:
             return table

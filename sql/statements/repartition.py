@@ -26,6 +26,7 @@ from sql.results import Affected, Result, ResultColumn
 from sql.run.duck import Duck
 from sql.session import Wire
 from sql.statements.answers import table_rows
+from sql.statements.metric_engine import check_alterable
 from sql.statements.target import writable
 from sql.transaction import Transaction
 
@@ -52,6 +53,7 @@ def run(session: ClientSession, tree: exp.Alter, text: str) -> Result:
             ErrorKind.WRONG_OBJECT_TYPE,
             f'"{table.name}" has no time index: only time-series tables have partitions',
         )
+    check_alterable(table)
     timeout_ms, wait = _options(action)
     zone = session.timezone
 

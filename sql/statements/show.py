@@ -27,7 +27,7 @@ from sql.system.information_schema.columns import (
     semantic_type,
 )
 from sql.system.information_schema.constraints import Key, keys, secondary
-from sql.system.information_schema.records import system_tables
+from sql.system.information_schema.records import listed_tables, system_tables
 from sql.system.information_schema.tables import schema_names
 from sql.system.pg_catalog.oids import nullable
 from sql.system.pg_catalog.relations import shown_type
@@ -118,7 +118,7 @@ def _options(options: dict[str, str]) -> str:
 
 def _tables_of(context: SystemContext, database: str) -> list[Table]:
     system = database in SYSTEM_DATABASES
-    found = system_tables(context.session.wire) if system else context.tables
+    found = system_tables(context.session.wire) if system else listed_tables(context)
     return sorted((t for t in found if t.database == database), key=lambda table: table.name)
 
 

@@ -12,12 +12,18 @@ from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import ShowStatement, constant_text
-from sql.dialect.show_create import create_database_sql, create_table_sql, create_view_sql
+from sql.dialect.show_create import (
+    create_database_sql,
+    create_foreign_sql,
+    create_table_sql,
+    create_view_sql,
+)
 from sql.results import Result
 from sql.session import Wire
 from sql.statements import show_server
 from sql.statements.answers import table_rows
 from sql.statements.describe_table import described_table
+from sql.statements.metric_engine import as_shown
 from sql.statements.show import Request, create_statement, show
 
 if TYPE_CHECKING:
@@ -57,6 +63,11 @@ def _request(session: ClientSession, what: str, tree: ShowStatement, text: str) 
     table = None
     if what in _OF_TABLE:
         table = _target(session, tree, text)
+        table = as_shown(
+            table,
+            session.catalog.tables(session.duck.cursor, table.database),
+            internal=what != "REGION",
+        )
     pattern = tree.args.get("like")
     return Request(
         database,
@@ -94,6 +105,11 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
         return create_statement("View", table.name, create_view_sql(table, query, session.wire))
     if kind == "VIEW":
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{table.name}" is not a view')
+    if tree.args.get("purpose") == "postgres_foreign_table":
+        return create_statement("Table", table.name, create_foreign_sql(table))
+    table = as_shown(
+        table, session.catalog.tables(session.duck.cursor, table.database), internal=False
+    )
     home = session.catalog.database(session.duck.cursor, table.database)
     made = create_table_sql(table, session.wire, home, _mark(session, table, text))
     return create_statement("Table", table.name, made)

@@ -21,6 +21,8 @@ FOUND = (
     "MERGE INTO (SELECT 1) x USING fz ON true WHEN MATCHED THEN DELETE",
     "INSERT INTO (SELECT 1) VALUES (1)",
     "ADMIN compact_table('cpu''regular', '3600')",
+    "CREATE VIEW IF NOT EXISTS hosts",
+    "SELECT ((ts, sum(v))) RANGE '1d' FROM fz ALIGN '1d' BY () ORDER BY ts",
     "SELECT host FROM @x m WHERE m.host = '7'",
 )
 

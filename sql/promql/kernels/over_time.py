@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import types
+from numpy.typing import NDArray
 
 from engine import jit
 from sql.promql.kernels.common import (
@@ -27,6 +29,9 @@ from sql.promql.kernels.common import (
     quantile_of_sorted,
     sort_nan_first,
 )
+
+FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
+Resets = NDArray[np.bool_]
 
 SUM, AVG, MIN, MAX, COUNT, STDVAR, STDDEV, LAST, FIRST, PRESENT, CHANGES, RESETS = range(12)
 TS_MIN, TS_MAX, TS_FIRST, TS_LAST, MAD = range(12, 17)
@@ -75,12 +80,12 @@ def _extreme(values: Floats, low: int, high: int, op: int) -> int:
 
 
 @jit.part
-def _count_changes(values: Floats, low: int, high: int, op: int) -> float:
+def _count_changes(values: Floats, low: int, high: int, op: int, resets: Resets) -> float:
     count = 0
     for place in range(low + 1, high):
         value, before = values[place], values[place - 1]
         if op == RESETS:
-            count += value < before
+            count += value < before or (len(resets) > 0 and resets[place])
         elif value != before and not (math.isnan(value) and math.isnan(before)):
             count += 1
     return float(count)
@@ -129,13 +134,21 @@ def _place(op: int, times: Times, values: Floats, low: int, high: int) -> float:
 
 
 @jit.part
-def _reduce(op: int, times: Times, values: Floats, low: int, high: int, buffer: Floats) -> float:
+def _reduce(
+    op: int,
+    times: Times,
+    values: Floats,
+    resets: Resets,
+    low: int,
+    high: int,
+    buffer: Floats,
+) -> float:
     if op == COUNT:
         return float(high - low)
     if op == PRESENT:
         return 1.0
     if op in (CHANGES, RESETS):
-        return _count_changes(values, low, high, op)
+        return _count_changes(values, low, high, op, resets)
     if op == MAD:
         return _mad(values, low, high, buffer)
     if op in (SUM, AVG, STDVAR, STDDEV):
@@ -143,18 +156,22 @@ def _reduce(op: int, times: Times, values: Floats, low: int, high: int, buffer: 
     return _place(op, times, values, low, high)
 
 
-@jit.kernel(INT, INT64S, INT64S, FLOATS, INT64S, INT, OUT_CELLS, OUT_MARKS)
+@jit.kernel(INT, INT64S, INT64S, FLOATS, FLAGS, INT64S, INT, OUT_CELLS, OUT_MARKS)
 def reduce_windows(
     op: int,
     offsets: Times,
     times: Times,
     values: Floats,
+    resets: Resets,
     steps: Times,
     span: int,
     out: Floats,
     present: Marks,
 ) -> None:
-    """Reduces (step - span, step] of each series; a window without samples stays absent."""
+    """Reduces (step - span, step] of each series; a window without samples stays absent.
+
+    `resets` is empty, or says of each sample whether its counter began anew since the one before.
+    """
     buffer = np.empty(longest(offsets) if op == MAD else 0)
     for row in range(len(offsets) - 1):
         end = offsets[row + 1]
@@ -164,7 +181,7 @@ def reduce_windows(
             low = first_after(times, low, end, steps[column] - span)
             high = first_after(times, max(low, high), end, steps[column])
             if high > low:
-                out[row, column] = _reduce(op, times, values, low, high, buffer)
+                out[row, column] = _reduce(op, times, values, resets, low, high, buffer)
                 present[row, column] = True
 
 

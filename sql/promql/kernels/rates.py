@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import types
+from numpy.typing import NDArray
 
 from engine import jit
 from sql.promql.kernels.common import (
@@ -24,6 +26,8 @@ from sql.promql.kernels.common import (
 )
 
 BOOL = types.boolean
+FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
+Resets = NDArray[np.bool_]
 
 
 def stretch(
@@ -57,23 +61,25 @@ extrapolation = jit.part(stretch)
 
 
 @jit.part
-def _change(values: Floats, low: int, high: int, counter: bool) -> float:
+def _change(values: Floats, low: int, high: int, counter: bool, resets: Resets) -> float:
     change = values[high - 1] - values[low]
     if counter:
         before = values[low]
         for place in range(low + 1, high):
             value = values[place]
-            if value < before:
+            if value < before or (len(resets) and resets[place]):
                 change += before
             before = value
     return float(change)
 
 
-@jit.kernel(INT64S, INT64S, FLOATS, INT64S, INT, BOOL, BOOL, OUT_CELLS, OUT_MARKS)
+@jit.kernel(INT64S, INT64S, FLOATS, FLAGS, INT64S, INT64S, INT, BOOL, BOOL, OUT_CELLS, OUT_MARKS)
 def extrapolated(
     offsets: Times,
     times: Times,
     values: Floats,
+    resets: Resets,
+    starts: Times,
     steps: Times,
     span: int,
     counter: bool,
@@ -81,7 +87,11 @@ def extrapolated(
     out: Floats,
     present: Marks,
 ) -> None:
-    """rate (counter, per second), increase (counter) and delta of the floats in each window."""
+    """rate (counter, per second), increase (counter) and delta of the floats in each window.
+
+    `resets` and `starts` are empty, or tell of each sample whether its counter began anew since
+    the one before, and when (0: unknown). A counter that began inside a window was zero then.
+    """
     for row in range(len(offsets) - 1):
         end = offsets[row + 1]
         low = offsets[row]
@@ -90,24 +100,33 @@ def extrapolated(
             step = steps[column]
             low = first_after(times, low, end, step - span)
             high = first_after(times, max(low, high), end, step)
-            if high - low < 2:
+            if high <= low:
                 continue
-            change = _change(values, low, high, counter)
-            zero = -1.0
-            if counter and change > 0.0 and values[low] >= 0.0:
+            first, samples, zero = times[low], high - low, -1.0
+            began = counter and len(starts) > 0 and starts[low] != 0
+            began = began and starts[low] > step - span
+            if began:
+                first, samples = starts[low], samples + 1
+            if samples < 2:
+                continue
+            change = _change(values, low, high, counter, resets)
+            if began:
+                change, zero = change + values[low], 0.0
+            elif counter and change > 0.0 and values[low] >= 0.0:
                 zero = values[low] / change
-            factor = extrapolation(times[low], times[high - 1], high - low, step - span, step, zero)
+            factor = extrapolation(first, times[high - 1], samples, step - span, step, zero)
             if per_second:
                 factor /= span / 1000.0
             out[row, column] = change * factor
             present[row, column] = True
 
 
-@jit.kernel(INT64S, INT64S, FLOATS, INT64S, INT, BOOL, OUT_CELLS, OUT_MARKS)
+@jit.kernel(INT64S, INT64S, FLOATS, FLAGS, INT64S, INT, BOOL, OUT_CELLS, OUT_MARKS)
 def instant(
     offsets: Times,
     times: Times,
     values: Floats,
+    resets: Resets,
     steps: Times,
     span: int,
     rate: bool,
@@ -125,7 +144,8 @@ def instant(
             if high - low < 2:
                 continue
             value, before = values[high - 1], values[high - 2]
-            change = value if rate and value < before else value - before
+            reset = value < before or (len(resets) > 0 and resets[high - 1])
+            change = value if rate and reset else value - before
             if rate:
                 change /= (times[high - 1] - times[high - 2]) / 1000.0
             out[row, column] = change

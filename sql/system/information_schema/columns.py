@@ -15,7 +15,7 @@ from engine.schema import Semantic
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import catalog_name
-from sql.system.information_schema.records import system_tables
+from sql.system.information_schema.records import system_tables, told_tables
 from sql.system.information_schema.shapes import SHAPES
 from sql.system.pg_catalog.oids import nullable
 from sql.system.pg_catalog.relations import shown_type
@@ -58,7 +58,7 @@ Located = tuple[Table, int, Column]  # the column and its 1-based position in th
 def columns(context: SystemContext) -> pa.Table:
     """The columns of all tables, views and system tables."""
     wire, catalog = context.session.wire, catalog_name(context.session)
-    return pa.concat_tables([_system(wire, catalog), _rows(context.tables, wire, catalog)])
+    return pa.concat_tables([_system(wire, catalog), _rows(told_tables(context), wire, catalog)])
 
 
 @lru_cache(maxsize=32)

@@ -15,6 +15,7 @@ from catalog.records import Column, Table
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import catalog_name
+from sql.system.information_schema.records import told_tables
 from sql.system.information_schema.shapes import SHAPES
 from sql.system.pg_catalog.oids import nullable
 from sql.system.pg_catalog.relations import identity_columns
@@ -83,7 +84,7 @@ def secondary(tables: Sequence[Table]) -> list[Key]:
 def table_constraints(context: SystemContext) -> pa.Table:
     """Primary keys and time indexes."""
     catalog = catalog_name(context.session)
-    found = [key for key in keys(context.tables, context.session.wire) if key.position == 1]
+    found = [key for key in keys(told_tables(context), context.session.wire) if key.position == 1]
     return fill(
         SHAPES["table_constraints"],
         len(found),
@@ -107,7 +108,7 @@ def table_constraints(context: SystemContext) -> pa.Table:
 def key_column_usage(context: SystemContext) -> pa.Table:
     """The columns of primary keys and time indexes; not on PostgreSQL: of other indexes too."""
     wire, catalog = context.session.wire, catalog_name(context.session)
-    found = keys(context.tables, wire)
+    found = keys(told_tables(context), wire)
     if wire is not Wire.POSTGRES:
         found += secondary(context.tables)
     return fill(
@@ -149,7 +150,7 @@ def column_usage(context: SystemContext) -> pa.Table:
 
 def statistics(context: SystemContext) -> pa.Table:
     """Every index, a row per column."""
-    found = keys(context.tables, context.session.wire) + secondary(context.tables)
+    found = keys(told_tables(context), context.session.wire) + secondary(context.tables)
     return fill(
         SHAPES["statistics"],
         len(found),

@@ -5,13 +5,29 @@ from __future__ import annotations
 from functools import cache
 
 from catalog.records import Column, Table, TableKind
+from sql.plan.numbers import RECORD as NUMBERS
 from sql.session import Wire
 from sql.system.information_schema.shapes import POSTGRES_COLUMNS, UNLISTED
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.relations import system_relations
 from sql.system.pg_catalog.shapes import SHAPES as PG_CATALOG
+from sql.system.table import SystemContext
 from sql.types import from_arrow
+
+
+def listed_tables(context: SystemContext) -> list[Table]:
+    """The tables and views of all databases with the built-in `numbers`, unless one hides it."""
+    name = (NUMBERS.database, NUMBERS.name)
+    hidden = any((table.database, table.name) == name for table in context.tables)
+    return list(context.tables) if hidden else [*context.tables, NUMBERS]
+
+
+def told_tables(context: SystemContext) -> list[Table]:
+    """Those that information_schema tells of; PostgreSQL's programs know nothing of `numbers`."""
+    if context.session.wire is Wire.POSTGRES:
+        return list(context.tables)
+    return listed_tables(context)
 
 
 @cache

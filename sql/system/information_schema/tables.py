@@ -18,7 +18,7 @@ from sql.system.facts import (
     size_of_regions,
     table_type,
 )
-from sql.system.information_schema.records import system_tables
+from sql.system.information_schema.records import system_tables, told_tables
 from sql.system.information_schema.shapes import SHAPES
 from sql.system.pg_catalog.oids import OWNER_NAME
 from sql.system.table import SystemContext
@@ -33,11 +33,10 @@ def tables(context: SystemContext) -> pa.Table:
     """Tables, views and the system tables."""
     wire = context.session.wire
     system = system_tables(wire)
-    found = [*context.tables, *system]
+    users = told_tables(context)
+    found = [*users, *system]
     sizes = [_size(context, table) for table in found]
-    types = [table_type(table, wire) for table in context.tables] + [_SYSTEM_TYPES[wire]] * len(
-        system
-    )
+    types = [table_type(table, wire) for table in users] + [_SYSTEM_TYPES[wire]] * len(system)
     created = [_microseconds(table) for table in found]
     return fill(
         SHAPES["tables"],
@@ -84,7 +83,7 @@ def _microseconds(table: Table) -> int | None:
 
 
 def _options(table: Table) -> str:
-    options = table.options
+    options = {} if table.kind is TableKind.VIEW else table.options
     if table.kind is TableKind.EXTERNAL:
         options = shown_options(options)
     return " ".join(f"{name}={value}" for name, value in sorted(options.items()))

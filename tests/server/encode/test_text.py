@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from engine import datatypes as dt
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError
-from server.encode.style import MYSQL, POSTGRES, BinaryText, TextStyle
+from server.encode.style import MYSQL, POSTGRES, BinaryText, NestedText, TextStyle
 from server.encode.text import text_cells, warm
 
 
@@ -145,7 +146,7 @@ def test_timestamps_show_the_session_wall_clock(moments, zone) -> None:
         (1, dt.TIMESTAMP_MICROSECOND, "1970-01-01 00:00:00.000001", "1970-01-01 00:00:00.000001"),
         (1999, dt.TIMESTAMP_NANOSECOND, "1970-01-01 00:00:00.000001", "1970-01-01 00:00:00.000001"),
         (999, dt.TIMESTAMP_NANOSECOND, "1970-01-01 00:00:00", "1970-01-01 00:00:00.000000"),
-        (253402300800, dt.TIMESTAMP_SECOND, "10000-01-01 00:00:00", "10000-01-01 00:00:00"),
+        (253402300800, dt.TIMESTAMP_SECOND, "10000-01-01 00:00:00", "+10000-01-01 00:00:00"),
         (-62135596801, dt.TIMESTAMP_SECOND, "0001-12-31 23:59:59 BC", "0000-12-31 23:59:59"),
         (2**63 - 1, dt.TIMESTAMP_MICROSECOND, "infinity", "infinity"),
         (-(2**63) + 1, dt.TIMESTAMP_MICROSECOND, "-infinity", "-infinity"),
@@ -284,8 +285,32 @@ json_text = st.text(st.characters(codec="utf-8"), max_size=12)
 @given(st.lists(st.none() | st.lists(st.none() | json_text, max_size=4), max_size=6))
 @settings(deadline=None)
 def test_lists_as_json_read_back(lists) -> None:
-    shown = text(lists, dt.list_of(dt.STRING), MYSQL)
+    style = TextStyle(nested=NestedText.JSON)
+    shown = text(lists, dt.list_of(dt.STRING), style)
     assert [None if cell is None else json.loads(cell) for cell in shown] == lists
+
+
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[^,]+')
+
+
+@given(st.lists(st.none() | st.lists(st.none() | json_text, max_size=4), max_size=6))
+@settings(deadline=None)
+def test_lists_of_words_read_back(lists) -> None:
+    def read(word: str) -> str | None:
+        if word == "null":
+            return None
+        return json.loads(word) if word.startswith('"') else word
+
+    shown = text(lists, dt.list_of(dt.STRING), MYSQL)
+    found = [c if c is None else [read(w) for w in _WORD.findall(c[1:-1])] for c in shown]
+    assert found == lists
+
+
+def test_mysql_quotes_words_of_lists_only_where_it_must() -> None:
+    words = ["a b", "", "null", " x", "c,d", "[e", 'q"', "é", None]
+    expected = '[a b,"","null"," x","c,d","[e","q\\"",é,null]'
+    assert text([words], dt.list_of(dt.STRING), MYSQL) == [expected]
+    assert text([[1, None]], dt.list_of(dt.INT8), MYSQL) == ["[1,null]"]
 
 
 def test_a_slice_of_lists_shows_its_own_elements() -> None:

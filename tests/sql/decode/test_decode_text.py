@@ -242,6 +242,45 @@ def test_a_zone_may_be_an_offset_and_years_may_be_large() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "year"),
+    [
+        ("+10000-03-01", 10_000),
+        ("+234049-03-01T00:00:00Z", 234_049),
+        ("+2024-03-01 00:00:00", 2024),
+        ("0000-03-01", None),
+        ("-0000-03-01", 0),
+        ("+0000-03-01", 0),
+        ("-0043-03-01 00:00:00+00", -43),
+        ("0044-03-01 BC", -43),
+        ("0044-03-01 00:00:00+00 bc", -43),
+        ("2024-03-01 AD", 2024),
+        ("-19578-03-01 00:00:00.000+0000", -19_578),
+        ("-262143-03-01", -262_143),
+        ("-262144-03-01", None),
+        ("+262144-03-01", None),
+    ],
+)
+def test_years_have_signs_and_eras(text: str, year: int | None) -> None:
+    if year is None:
+        with pytest.raises(DbError) as caught:
+            epochs([text], dt.TIMESTAMP_SECOND)
+        assert caught.value.kind is ErrorKind.DATETIME_OVERFLOW
+        return
+    cycles, rest = divmod(year - 2000, 400)  # the calendar repeats
+    moment = datetime(2000 + rest, 3, 1, tzinfo=UTC)
+    expected = int((moment - EPOCH).total_seconds()) + cycles * 12_622_780_800
+    assert epochs([text], dt.TIMESTAMP_SECOND) == [expected]
+    assert epochs([text], dt.TIMESTAMP_MILLISECOND) == [expected * 1000]
+
+
+def test_leap_days_follow_the_year_0() -> None:
+    assert epochs(["0001-02-29 BC", "-0004-02-29"], dt.TIMESTAMP_SECOND)
+    for text in ("0004-02-29 BC", "-0001-02-29", "2024-02-29 B C", "24-02-29 BC", "--2024-01-01"):
+        with pytest.raises(DbError):
+            epochs([text], dt.TIMESTAMP_SECOND)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "2024-01-02T03:04:05Z",

@@ -462,3 +462,28 @@ def test_empty_sources_answer_nothing() -> None:
         assert result.labels.count == 0
         assert result.values.shape == (0, 11)
     assert np.isnan(at(MemorySource(), "scalar(x)", 0).values).all()
+
+
+def test_start_times_tell_of_resets_that_values_hide() -> None:
+    # Every minute a new counter that reaches 60: no value ever falls.
+    starts = [0, 1, 60_000, 120_000, 180_000]
+    source = MemorySource().add("x", [None, 60, 60, 60, 60], starts=starts)
+    source.add("y", [None, 60, 60, 60, 60])
+    assert vector(at(source, "increase(x[3m])", 240)) == {"": pytest.approx(180)}
+    assert vector(at(source, "resets(x[3m])", 240)) == {"": 2}
+    assert vector(at(source, "irate(x[3m])", 240)) == {"": 1}
+    assert vector(at(source, "increase(y[3m])", 240)) == {"": 0}
+    assert vector(at(source, "start_timestamp(x)", 240)) == {"": 180}
+
+
+def test_a_counter_that_began_inside_the_range_was_zero_then() -> None:
+    source = MemorySource().add("x", [None, None, 30], starts=[0, 0, 90_000])
+    # One sample and its beginning: 30 in 30 s, nothing before.
+    assert vector(at(source, "increase(x[2m])", 120)) == {"": pytest.approx(30)}
+
+
+def test_overlapping_start_times_are_warned_of() -> None:
+    source = MemorySource().add("x", [None, 1, 2, 3], starts=[0, 30_000, 30_000, 60_000])
+    result = at(source, "rate(x[5m])", 180)
+    assert len(vector(result)) == 1
+    assert "start time that overlaps" in result.warnings[0]

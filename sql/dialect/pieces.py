@@ -1,0 +1,45 @@
+"""Pieces of DuckDB text that rules of the planner are written in, read once.
+
+Called with texts of ours, which are few: reading one costs as much as reading a client's query.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+
+_KEPT = 1_000
+
+
+def piece(text: str) -> exp.Expr:
+    """The tree of a text; the caller's own, to be changed.
+
+    >>> piece("a + 1").sql()
+    'a + 1'
+    """
+    return _read(text).copy()
+
+
+def composed(text: str, **parts: exp.Expr) -> exp.Expr:
+    """The tree of a text with copies of other trees in place of its `{names}`.
+
+    >>> composed("{x} * 2", x=exp.column("a")).sql()
+    'a * 2'
+    """
+    tree = piece(text.format(**{name: f"__part_{name}" for name in parts}))
+    for column in list(tree.find_all(exp.Column)):
+        part = parts.get(column.name.removeprefix("__part_"))
+        if part is None or not column.name.startswith("__part_"):
+            continue
+        if column is tree:
+            return part.copy()
+        column.replace(part.copy())
+    return tree
+
+
+@lru_cache(_KEPT)
+def _read(text: str) -> exp.Expr:
+    tree: exp.Expr = sqlglot.parse_one(text, dialect="duckdb")
+    return tree

@@ -1,0 +1,91 @@
+"""Casts of string literals, read when the statement is planned, as strictly as a column reads text.
+
+DuckDB's own casts are lenient (`'0.5'` is the integer 1, `'1e400'` infinity), do not know vectors,
+and word their errors otherwise. Whoever casts a column of text gets DuckDB's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from engine.datatypes import TypeId
+from engine.errors import DbError
+from sql.decode.text import column_from_text
+from sql.plan.tables import NOW
+from sql.types import from_sql
+
+
+def cast_literals(tree: exp.Expr) -> exp.Expr:
+    """Checks the literals of `'12'::int` and its kin, and replaces them where DuckDB would differ.
+
+    Raises: DbError INVALID_TEXT, OUT_OF_RANGE, INVALID_DATETIME and DATETIME_OVERFLOW.
+    """
+    for node in list(tree.find_all(exp.Cast)):
+        if type(node) is exp.Cast and node.this.is_string and isinstance(node.to, exp.DataType):
+            made = _special_day(node) or _read(node.this.name, node.to)
+            if made is not None:
+                node.this.replace(made)
+    return tree
+
+
+def _read(text: str, to: exp.DataType) -> exp.Expr | None:
+    """The literal that DuckDB shall cast instead; None to leave it as it is."""
+    try:
+        type_ = from_sql(to)
+    except DbError:
+        return None  # a type that only DuckDB knows
+    show = _vector if type_.dimensions else _SHOWN.get(type_.id)
+    if type_.is_integer:
+        show = exp.convert
+    if show is None or (type_.id in _DAYS and not text.strip()[:1].isdigit()):
+        return None
+    try:
+        value = column_from_text(pa.array([text]), type_, "UTC", column="")[0].as_py()
+    except DbError as error:
+        raise DbError(error.kind, error.message) from error  # there is no column to speak of
+    made: exp.Expr | None = show(value)
+    return made
+
+
+_SPECIAL_DAYS = {"now": 0, "today": 0, "tomorrow": 1, "yesterday": -1}
+
+
+def _special_day(node: exp.Cast) -> exp.Expr | None:
+    """`'today'::date` as a day beside the statement's; `'now'::timestamp` as its time."""
+    word = node.this.name.strip().lower()
+    shift = _SPECIAL_DAYS.get(word)
+    if shift is None or not node.to.is_type(exp.DType.DATE, *_TIMESTAMPS):
+        return None
+    now = exp.cast(exp.Literal.string(NOW), "TIMESTAMP", dialect="duckdb")
+    if word == "now":
+        return now
+    today = exp.cast(now, "DATE", dialect="duckdb")
+    return exp.paren(exp.Add(this=today, expression=exp.convert(shift)))
+
+
+_TIMESTAMPS = (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ, exp.DType.DATETIME)
+
+
+def _vector(value: bytes) -> exp.Expr:
+    return exp.Anonymous(this="unhex", expressions=[exp.Literal.string(value.hex())])
+
+
+def _unchanged(_value: object) -> None:
+    """It was only to be checked."""
+
+
+_DAYS = frozenset({TypeId.DATE, TypeId.TIME})  # `now` and its kin are no constants
+_SHOWN: dict[TypeId, Callable[[Any], exp.Expr | None]] = {
+    TypeId.FLOAT32: _unchanged,
+    TypeId.FLOAT64: _unchanged,
+    TypeId.DECIMAL: _unchanged,
+    TypeId.JSON: _unchanged,
+    TypeId.UUID: lambda value: exp.Literal.string(str(value)),
+    TypeId.BOOLEAN: lambda value: exp.true() if value else exp.false(),
+    TypeId.DATE: lambda value: exp.Literal.string(value.isoformat()),
+    TypeId.TIME: lambda value: exp.Literal.string(value.isoformat()),
+}
