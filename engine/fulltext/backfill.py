@@ -1,4 +1,4 @@
-"""Makes the text indexes that files of a region lack: `ADMIN build_index`.
+"""Makes the text indexes that files of a region lack, or that are damaged: `ADMIN build_index`.
 
 Called by `engine.regions`. Flushes go on meanwhile; what they or a merge replace is left alone.
 """
@@ -6,12 +6,14 @@ Called by `engine.regions`. Flushes go on meanwhile; what they or a merge replac
 from __future__ import annotations
 
 from engine.api import TimeRange
+from engine.errors import DbError
 from engine.fulltext.build import TextColumn, build, described, wanted_columns
+from engine.fulltext.codec import verify
 from engine.purge import Purge
 from engine.region import Region
 from engine.schema import RegionSchema
 from engine.sst.file import FileMeta, IndexFile, index_path
-from engine.store.store import ObjectStore
+from engine.store.store import ObjectStore, reading
 from engine.version import Edit, Version
 
 
@@ -32,7 +34,7 @@ def _build_one(
     schema = version.schema_of(file.schema_version)
     columns = _columns(version, schema)
     is_there = file.index is not None and file.index.columns == described(schema, columns)
-    if not columns or is_there:
+    if not columns or (is_there and _is_sound(file, store)):
         return False
     path = index_path(region.id, file.id)
     purge.pin((path,))
@@ -44,6 +46,16 @@ def _build_one(
         return False
     finally:
         purge.unpin((path,))
+
+
+def _is_sound(file: FileMeta, store: ObjectStore) -> bool:
+    """True if the index can be read to its end."""
+    assert file.index is not None
+    try:
+        with reading(store, file.index.path) as path:
+            return bool(verify(path).header["rows"] == file.rows)
+    except (DbError, OSError, ValueError, KeyError):
+        return False
 
 
 def _columns(version: Version, old: RegionSchema) -> dict[str, TextColumn]:

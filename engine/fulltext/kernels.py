@@ -34,27 +34,38 @@ PAIRS = 2  # neighbours beyond ASCII are a token, too
 WHOLE = 4  # the text is one token
 # Occurrences of a token in a block of rows that are noted one by one; more make the block dense.
 ROWS_PER_BLOCK_MAX = 4
-_SLOTS = 1 << 16  # of the table of a block's tokens
-_SLOTS_USED_MAX = 48_000
+_SLOTS = 1 << 14  # of the table of a block's tokens
+_SLOTS_USED_MAX = 11_000
+
+
+# By byte: 0 separates, 1 is part of a word, 2 of a character beyond ASCII.
+_CLASSES = np.zeros(256, np.uint8)
+_CLASSES[128:] = 2
+for _first, _last in (b"09", b"AZ", b"az"):
+    _CLASSES[_first : _last + 1] = 1
+# By byte and whether to fold: what is hashed.
+_BYTES = np.stack([np.arange(256, dtype=np.uint64)] * 2)
+_BYTES[1, 65:91] += 32
+
+_BASIS: Any = np.uint64(14695981039346656037)
+_PRIME: Any = np.uint64(1099511628211)
+_MIX: Any = np.uint64(0x9E3779B97F4A7C15)
+_HALF: Any = np.uint64(32)
 
 
 @jit.part
-def _is_word(byte: int) -> bool:
-    return (48 <= byte <= 57) or (65 <= byte <= 90) or (97 <= byte <= 122)
+def _mixed(value: Any) -> Any:
+    """The upper 32 bits of an FNV-1a hash, mixed: near texts must not have near hashes."""
+    return ((value ^ (value >> _HALF)) * _MIX) >> _HALF
 
 
 @jit.part
-def _hash(data: Bytes, start: int, stop: int, fold: bool) -> Any:
-    """32 bits of FNV-1a, mixed: near texts must not have near hashes."""
-    value = _uint(14695981039346656037)
+def _hash(data: Bytes, start: int, stop: int, fold: int) -> Any:
+    """32 bits for some bytes."""
+    value = _BASIS
     for at in range(start, stop):
-        byte = data[at]
-        if fold and 65 <= byte <= 90:
-            byte += 32
-        value = (value ^ _uint(byte)) * _uint(1099511628211)
-    value ^= value >> _uint(32)
-    value *= _uint(0x9E3779B97F4A7C15)
-    return value >> _uint(32)
+        value = (value ^ _BYTES[fold, data[at]]) * _PRIME
+    return _mixed(value)
 
 
 @jit.part
@@ -67,18 +78,20 @@ def _character_end(data: Bytes, at: int, end: int) -> int:
 
 
 @jit.part
-def _token(data: Bytes, at: int, end: int) -> tuple[int, int]:
-    """Start and stop of the next token that is no pair; equal if there is none."""
-    while at < end and data[at] < 128 and not _is_word(data[at]):
+def _token(data: Bytes, at: int, end: int, fold: int) -> tuple[int, int, Any]:
+    """Start, stop and hash of the next token that is no pair; start is stop if there is none."""
+    while at < end and _CLASSES[data[at]] == 0:
         at += 1
     if at >= end:
-        return end, end
+        return end, end, _BASIS
     if data[at] >= 128:
-        return at, _character_end(data, at, end)
-    start = at
-    while at < end and _is_word(data[at]):
+        stop = _character_end(data, at, end)
+        return at, stop, _hash(data, at, stop, fold)
+    start, value = at, _BASIS
+    while at < end and _CLASSES[data[at]] == 1:
+        value = (value ^ _BYTES[fold, data[at]]) * _PRIME
         at += 1
-    return start, at
+    return start, at, _mixed(value)
 
 
 @jit.part
@@ -95,14 +108,13 @@ def _folds_into_ascii(data: Bytes, start: int, stop: int) -> bool:
 @jit.kernel(BYTES, INT, OUT_INT64, OUT_INT64, OUT_UINT64)
 def query_tokens(data: Bytes, options: int, starts: Int64s, stops: Int64s, hashes: UInt64s) -> int:
     """The tokens of one text; how many there are. Requires: room for two per byte."""
-    fold, pairs = (options & FOLD) != 0, (options & PAIRS) != 0
+    fold, pairs = options & FOLD, (options & PAIRS) != 0
     count, at, end = 0, 0, len(data)
     while True:
-        start, at = _token(data, at, end)
+        start, at, hash_ = _token(data, at, end, fold)
         if start >= at:
             return count
-        starts[count], stops[count] = start, at
-        hashes[count] = _hash(data, start, at, fold)
+        starts[count], stops[count], hashes[count] = start, at, hash_
         count += 1
         if pairs and data[start] >= 128 and at < end and data[at] >= 128:
             stop = _character_end(data, at, end)
@@ -113,32 +125,36 @@ def query_tokens(data: Bytes, options: int, starts: Int64s, stops: Int64s, hashe
 
 @jit.part
 def _note(
-    hash_: int,
+    hash_: Any,
     row: int,
     shift: int,
-    table: tuple[UInt64s, Int64s, Int64s, Int64s],
+    tags: UInt64s,
+    states: Int64s,
     counts: Int64s,
     entries: UInt64s,
     dense: UInt64s,
 ) -> None:
-    """One token of a row. `counts`: entries, dense blocks, the table's round and its tokens."""
-    keys, rounds, rows, seen = table
-    now = counts[2]
-    slot = _int(hash_ & _uint(_SLOTS - 1))
-    while rounds[slot] == now and keys[slot] != hash_:
-        slot = (slot + 1) & (_SLOTS - 1)
-    if rounds[slot] != now:
-        keys[slot], rounds[slot], rows[slot], seen[slot] = hash_, now, -1, 0
-        counts[3] += 1
-    if rows[slot] == row:
+    """One token of a row. `counts`: entries, dense blocks, the table's round and its tokens.
+
+    The table is `tags` (round and hash) and `states` (last row and how many, up to dense).
+    """
+    tag = (_uint(counts[2]) << _HALF) | hash_
+    slot = hash_ & _uint(_SLOTS - 1)
+    while tags[slot] != tag:
+        if tags[slot] >> _HALF != _uint(counts[2]):
+            tags[slot], states[slot] = tag, 0
+            counts[3] += 1
+            break
+        slot = (slot + _uint(1)) & _uint(_SLOTS - 1)
+    seen = states[slot] & 7
+    if seen > ROWS_PER_BLOCK_MAX or states[slot] >> 3 == row + 1:
         return
-    rows[slot] = row
-    seen[slot] += 1
-    if seen[slot] <= ROWS_PER_BLOCK_MAX:
-        entries[counts[0]] = (_uint(hash_) << _uint(32)) | _uint(row)
+    states[slot] = (row + 1) << 3 | (seen + 1)
+    if seen < ROWS_PER_BLOCK_MAX:
+        entries[counts[0]] = (hash_ << _HALF) | _uint(row)
         counts[0] += 1
-    elif seen[slot] == ROWS_PER_BLOCK_MAX + 1:
-        dense[counts[1]] = (_uint(hash_) << _uint(32)) | _uint(row >> shift)
+    else:
+        dense[counts[1]] = (hash_ << _HALF) | _uint(row >> shift)
         counts[1] += 1
     if counts[3] >= _SLOTS_USED_MAX:  # the block goes on in an empty table
         counts[2] += 1
@@ -164,13 +180,8 @@ def row_entries(
     `data` has bytes and `offsets` numbers. Returns: True if case folding would need to know more
     than ASCII.
     """
-    fold, pairs = (options & FOLD) != 0, (options & PAIRS) != 0
-    table = (
-        np.empty(_SLOTS, np.uint64),
-        np.zeros(_SLOTS, np.int64),
-        np.empty(_SLOTS, np.int64),
-        np.empty(_SLOTS, np.int64),
-    )
+    fold, pairs = options & FOLD, (options & PAIRS) != 0
+    tags, states = np.zeros(_SLOTS, np.uint64), np.zeros(_SLOTS, np.int64)
     counts[0], counts[1], counts[2], counts[3] = 0, 0, 1, 0
     odd = False
     block = _int(-1)
@@ -184,18 +195,27 @@ def row_entries(
             continue
         at, end = _int(offsets[i]), _int(offsets[i + 1])
         if options & WHOLE:
-            _note(_hash(data, at, end, False), row, shift, table, counts, entries, dense)
+            _note(_hash(data, at, end, 0), row, shift, tags, states, counts, entries, dense)
             continue
         while True:
-            start, at = _token(data, at, end)
+            start, at, hash_ = _token(data, at, end, fold)
             if start >= at:
                 break
-            _note(_hash(data, start, at, fold), row, shift, table, counts, entries, dense)
+            _note(hash_, row, shift, tags, states, counts, entries, dense)
             if data[start] >= 128:
                 odd = odd or _folds_into_ascii(data, start, at)
                 if pairs and at < end and data[at] >= 128:
                     stop = _character_end(data, at, end)
-                    _note(_hash(data, start, stop, fold), row, shift, table, counts, entries, dense)
+                    _note(
+                        _hash(data, start, stop, fold),
+                        row,
+                        shift,
+                        tags,
+                        states,
+                        counts,
+                        entries,
+                        dense,
+                    )
     return odd
 
 

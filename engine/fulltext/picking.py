@@ -26,8 +26,9 @@ from engine.sst.reader import read_rows
 from engine.store.store import ObjectStore
 from engine.version import Version
 
-# More rows in pages to decode are no selective read.
+# More rows are no selective read, nor are more in the pages that have to be decoded for them.
 _ROWS_MAX = 262_144
+_DECODED_ROWS_MAX = 1_048_576
 # From this share of a file's blocks on, reading all of it in parallel is as fast.
 _SHARE_MAX = 0.3
 
@@ -58,10 +59,12 @@ class Picker:
             some = self._reader.candidates(file, old, wanted, request.texts, times)
             if some is not None and self._is_selective(file, some):
                 found[file.id] = some
-        total = 0
+        total = decoded = 0
         for id_, some in sorted(found.items(), key=lambda item: int(item[1].blocks.sum())):
-            total += int(some.blocks.sum()) << BLOCK_SHIFT
-            if total > _ROWS_MAX:
+            size = int(some.blocks.sum()) << BLOCK_SHIFT
+            decoded += size
+            total += size if some.rows is None else len(some.rows)
+            if total > _ROWS_MAX or decoded > _DECODED_ROWS_MAX:
                 del found[id_]
         return found
 

@@ -71,7 +71,7 @@ def _read(path: str) -> PageMap | None:
         size = os.fstat(file.fileno()).st_size
         file.seek(size - _TAIL_BYTES)
         length = int.from_bytes(file.read(4), "little")
-        file.seek(size - _TAIL_BYTES - length)
+        file.seek(max(0, size - _TAIL_BYTES - length))
         elements, groups = _footer(file.read(length))
         chunks = [chunk for group, _ in groups for chunk in group]
     if not chunks or not all(chunk.offset_index for chunk in chunks):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ from engine.sst.thrift import BINARY, I32, I64, LIST, STRUCT, StructWriter
 
 _MAGIC = b"PAR1"
 _GAP_MAX = 32 << 10  # pages this near are read with one request
+_PAGES_AT_ONCE = 64  # decoded together; only the rows asked for are kept
 
 
 def pages_of(map_: PageMap, rows: Int64s) -> Int64s:
@@ -29,8 +31,19 @@ def pages_of(map_: PageMap, rows: Int64s) -> Int64s:
 def read_rows(path: str, map_: PageMap, rows: Int64s, names: Sequence[str]) -> pa.Table:
     """The named columns of the rows at ascending positions.
 
-    Requires: the map is the file's, and has the columns. Raises: OSError, pa.ArrowException.
+    Requires: the map is the file's, and has the columns; some rows.
+    Raises: OSError, pa.ArrowException.
     """
+    pages = pages_of(map_, rows)
+    firsts = map_.starts[pages[::_PAGES_AT_ONCE]]
+    cuts = np.searchsorted(rows, firsts).tolist()
+    parts = [
+        _read_few(path, map_, rows[low:high], names) for low, high in pairwise([*cuts, len(rows)])
+    ]
+    return parts[0] if len(parts) == 1 else pa.concat_tables(parts)
+
+
+def _read_few(path: str, map_: PageMap, rows: Int64s, names: Sequence[str]) -> pa.Table:
     pages = pages_of(map_, rows)
     counts = map_.starts[pages + 1] - map_.starts[pages]
     table = _read_pages(path, map_, pages, counts, names)

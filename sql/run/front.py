@@ -19,6 +19,7 @@ ROWS_MIN = 50_000  # fewer stored rows are read at once
 LIMIT_MAX = 10_000  # the rows of a part are counted before any is given out
 _MARGIN = 4  # times as much time as rows spread evenly would take
 _GROWTH = 16
+_SPARE = 2  # times as much time as the part before tells to be enough
 _ATTEMPTS_MAX = 4
 _SHARE_MAX = 0.3  # a part as large as this may as well be everything
 
@@ -66,7 +67,7 @@ def parts(
         edge = last - width if front.descending else first + width
         yield _narrow(front, edge, *time)
         found = given[-1] if given else 0
-        width *= min(_GROWTH, _MARGIN * count // found + 1) if found else _GROWTH
+        width *= min(_GROWTH, _SPARE * count // found + 1) if found else _GROWTH
 
 
 def _width(front: Front, count: int, extent: Extent, span: int, unit: str) -> int:
