@@ -22,11 +22,11 @@ def changes(
         ev,
         window,
         window.float_samples,
-        lambda s, out, present: kernels.changes(
+        lambda s, steps, out, present: kernels.changes(
             s.offsets,
             s.times,
             s.values,
-            window.steps,
+            steps,
             window.span,
             window.lookback,
             smoothed,
@@ -47,11 +47,11 @@ def counts(ev: Evaluation, call: Call, window: Window) -> Frame:
         ev,
         window,
         window.float_samples,
-        lambda s, out, present: kernels.counts(
+        lambda s, steps, out, present: kernels.counts(
             s.offsets,
             s.times,
             s.values,
-            window.steps,
+            steps,
             window.span,
             window.lookback,
             call.name == "resets",
@@ -70,8 +70,8 @@ def smoothed_instant(ev: Evaluation, window: Window) -> Frame:
         ev,
         window,
         window.float_samples,
-        lambda s, out, present: kernels.at_steps(
-            s.offsets, s.times, s.values, window.steps, window.lookback, out, present
+        lambda s, steps, out, present: kernels.at_steps(
+            s.offsets, s.times, s.values, steps, window.lookback, out, present
         ),
     )
     frame = Frame(frame.labels, frame.values, frame.present, window.nameless)

@@ -57,8 +57,8 @@ def reduced(ev: Evaluation, window: Window, samples: Samples, op: int) -> Frame:
         ev,
         window,
         samples,
-        lambda s, out, present: kernels.reduce_windows(
-            op, s.offsets, s.times, s.values, resets, window.steps, window.span, out, present
+        lambda s, steps, out, present: kernels.reduce_windows(
+            op, s.offsets, s.times, s.values, resets, steps, window.span, out, present
         ),
     )
 
@@ -85,9 +85,10 @@ def _quantile(ev: Evaluation, call: Call, times: Times) -> Frame:
         ev,
         window,
         window.float_samples,
-        lambda s, out, present: kernels.quantiles(
-            qs, s.offsets, s.times, s.values, window.steps, window.span, out, present
+        lambda s, steps, out, present: kernels.quantiles(
+            qs, s.offsets, s.times, s.values, steps, window.span, out, present
         ),
+        steady=False,
     )
     if frame.present.any():
         for value in np.unique(qs[~((qs >= 0) & (qs <= 1))]):
@@ -106,11 +107,11 @@ def _regression(ev: Evaluation, call: Call, times: Times) -> Frame:
         ev,
         window,
         window.float_samples,
-        lambda s, out, present: rates.regressions(
+        lambda s, steps, out, present: rates.regressions(
             s.offsets,
             s.times,
             s.values,
-            window.steps,
+            steps,
             window.times,
             window.span,
             slope_only,
@@ -118,6 +119,7 @@ def _regression(ev: Evaluation, call: Call, times: Times) -> Frame:
             out,
             present,
         ),
+        steady=False,
     )
     ignore_histograms(ev, call, window, frame)
     return frame.compact()
@@ -138,17 +140,18 @@ def _smoothing(ev: Evaluation, call: Call, times: Times) -> Frame:
         ev,
         window,
         window.float_samples,
-        lambda s, out, present: rates.smooth(
+        lambda s, steps, out, present: rates.smooth(
             s.offsets,
             s.times,
             s.values,
-            window.steps,
+            steps,
             window.span,
             smoothing,
             trends,
             out,
             present,
         ),
+        steady=False,
     )
     ignore_histograms(ev, call, window, frame)
     return frame.compact()

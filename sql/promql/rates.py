@@ -27,13 +27,13 @@ def _rate(ev: Evaluation, call: Call, times: Times) -> Frame:
         ev,
         window,
         window.float_samples,
-        lambda s, out, present: kernels.extrapolated(
+        lambda s, steps, out, present: kernels.extrapolated(
             s.offsets,
             s.times,
             s.values,
             starts.resets,
             starts.times,
-            window.steps,
+            steps,
             window.span,
             counter,
             per_second,
@@ -54,8 +54,8 @@ def _instant(ev: Evaluation, call: Call, times: Times) -> Frame:
         ev,
         window,
         window.float_samples,
-        lambda s, out, present: kernels.instant(
-            s.offsets, s.times, s.values, resets, window.steps, window.span, rate, out, present
+        lambda s, steps, out, present: kernels.instant(
+            s.offsets, s.times, s.values, resets, steps, window.span, rate, out, present
         ),
     )
     if len(window.histogram_rows):

@@ -18,7 +18,8 @@ from sql.promql.kernels import windows
 from sql.promql.model import Floats, Samples, Times
 from sql.promql.tree import Call
 
-Kernel = Callable[[Samples, Floats, Marks], None]
+# Fills out and present for these series and steps.
+Kernel = Callable[[Samples, Times, Floats, Marks], None]
 
 
 # Steps of a kernel's innermost loop per block: a few hundred milliseconds at most.
@@ -27,11 +28,17 @@ _BLOCK = 20_000_000
 _PARALLEL = 2_000_000
 
 
-def applied(ev: Evaluation, window: Window, samples: Samples, run: Kernel) -> Frame:
+def applied(
+    ev: Evaluation, window: Window, samples: Samples, run: Kernel, *, steady: bool = True
+) -> Frame:
     """A frame filled by a kernel, some series at a time, its rows nameless.
 
-    Between blocks the evaluation may be ended; large ones run on several threads.
+    Between blocks the evaluation may be ended; large ones run on several threads. With `steady`
+    the result depends on nothing but the windows, so that `@` needs to be evaluated once.
     """
+    if steady and len(window.steps) > 1 and window.steps[0] == window.steps[-1]:
+        once = replace(window, steps=window.steps[:1], times=window.times[:1])
+        return repeated(applied(ev, once, samples, run), len(window.steps))
     out = np.zeros(window.shape)
     present = np.zeros(window.shape, np.bool_)
     work = _work(window, samples)
@@ -44,7 +51,7 @@ def applied(ev: Evaluation, window: Window, samples: Samples, run: Kernel) -> Fr
     def fill(first: int, last: int) -> None:
         ev.check()
         part = replace(samples, offsets=samples.offsets[first : last + 1])
-        run(part, out[first:last], present[first:last])
+        run(part, window.steps, out[first:last], present[first:last])
 
     pairs = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
     if threads == 1:
@@ -55,6 +62,15 @@ def applied(ev: Evaluation, window: Window, samples: Samples, run: Kernel) -> Fr
             for task in [pool.submit(fill, first, last) for first, last in pairs]:
                 task.result()
     return Frame.of(window.labels, out, present, nameless=True)
+
+
+def repeated(frame: Frame, columns: int) -> Frame:
+    """A frame of one step as one of many."""
+    return replace(
+        frame,
+        values=np.repeat(frame.values, columns, axis=1),
+        present=np.repeat(frame.present, columns, axis=1),
+    )
 
 
 def _work(window: Window, samples: Samples) -> Times:
