@@ -128,6 +128,9 @@ def _check_target(tree: exp.Expr, first: Token) -> None:
         verb = type(tree).__name__.upper()
         message = f"syntax error: {verb} does not name a table"
         raise DbError(ErrorKind.SYNTAX, message, position=first.start + 1)
+    if isinstance(tree, exp.Update) and not tree.expressions:
+        message = "syntax error: UPDATE does not SET a column"
+        raise DbError(ErrorKind.SYNTAX, message, position=first.start + 1)
 
 
 class _Translated:

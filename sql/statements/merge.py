@@ -397,6 +397,8 @@ def _inserted_values(table: Table, then: exp.Insert, text: str) -> dict[str, exp
 def _items(node: exp.Expr | None) -> list[exp.Expr]:
     if node is None:
         return []
+    if not isinstance(node, exp.Expr):  # the library's mark for a list that is missing
+        raise DbError(ErrorKind.SYNTAX, "syntax error: INSERT of MERGE needs VALUES")
     return node.expressions if isinstance(node, exp.Tuple | exp.Schema) else [node.unnest()]
 
 

@@ -23,6 +23,10 @@ FOUND = (
     "ADMIN compact_table('cpu''regular', '3600')",
     "CREATE VIEW IF NOT EXISTS hosts",
     "SELECT ((ts, sum(v))) RANGE '1d' FROM fz ALIGN '1d' BY () ORDER BY ts",
+    "UPDATE rel SETb, host",
+    "MERGE INTO rel USING (SELECT 1 AS h) AS s ON rel.id = s.h WHEN NOT MATCHED THEN INSERT (s) ",
+    "MERGE INTO SELECT USING (SELECT 1 AS h) AS s ON p.host = s.h WHEN MATCHED THEN DELETE",
+    "SELECT m, s FROM $1 t",
     "SELECT host FROM @x m WHERE m.host = '7'",
 )
 
