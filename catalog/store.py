@@ -7,6 +7,7 @@ own transactions. This module knows DuckDB's settings, not what is stored.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -27,6 +28,7 @@ SCHEMA_VERSION = 1
 
 # DuckDB's main header and its two database headers (https://duckdb.org/docs/stable/internals/storage):
 # a checkpoint ends by writing one of the latter, and until then overwrites nothing that counts.
+_SPILL_SHARE = 0.5  # of the room on the disk when the store is opened
 _HEAD_BYTES = 3 * 4096
 _COPY_ATTEMPTS = 5
 _PIECE_BYTES = 16 << 20
@@ -51,6 +53,11 @@ class StoreOptions:
 
     memory_limit: str | None = None
     threads: int | None = None
+
+
+def _spill_bytes(directory: Path) -> int:
+    """What statements may spill: not so much that writes find no room."""
+    return int(shutil.disk_usage(directory).free * _SPILL_SHARE)
 
 
 class EmbeddedStore:
@@ -79,6 +86,7 @@ class EmbeddedStore:
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "temp_directory": str(directory / "spill"),
+            "max_temp_directory_size": f"{_spill_bytes(directory)}B",
         }
         if options.memory_limit is not None:
             config["memory_limit"] = options.memory_limit
@@ -96,6 +104,7 @@ class EmbeddedStore:
         folders = ", ".join(f"'{_quoted(folder)}/'" for folder in readable)
         connection.execute(f"SET allowed_directories = [{folders}]")
         connection.execute("SET enable_external_access = false")
+        connection.execute("SET allowed_configs = ['operator_memory_limit']")  # each session's own
         connection.execute("SET lock_configuration = true")
         return store
 

@@ -19,9 +19,9 @@ from engine.api import Write
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql import execute
-from sql.deadlines import Deadline
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
+from sql.limits import Limits
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
 from sql.promql.tql import run_tql
@@ -82,7 +82,7 @@ class ClientSession:
         self._running = False
         self._database = client.database
         self._initial_settings: dict[str, str] = {}
-        self._deadline: Deadline | None = None
+        self._limits = Limits(database.deadlines, database.memory, self.duck.interrupt)
         self._when_killed: Callable[[], object] | None = None
         self._in_block = False
         self._notices: list[Notice] = []
@@ -446,16 +446,14 @@ class ClientSession:
         self._query, self._query_ms = text, self.server.clock.now_ms()
         self._running = True
         self.duck.start()
-        timeout_ms = self.statement_timeout_ms()
-        if timeout_ms:
-            self._arm_deadline(timeout_ms)
+        memory = int(self.settings.get("statement_memory_limit"))
+        self.duck.limit_memory(memory)
+        self._limits.begin(self.statement_timeout_ms(), memory)
 
     def statement_ended(self) -> None:
         """Later cancels and deadlines hit nothing."""
         self._running = False
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._limits.end()
         self.duck.finish()
 
     def statement_timeout_ms(self) -> int:
@@ -464,13 +462,6 @@ class ClientSession:
         if self.wire is Wire.MYSQL:
             limit = int(self.settings.get("max_execution_time")) or limit
         return limit
-
-    def _arm_deadline(self, milliseconds: int) -> None:
-        """Ends the running statement after that time."""
-        message = "canceling statement due to statement timeout"
-        reason = DbError(ErrorKind.TIMEOUT, message)
-        seconds = milliseconds / 1000
-        self._deadline = self.server.deadlines.arm(seconds, lambda: self.duck.interrupt(reason))
 
     def _staged(self) -> Sequence[Write]:
         return self.transaction.staged if self.transaction is not None else ()

@@ -28,6 +28,7 @@ from sql.files.links import Links
 from sql.files.places import LocalFiles
 from sql.functions.macros import install_macros
 from sql.gate import CommitGate
+from sql.memory import MemoryWatch
 from sql.partition.layout import Layouts
 from sql.plan.cache import PlanCache
 from sql.procedures import Procedures
@@ -73,6 +74,7 @@ class Database:
         self.clock = clock
         self.options = options
         self.deadlines = Deadlines()
+        self.memory = MemoryWatch(store.cursor(), self._running)
         self.plans = PlanCache()
         self.alterations = Alterations(catalog, regions)
         self.gate = CommitGate()
@@ -188,6 +190,11 @@ class Database:
         with self._sessions_lock:
             return list(self._sessions.values())
 
+    def _running(self) -> int:
+        """How many statements run now."""
+        with self._sessions_lock:
+            return sum(session.running for session in self._sessions.values())
+
     def session(self, session_id: int) -> ClientSession | None:
         """The live session of that id."""
         with self._sessions_lock:
@@ -213,5 +220,6 @@ class Database:
             session.cancel()
         self.procedures.close()
         self.deadlines.close()
+        self.memory.close()
         self.regions.close()
         self.store.close()

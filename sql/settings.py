@@ -54,6 +54,14 @@ def parse_duration_ms(name: str, value: str) -> str:
     return str(duration)
 
 
+def parse_bytes(name: str, value: str) -> str:
+    """`64MB`, `1GB`, `0` → bytes as text; units are powers of 1024. Raises: DbError."""
+    found = re.fullmatch(r"\s*(\d{1,15})\s*([kKMGT]?)i?B?\s*", value)
+    if found is None:
+        raise _invalid(name, value, "a number of bytes, or a number with kB, MB, GB or TB")
+    return str(int(found.group(1)) * 1024 ** " KMGT".index(found.group(2).upper() or " "))
+
+
 def check_timezone(name: str, value: str) -> str:
     """An IANA name or `+HH:MM`. Raises: DbError INVALID_ARGUMENT (22023)."""
     text = value.strip()
@@ -141,6 +149,7 @@ _isolation = _one_of("read committed", "repeatable read", "serializable", "read 
 _SHARED = (
     Setting("TimeZone", "UTC", check_timezone, reported=True),
     Setting("statement_timeout", "0", parse_duration_ms),
+    Setting("statement_memory_limit", "0", parse_bytes),
     Setting("application_name", "", reported=True),
     Setting("read_preference", "leader", _one_of("leader", "follower", "nearest")),
     Setting("allow_query_fallback", "off", check_boolean),

@@ -20,6 +20,7 @@ import pyarrow as pa
 from duckdb._seam import submit
 
 from engine.errors import DbError
+from sql.memory import OPERATOR_SHARE, over_limit
 from sql.run.errors import translate
 
 ARROW_PREFIX = "__arrow_"
@@ -115,6 +116,7 @@ class Duck:
         # Guarded by _lock: whether an interrupt now would hit the statement it is meant for.
         self._lock = threading.Lock()
         self._running = False
+        self._memory = 0  # bytes a statement may hold, 0 for no limit
         self._reason: DbError | None = None
 
     # Running.
@@ -149,6 +151,23 @@ class Duck:
                 return
             self._reason = reason
             self.cursor.interrupt()
+
+    def limit_memory(self, limit: int) -> None:
+        """Sorts and hash tables of later statements spill beyond a share of so many bytes."""
+        if limit != self._memory:
+            spilling = f"'{int(limit * OPERATOR_SHARE)}B'" if limit else "NULL"
+            self.execute(f"SET operator_memory_limit = {spilling}")
+            self._memory = limit
+
+    def gather(self, result: Iterable[pa.RecordBatch]) -> list[pa.RecordBatch]:
+        """The batches in memory, within the statement's limit. Raises: DbError OUT_OF_MEMORY."""
+        batches, held = [], 0
+        for batch in result:
+            held += batch.nbytes
+            if self._memory and held > self._memory:
+                raise over_limit(self._memory)
+            batches.append(batch)
+        return batches
 
     def check(self) -> None:
         """Raises the reason if the running statement was interrupted."""

@@ -124,7 +124,7 @@ class Runner:
         """Runs a plan to its end (it changes rows) and gives what it returned."""
         rows = self.query(plan, parameters, text, tag=tag)
         try:
-            batches = list(rows)
+            batches = self.duck.gather(rows)
         finally:
             rows.close()
         return Rows(rows.columns, iter(batches), tag=tag)

@@ -1,0 +1,47 @@
+"""What a running statement may use: its time and its memory.
+
+`begin` and `end` are called by the session around each statement; the two watching threads belong
+to the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from engine.errors import DbError, ErrorKind
+from sql.deadlines import Deadline, Deadlines
+from sql.memory import MemoryWatch, Watched
+
+
+class Limits:
+    """The limits of one session's running statement."""
+
+    def __init__(
+        self, deadlines: Deadlines, memory: MemoryWatch, interrupt: Callable[[DbError], None]
+    ) -> None:
+        # Constant after construction.
+        self._deadlines = deadlines
+        self._memory = memory
+        self._interrupt = interrupt
+        # Changed by the session's own calls only.
+        self._deadline: Deadline | None = None
+        self._watched: Watched | None = None
+
+    def begin(self, milliseconds: int, memory_bytes: int) -> None:
+        """From here on the statement ends when its time is over or it needs more (0: no limit)."""
+        if milliseconds:
+            reason = DbError(ErrorKind.TIMEOUT, "canceling statement due to statement timeout")
+            ending = partial(self._interrupt, reason)
+            self._deadline = self._deadlines.arm(milliseconds / 1000, ending)
+        if memory_bytes:
+            self._watched = self._memory.arm(memory_bytes, self._interrupt)
+
+    def end(self) -> None:
+        """The statement has ended."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if self._watched is not None:
+            self._memory.disarm(self._watched)
+            self._watched = None
