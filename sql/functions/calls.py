@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from sql.functions.expansion import RETURNS, expand, is_typed
+from sql.functions.expansion import RETURNS, expand, is_aggregate, is_typed
 from sql.functions.index import of_wire
 from sql.functions.registry import PREFIX, Function, Kind, Macro, Native, Rewrite
 from sql.functions.rewrites.aggregates import windowed_score
@@ -100,6 +100,9 @@ def _called(node: exp.Anonymous, entry: Function) -> exp.Expr | None:
         made.meta[RETURNS] = entry.returns
         return made
     if isinstance(how, Macro):
+        plain = tuple(overload for overload in how.overloads if not is_typed((overload,)))
+        if plain and any(is_aggregate(argument) for argument in node.expressions):
+            return expand(entry.name, plain, node.expressions)  # DuckDB cannot choose by these
         return own(entry.engine_name.removeprefix(PREFIX), *node.expressions)
     node.set("this", entry.engine_name)
     return None

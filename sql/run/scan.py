@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -60,6 +60,12 @@ class ScanStatistics:
     blocks: int = 0  # of rows in those
     blocks_read: int = 0
     newest: int = 0  # regions that knew the newest row of each series
+    scans: dict[str, ScanStatistics] = field(default_factory=dict)  # of each, by placeholder
+
+    def count(self, placeholder: str, pinned: Pinned) -> None:
+        """Counts what one of the statement's scans has pinned."""
+        self.add(pinned)
+        self.scans.setdefault(placeholder, ScanStatistics()).add(pinned)
 
     def add(self, pinned: Pinned) -> None:
         """Counts what a scan has pinned."""
@@ -222,7 +228,7 @@ class Runner:
                 latest = reference.placeholder not in vague and is_latest(reference, parameters)
                 pinned = self._pin(reference, range_, latest, parameters, stack)
                 if statistics is not None:
-                    statistics.add(pinned)
+                    statistics.count(reference.placeholder, pinned)
                 if latest and plan.plain_sql is not None and _is_unique(pinned, reference):
                     sql = plan.plain_sql.replace(NOW, now)
                 register = partial(self._register, stack=stack)

@@ -1,4 +1,4 @@
-"""EXPLAIN: our scans above DuckDB's plan."""
+"""EXPLAIN: our nodes above DuckDB's plan, as text or JSON."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from engine import datatypes
 from engine.errors import DbError, ErrorKind
-from sql.plan.plan import QueryPlan
-from sql.results import Result
+from sql.results import Result, ResultColumn, Rows
 from sql.run.errors import strip_internal
-from sql.run.scan import ScanStatistics
 from sql.session import Wire
 from sql.statements.answers import table_rows
+from sql.statements.plan_nodes import PlanNode, document, plan_nodes
 from sql.statements.query import QUERIES, bind, plan_of
 
 if TYPE_CHECKING:
@@ -28,60 +28,33 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     inner = tree.this
     if not isinstance(inner, QUERIES):
         raise DbError(ErrorKind.UNSUPPORTED, "EXPLAIN is supported for queries")
-    analyze = bool(tree.args.get("analyze"))
+    analyze, is_json = bool(tree.args.get("analyze")), tree.args.get("format") == "JSON"
+    options = [*(["ANALYZE"] if analyze else []), *(["FORMAT JSON"] if is_json else [])]
     plan = plan_of(session, session.inner_statement(statement, inner))
     values = bind(parameters, plan.parameter_types, session.timezone)
-    prefix = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
+    prefix = f"EXPLAIN ({', '.join(options)})" if options else "EXPLAIN"
     rows, statistics = session.runner.explain(plan, values, statement.text, prefix)
-    physical = strip_internal(str(rows[-1][-1])) if rows else ""
-    ours = _scans(plan, statistics)
-    if session.wire is Wire.POSTGRES:
-        lines = [line for line in (ours + "\n" + physical).splitlines() if line.strip()]
+    theirs = str(rows[-1][-1]) if rows else ""
+    ours = plan_nodes(inner, plan, statistics, verbose=bool(tree.args.get("verbose")))
+    if is_json:
+        return _document(session.wire, document(ours, theirs))
+    return _lines(session.wire, ours, strip_internal(theirs), analyze=analyze)
+
+
+def _document(wire: Wire, text: str) -> Result:
+    name = "EXPLAIN" if wire is Wire.MYSQL else "QUERY PLAN"
+    batch = pa.RecordBatch.from_pydict({name: [text]})
+    return Rows((ResultColumn(name, datatypes.JSON),), iter([batch]), tag="EXPLAIN")
+
+
+def _lines(wire: Wire, ours: list[PlanNode], physical: str, *, analyze: bool) -> Result:
+    logical = "\n".join(line for node in ours for line in node.lines()) or "no time-series scan"
+    if wire is Wire.POSTGRES:
+        lines = [line for line in (logical + "\n" + physical).splitlines() if line.strip()]
         return table_rows(pa.table({"QUERY PLAN": lines}), tag="EXPLAIN")
     if analyze:
-        table = pa.table({"stage": ["0", "0"], "node": ["0", "0"], "plan": [ours, physical]})
+        table = pa.table({"stage": ["0", "0"], "node": ["0", "0"], "plan": [logical, physical]})
     else:
-        table = pa.table({"plan_type": ["logical_plan", "physical_plan"], "plan": [ours, physical]})
+        names = ["logical_plan", "physical_plan"]
+        table = pa.table({"plan_type": names, "plan": [logical, physical]})
     return table_rows(table, tag="EXPLAIN")
-
-
-def _scans(plan: QueryPlan, statistics: ScanStatistics) -> str:
-    """One line per time-series scan: which table, what range, how much is read."""
-    if not plan.scans:
-        return "no time-series scan"
-    lines = []
-    for reference in plan.scans:
-        bounds = [b for b in plan.bounds if b.placeholder == reference.placeholder]
-        ends = {("from" if bound.is_start else "to") for bound in bounds}
-        pruned = f", time range bounded {' and '.join(sorted(ends))}" if ends else ""
-        name = f"{reference.table.database}.{reference.table.name}"
-        tags = ", ".join(dict.fromkeys(key.column for key in reference.keys))
-        pruned += f", by tags: {tags}" if tags else ""
-        texts = ", ".join(sorted({a.column for t in reference.texts for s in t for a in s}))
-        pruned += f", by texts: {texts}" if texts else ""
-        pruned += ", newest rows only" if reference.latest is not None else ""
-        lines.append(f"RegionScan: {name} as {reference.alias}{pruned}")
-    if plan.front is not None:
-        which = "last" if plan.front.descending else "first"
-        lines.append(f"  run over the {which} part of the time first; here over all of it")
-    if statistics.regions + statistics.regions_pruned > len(plan.scans):
-        lines.append(
-            f"  partitions: {statistics.regions}, partitions pruned: {statistics.regions_pruned}"
-        )
-    lines.append(
-        f"  files: {statistics.files}, rows in files: {statistics.stored_rows}, "
-        f"rows in memory: {statistics.memory_rows}, rows selected: {statistics.selected_rows}"
-    )
-    lines.append(
-        f"  files considered: {statistics.files_considered}, outside the time range: "
-        f"{statistics.pruned_by_time}, without the tags: {statistics.pruned_by_keys}, "
-        f"served from memory: {statistics.served}, bytes of files read: {statistics.bytes}"
-    )
-    if statistics.searched:
-        lines.append(
-            f"  text indexes asked: {statistics.searched}, blocks: {statistics.blocks}, "
-            f"blocks pruned: {statistics.blocks - statistics.blocks_read}"
-        )
-    if statistics.newest:
-        lines.append("  the newest row of each series was known")
-    return "\n".join(lines)

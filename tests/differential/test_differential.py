@@ -31,6 +31,7 @@ FOUND = {
     "quotient of the greatest": "SELECT id, greatest(age, dept) / 2 FROM people",
     "date and length": "SELECT id, joined + length(name), joined - length(name) FROM people",
     "days between dates": "SELECT id, (joined - date '2020-01-01') / 7 FROM people",
+    "length of an aggregate": "SELECT length(max(name)), octet_length(min(name)) FROM people",
     "whole match replaced": r"SELECT id, regexp_replace(name, 'n', '<\&>', 'g') FROM people",
 }
 
