@@ -152,6 +152,8 @@ def _numbered(pieces: Pieces, table: Table, rows: pa.Table) -> pa.Table:
     """The rows with their number, how many of their key came before, and the first of those."""
     numbers = pa.array(range(rows.num_rows), pa.int64())
     rows = rows.append_column(NUMBER, numbers)
+    if rows.num_rows < 2:
+        return rows.append_column(_ROUND, numbers).append_column(_FIRST, numbers)
     keys = exp.Tuple(expressions=[column_of("r", n) for n in _key(table)])
     order = exp.Order(expressions=[exp.Ordered(this=column_of("r", NUMBER))])
 

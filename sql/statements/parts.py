@@ -84,7 +84,9 @@ class Pieces:
 
 
 def _renumbered(tree: exp.Expr) -> tuple[exp.Expr, list[int]]:
-    """A copy whose parameters count from 1, and the numbers they had."""
+    """The tree with parameters that count from 1, and the numbers they had."""
+    if tree.find(exp.Parameter) is None:
+        return tree, []
     tree = tree.copy()
     used: list[int] = []
     for node in tree.find_all(exp.Parameter):
