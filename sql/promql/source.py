@@ -30,6 +30,7 @@ from sql.promql.model import (
 )
 from sql.promql.source_histograms import histograms_of
 from sql.promql.source_series import (
+    Block,
     accepted_rows,
     label_column,
     matches,
@@ -37,7 +38,7 @@ from sql.promql.source_series import (
     selected,
 )
 from sql.promql.source_tables import FIELD, Catalogue, Metric, metrics
-from sql.run.read import Wanted, read_rows
+from sql.run.read import Groups, Wanted, read_distinct, read_groups
 from sql.run.scan import Runner
 from sql.types import quote
 
@@ -66,14 +67,15 @@ class TableSource:
         found = []
         left = self.samples_max
         for metric in metrics(selector.matchers, self.catalogue):
-            rows = self._rows(metric, selector, left)
-            left -= rows.num_rows
-            self.read.append((metric, rows.num_rows))
-            if rows.num_rows:
-                found += self._series(metric, rows)
+            groups = self._groups(metric, selector, left)
+            rows = groups.values.num_rows
+            left -= rows
+            self.read.append((metric, rows))
+            if rows:
+                found += self._series(metric, groups)
         return together(found)
 
-    def _rows(self, metric: Metric, selector: Selector, rows_max: int) -> pa.Table:
+    def _groups(self, metric: Metric, selector: Selector, rows_max: int) -> Groups:
         table = metric.table
         tags = [tag.name for tag in metric.tags]
         names = (*tags, str(table.time_index), *(column.name for column in self._fields(metric)))
@@ -87,17 +89,21 @@ class TableSource:
             condition(metric),
             rows_max,
         )
-        return read_rows(self.runner, wanted)
+        return read_groups(self.runner, wanted, tags)
 
     def _fields(self, metric: Metric) -> tuple[Column, ...]:
         if self.field_number is None or len(metric.fields) == 1:
             return metric.fields
         return metric.fields[self.field_number : self.field_number + 1]
 
-    def _series(self, metric: Metric, rows: pa.Table) -> list[SelectedSeries]:
-        labels = {tag.name: label_column(rows.column(tag.name)) for tag in metric.tags}
-        wanted = accepted_rows(labels, metric.matchers)
+    def _series(self, metric: Metric, groups: Groups) -> list[SelectedSeries]:
+        labels = {tag.name: label_column(groups.keys.column(tag.name)) for tag in metric.tags}
+        rows = groups.values
+        count = rows.num_rows if groups.sizes is None else len(groups.sizes)
         times = milliseconds(rows.column(str(metric.table.time_index)))
+        block = Block(labels, count, groups.sizes, times)
+        wanted = block.accepted(metric.matchers)
+        codes, table = block.series()
         fields = self._fields(metric)
         found = []
         for column in fields:
@@ -109,7 +115,7 @@ class TableSource:
                 )
             if wanted is not None:
                 present = wanted if present is None else present & wanted
-            series = selected(labels, times, values, present, histograms)
+            series = selected(codes, table, times, values, present, histograms)
             marks = {NAME: metric.table.name}
             if len(fields) > 1:
                 marks[FIELD] = column.name
@@ -133,9 +139,8 @@ def series_labels(
         time_range(start_ms, end_ms, unit),
         key_filters(metric),
         condition(metric),
-        distinct=bool(tags),
     )
-    rows = read_rows(runner, wanted)
+    rows = read_distinct(runner, wanted)
     if not rows.num_rows:
         return []
     columns = {name: label_column(rows.column(name)) for name in tags}

@@ -7,6 +7,7 @@ that is NULL are the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -104,27 +105,57 @@ def _dense(keys: Times) -> tuple[Times, int]:
     return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
 
 
+@dataclass(frozen=True)
+class Block:
+    """Rows of a table with their labels, group by group.
+
+    Attributes:
+        labels: one row per group; groups may have equal labels.
+        sizes: rows of each group; None: one.
+        times: per row, milliseconds.
+    """
+
+    labels: dict[str, LabelColumn]
+    count: int
+    sizes: Times | None
+    times: Times
+
+    def accepted(self, matchers: Sequence[Matcher]) -> NDArray[np.bool_] | None:
+        """Which rows all matchers accept; None: all of them."""
+        groups = accepted_rows(self.labels, matchers)
+        return groups if groups is None or self.sizes is None else np.repeat(groups, self.sizes)
+
+    def series(self) -> tuple[Codes, LabelTable]:
+        """Per row its series, and the labels of the series."""
+        codes, first = series_codes(self.labels, self.count)
+        columns = {name: column.take(first) for name, column in self.labels.items()}
+        table = LabelTable(len(first), {n: c for n, c in columns.items() if c.codes.any()})
+        return codes if self.sizes is None else np.repeat(codes, self.sizes), table
+
+
 def selected(
-    labels: dict[str, LabelColumn],
+    codes: Codes,
+    labels: LabelTable,
     times: Times,
     values: NDArray[np.float64],
     present: NDArray[np.bool_] | None,
     histograms: NDArray[np.object_] | None = None,
 ) -> SelectedSeries:
-    """Series of one value each row; rows that are not `present` (None: all are) have none.
+    """The samples of one value each row; rows that are not `present` (None: all are) have none.
 
-    A row with a histogram (not None) has that in place of its value.
+    A row with a histogram (not None) has that in place of its value. Series without samples are
+    left out.
     """
     if present is not None and not present.all():
         rows = np.flatnonzero(present)
-        labels = {name: column.take(rows) for name, column in labels.items()}
-        times, values = times[rows], values[rows]
+        codes, times, values = codes[rows], times[rows], values[rows]
         histograms = None if histograms is None else histograms[rows]
-    codes, first = series_codes(labels, len(times))
-    order, offsets = ordered(codes, times, len(first))
-    table = LabelTable(len(first), {n: c.take(first) for n, c in labels.items() if c.codes.any()})
+    order, offsets = ordered(codes, times, labels.count)
     objects = None if histograms is None else histograms[order]
-    return SelectedSeries(table, Samples(offsets, times[order], values[order], objects))
+    there = np.flatnonzero(np.diff(offsets))
+    if len(there) < labels.count:
+        labels, offsets = labels.take(there), np.append(np.int64(0), offsets[1:][there])
+    return SelectedSeries(labels, Samples(offsets, times[order], values[order], objects))
 
 
 def ordered(codes: Codes, times: Times, count: int) -> tuple[Times, Times]:
