@@ -12,8 +12,12 @@ from typing import Any
 
 
 class ConstraintKind(Enum):
-    """PostgreSQL's letters (pg_constraint.contype). Primary keys are the table's own field."""
+    """PostgreSQL's letters (pg_constraint.contype).
 
+    Primary keys are the table's own field; one that was given a name is also here.
+    """
+
+    PRIMARY_KEY = "p"
     UNIQUE = "u"
     CHECK = "c"
     FOREIGN_KEY = "f"
@@ -23,9 +27,11 @@ class ConstraintKind(Enum):
 class Constraint:
     """One constraint of a relational table.
 
-    `expression` is a CHECK's SQL text. `references` is (database, table, columns) of a foreign key.
+    `id` is from the catalog's numbers, as tables' are. `expression` is a CHECK's SQL text.
+    `references` is (database, table, columns) of a foreign key.
     """
 
+    id: int
     name: str
     kind: ConstraintKind
     columns: tuple[str, ...] = ()
@@ -37,10 +43,11 @@ class Constraint:
 class Index:
     """An index somebody asked for by CREATE INDEX or MySQL's KEY.
 
-    `columns` are names or expressions as SQL text; only a unique one of a relational table exists
-    in the store, for the others the engine's own order serves.
+    `columns` are names, or expressions as SQL text in parentheses. Only a unique one of a
+    relational table exists in the store, for the others the engine's own order serves.
     """
 
+    id: int
     name: str
     columns: tuple[str, ...]
     unique: bool = False
@@ -100,6 +107,7 @@ def constraints_from(data: dict[str, Any]) -> tuple[Constraint, ...]:
 def _constraint(data: dict[str, Any]) -> Constraint:
     there = data["references"]
     return Constraint(
+        id=data["id"],
         name=data["name"],
         kind=ConstraintKind(data["kind"]),
         columns=tuple(data["columns"]),

@@ -133,6 +133,7 @@ class _Reader:
         self.elements: list[exp.Expr] = [] if schema is None else schema.expressions
         self.drafts: list[_Draft] = []
         self.inline_keys: list[str] = []
+        self.key_name = ""
         self.keys: list[tuple[str, ...]] = []
         self.time_indexes: list[str] = []
         self.constraints: list[exp.Expr] = []
@@ -147,9 +148,11 @@ class _Reader:
             self._read_column(element)
         elif isinstance(element, exp.Constraint):  # CONSTRAINT name …
             for inner in element.expressions:
+                inner.meta["name"] = element.this.name
                 self.read_element(inner)
         elif isinstance(element, exp.PrimaryKey):
             self.keys.append(tuple(_name(key) for key in element.expressions))
+            self.key_name = str(element.meta.get("name", ""))
         elif isinstance(element, nodes.TimeIndex):
             if len(element.expressions) != 1:
                 raise DbError(
@@ -158,6 +161,8 @@ class _Reader:
                 )
             self.time_indexes.append(_name(element.expressions[0]))
         elif isinstance(element, _TABLE_CONSTRAINTS):
+            if isinstance(element.this, exp.Schema) and element.this.this is not None:
+                element.meta["name"] = element.this.this.name  # MySQL's UNIQUE KEY name (…)
             self.constraints.append(element)
         elif not isinstance(element, exp.IndexColumnConstraint):  # MySQL's KEY k (a): a hint
             raise DbError(ErrorKind.UNSUPPORTED, f"{element.sql()} is not supported")
@@ -171,6 +176,8 @@ class _Reader:
             constraint = (
                 wrapped.args.get("kind") if isinstance(wrapped, exp.ColumnConstraint) else wrapped
             )
+            if isinstance(constraint, exp.Expr) and wrapped.name and constraint is not wrapped:
+                constraint.meta["name"] = wrapped.this.name
             self._read_constraint(draft, constraint)
         self.drafts.append(draft)
 
@@ -184,6 +191,7 @@ class _Reader:
             draft.comment = constraint.name
         elif isinstance(constraint, exp.PrimaryKeyColumnConstraint):
             self.inline_keys.append(draft.name)
+            self.key_name = str(constraint.meta.get("name", ""))
         elif isinstance(constraint, nodes.TimeIndex):
             self.time_indexes.append(draft.name)
         elif isinstance(constraint, nodes.ColumnIndex):
@@ -197,14 +205,19 @@ class _Reader:
         if isinstance(constraint, (exp.AutoIncrementColumnConstraint, *_IDENTITIES)):
             self.auto_increment.append(draft.name)
         elif isinstance(constraint, exp.UniqueColumnConstraint):
-            unique = exp.Schema(expressions=[column])
-            self.constraints.append(exp.UniqueColumnConstraint(this=unique))
+            unique = exp.UniqueColumnConstraint(this=exp.Schema(expressions=[column]))
+            self._add(unique, constraint)
         elif isinstance(constraint, exp.Reference):
-            self.constraints.append(exp.ForeignKey(expressions=[column], reference=constraint))
+            self._add(exp.ForeignKey(expressions=[column], reference=constraint), constraint)
         elif isinstance(constraint, exp.CheckColumnConstraint):
             self.constraints.append(constraint)
         elif not isinstance(constraint, _WITHOUT_MEANING):
             raise DbError(ErrorKind.UNSUPPORTED, f"{constraint.sql()} is not supported")
+
+    def _add(self, constraint: exp.Expr, written: exp.Expr) -> None:
+        """A column's constraint as one of the table, by the name that was written."""
+        constraint.meta["name"] = written.meta.get("name", "")
+        self.constraints.append(constraint)
 
     # --- The whole --------------------------------------------------------------------------------
 
@@ -245,6 +258,7 @@ class _Reader:
             as_query=query,
             with_data=not any(p.args.get("no") for p in self.properties),
             constraints=tuple(self.constraints),
+            key_name=self.key_name,
             auto_increment=tuple(self.auto_increment),
         )
         _check_names(definition)

@@ -16,8 +16,9 @@ class TableDefinition:
     `time_index` is None for a relational table; then every column's `semantic` is None too. With
     `like` or `as_query` the columns may be missing (`as_query`: present ones have declared types).
     `like` is (database or None, table). `constraints` are UNIQUE, CHECK and foreign keys (table
-    level trees); `auto_increment` names SERIAL, IDENTITY and AUTO_INCREMENT columns. Only
-    relational tables have these two.
+    level trees, with their names as `meta["name"]`), `key_name` is the primary key's name;
+    `auto_increment` names SERIAL, IDENTITY and AUTO_INCREMENT columns. Only relational tables have
+    these.
     """
 
     database: str | None
@@ -40,6 +41,7 @@ class TableDefinition:
     as_query: exp.Expr | None = None
     with_data: bool = True
     constraints: tuple[exp.Expr, ...] = ()
+    key_name: str = ""
     auto_increment: tuple[str, ...] = ()
 
     @property

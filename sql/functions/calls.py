@@ -15,6 +15,7 @@ from sql.functions.index import of_wire
 from sql.functions.registry import PREFIX, Function, Kind, Macro, Native, Rewrite
 from sql.functions.rewrites.aggregates import windowed_score
 from sql.functions.rewrites.build import own
+from sql.functions.rewrites.json_changes import json_tables
 from sql.functions.rewrites.operators import OPERATORS, rewrite_operator
 from sql.functions.rewrites.texts import trim_part
 from sql.session import Wire
@@ -30,6 +31,8 @@ def function_calls(tree: exp.Expr, wire: Wire) -> exp.Expr:
     "SELECT LOCATE_('b', 'abc')"
     """
     known = of_wire(wire)
+    if wire is not Wire.MYSQL:
+        tree = json_tables(tree)
     calls: list[exp.Expr] = list(tree.find_all(*_KINDS))
     for node in reversed(calls):
         made = _made(node, known, wire)

@@ -1,6 +1,7 @@
 """Binary and unary operators on numbers, over whole arrays.
 
-`binary.py` applies them to frames and scalars. Arithmetic is IEEE 754's: nothing here raises.
+`binary.py` applies them to frames and scalars. Arithmetic is IEEE 754's and nothing here raises;
+`evaluate.py` silences NumPy's warnings for the whole of a query.
 """
 
 from __future__ import annotations
@@ -33,11 +34,9 @@ _COMPARISONS: dict[str, Callable[[Floats, Floats], Marks]] = {
 
 def compute(op: str, left: Floats, right: Floats) -> Floats:
     """An arithmetic operator, element by element."""
-    with np.errstate(all="ignore"):
-        return _OPERATIONS[op](left, right)
+    return _OPERATIONS[op](left, right)
 
 
 def compare(op: str, left: Floats, right: Floats) -> Marks:
     """A comparison, element by element."""
-    with np.errstate(all="ignore"):
-        return _COMPARISONS[op](left, right)
+    return _COMPARISONS[op](left, right)

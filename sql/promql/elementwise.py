@@ -59,8 +59,7 @@ def changed(frame: Frame, values: Floats) -> Frame:
 def _applied(change: Change) -> Handler:
     def handler(ev: Evaluation, call: Call, times: Times) -> Frame:
         frame = ev.frame(call.arguments[0], times).floats()
-        with np.errstate(all="ignore"):
-            return changed(frame, change(frame.values)).compact()
+        return changed(frame, change(frame.values)).compact()
 
     return handler
 
@@ -139,9 +138,8 @@ def _clamp(ev: Evaluation, call: Call, times: Times) -> Frame:
 def _round(ev: Evaluation, call: Call, times: Times) -> Frame:
     frame = ev.frame(call.arguments[0], times).floats()
     to = ev.scalar(call.arguments[1], times) if len(call.arguments) > 1 else np.ones(len(times))
-    with np.errstate(all="ignore"):
-        inverse = 1.0 / to
-        return changed(frame, np.floor(frame.values * inverse + 0.5) / inverse).compact()
+    inverse = 1.0 / to
+    return changed(frame, np.floor(frame.values * inverse + 0.5) / inverse).compact()
 
 
 def _timestamp(ev: Evaluation, call: Call, times: Times) -> Frame:

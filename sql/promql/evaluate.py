@@ -68,7 +68,8 @@ def evaluate(
         )
     evaluator = Evaluator(query, span, lookback_ms, source, limits, check)
     evaluator.prepare(tree)
-    found = _result(evaluator, tree, kind, times, instant)
+    with np.errstate(all="ignore"):  # arithmetic is IEEE 754's, without complaints
+        found = _result(evaluator, tree, kind, times, instant)
     return replace(
         found,
         warnings=evaluator.notes.warnings,

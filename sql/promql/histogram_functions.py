@@ -47,8 +47,7 @@ def _computed(frame: Frame, compute: Callable[[Histogram, int], float]) -> Frame
 
 
 def _average(item: Histogram) -> float:
-    with np.errstate(all="ignore"):
-        return float(np.float64(item.sum) / np.float64(item.count))
+    return float(np.float64(item.sum) / np.float64(item.count))
 
 
 @dataclass(frozen=True)

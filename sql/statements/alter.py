@@ -25,7 +25,9 @@ from sql.session import Wire
 from sql.statements import alter_columns, repartition
 from sql.statements.alter_relational import rename_table
 from sql.statements.alteration import Alteration
+from sql.statements.constraints import follow_columns
 from sql.statements.dependents import refresh_views
+from sql.statements.indexes import without_indexes
 from sql.statements.metric_engine import check_alterable
 
 if TYPE_CHECKING:
@@ -106,27 +108,33 @@ def _alter(session: ClientSession, transaction: Transaction, tree: exp.Alter, te
     change = _begin(session, transaction, tree.this, text)
     if str(tree.args["kind"]).upper() == "VIEW" and change.old.kind is not TableKind.VIEW:
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{change.old.name}" is not a view')
-    for action in tree.args["actions"]:
-        perform = _ACTIONS.get(type(action))
-        if perform is None:
-            shown = to_sql(action, Wire.HTTP)
-            raise DbError(ErrorKind.UNSUPPORTED, f"ALTER TABLE … {shown} is not supported")
-        if change.old.kind is TableKind.EXTERNAL and type(action) not in _OF_VIEWS:
-            raise DbError(
-                ErrorKind.WRONG_OBJECT_TYPE,
-                f'"{change.old.name}" is an external table, which can only be renamed',
-                hint="DROP TABLE leaves its files alone; create it again with what shall differ",
-            )
-        if change.old.kind is TableKind.VIEW and type(action) not in _OF_VIEWS:
-            raise DbError(
-                ErrorKind.WRONG_OBJECT_TYPE,
-                f'"{change.old.name}" is a view',
-                hint="CREATE OR REPLACE VIEW gives it another query",
-            )
-        if type(action) not in _OF_PHYSICAL:
-            check_alterable(change.old)
-        perform(change, action)
-    _store(change)
+    with without_indexes(session, change.old) as after:
+        for action in tree.args["actions"]:
+            _perform(change, action)
+        _store(change)
+        after.append(follow_columns(change.old, change.table))
+
+
+def _perform(change: Alteration, action: exp.Expr) -> None:
+    perform = _ACTIONS.get(type(action))
+    if perform is None:
+        shown = to_sql(action, Wire.HTTP)
+        raise DbError(ErrorKind.UNSUPPORTED, f"ALTER TABLE … {shown} is not supported")
+    if change.old.kind is TableKind.EXTERNAL and type(action) not in _OF_VIEWS:
+        raise DbError(
+            ErrorKind.WRONG_OBJECT_TYPE,
+            f'"{change.old.name}" is an external table, which can only be renamed',
+            hint="DROP TABLE leaves its files alone; create it again with what shall differ",
+        )
+    if change.old.kind is TableKind.VIEW and type(action) not in _OF_VIEWS:
+        raise DbError(
+            ErrorKind.WRONG_OBJECT_TYPE,
+            f'"{change.old.name}" is a view',
+            hint="CREATE OR REPLACE VIEW gives it another query",
+        )
+    if type(action) not in _OF_PHYSICAL:
+        check_alterable(change.old)
+    perform(change, action)
 
 
 def _begin(
@@ -142,7 +150,7 @@ def _begin(
 
 def _store(change: Alteration) -> None:
     """The new record; rows that the transaction has staged are shown by it from here on."""
-    old, table = change.old, change.table
+    old, table = change.old, follow_columns(change.old, change.table)
     if table == old:
         return
     if _stored_columns(table) != _stored_columns(old):

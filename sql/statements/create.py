@@ -28,8 +28,10 @@ from sql.plan.tables import find_table, table_name
 from sql.privileges import owner_of_new
 from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
+from sql.statements.constraints import described
 from sql.statements.defaults import settled
 from sql.statements.external import create_external
+from sql.statements.indexes import create_index
 from sql.statements.metric_engine import check_logical, fitted, in_order
 from sql.statements.query import bind
 from sql.statements.target import complete, insert_rows, quoted
@@ -58,7 +60,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     if kind == "VIEW":
         return _create_view(session, statement, tree)
     if kind == "INDEX":
-        return _create_index(session, tree)
+        return create_index(session, tree, statement.text)
     raise DbError(ErrorKind.UNSUPPORTED, f"CREATE {kind} is not supported")
 
 
@@ -191,6 +193,14 @@ def make_table(
             f'"{table.name}" has no time index: only time-series tables have partitions',
         )
     table = replace(table, columns=tuple(settled(session, c) for c in table.columns))
+    if not table.is_time_series:
+        found = described(
+            table,
+            definition.constraints,
+            definition.key_name,
+            lambda: session.catalog.next_table_id(cursor),
+        )
+        table = replace(table, constraints=found)
     session.put_table(table)
     if table.is_time_series:
         home = session.catalog.database(cursor, database)
@@ -390,22 +400,3 @@ def _qualified(query: exp.Expr, session: ClientSession) -> exp.Expr:
         if plain and session.lookup(session.database, node.name) is not None:
             node.set("db", exp.to_identifier(session.database, quoted=True))
     return query
-
-
-def _create_index(session: ClientSession, tree: exp.Create) -> Result:
-    """Indexes are accepted where they change nothing but speed: ours are made without being asked.
-
-    Raises: DbError UNDEFINED_TABLE, UNSUPPORTED for UNIQUE on a time-series table.
-    """
-    node = tree.find(exp.Table)
-    assert node is not None
-    table = find_table(node, session.plan_context())
-    if tree.args.get("unique") and table.is_time_series:
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            "UNIQUE indexes on time-series tables are not supported",
-            hint="tags and time index already name a row",
-        )
-    message = "indexes are chosen by the storage engine; this one was not needed"
-    session.notice(Notice(message))
-    return Affected("CREATE INDEX", 0)

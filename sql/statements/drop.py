@@ -13,6 +13,7 @@ from sql.plan.tables import table_name, undefined_table
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
 from sql.statements.dependents import views_over
+from sql.statements.indexes import drop_indexes
 from sql.statements.metric_engine import check_unused
 from sql.statements.target import SEQUENCE, quoted
 
@@ -35,6 +36,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
             for node in tree.args["tables"]:
                 _drop_named(session, transaction, tree, node, kind, statement.text)
         return Affected(f"DROP {kind}", 0)
+    if kind == "INDEX":
+        return drop_indexes(session, tree)
     raise DbError(ErrorKind.UNSUPPORTED, f"DROP {kind} is not supported")
 
 

@@ -12,8 +12,8 @@ import re
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
+from sql.system.pg_catalog.keys import quote
 from sql.system.pg_catalog.lookups import RELATIONS, TEXTS, Kind
-from sql.system.pg_catalog.relations import quote
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import BY_NAME, IO_FUNCTIONS, TYPES
 

@@ -16,7 +16,15 @@ from sql.system.information_schema import columns, constraints, regions, server,
 from sql.system.information_schema.shapes import POSTGRES_COLUMNS
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.memo import Memo
-from sql.system.pg_catalog import cluster, derived, functions, lookups, relations, types
+from sql.system.pg_catalog import (
+    cluster,
+    derived,
+    functions,
+    keys,
+    lookups,
+    relations,
+    types,
+)
 from sql.system.pg_catalog.shapes import SHAPES as PG_CATALOG
 from sql.system.pg_functions import FUNCTIONS
 from sql.system.table import SystemContext, SystemTable, SystemTables
@@ -59,8 +67,8 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_class": relations.pg_class,
     "pg_attribute": Memo(relations.pg_attribute),
     "pg_attrdef": Memo(relations.pg_attrdef),
-    "pg_index": Memo(relations.pg_index),
-    "pg_constraint": Memo(relations.pg_constraint),
+    "pg_index": Memo(keys.pg_index),
+    "pg_constraint": Memo(keys.pg_constraint),
     "pg_description": Memo(relations.pg_description),
     "pg_type": types.pg_type,
     "pg_namespace": cluster.pg_namespace,

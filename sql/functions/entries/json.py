@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sql.functions.registry import MYSQL, POSTGRES, Function, Kind
 from sql.functions.registry import function as f
-from sql.functions.rewrites import json
+from sql.functions.rewrites import json, json_changes
 
 CATEGORY = "JSON"
 _DOC = '{"a": {"b": [1, 2, 3]}, "s": "x"}'
@@ -99,6 +99,29 @@ FUNCTIONS: tuple[Function, ...] = (
       json.elements, "jsonb_array_elements", kind=Kind.TABLE, wires=POSTGRES),
     f("json_array_elements_text(j json) -> setof text", "A row for each of an array's values.",
       json.elements_text, "jsonb_array_elements_text", kind=Kind.TABLE, wires=POSTGRES),
+    f("json_each(j json) -> setof record", "A row for each field: key and value.",
+      "json_each", "jsonb_each", "json_each_text", "jsonb_each_text", kind=Kind.TABLE,
+      wires=POSTGRES),
+    f("jsonb_set(j json, path text[], value json [, create boolean]) -> json",
+      "The document with another value below the keys; added if it is not there.",
+      json_changes.jsonb_set, wires=POSTGRES,
+      ex={"jsonb_set('{\"a\": {\"b\": 1}}', '{a,b}', '2')::text": '{"a":{"b":2}}',
+          "jsonb_set('{\"a\": 1}', '{c}', '2', false)::text": '{"a":1}'}),
+    f("json_set(j json, path text, value any, ...) -> json",
+      "The document with other values at the paths, added where nothing is.",
+      json_changes.changed("json_set"), wires=MYSQL,
+      ex={"json_set('{\"a\": 1}', '$.a', 10, '$.b', 'x')": '{"a":10,"b":"x"}'}),
+    f("json_insert(j json, path text, value any, ...) -> json",
+      "The document with values added at the paths where nothing is.",
+      json_changes.changed("json_insert"), wires=MYSQL,
+      ex={"json_insert('{\"a\": 1}', '$.a', 10, '$.b', 2)": '{"a":1,"b":2}'}),
+    f("json_replace(j json, path text, value any, ...) -> json",
+      "The document with other values at the paths where something is.",
+      json_changes.changed("json_replace"), wires=MYSQL,
+      ex={"json_replace('{\"a\": 1}', '$.a', 10, '$.b', 2)": '{"a":10}'}),
+    f("json_remove(j json, path text, ...) -> json", "The document without what is at the paths.",
+      json_changes.removed, wires=MYSQL,
+      ex={"json_remove('{\"a\": 1, \"b\": 2}', '$.a')": '{"b":2}'}),
     f("json_agg(value any) -> json", "The array of all values.", "json_group_array", "jsonb_agg",
       kind=Kind.AGGREGATE, wires=POSTGRES, ex={"json_agg(1)::text": "[1]"}),
     f("json_object_agg(key text, value any) -> json", "The object of all keys and values.",

@@ -8,6 +8,16 @@ from sql.functions.registry import function as f
 CATEGORY = "Approximate"
 _A = Kind.AGGREGATE
 
+# Aggregates that can be taken of parts and put together: name, parameter, state's type, both halves.
+_PAIRS = (
+    ("count", "x", "bigint", "count(x)", "CAST(coalesce(sum(s), 0) AS BIGINT)"),
+    ("sum", "x", "numeric", "sum(x)", "sum(s)"),
+    ("min", "x", "any", "min(x)", "min(s)"),
+    ("max", "x", "any", "max(x)", "max(s)"),
+    ("avg", "x", "struct", "struct_pack(n := count(x), total := sum(CAST(x AS DOUBLE)))",
+     "sum(s.total) / nullif(sum(s.n), 0)"),
+)  # fmt: skip
+
 # fmt: off
 FUNCTIONS: tuple[Function, ...] = (
     f("hll(value any) -> bytea", "A HyperLogLog state of the distinct values.",
@@ -29,6 +39,16 @@ FUNCTIONS: tuple[Function, ...] = (
       "One sketch of several.",
       "(n, e, s) AS gn_udd_merged(CAST(n AS BIGINT), CAST(e AS DOUBLE), list(s))", kind=_A,
       ex={"uddsketch_calc(0.5, uddsketch_merge(128, 0.01, NULL::bytea))": None}),
+    *(
+        f(f"__{name}_state({x} any) -> {kind}", f"What {name} needs to know of some rows.",
+          f"(x) AS {state}", kind=_A)
+        for name, x, kind, state, _ in _PAIRS
+    ),
+    *(
+        f(f"__{name}_merge(state {kind}) -> any", f"{name.capitalize()} of several states.",
+          f"(s) AS {merge}", kind=_A)
+        for name, _, kind, _, merge in _PAIRS
+    ),
     f("uddsketch_calc(q double precision, state bytea) -> double precision",
       "About the quantile of what a sketch has seen.",
       arrow("sketches", "udd_quantile", "DOUBLE, BLOB", "DOUBLE"),

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from catalog.details import ConstraintKind
 from catalog.records import Column, Table
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import catalog_name
 from sql.system.information_schema.records import told_tables
 from sql.system.information_schema.shapes import SHAPES
+from sql.system.pg_catalog.keys import identity_columns, key_name
 from sql.system.pg_catalog.oids import nullable
-from sql.system.pg_catalog.relations import identity_columns
 from sql.system.table import SystemContext
 
 PRIMARY = "PRIMARY"
@@ -28,6 +29,11 @@ _STRUCTURES = {
     "SKIPPING": "bloom_filter",
     "FULLTEXT": "fulltext_bloom",
     "VECTOR": "vector",
+}
+_KINDS = {
+    ConstraintKind.UNIQUE: "UNIQUE",
+    ConstraintKind.FOREIGN_KEY: "FOREIGN KEY",
+    ConstraintKind.CHECK: "CHECK",
 }
 _PRIMARY_STRUCTURE = "dense"
 
@@ -45,8 +51,8 @@ class Key:
 
     @property
     def unique(self) -> bool:
-        """True for the primary key."""
-        return self.type == PRIMARY
+        """True for the primary key and unique constraints."""
+        return self.type in (PRIMARY, "UNIQUE")
 
 
 def keys(tables: Sequence[Table], wire: Wire) -> list[Key]:
@@ -56,7 +62,12 @@ def keys(tables: Sequence[Table], wire: Wire) -> list[Key]:
 
 def _keys(table: Table, wire: Wire) -> list[Key]:
     if wire is Wire.POSTGRES:
-        return _key(table, f"{table.name}_pkey", identity_columns(table), PRIMARY)
+        found = _key(table, key_name(table), identity_columns(table), PRIMARY)
+        for constraint in table.constraints:
+            if constraint.kind in _KINDS:
+                kind = _KINDS[constraint.kind]
+                found += _key(table, constraint.name, constraint.columns, kind)
+        return found
     time_index = () if table.time_index is None else (table.time_index,)
     return [
         *_key(table, PRIMARY, table.primary_key, PRIMARY, _PRIMARY_STRUCTURE),
@@ -94,9 +105,7 @@ def table_constraints(context: SystemContext) -> pa.Table:
             "constraint_name": [key.name for key in found],
             "table_schema": [key.table.database for key in found],
             "table_name": [key.table.name for key in found],
-            "constraint_type": [
-                TIME_INDEX if key.name == TIME_INDEX else "PRIMARY KEY" for key in found
-            ],
+            "constraint_type": [_constraint_type(key) for key in found],
             "enforced": "YES",
             "table_catalog": catalog,
             "is_deferrable": "NO",
@@ -105,10 +114,16 @@ def table_constraints(context: SystemContext) -> pa.Table:
     )
 
 
+def _constraint_type(key: Key) -> str:
+    if key.name == TIME_INDEX:
+        return TIME_INDEX
+    return "PRIMARY KEY" if key.type == PRIMARY else key.type
+
+
 def key_column_usage(context: SystemContext) -> pa.Table:
     """The columns of primary keys and time indexes; not on PostgreSQL: of other indexes too."""
     wire, catalog = context.session.wire, catalog_name(context.session)
-    found = keys(told_tables(context), wire)
+    found = [key for key in keys(told_tables(context), wire) if key.type != "CHECK"]
     if wire is not Wire.POSTGRES:
         found += secondary(context.tables)
     return fill(

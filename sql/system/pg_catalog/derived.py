@@ -14,8 +14,8 @@ from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import size_of
 from sql.system.pg_catalog import oids
+from sql.system.pg_catalog.keys import indexes
 from sql.system.pg_catalog.oids import Slot, dependent_oid
-from sql.system.pg_catalog.relations import identity_columns, indexes
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.table import SystemContext
 
@@ -24,7 +24,8 @@ def pg_tables(context: SystemContext) -> pa.Table:
     """Tables of users, then the system's."""
     users = [table for table in context.tables if table.kind is not TableKind.VIEW]
     system = [name for name, shape in SHAPES.items() if shape.kind == "r"]
-    indexed = [bool(identity_columns(table) or table.time_index) for table in users]
+    with_index = {index.table.id for index in indexes(users)}
+    indexed = [table.id in with_index for table in users]
     return fill(
         SHAPES["pg_tables"].schema,
         len(users) + len(system),

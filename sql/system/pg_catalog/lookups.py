@@ -19,8 +19,9 @@ from sql.system.facts import search_path, size_of
 from sql.system.memo import Memo
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.cluster import all_roles
-from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid, role_oid
-from sql.system.pg_catalog.relations import indexes, quote, system_relations
+from sql.system.pg_catalog.keys import constraints, indexes, quote, shown_key
+from sql.system.pg_catalog.oids import namespace_oid, role_oid
+from sql.system.pg_catalog.relations import system_relations
 from sql.system.pg_catalog.types import IO_FUNCTIONS
 from sql.system.table import SystemContext
 
@@ -119,11 +120,10 @@ def _definitions(context: SystemContext) -> Iterator[_Text]:
             yield kind, table.id, 0, f" {context.view_text(table).rstrip('; ')};"
     for index in indexes(context.tables):
         yield kind, index.oid, 0, index.definition
-        for place, at in enumerate(index.columns, 1):
-            yield Kind.INDEX_COLUMN.value, index.oid, place, quote(index.table.columns[at - 1].name)
-        if index.primary:
-            oid = dependent_oid(index.table, Slot.PRIMARY_CONSTRAINT)
-            yield kind, oid, 0, f"PRIMARY KEY ({index.column_list})"
+        for place, key in enumerate(index.keys, 1):
+            yield Kind.INDEX_COLUMN.value, index.oid, place, shown_key(key)
+    for shown in constraints(context.tables):
+        yield kind, shown.oid, 0, shown.definition
 
 
 def _comments(context: SystemContext) -> Iterator[_Text]:

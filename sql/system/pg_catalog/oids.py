@@ -47,6 +47,12 @@ def dependent_oid(table: Table, slot: Slot) -> int:
     return _DEPENDENT + table.id * _SLOTS + slot
 
 
+def object_oid(number: int, slot: Slot) -> int:
+    """The OID of something that has a number of its own from the catalog."""
+    assert 0 < number < 1 << 27
+    return _DEPENDENT + number * _SLOTS + slot
+
+
 def default_oid(table: Table, ordinal: int) -> int:
     """The OID of a column default (`ordinal` is 1-based)."""
     return _COLUMN_DEFAULT + (table.id << 10 | ordinal & 1023) % (1 << 31)

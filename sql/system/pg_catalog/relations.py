@@ -7,80 +7,24 @@ of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import pyarrow as pa
 
+from catalog.details import ConstraintKind
 from catalog.records import Column, Table, TableKind
 from sql.system.arrow import fill
 from sql.system.facts import size_of
 from sql.system.information_schema.shapes import INFORMATION_SCHEMA_NAMES
 from sql.system.memo import Memo
 from sql.system.pg_catalog import oids
-from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid
+from sql.system.pg_catalog.keys import indexes, quote
+from sql.system.pg_catalog.oids import namespace_oid
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import Typed, format_type, typed_column
 from sql.system.table import SystemContext
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """One index: its columns as 1-based positions in the table."""
-
-    oid: int
-    name: str
-    table: Table
-    columns: tuple[int, ...]
-    primary: bool
-
-    @property
-    def definition(self) -> str:
-        """The CREATE INDEX statement that PostgreSQL would print."""
-        unique = "UNIQUE " if self.primary else ""
-        on = f"{quote(self.table.database)}.{quote(self.table.name)}"
-        return f"CREATE {unique}INDEX {quote(self.name)} ON {on} USING btree ({self.column_list})"
-
-    @property
-    def column_list(self) -> str:
-        """The columns as in a definition."""
-        return ", ".join(quote(self.table.columns[at - 1].name) for at in self.columns)
-
-
-def quote(name: str) -> str:
-    """The identifier as PostgreSQL's quote_ident prints it."""
-    plain = name.isascii() and name == name.lower() and name.isidentifier()
-    return name if plain else '"' + name.replace('"', '""') + '"'
-
-
-def indexes(tables: Iterable[Table]) -> list[Index]:
-    """The indexes of the tables."""
-    found = []
-    for table in tables:
-        identity = identity_columns(table)
-        if identity:
-            oid = dependent_oid(table, Slot.PRIMARY_INDEX)
-            found.append(Index(oid, f"{table.name}_pkey", table, _positions(table, identity), True))
-        if table.time_index is not None:
-            oid = dependent_oid(table, Slot.TIME_INDEX)
-            at = _positions(table, (table.time_index,))
-            found.append(Index(oid, f"{table.name}_time_index", table, at, False))
-    return found
-
-
-def identity_columns(table: Table) -> tuple[str, ...]:
-    """The columns that tell rows apart; empty if nothing does."""
-    if table.kind in (TableKind.VIEW, TableKind.EXTERNAL) or table.append_mode:
-        return ()
-    time_index = table.time_index
-    return table.primary_key if time_index is None else (*table.primary_key, time_index)
-
-
-def _positions(table: Table, names: Sequence[str]) -> tuple[int, ...]:
-    where = {column.name: at for at, column in enumerate(table.columns, 1)}
-    return tuple(where[name] for name in names if name in where)
-
 
 # --- pg_class -------------------------------------------------------------------------------------
 
@@ -130,6 +74,18 @@ def _namespaces(context: SystemContext) -> dict[str, int]:
     return {database.name: namespace_oid(database) for database in context.databases}
 
 
+def _ends_of_foreign_keys(tables: Sequence[Table]) -> set[tuple[str, str]]:
+    ends = set()
+    for table in tables:
+        for far in (c.references for c in table.constraints if c.references is not None):
+            ends.update([(table.database, table.name), far[:2]])
+    return ends
+
+
+def _checks(table: Table) -> int:
+    return sum(c.kind is ConstraintKind.CHECK for c in table.constraints)
+
+
 def _relkind(table: Table) -> str:
     if table.kind is TableKind.VIEW:
         return "v"
@@ -142,6 +98,8 @@ def _class_of_tables(context: SystemContext) -> pa.Table:
     namespaces = _namespaces(context)
     tables = context.tables
     views = [table.kind is TableKind.VIEW for table in tables]
+    with_triggers = _ends_of_foreign_keys(tables)
+    indexed = {index.table.id for index in indexes(tables)}
     return fill(
         _CLASS,
         len(tables),
@@ -153,7 +111,10 @@ def _class_of_tables(context: SystemContext) -> pa.Table:
             "relam": [oids.HEAP if t.kind in _HEAPS else 0 for t in tables],
             "relowner": [oids.role_oid(t.owner or oids.OWNER_NAME) for t in tables],
             "relfilenode": [t.id if t.kind in _HEAPS else 0 for t in tables],
-            "relhasindex": [bool(identity_columns(t) or t.time_index) for t in tables],
+            "relhasindex": [table.id in indexed for table in tables],
+            # PostgreSQL keeps foreign keys by triggers on both sides; psql asks for those first
+            "relhastriggers": [(t.database, t.name) in with_triggers for t in tables],
+            "relchecks": [_checks(table) for table in tables],
             "relpersistence": ["t" if table.temporary else "p" for table in tables],
             "relkind": [_relkind(table) for table in tables],
             "relnatts": [len(table.columns) for table in tables],
@@ -204,7 +165,7 @@ def _class_of_indexes(context: SystemContext) -> pa.Table:
             "relhasindex": False,
             "relpersistence": ["t" if index.table.temporary else "p" for index in found],
             "relkind": "i",
-            "relnatts": [len(index.columns) for index in found],
+            "relnatts": [len(index.keys) for index in found],
             "relhasrules": False,
             "relreplident": "n",
         },
@@ -279,10 +240,9 @@ def _attributes(tables: Sequence[Table]) -> list[_Attribute]:
         for ordinal, column in enumerate(table.columns, 1)
     ]
     for index in indexes(tables):
-        columns = (index.table.columns[at - 1] for at in index.columns)
         found += [
             _Attribute(index.oid, ordinal, column, typed_column(column), False, False)
-            for ordinal, column in enumerate(columns, 1)
+            for ordinal, column in enumerate(index.columns, 1)
         ]
     return found
 
@@ -337,71 +297,6 @@ def pg_attrdef(context: SystemContext) -> pa.Table:
             "adrelid": [row[1] for row in found],
             "adnum": [row[2] for row in found],
             "adbin": [row[3] for row in found],
-        },
-    )
-
-
-# --- pg_index, pg_constraint ----------------------------------------------------------------------
-
-
-def pg_index(context: SystemContext) -> pa.Table:
-    """Primary keys and time indexes."""
-    found = indexes(context.tables)
-    primary = [index.primary for index in found]
-    return fill(
-        SHAPES["pg_index"].schema,
-        len(found),
-        {
-            "indexrelid": [index.oid for index in found],
-            "indrelid": [index.table.id for index in found],
-            "indnatts": [len(index.columns) for index in found],
-            "indnkeyatts": [len(index.columns) for index in found],
-            "indisunique": primary,
-            "indnullsnotdistinct": primary,
-            "indisprimary": primary,
-            "indisexclusion": False,
-            "indimmediate": True,
-            "indisclustered": False,
-            "indisvalid": True,
-            "indcheckxmin": False,
-            "indisready": True,
-            "indislive": True,
-            "indisreplident": False,
-            "indkey": [list(index.columns) for index in found],
-            "indcollation": [[0] * len(index.columns) for index in found],
-            "indclass": [[0] * len(index.columns) for index in found],
-            "indoption": [[0] * len(index.columns) for index in found],
-        },
-    )
-
-
-def pg_constraint(context: SystemContext) -> pa.Table:
-    """Primary key constraints."""
-    namespaces = _namespaces(context)
-    found = [index for index in indexes(context.tables) if index.primary]
-    return fill(
-        SHAPES["pg_constraint"].schema,
-        len(found),
-        {
-            "oid": [dependent_oid(i.table, Slot.PRIMARY_CONSTRAINT) for i in found],
-            "conname": [index.name for index in found],
-            "connamespace": [namespaces.get(index.table.database, 0) for index in found],
-            "contype": "p",
-            "condeferrable": False,
-            "condeferred": False,
-            "convalidated": True,
-            "conrelid": [index.table.id for index in found],
-            "contypid": 0,
-            "conindid": [index.oid for index in found],
-            "conparentid": 0,
-            "confrelid": 0,
-            "confupdtype": " ",
-            "confdeltype": " ",
-            "confmatchtype": " ",
-            "conislocal": True,
-            "coninhcount": 0,
-            "connoinherit": True,
-            "conkey": [list(index.columns) for index in found],
         },
     )
 

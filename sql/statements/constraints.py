@@ -1,0 +1,121 @@
+"""What CREATE TABLE's constraints and CREATE INDEX leave in a table's record.
+
+DuckDB enforces the constraints; the record says what they are called and what they are over, for
+pg_catalog and information_schema. Names that nobody gave are PostgreSQL's.
+https://www.postgresql.org/docs/15/ddl-constraints.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from sqlglot import exp
+
+from catalog.details import Constraint, ConstraintKind
+from catalog.records import Table
+from sql.dialect.dialects import to_sql
+from sql.dialect.parser import parse
+from sql.session import Wire
+
+NAME = "name"  # the key under which the grammar's trees carry a constraint's name
+
+
+def described(
+    table: Table, trees: Sequence[exp.Expr], key_name: str, next_id: Callable[[], int]
+) -> tuple[Constraint, ...]:
+    """The constraints of a relational table; its primary key only if it has a name of its own."""
+    found: list[Constraint] = []
+    taken = {f"{table.name}_pkey"}
+    if key_name and table.primary_key:
+        taken = {key_name}
+        kind = ConstraintKind.PRIMARY_KEY
+        found.append(Constraint(next_id(), key_name, kind, table.primary_key))
+    for tree in trees:
+        bare = _bare(tree, table)
+        name = str(tree.meta.get(NAME) or "") or _free(_default_name(table, bare), taken)
+        taken.add(name)
+        found.append(replace(bare, id=next_id(), name=name))
+    return tuple(found)
+
+
+def _bare(tree: exp.Expr, table: Table) -> Constraint:
+    """Without its name."""
+    if isinstance(tree, exp.CheckColumnConstraint):
+        names = {column.name for column in tree.this.find_all(exp.Column)}
+        columns = tuple(c.name for c in table.columns if c.name in names)
+        text = to_sql(tree.this.unnest(), Wire.POSTGRES)
+        return Constraint(0, "", ConstraintKind.CHECK, columns, text)
+    if isinstance(tree, exp.ForeignKey):
+        columns = tuple(node.name for node in tree.expressions)
+        return Constraint(
+            0, "", ConstraintKind.FOREIGN_KEY, columns, references=_references(tree, table)
+        )
+    columns = tuple(node.name for node in tree.this.expressions)
+    return Constraint(0, "", ConstraintKind.UNIQUE, columns)
+
+
+def _references(tree: exp.ForeignKey, table: Table) -> tuple[str, str, tuple[str, ...]]:
+    target = tree.args["reference"].this
+    there = target.find(exp.Table)
+    columns = tuple(node.name for node in target.expressions)
+    return there.db or table.database, there.name, columns
+
+
+_SUFFIXES = {
+    ConstraintKind.UNIQUE: "key",
+    ConstraintKind.CHECK: "check",
+    ConstraintKind.FOREIGN_KEY: "fkey",
+}
+
+
+def _default_name(table: Table, constraint: Constraint) -> str:
+    columns = constraint.columns
+    if constraint.kind is ConstraintKind.CHECK and len(columns) != 1:
+        columns = ()
+    return "_".join((table.name, *columns, _SUFFIXES[constraint.kind]))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number, found = 0, name
+    while found in taken:
+        number += 1
+        found = f"{name}{number}"
+    return found
+
+
+def follow_columns(old: Table, new: Table) -> Table:
+    """Constraints and indexes after columns were renamed or dropped."""
+    names = {column.id: column.name for column in new.columns}
+    moved = {c.name: names.get(c.id) for c in old.columns if names.get(c.id) != c.name}
+    if not moved:
+        return new
+    return replace(
+        new,
+        constraints=tuple(
+            replace(c, columns=_moved(c.columns, moved), expression=_text(c.expression, moved))
+            for c in new.constraints
+            if all(moved.get(name, name) for name in c.columns)
+        ),
+        indexes=tuple(
+            replace(index, columns=_moved(index.columns, moved))
+            for index in new.indexes
+            if all(moved.get(name, name) for name in index.columns)
+        ),
+    )
+
+
+def _moved(names: Sequence[str], moved: dict[str, str | None]) -> tuple[str, ...]:
+    return tuple(moved.get(name) or name for name in names)
+
+
+def _text(expression: str, moved: dict[str, str | None]) -> str:
+    if not expression:
+        return ""
+    tree = parse(f"SELECT {expression}", Wire.POSTGRES)[0].tree
+    assert isinstance(tree, exp.Select)
+    for column in tree.find_all(exp.Column):
+        name = moved.get(column.name)
+        if name is not None:
+            column.set("this", exp.to_identifier(name, quoted=not name.isidentifier()))
+    return to_sql(tree.expressions[0], Wire.POSTGRES)

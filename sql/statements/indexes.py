@@ -1,0 +1,154 @@
+"""CREATE INDEX and DROP INDEX.
+
+A unique index of a relational table is one of DuckDB's and enforced. Every other is remembered by
+name and answered for in the catalogs, but there is nothing to build: the storage engines keep what
+they need to find rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from catalog.details import Index
+from catalog.records import Table, TableKind
+from engine.errors import DbError, ErrorKind
+from sql.dialect.dialects import to_sql
+from sql.plan.tables import find_table
+from sql.results import Affected, Notice, Result
+from sql.session import Wire
+from sql.statements.target import quoted
+from sql.types import quote
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+
+def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
+    """Raises: DbError UNDEFINED_TABLE, DUPLICATE_TABLE, UNDEFINED_COLUMN, UNIQUE_VIOLATION,
+    UNSUPPORTED for UNIQUE on a time-series table.
+    """
+    node = tree.find(exp.Table)
+    assert node is not None
+    table = find_table(node, session.plan_context(text))
+    if table.kind in (TableKind.VIEW, TableKind.EXTERNAL):
+        message = f'cannot create index on {table.kind.value} "{table.name}"'
+        raise DbError(ErrorKind.WRONG_OBJECT_TYPE, message)
+    if tree.args.get("unique") and table.is_time_series:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "UNIQUE indexes on time-series tables are not supported",
+            hint="tags and time index already name a row",
+        )
+    columns = _columns(tree, table)
+    name = tree.this.name or _default_name(session, table, columns)
+    if _owner(session, table.database, name) is not None:
+        if tree.args.get("exists"):
+            session.notice(Notice(f'relation "{name}" already exists, skipping'))
+            return Affected("CREATE INDEX", 0)
+        raise DbError(ErrorKind.DUPLICATE_TABLE, f'relation "{name}" already exists')
+    method = tree.this.args["params"].args.get("using")
+    with session.writing() as transaction:
+        transaction.change_store()
+        index = Index(
+            id=session.catalog.next_table_id(session.duck.cursor),
+            name=name,
+            columns=columns,
+            unique=bool(tree.args.get("unique")),
+            method=method.name.lower() if method is not None else "btree",
+        )
+        if index.unique:
+            session.duck.execute(_build(table, index), None, text)
+        session.put_table(replace(table, indexes=(*table.indexes, index)))
+    return Affected("CREATE INDEX", 0)
+
+
+def _columns(tree: exp.Create, table: Table) -> tuple[str, ...]:
+    """Names of columns; expressions as SQL text in parentheses."""
+    params = tree.this.args["params"]
+    if params.args.get("where") is not None and tree.args.get("unique"):
+        raise DbError(ErrorKind.UNSUPPORTED, "partial unique indexes are not supported")
+    found = []
+    for item in params.args.get("columns") or ():
+        key = item.this if isinstance(item, exp.Ordered) else item
+        if isinstance(key, exp.Anonymous) and key.expressions and table.column(key.name):
+            key = exp.column(key.name)  # MySQL's a(10): the first ten characters
+        for column in key.find_all(exp.Column):
+            if table.column(column.name) is None:
+                message = f'column "{column.name}" does not exist'
+                raise DbError(ErrorKind.UNDEFINED_COLUMN, message)
+        plain = isinstance(key, exp.Column)
+        found.append(key.name if plain else f"({to_sql(key, Wire.POSTGRES)})")
+    return tuple(found)
+
+
+def _default_name(session: ClientSession, table: Table, columns: tuple[str, ...]) -> str:
+    words = ["expr" if column.startswith("(") else column for column in columns]
+    name = found = "_".join((table.name, *words, "idx"))
+    number = 0
+    while _owner(session, table.database, found) is not None:
+        number += 1
+        found = f"{name}{number}"
+    return found
+
+
+def _owner(session: ClientSession, database: str, name: str) -> Table | None:
+    """The table that has an index of that name."""
+    tables = session.catalog.tables(session.duck.cursor, database)
+    return next((t for t in tables if any(index.name == name for index in t.indexes)), None)
+
+
+def _build(table: Table, index: Index) -> str:
+    columns = ", ".join(c if c.startswith("(") else quote(c) for c in index.columns)
+    return f"CREATE UNIQUE INDEX {_stored_name(index)} ON {quoted(table)} ({columns})"
+
+
+def _stored_name(index: Index) -> str:
+    return quote(f"__index_{index.id}")
+
+
+def _drop(session: ClientSession, table: Table, index: Index) -> None:
+    if index.unique:
+        session.duck.execute(f"DROP INDEX {quote(table.database)}.{_stored_name(index)}")
+
+
+def drop_indexes(session: ClientSession, tree: exp.Drop) -> Result:
+    """Raises: DbError UNDEFINED_OBJECT."""
+    with session.writing() as transaction:
+        transaction.change_store()
+        for node in tree.args["tables"]:
+            database = node.db or session.database
+            table = _owner(session, database, node.name)
+            if table is None:
+                if tree.args.get("exists"):
+                    session.notice(Notice(f'index "{node.name}" does not exist, skipping'))
+                    continue
+                message = f'index "{node.name}" does not exist'
+                raise DbError(ErrorKind.UNDEFINED_OBJECT, message)
+            for index in table.indexes:
+                if index.name == node.name:
+                    _drop(session, table, index)
+            kept = tuple(index for index in table.indexes if index.name != node.name)
+            session.put_table(replace(table, indexes=kept))
+    return Affected("DROP INDEX", 0)
+
+
+@contextmanager
+def without_indexes(session: ClientSession, table: Table) -> Iterator[list[Table]]:
+    """Around a change that DuckDB refuses while the table has indexes.
+
+    The block puts the table as it is afterwards into the list; without one nothing is built again.
+    """
+    unique = [index for index in table.indexes if index.unique]
+    for index in unique:
+        _drop(session, table, index)
+    after: list[Table] = []
+    yield after
+    for changed in after:
+        for index in changed.indexes:
+            if index.unique:
+                session.duck.execute(_build(changed, index))

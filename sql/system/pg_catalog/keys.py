@@ -1,0 +1,273 @@
+"""Keys, indexes and constraints: pg_index, pg_constraint and their definitions as text.
+
+A time-series table shows its row identity (tags and time index) as its primary key, unless it is in
+append mode and has none, and the time index as an index of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from catalog.details import Constraint, ConstraintKind
+from catalog.records import Column, Table, TableKind
+from engine import datatypes
+from sql.system.arrow import fill
+from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid, object_oid
+from sql.system.pg_catalog.shapes import SHAPES
+from sql.system.table import SystemContext
+
+
+def quote(name: str) -> str:
+    """The identifier as PostgreSQL's quote_ident prints it."""
+    plain = name.isascii() and name == name.lower() and name.isidentifier()
+    return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One index; `keys` are names of columns, or expressions in parentheses."""
+
+    oid: int
+    name: str
+    table: Table
+    keys: tuple[str, ...]
+    unique: bool = False
+    primary: bool = False
+    method: str = "btree"
+
+    @property
+    def places(self) -> list[int]:
+        """The keys as 1-based positions in the table, 0 for an expression."""
+        where = {column.name: at for at, column in enumerate(self.table.columns, 1)}
+        return [where.get(key, 0) for key in self.keys]
+
+    @property
+    def columns(self) -> list[Column]:
+        """What the index holds; an expression's column is text."""
+        return [self.table.column(key) or Column("expr", datatypes.STRING) for key in self.keys]
+
+    @property
+    def definition(self) -> str:
+        """The CREATE INDEX statement that PostgreSQL would print."""
+        unique = "UNIQUE " if self.unique else ""
+        on = f"{quote(self.table.database)}.{quote(self.table.name)}"
+        name = quote(self.name)
+        return f"CREATE {unique}INDEX {name} ON {on} USING {self.method} ({self.key_list})"
+
+    @property
+    def key_list(self) -> str:
+        """The keys as in a definition."""
+        return ", ".join(map(shown_key, self.keys))
+
+
+def shown_key(key: str) -> str:
+    """A key as in a definition: a function call needs no parentheses of its own."""
+    if not key.startswith("("):
+        return quote(key)
+    inner = key[1:-1]
+    return inner if inner.endswith(")") and inner.partition("(")[0].isidentifier() else key
+
+
+def indexes(tables: Iterable[Table]) -> list[Index]:
+    """The indexes of the tables: of keys, of unique constraints, and those asked for by name."""
+    return [index for table in tables for index in _indexes(table)]
+
+
+def _indexes(table: Table) -> Iterator[Index]:
+    if table.kind in (TableKind.VIEW, TableKind.EXTERNAL):
+        return
+    identity = identity_columns(table)
+    if identity:
+        oid = dependent_oid(table, Slot.PRIMARY_INDEX)
+        yield Index(oid, key_name(table), table, identity, unique=True, primary=True)
+    if table.time_index is not None:
+        oid = dependent_oid(table, Slot.TIME_INDEX)
+        yield Index(oid, f"{table.name}_time_index", table, (table.time_index,))
+    for constraint in table.constraints:
+        if constraint.kind is ConstraintKind.UNIQUE:
+            oid = object_oid(constraint.id, Slot.PRIMARY_INDEX)
+            yield Index(oid, constraint.name, table, constraint.columns, unique=True)
+    for index in table.indexes:
+        oid = object_oid(index.id, Slot.PRIMARY_INDEX)
+        yield Index(oid, index.name, table, index.columns, index.unique, method=index.method)
+
+
+def identity_columns(table: Table) -> tuple[str, ...]:
+    """The columns that tell rows apart; empty if nothing does."""
+    if table.kind in (TableKind.VIEW, TableKind.EXTERNAL) or table.append_mode:
+        return ()
+    time_index = table.time_index
+    return table.primary_key if time_index is None else (*table.primary_key, time_index)
+
+
+def key_name(table: Table) -> str:
+    """What the primary key is called."""
+    named = (c.name for c in table.constraints if c.kind is ConstraintKind.PRIMARY_KEY)
+    return next(named, f"{table.name}_pkey")
+
+
+def pg_index(context: SystemContext) -> pa.Table:
+    """All indexes."""
+    found = indexes(context.tables)
+    unique = [index.unique for index in found]
+    return fill(
+        SHAPES["pg_index"].schema,
+        len(found),
+        {
+            "indexrelid": [index.oid for index in found],
+            "indrelid": [index.table.id for index in found],
+            "indnatts": [len(index.keys) for index in found],
+            "indnkeyatts": [len(index.keys) for index in found],
+            "indisunique": unique,
+            # NULL is a value like any other for a tag, and for nothing else
+            "indnullsnotdistinct": [i.primary and i.table.is_time_series for i in found],
+            "indisprimary": [index.primary for index in found],
+            "indisexclusion": False,
+            "indimmediate": True,
+            "indisclustered": False,
+            "indisvalid": True,
+            "indcheckxmin": False,
+            "indisready": True,
+            "indislive": True,
+            "indisreplident": False,
+            "indkey": [index.places for index in found],
+            "indcollation": [[0] * len(index.keys) for index in found],
+            "indclass": [[0] * len(index.keys) for index in found],
+            "indoption": [[0] * len(index.keys) for index in found],
+            "indexprs": [_expressions(index) for index in found],
+        },
+    )
+
+
+def _expressions(index: Index) -> str | None:
+    """What pg_get_expr prints of an index over expressions."""
+    found = [shown_key(key) for key in index.keys if key.startswith("(")]
+    return ", ".join(found) or None
+
+
+# --- Constraints ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One constraint as the catalogs tell it; `there` is the table a foreign key points at."""
+
+    oid: int
+    name: str
+    table: Table
+    kind: ConstraintKind
+    columns: tuple[str, ...]
+    index: int = 0
+    there: Table | None = None
+    there_columns: tuple[str, ...] = ()
+    expression: str = ""
+
+    @property
+    def definition(self) -> str:
+        """What pg_get_constraintdef prints."""
+        columns = ", ".join(map(quote, self.columns))
+        if self.kind is ConstraintKind.CHECK:
+            return f"CHECK (({self.expression}))"
+        if self.kind is ConstraintKind.PRIMARY_KEY:
+            return f"PRIMARY KEY ({columns})"
+        if self.kind is ConstraintKind.UNIQUE:
+            return f"UNIQUE ({columns})"
+        assert self.there is not None
+        name = quote(self.there.name)
+        if self.there.database != self.table.database:
+            name = f"{quote(self.there.database)}.{name}"
+        far = ", ".join(map(quote, self.there_columns))
+        return f"FOREIGN KEY ({columns}) REFERENCES {name}({far})"
+
+
+def constraints(tables: Sequence[Table]) -> list[Shown]:
+    """The constraints of all tables."""
+    by_name = {(table.database, table.name): table for table in tables}
+    return [shown for table in tables for shown in _constraints(table, by_name)]
+
+
+def _constraints(table: Table, by_name: dict[tuple[str, str], Table]) -> Iterator[Shown]:
+    identity = identity_columns(table)
+    if identity:
+        yield Shown(
+            dependent_oid(table, Slot.PRIMARY_CONSTRAINT),
+            key_name(table),
+            table,
+            ConstraintKind.PRIMARY_KEY,
+            identity,
+            dependent_oid(table, Slot.PRIMARY_INDEX),
+        )
+    for constraint in table.constraints:
+        shown = _shown(table, constraint, by_name)
+        if shown is not None:
+            yield shown
+
+
+def _shown(
+    table: Table, constraint: Constraint, by_name: dict[tuple[str, str], Table]
+) -> Shown | None:
+    kind, columns = constraint.kind, constraint.columns
+    if kind is ConstraintKind.PRIMARY_KEY:
+        return None
+    oid = object_oid(constraint.id, Slot.PRIMARY_CONSTRAINT)
+    if constraint.references is None:
+        index = object_oid(constraint.id, Slot.PRIMARY_INDEX) if _is_unique(kind) else 0
+        return Shown(
+            oid, constraint.name, table, kind, columns, index, expression=constraint.expression
+        )
+    database, name, far = constraint.references
+    there = by_name.get((database, name))
+    if there is None:
+        return None
+    index = dependent_oid(there, Slot.PRIMARY_INDEX)
+    far = far or there.primary_key
+    return Shown(oid, constraint.name, table, kind, columns, index, there, far)
+
+
+def _is_unique(kind: ConstraintKind) -> bool:
+    return kind is ConstraintKind.UNIQUE
+
+
+def pg_constraint(context: SystemContext) -> pa.Table:
+    """Primary keys, unique, check and foreign key constraints."""
+    namespaces = {database.name: namespace_oid(database) for database in context.databases}
+    found = constraints(context.tables)
+    foreign = [shown.there is not None for shown in found]
+    return fill(
+        SHAPES["pg_constraint"].schema,
+        len(found),
+        {
+            "oid": [shown.oid for shown in found],
+            "conname": [shown.name for shown in found],
+            "connamespace": [namespaces.get(shown.table.database, 0) for shown in found],
+            "contype": [shown.kind.value for shown in found],
+            "condeferrable": False,
+            "condeferred": False,
+            "convalidated": True,
+            "conrelid": [shown.table.id for shown in found],
+            "contypid": 0,
+            "conindid": [shown.index for shown in found],
+            "conparentid": 0,
+            "confrelid": [0 if shown.there is None else shown.there.id for shown in found],
+            "confupdtype": ["a" if far else " " for far in foreign],
+            "confdeltype": ["a" if far else " " for far in foreign],
+            "confmatchtype": ["s" if far else " " for far in foreign],
+            "conislocal": True,
+            "coninhcount": 0,
+            "connoinherit": [shown.kind is not ConstraintKind.CHECK for shown in found],
+            "conkey": [_places(shown.table, shown.columns) for shown in found],
+            "confkey": [
+                None if shown.there is None else _places(shown.there, shown.there_columns)
+                for shown in found
+            ],
+            "conbin": [shown.expression or None for shown in found],
+        },
+    )
+
+
+def _places(table: Table, names: Sequence[str]) -> list[int]:
+    where = {column.name: at for at, column in enumerate(table.columns, 1)}
+    return [where[name] for name in names if name in where]
