@@ -294,7 +294,8 @@ def _parallelism(given: _Given) -> int:
 
 def _check(given: _Given, options: FileOptions, *, into: bool, database: bool) -> None:
     """What does not go together, and what nobody asked for."""
-    unknown = sorted(given.values.keys() - given.used)
+    # How many rows a peer looks at to guess types: ours are the table's.
+    unknown = sorted(given.values.keys() - given.used - {"schema_infer_max_record"})
     if unknown:
         raise DbError(ErrorKind.SYNTAX, f'COPY option "{unknown[0]}" not recognized')
     only_in = ("pattern", "strict_headers", "skip_bad_records")

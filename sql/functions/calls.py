@@ -33,6 +33,9 @@ def function_calls(tree: exp.Expr, wire: Wire) -> exp.Expr:
     known = of_wire(wire)
     if wire is not Wire.MYSQL:
         tree = json_tables(tree)
+    for joined in tree.find_all(exp.GroupConcat):
+        if isinstance(joined.args.get("separator"), exp.Null):
+            joined.set("separator", exp.Literal.string(""))  # nothing stands between
     calls: list[exp.Expr] = list(tree.find_all(*_KINDS))
     for node in reversed(calls):
         made = _made(node, known, wire)

@@ -74,6 +74,10 @@ def _extract(
     column = exp.Column(this=path[at].copy(), table=path[0].copy() if at else None)
     steps = "".join(f'."{key.name}"' for key in keys)
     text = exp.JSONExtractScalar(this=column, expression=exp.Literal.string(f"${steps}"))
+    cast = outermost.parent
+    if type(cast) is exp.Cast:  # what is there but of another type is NULL
+        cast.replace(exp.TryCast(this=exp.Paren(this=text), to=cast.to.copy()))
+        return True
     outermost.replace(exp.Paren(this=text))  # DuckDB's arrow binds less than a comparison
     return True
 

@@ -257,10 +257,23 @@ def _column_type(scopes: Scopes, depth: int, node: exp.Column) -> DataType | Non
         if node.table and relation.alias_or_name != node.table:
             continue
         query = _query_of(relation, holder)
-        found = query and _projected_type(scopes, depth + 1, query, node.name)
+        name = query and _inner_name(relation, query, node.name)
+        found = query and name and _projected_type(scopes, depth + 1, query, name)
         if found:
             return found
     return None
+
+
+def _inner_name(relation: exp.Expr, query: exp.Select, name: str) -> str | None:
+    """What a column of `(SELECT …) AS t (a, b)` is called inside; None if that is not certain."""
+    alias = relation.args.get("alias")
+    renamed = [column.name for column in alias.columns] if alias is not None else []
+    if name not in renamed:
+        return name if not renamed else None
+    items = query.expressions[: len(renamed)]
+    place = renamed.index(name)
+    known = place < len(items) and not any(item.is_star for item in items)
+    return items[place].alias_or_name or None if known else None
 
 
 def _query_of(relation: exp.Expr, holder: exp.Expr) -> exp.Select | None:

@@ -109,14 +109,17 @@ def variables(context: SystemContext) -> pa.Table:
 def variable(session: SessionApi, name: str, timezone: str) -> pa.Table:
     """SHOW VARIABLES name, GreptimeDB's own form: one column of that name.
 
-    A time zone left to the server is shown as the one in effect, `timezone`. No rows for a
-    variable that does not exist.
+    A time zone left to the server is shown as the one in effect, `timezone`; MySQL's variables
+    show their defaults on other wires. No rows for a variable that does not exist.
     """
     schema = pa.schema(strings(name.upper()))
     try:
         value = session.show(name.lower())
     except DbError:
-        return from_rows(schema, [])
+        known = dict(Settings(Wire.MYSQL).all())
+        if name.lower() not in known:
+            return from_rows(schema, [])
+        value = known[name.lower()]
     return from_rows(schema, [(timezone if value == "SYSTEM" else value,)])
 
 
