@@ -20,6 +20,7 @@ LIMIT_MAX = 10_000  # the rows of a part are counted before any is given out
 _MARGIN = 4  # times as much time as rows spread evenly would take
 _GROWTH = 16
 _SPARE = 2  # times as much time as the part before tells to be enough
+SEARCHED_ROWS = 16_384  # of a text: some pages: a word of 1 % is in them more than a hundred times
 _ATTEMPTS_MAX = 4
 _SHARE_MAX = 0.3  # a part as large as this may as well be everything
 
@@ -49,11 +50,13 @@ def parts(
     wanted: TimeRange,
     time: tuple[str, str],
     given: Sequence[int] = (),
+    least_rows: int = 0,
 ) -> Iterator[Narrow]:
     """Ever larger parts of the range `wanted` of a table with that extent.
 
     `count` is how many rows or groups are asked for, `time` the name and unit of the time index.
-    `given` grows by how many each part gave.
+    `given` grows by how many each part gave. The first part has about
+    `least_rows`, if that is more than it would have.
     """
     if extent.rows < ROWS_MIN or count > LIMIT_MAX:
         return
@@ -61,6 +64,7 @@ def parts(
     last = extent.last if wanted.end is None else min(extent.last, wanted.end - 1)
     span = last - first + 1
     width = _width(front, count, extent, span, time[1])
+    width = max(width, (extent.last - extent.first + 1) * least_rows // extent.rows)
     for _ in range(_ATTEMPTS_MAX):
         if width > span * _SHARE_MAX:
             return

@@ -32,7 +32,7 @@ from sql.results import ResultColumn, Rows
 from sql.run.bounds import time_ranges
 from sql.run.duck import Duck, OpenResult
 from sql.run.external import FileScans
-from sql.run.front import Narrow, parts
+from sql.run.front import SEARCHED_ROWS, Narrow, parts
 from sql.run.pin import Pinned, pin
 from sql.run.relation import relation
 from sql.types import from_duckdb
@@ -176,7 +176,8 @@ class Runner:
         wanted = ranges.get(front.placeholder, TimeRange())
         time = reference.schema.time_index, reference.schema.time_type.unit
         given: list[int] = []
-        for narrow in parts(front, sum(counts), extent, wanted, time, given):
+        least = SEARCHED_ROWS if reference.texts else 0
+        for narrow in parts(front, sum(counts), extent, wanted, time, given, least):
             with ExitStack() as stack:
                 sql = self._fill(plan, parameters, stack, narrow=narrow)
                 shape, batches = self._collected(sql, plan, parameters, text)
