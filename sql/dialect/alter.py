@@ -67,6 +67,9 @@ class AlterGrammar(RepartitionGrammar, RolesGrammar):
             return nodes.IgnoredProperty(this=f"OWNER TO {self.take_name().name}")
         if self.at_word("SET", "UNSET"):
             return self._alter_options()
+        for way in ("DISABLE", "ENABLE"):  # what MySQL's dumps say around the rows of a table
+            if self.word(way, "KEYS"):
+                return nodes.IgnoredProperty(this=f"{way} KEYS")
         return self._table_property()  # MySQL: COMMENT = 'x', ENGINE = y
 
     def _alter_add(self) -> exp.Expr:

@@ -64,6 +64,11 @@ _FROM_EPOCH = {
 class GnomonDuckDBGenerator(DuckDBGenerator):
     """Trees of our dialects → text for DuckDB 2.0."""
 
+    def select_sql(self, expression: exp.Select) -> str:
+        """Without MySQL's modifiers (SQL_NO_CACHE and others): they advise its own execution."""
+        expression.set("operation_modifiers", None)
+        return super().select_sql(expression)
+
     def datatype_sql(self, expression: exp.DataType) -> str:
         """Our types by their DuckDB names; what only DuckDB knows stays."""
         try:
