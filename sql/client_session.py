@@ -466,5 +466,8 @@ class ClientSession:
     def _staged(self) -> Sequence[Write]:
         return self.transaction.staged if self.transaction is not None else ()
 
-    def _system_rows(self, database: str, name: str) -> pa.Table:
-        return SYSTEM_TABLES[database, name].rows(self.system_context())
+    def _system_rows(
+        self, database: str, name: str, wanted: frozenset[str] | None = None
+    ) -> pa.Table:
+        context = replace(self.system_context(), wanted=wanted)
+        return SYSTEM_TABLES[database, name].rows(context)

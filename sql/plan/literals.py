@@ -206,6 +206,18 @@ def columns_read(tree: exp.Expr, table: Table) -> tuple[str, ...]:
     return tuple(name for name in everything if name in wanted)
 
 
+def names_read(tree: exp.Expr) -> frozenset[str] | None:
+    """The columns a statement may read of anything, None for all: by a star, USING, a whole row."""
+    stars = (star for star in tree.find_all(exp.Star) if not isinstance(star.parent, exp.Count))
+    if next(stars, None) is not None:
+        return None
+    if any(j.args.get("using") or j.args.get("method") for j in tree.find_all(exp.Join)):
+        return None
+    names = {node.name.lower() for node in tree.find_all(exp.Column)}
+    tables = {node.alias_or_name.lower() for node in tree.find_all(exp.Table, exp.Subquery)}
+    return None if names & tables else frozenset(names)
+
+
 def references_of(holder: exp.Expr, by_node: dict[int, _S]) -> dict[str, _S]:
     """Alias → scan of what a statement reads directly."""
     nodes = [holder.this] if isinstance(holder, exp.Delete | exp.Update) else []

@@ -29,6 +29,7 @@ from sql.plan.literals import (
     Bound,
     binary_literals,
     columns_read,
+    names_read,
     short_offsets,
     time_bounds,
     timestamp_literals,
@@ -82,6 +83,7 @@ class QueryPlan:
     is_constant: bool  # no table, no parameter, no clock: the same answer every time
     session_bound: bool  # holds a value of one session (its pid, a setting): not to be shared
     files: tuple[FileReference, ...] = ()  # external tables
+    system_columns: frozenset[str] | None = None  # what is read of system tables; None: anything
     front: Front | None = None  # it wants only the first moments of a scan
     plain_sql: str | None = None  # for rows that DISTINCT ON would leave as they are
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
@@ -180,6 +182,7 @@ def _finish(
         scans=scans,
         bounds=time_bounds(tree, scopes, [*resolved.scans, *resolved.files]),
         systems=resolved.systems,
+        system_columns=names_read(tree) if resolved.systems else None,
         parameter_types=types,
         outputs=outputs,
         is_constant=_is_constant(tree),

@@ -97,7 +97,7 @@ class Runner:
     regions: Regions
     clock: Clock
     staged: Callable[[], Sequence[Write]]
-    system_rows: Callable[[str, str], pa.Table]
+    system_rows: Callable[[str, str, frozenset[str] | None], pa.Table]
     table_of: Callable[[int], Table | None]  # the present record, by id
     tql_rows: Callable[[Tql], pa.Table]  # PromQL's answer
     files: FileScans
@@ -246,7 +246,9 @@ class Runner:
         for placeholder, tql in plan.tqls.items():
             sql = sql.replace(f'"{placeholder}"', self._register(self.tql_rows(tql), stack))
         for placeholder, (database, name) in plan.systems.items():
-            registered = self._register(self.system_rows(database, name), stack)
+            registered = self._register(
+                self.system_rows(database, name, plan.system_columns), stack
+            )
             sql = sql.replace(f'"{placeholder}"', registered)
         return sql
 

@@ -159,6 +159,10 @@ _STATUS = pa.schema(
 
 def _table_status(context: SystemContext, request: Request) -> pa.Table:
     found = _tables_of(context, request.database)
+    if request.like is not None:  # sizes are asked of the engine, of these tables only
+        names = pa.table({"name": pa.array([table.name for table in found], pa.string())})
+        kept = set(like(names, request.like).column(0).to_pylist())
+        found = [table for table in found if table.name in kept]
     return from_rows(_STATUS, [_status(context, table) for table in found])
 
 

@@ -6,12 +6,14 @@ many catalog questions in a row, that has to happen once and not once a question
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from threading import Lock
 
 import pyarrow as pa
 
 from catalog.records import Database, Table
+from sql.session import Wire
 from sql.system.facts import catalog_name
 from sql.system.table import SystemContext
 
@@ -49,4 +51,44 @@ class Memo:
         rows = self._make(context)
         with self._lock:
             self._kept = [*self._kept[1 - _KEPT_MAX :], (key, tables, databases, rows)]
+        return rows
+
+
+_BLOCK = 6  # bits: tables whose ids differ in fewer are made together
+_BLOCKS_MAX = 4096
+
+
+class Blocks:
+    """Rows of tables, remembered by blocks of them: a new table costs its block, not all.
+
+    Requires: the rows of a table depend on its record, the wire and the catalog's name alone.
+    """
+
+    def __init__(self, make: Callable[[Sequence[Table], Wire, str], pa.Table]) -> None:
+        # Constant after construction.
+        self._make = make
+        # Guarded by _lock; the longest unused first.
+        self._lock = Lock()
+        self._kept: OrderedDict[tuple[Wire, str, int], tuple[list[Table], pa.Table]]
+        self._kept = OrderedDict()
+
+    def __call__(self, tables: Sequence[Table], wire: Wire, catalog: str) -> list[pa.Table]:
+        """The rows of all tables, block by block."""
+        blocks: dict[int, list[Table]] = {}
+        for table in tables:
+            blocks.setdefault(table.id >> _BLOCK, []).append(table)
+        return [self._block((wire, catalog, number), group) for number, group in blocks.items()]
+
+    def _block(self, key: tuple[Wire, str, int], group: list[Table]) -> pa.Table:
+        with self._lock:
+            known = self._kept.get(key)
+            if known is not None and known[0] == group:
+                self._kept.move_to_end(key)
+                return known[1]
+        rows = self._make(group, key[0], key[1])
+        with self._lock:
+            self._kept[key] = group, rows
+            self._kept.move_to_end(key)
+            while len(self._kept) > _BLOCKS_MAX:
+                self._kept.popitem(last=False)
         return rows

@@ -38,6 +38,12 @@ class SystemContext:
     filters: Callable[[int], Sequence[FilterInfo]] = _none
     stored: Callable[[int], Sequence[StoredFile]] = _none
     procedures: Sequence[Procedure] = ()
+    wanted: frozenset[str] | None = None  # columns the statement may read; None: all
+
+    def wants(self, *columns: str) -> bool:
+        """True if the statement may read one of these columns."""
+        return self.wanted is None or not self.wanted.isdisjoint(columns)
+
     view_text: Callable[[Table], str] = _definition  # with the names its tables have now
     roles: Sequence[Role] = ()  # made by CREATE ROLE
     clock: Clock = SystemClock()  # noqa: RUF009 - it has no state

@@ -10,16 +10,16 @@ from typing import Any
 import pyarrow as pa
 
 from catalog.records import Column, Table, TableKind
-from engine.datatypes import TypeId
+from engine.datatypes import DataType, TypeId
 from engine.schema import Semantic
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import catalog_name
 from sql.system.information_schema.records import system_tables, told_tables
 from sql.system.information_schema.shapes import SHAPES
+from sql.system.memo import Blocks
 from sql.system.pg_catalog.oids import nullable
-from sql.system.pg_catalog.relations import shown_type
-from sql.system.pg_catalog.types import BPCHAR, VARCHAR, typed_column
+from sql.system.pg_catalog.types import BPCHAR, VARCHAR, Typed, format_type, typed_column
 from sql.system.table import SystemContext
 from sql.types import sql_name
 
@@ -58,7 +58,8 @@ Located = tuple[Table, int, Column]  # the column and its 1-based position in th
 def columns(context: SystemContext) -> pa.Table:
     """The columns of all tables, views and system tables."""
     wire, catalog = context.session.wire, catalog_name(context.session)
-    return pa.concat_tables([_system(wire, catalog), _rows(told_tables(context), wire, catalog)])
+    users = _blocks(told_tables(context), wire, catalog)
+    return pa.concat_tables([_system(wire, catalog), *users]).combine_chunks()
 
 
 @lru_cache(maxsize=32)
@@ -70,6 +71,9 @@ def _rows(tables: Sequence[Table], wire: Wire, catalog: str) -> pa.Table:
     found = [(t, at, column) for t in tables for at, column in enumerate(t.columns, 1)]
     values = _common(found, wire, catalog) | _NAMED_TYPES[wire](found)
     return fill(SHAPES["columns"], len(found), values)
+
+
+_blocks = Blocks(_rows)
 
 
 def _common(found: Sequence[Located], wire: Wire, catalog: str) -> dict[str, Any]:
@@ -159,8 +163,13 @@ def _sizes(found: Sequence[Located]) -> dict[str, Any]:
 # --- PostgreSQL -----------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
+def _typed(type_: DataType, declared: str) -> Typed:
+    return typed_column(Column("", type_, declared=declared))
+
+
 def _postgres(found: Sequence[Located]) -> dict[str, Any]:
-    typed = [typed_column(column) for _, _, column in found]
+    typed = [_typed(column.type, column.declared) for _, _, column in found]
     names = [t.type.name for t in typed]
     lengths = [
         t.modifier - 4 if t.type.oid in (VARCHAR, BPCHAR) and t.modifier > 0 else None
@@ -169,7 +178,7 @@ def _postgres(found: Sequence[Located]) -> dict[str, Any]:
     catalogs = [column.type for _, _, column in found]
     return {
         "data_type": ["ARRAY" if t.type.category == "A" else t.type.spelled for t in typed],
-        "column_type": [shown_type(column) for _, _, column in found],
+        "column_type": [format_type(one) for one in typed],
         "character_set_name": None,
         "collation_name": None,
         "character_maximum_length": lengths,

@@ -20,6 +20,7 @@ from sql.system.facts import (
 )
 from sql.system.information_schema.records import system_tables, told_tables
 from sql.system.information_schema.shapes import SHAPES
+from sql.system.memo import Memo
 from sql.system.pg_catalog.oids import OWNER_NAME
 from sql.system.table import SystemContext
 
@@ -29,13 +30,33 @@ _SYSTEM_TYPES = {Wire.POSTGRES: "VIEW", Wire.MYSQL: "SYSTEM VIEW", Wire.HTTP: "L
 _WRITTEN = (TableKind.TIME_SERIES, TableKind.RELATIONAL)
 
 
+_SIZES = ("data_length", "avg_row_length", "table_rows")
+
+
 def tables(context: SystemContext) -> pa.Table:
     """Tables, views and the system tables."""
+    rows = _told(context)
+    if not context.wants(*_SIZES):
+        return rows
+    sizes = [_size(context, table) for table in told_tables(context)]
+    sizes += [Size(0, 0)] * (rows.num_rows - len(sizes))
+    values = {
+        "data_length": [size.bytes for size in sizes],
+        "avg_row_length": [size.bytes // size.rows if size.rows else 0 for size in sizes],
+        "table_rows": [size.rows for size in sizes],
+    }
+    for name, column in values.items():
+        at = rows.schema.get_field_index(name)
+        field = rows.schema.field(at)
+        rows = rows.set_column(at, field, pa.array(column, field.type))
+    return rows
+
+
+def _unsized(context: SystemContext) -> pa.Table:
     wire = context.session.wire
     system = system_tables(wire)
     users = told_tables(context)
     found = [*users, *system]
-    sizes = [_size(context, table) for table in found]
     types = [table_type(table, wire) for table in users] + [_SYSTEM_TYPES[wire]] * len(system)
     created = [_microseconds(table) for table in found]
     return fill(
@@ -47,15 +68,15 @@ def tables(context: SystemContext) -> pa.Table:
             "table_name": [table.name for table in found],
             "table_type": types,
             "table_id": [table.id for table in found],
-            "data_length": [size.bytes for size in sizes],
+            "data_length": 0,
             "max_data_length": 0,
             "index_length": 0,
             "max_index_length": 0,
-            "avg_row_length": [size.bytes // size.rows if size.rows else 0 for size in sizes],
+            "avg_row_length": 0,
             "engine": ["" if t.kind is TableKind.VIEW else t.engine for t in found],
             "version": _VERSION,
             "row_format": "Fixed",
-            "table_rows": [size.rows for size in sizes],
+            "table_rows": 0,
             "data_free": 0,
             "auto_increment": 0,
             "create_time": created,
@@ -72,6 +93,9 @@ def tables(context: SystemContext) -> pa.Table:
             "is_typed": "NO",
         },
     )
+
+
+_told = Memo(_unsized)
 
 
 def _size(context: SystemContext, table: Table) -> Size:
@@ -148,7 +172,8 @@ def partitions(context: SystemContext) -> pa.Table:
         for table in context.tables
         for at, region in enumerate(table.region_ids)
     ]
-    sizes = [size_of_regions(context, (region,)) for _, _, region in found]
+    known = context.wants("table_rows", "data_length")
+    sizes = [size_of_regions(context, (region,)) if known else None for _, _, region in found]
     return fill(
         SHAPES["partitions"],
         len(found),

@@ -15,6 +15,7 @@ import zlib
 from enum import IntEnum
 
 from catalog.records import Column, Database, Table
+from engine.schema import Semantic
 
 PG_CATALOG = 11
 INFORMATION_SCHEMA = 13183
@@ -70,4 +71,4 @@ def role_oid(name: str) -> int:
 
 def nullable(column: Column, table: Table) -> bool:
     """True if the column may hold NULL."""
-    return column.nullable and column.name != table.time_index
+    return column.nullable and column.semantic is not Semantic.TIMESTAMP
