@@ -28,7 +28,7 @@ SCHEMA_PRIVILEGES = ("USAGE", "CREATE")
 PUBLIC = "public"
 
 _OWNERS_ONLY = (exp.Drop, exp.Alter, exp.Comment, nodes.RenameTables)
-_SUPERUSERS_ONLY = (nodes.Tql, nodes.Admin, nodes.RoleStatement, exp.Kill)
+_SUPERUSERS_ONLY = (nodes.Admin, nodes.RoleStatement, exp.Kill)
 
 
 def check_privileges(session: ClientSession, statement: Callable[[], exp.Expr]) -> None:
@@ -40,8 +40,7 @@ def check_privileges(session: ClientSession, statement: Callable[[], exp.Expr]) 
     if isinstance(tree, nodes.ExecuteStatement):
         prepared = session.prepared.get(tree.this.name)
         tree = prepared.tree if prepared is not None and prepared.tree is not None else tree
-    powerful = isinstance(tree, _SUPERUSERS_ONLY) or _uses_files(tree)
-    if powerful or tree.find(nodes.Tql) is not None:
+    if isinstance(tree, _SUPERUSERS_ONLY) or _uses_files(tree):
         raise DbError(ErrorKind.ACCESS_DENIED, "permission denied: must be superuser")
     names = roles_of(session, role)
     for table, privilege in _needed(session, tree):
@@ -73,6 +72,36 @@ def may(table: Table, names: frozenset[str], privilege: str, *, grantable: bool 
         and (grant.grantable or not grantable)
         for grant in table.grants
     )
+
+
+def check_table(session: ClientSession, table: Table, privilege: str) -> None:
+    """For what names tables otherwise than SQL does: PromQL's selectors, rows of agents.
+
+    Raises: DbError ACCESS_DENIED if the session's role lacks the privilege (or is not the OWNER).
+    """
+    role = session.catalog.role(session.duck.cursor, session.role)
+    if role is None or role.superuser:
+        return
+    names = roles_of(session, role)
+    if table.owner not in names if privilege == "OWNER" else not may(table, names, privilege):
+        raise _denied(f"permission denied for table {table.name}")
+
+
+def may_read(session: ClientSession, table: Table) -> bool:
+    """True if the session's role may select from the table."""
+    role = session.catalog.role(session.duck.cursor, session.role)
+    if role is None or role.superuser:
+        return True
+    return may(table, roles_of(session, role), "SELECT")
+
+
+def check_schema(session: ClientSession, database: str) -> None:
+    """Raises: DbError ACCESS_DENIED if the session's role may not make tables there."""
+    role = session.catalog.role(session.duck.cursor, session.role)
+    if role is None or role.superuser:
+        return
+    if "CREATE" not in schema_privileges(session, database, roles_of(session, role)):
+        raise _denied(f"permission denied for schema {database}")
 
 
 def is_superuser(session: ClientSession) -> bool:

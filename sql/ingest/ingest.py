@@ -21,6 +21,7 @@ from sql.decode.assign import assign
 from sql.dialect.definitions import TableDefinition
 from sql.ingest.batch import IngestColumn, IngestTable
 from sql.partition.route import writes_of
+from sql.privileges import check_schema, check_table
 from sql.statements.create import make_table
 from sql.statements.dependents import refresh_views
 from sql.statements.metric_engine import LOGICAL, PHYSICAL, check_not_physical, in_order
@@ -61,6 +62,9 @@ class Ingest:
 
     def _write(self, session: ClientSession, wanted: Sequence[IngestTable]) -> None:
         found = [session.lookup(*_name(session, table)) for table in wanted]
+        for there in found:
+            if there is not None:
+                check_table(session, there, "INSERT")
         if all(_fits(there, given) for there, given in zip(found, wanted, strict=True)):
             writes = [
                 write
@@ -143,6 +147,7 @@ def _ready(session: ClientSession, transaction: Transaction, given: IngestTable)
         return _make(session, transaction, given, database)
     if _fits(there, given):
         return there
+    check_table(session, there, "OWNER")
     new = [_column(c) for c in given.columns if there.column(c.name) is None]
     tags = tuple(column.name for column in new if column.semantic is Semantic.TAG)
     widened = replace(
@@ -160,6 +165,7 @@ def _ready(session: ClientSession, transaction: Transaction, given: IngestTable)
 def _make(
     session: ClientSession, transaction: Transaction, given: IngestTable, database: str
 ) -> Table:
+    check_schema(session, database)
     physical = given.options.get(LOGICAL)
     if physical is not None and session.lookup(database, physical) is None:
         make_table(session, transaction, _physical(physical, given), database)

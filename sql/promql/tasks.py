@@ -147,7 +147,7 @@ class Metadata:
 
     def run(self, session: ClientSession) -> dict[str, str]:
         """Comments by name. Raises: DbError."""
-        tables = session.catalog.tables(session.duck.cursor, session.database)
+        tables = catalogue_of(session).tables(session.database)
         wanted = (table for table in tables if self.metric in ("", table.name))
         return {table.name: table.comment for table in wanted if is_metric(table)}
 

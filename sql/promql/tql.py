@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
+from catalog.records import Table
 from engine import datatypes as dt
 from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
 from sql.dialect import nodes
 from sql.durations import parse_promql
 from sql.plan.plan import plan_query
+from sql.privileges import check_table, is_superuser, may_read
 from sql.promql.answer import answer_table
 from sql.promql.check import check
 from sql.promql.model import Limits, Result
@@ -61,13 +63,24 @@ class Evaluated:
 
 
 def catalogue_of(session: ClientSession, database: str | None = None) -> Catalogue:
-    """The tables of a session, by default of its current database."""
-    return Catalogue(
-        database or session.database,
-        session.lookup,
-        lambda name: session.catalog.tables(session.duck.cursor, name),
-        session.has_database,
-    )
+    """The tables of a session, by default of its current database.
+
+    Naming one that the session's role may not read is ACCESS_DENIED; others do not show it.
+    """
+
+    def lookup(database: str, name: str) -> Table | None:
+        table = session.lookup(database, name)
+        if table is not None:
+            check_table(session, table, "SELECT")
+        return table
+
+    def tables(database: str) -> list[Table]:
+        found = session.catalog.tables(session.duck.cursor, database)
+        if is_superuser(session):
+            return list(found)
+        return [table for table in found if may_read(session, table)]
+
+    return Catalogue(database or session.database, lookup, tables, session.has_database)
 
 
 def run_tql(session: ClientSession, node: nodes.Tql) -> Evaluated:
