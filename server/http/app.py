@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from engine.errors import DbError, ErrorKind
 from server.backup.archive import ENDPOINT as BACKUP
-from server.http import admin, backup, sql
+from server.http import admin, backup, promql, sql
 from server.http.auth import PasswordChecks
 from server.http.context import HttpContext
 from server.http.errors import error_response
@@ -50,6 +50,7 @@ PROMETHEUS = (
 
 ROUTES: tuple[Route, ...] = (
     Route("/v1/sql", sql.run_sql, methods=GET_POST),
+    Route("/v1/promql", promql.run_promql, methods=GET_POST),
     Route("/v1/prometheus/write", write.write, methods=["POST"]),
     *(
         Route(f"/v1/prometheus/api/v1/{path}", endpoint, methods=GET_POST)

@@ -78,8 +78,13 @@ async def sql_request(request: Request) -> SqlRequest:
     given = await parameters(request)
     if not given.get("sql"):
         raise DbError(ErrorKind.INVALID_ARGUMENT, "the parameter sql is missing")
+    return request_for(request, given, given["sql"])
+
+
+def request_for(request: Request, given: dict[str, str], sql: str) -> SqlRequest:
+    """A request to run that SQL, everything else as asked. Raises: DbError INVALID_ARGUMENT."""
     return SqlRequest(
-        sql=given["sql"],
+        sql=sql,
         database=database_name(request, given),
         format=given.get("format") or "greptimedb_v1",
         epoch=given.get("epoch") or None,

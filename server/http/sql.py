@@ -18,7 +18,7 @@ from server.http.auth import authenticate
 from server.http.context import context_of
 from server.http.errors import error_response, unexpected
 from server.http.exchange import Exchange
-from server.http.request import address, sql_request
+from server.http.request import SqlRequest, address, sql_request
 from server.http.supervise import supervised, uncut
 from server.work import Workers
 from sql.session import ClientInfo
@@ -28,9 +28,13 @@ logger = logging.getLogger(__name__)
 
 async def run_sql(request: Request) -> Response:
     """Runs the request's statements. Raises: DbError, answered by the application's handler."""
-    context = context_of(request)
     name, _ = await authenticate(request)
-    asked = await sql_request(request)
+    return await answer(request, name, await sql_request(request))
+
+
+async def answer(request: Request, name: str, asked: SqlRequest) -> Response:
+    """The answer to what a user has asked."""
+    context = context_of(request)
     client = ClientInfo(name, asked.database, address(request), "http")
     exchange = Exchange(context.database, client, asked)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 import write_requests as wr
+from server_users import Named
 
-from server.auth.api import OpenDoor
+from server.auth.api import AccessMode, OpenDoor, UserRecord, Users
 from server.config import Configuration, Settings, load
 from server.http.app import create_app
 from server.http.context import HttpContext
@@ -64,14 +66,15 @@ def series(name: str, labels: Mapping[str, str], *samples: tuple[int, float]) ->
     return {"__name__": name, **labels}, samples
 
 
-@pytest.fixture
-async def prom(tmp_path: Path) -> AsyncIterator[Prometheus]:
+@contextlib.asynccontextmanager
+async def opened(directory: Path, users: Users) -> AsyncIterator[Prometheus]:
+    """An application over a database of its own."""
     async with contextlib.AsyncExitStack() as stack:
-        database = Database.open(tmp_path / "data", DatabaseOptions())
+        database = Database.open(directory, DatabaseOptions())
         stack.callback(database.close)
         workers = Workers(4)
         stack.callback(workers.close)
-        metrics, users = Metrics("1.2.3"), OpenDoor()
+        metrics = Metrics("1.2.3")
         configuration = Configuration(Settings(), load({}, {}).origins)
         observed = ObservedDatabase(database, metrics, users, connections_max=50, slow_ms=0)
         app = create_app(
@@ -82,3 +85,19 @@ async def prom(tmp_path: Path) -> AsyncIterator[Prometheus]:
         await stack.enter_async_context(client)
         yield Prometheus(client)
         assert observed.sessions() == [], "a session was left open"
+
+
+@pytest.fixture
+async def prom(tmp_path: Path) -> AsyncIterator[Prometheus]:
+    async with opened(tmp_path / "data", OpenDoor()) as found:
+        yield found
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path) -> AsyncIterator[Prometheus]:
+    """With a user who may do all, `ann`, and one who may only read, `rob`; password `secret`."""
+    native = hashlib.sha1(hashlib.sha1(b"secret").digest()).digest()
+    ann = UserRecord("ann", mysql_native=native)
+    rob = UserRecord("rob", mysql_native=native, mode=AccessMode.READ_ONLY)
+    async with opened(tmp_path / "data", Named(ann, rob)) as found:
+        yield found

@@ -257,3 +257,24 @@ async def test_queries_are_laid_out_and_taken_apart(loaded: Any) -> None:
     tree = await loaded.data("parse_query", query="rate(up[5m])")
     assert tree["func"]["name"] == "rate"
     assert tree["args"][0]["range"] == 300_000
+
+
+async def test_promql_in_the_formats_of_sql(loaded: Any) -> None:
+    params = {"query": "sum by (job) (up)", "start": "0", "end": "10", "step": "10s"}
+    answer = await loaded.client.get("/v1/promql", params=params)
+    records = answer.json()["output"][0]["records"]
+    names = [column["name"] for column in records["schema"]["column_schemas"]]
+    assert names == ["job", "greptime_timestamp", "sum(up.greptime_value)"]
+    assert records["rows"][0] == ["a", 0, 1.0]
+    csv = await loaded.client.post("/v1/promql", data=params | {"format": "csv", "lookback": "5s"})
+    assert csv.text.splitlines()[0].startswith('"a",0,')
+
+
+@pytest.mark.parametrize(
+    "changed", [{"query": ""}, {"step": ""}, {"query": "up; DROP TABLE up"}, {"start": "0')"}]
+)
+async def test_promql_refuses_what_it_cannot_read(loaded: Any, changed: dict[str, str]) -> None:
+    params = {"query": "up", "start": "0", "end": "10", "step": "10s"} | changed
+    answer = await loaded.client.get("/v1/promql", params=params)
+    assert answer.status_code == 400, answer.text
+    assert await loaded.sql("SELECT count(*) FROM up") == [[6]]

@@ -115,3 +115,18 @@ async def test_a_body_that_grows_beyond_all_limits_is_refused(prom: Any) -> None
     length = wr.varint(2**31)
     answer = await prom.post(length + b"\x00")
     assert answer.status_code == 413
+
+
+async def test_users_write_and_ask_what_they_may(guarded: Any) -> None:
+    assert (await guarded.write(UP)).status_code == 401
+    refused = await guarded.get("query", query="up")
+    assert (refused.status_code, refused.json()["errorType"]) == (401, "unauthorized")
+    guarded.client.auth = ("rob", "secret")
+    assert (await guarded.write(UP)).status_code == 403
+    guarded.client.auth = ("ann", "secret")
+    assert (await guarded.write(UP)).status_code == 204
+    guarded.client.auth = ("rob", "secret")
+    data = await guarded.data("query", query="count(up)", time="2")
+    assert data["result"][0]["value"] == [2, "1"]
+    guarded.client.auth = ("ann", "wrong")
+    assert (await guarded.get("status/runtimeinfo")).status_code == 401
