@@ -193,9 +193,8 @@ class LocalRegions:
         rows = self._checked(writes)
         with self._lock:
             if transaction in self._prepared:
-                raise DbError(
-                    ErrorKind.INVALID_ARGUMENT, f"transaction {transaction} is prepared already"
-                )
+                message = f"transaction {transaction} is prepared already"
+                raise DbError(ErrorKind.INVALID_ARGUMENT, message)
 
         def register(sequence: int) -> None:
             with self._lock:
@@ -233,7 +232,6 @@ class LocalRegions:
 
     def remove_files(self, region_id: int, ranges: Sequence[tuple[int, int]]) -> int:
         """Removes files of which all rows are within one of the ranges."""
-        self._check_open()
         return remove_files(self._region(region_id), ranges)
 
     def compact(
@@ -485,8 +483,7 @@ class LocalRegions:
 
     def _region(self, region_id: int) -> Region:
         self._check_open()
-        region = self._regions.get(region_id)
-        if region is None:
+        if (region := self._regions.get(region_id)) is None:
             raise DbError(ErrorKind.REGION_NOT_FOUND, f"region {region_id} does not exist")
         return region
 

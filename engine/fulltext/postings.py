@@ -20,6 +20,8 @@ BLOCK_SHIFT = 10  # a block is 1024 rows, as is a page
 INLINE_ROWS_MAX = 6
 # A part ends with so many entries (8 bytes each, and as much again while they are packed).
 _PART_ENTRIES = 4_000_000
+# Texts that are taken apart at a time: a token for every byte would need eight times the memory.
+_SLICE_BYTES = 4 << 20
 
 
 class Postings:
@@ -43,6 +45,17 @@ class Postings:
         """The next rows. Requires: string."""
         jit.warm()
         offsets, data, missing = buffers(texts)
+        start = 0
+        while start < len(texts):
+            stop = _cut(offsets, start)
+            low, high = int(offsets[start]), int(offsets[stop])
+            part = offsets[start : stop + 1] - np.int32(low)
+            self._add(part, data[low:high], missing[start:stop])
+            start = stop
+        if self._count >= _PART_ENTRIES:
+            self.close_part()
+
+    def _add(self, offsets: Int32s, data: Bytes, missing: Bytes) -> None:
         room = len(data) + len(offsets)
         entries, dense = np.empty(room, np.uint64), np.empty(room // 4 + 1, np.uint64)
         counts = np.empty(4, np.int64)
@@ -53,9 +66,7 @@ class Postings:
         self._entries.append(entries[: counts[0]].copy())
         self._dense.append(dense[: counts[1]].copy())
         self._count += int(counts[0])
-        self._rows += len(texts)
-        if self._count >= _PART_ENTRIES:
-            self.close_part()
+        self._rows += len(offsets) - 1
 
     def close_part(self) -> None:
         """Writes what was added since the last part, if anything."""
@@ -106,6 +117,14 @@ class Postings:
             "at": self._writer.add(body),
             "bytes": len(body),
         }
+
+
+def _cut(offsets: Int32s, start: int) -> int:
+    """Where a slice of texts ends that begins there: whole blocks of rows, if they are short."""
+    most = int(np.searchsorted(offsets, int(offsets[start]) + _SLICE_BYTES, side="right")) - 1
+    stop = min(max(most, start + 1), len(offsets) - 1)
+    whole = start + (stop - start >> BLOCK_SHIFT << BLOCK_SHIFT)
+    return whole if whole > start and stop < len(offsets) - 1 else stop
 
 
 def buffers(texts: pa.Array) -> tuple[Int32s, Bytes, Bytes]:

@@ -248,8 +248,9 @@ _MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
 def bounds_of(node: exp.Expr, scopes: Scopes, references: Mapping[str, Scanned]) -> list[Bound]:
     """What a condition says about the time index of a scan; nothing if it says anything else."""
     if isinstance(node, exp.Between) and not node.args.get("symmetric"):
-        low = exp.GTE(this=node.this, expression=node.args["low"])
-        high = exp.LTE(this=node.this, expression=node.args["high"])
+        # Of copies: a node has one parent, and is looked up from where it stands.
+        low = exp.GTE(this=node.this.copy(), expression=node.args["low"].copy())
+        high = exp.LTE(this=node.this.copy(), expression=node.args["high"].copy())
         reference = _time_reference(node.this, scopes, references)
         return _of(low, reference, type(low)) + _of(high, reference, type(high))
     if type(node) not in _MIRRORED:

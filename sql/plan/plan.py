@@ -37,6 +37,7 @@ from sql.plan.literals import (
 from sql.plan.moments import fine_scans
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types
+from sql.plan.pushdown import push_conditions
 from sql.plan.scopes import Scopes
 from sql.plan.search import text_asks
 from sql.plan.session_functions import is_session_bound, session_functions
@@ -152,6 +153,7 @@ def _finish(
         tree = binary_literals(tree)
     tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
+    tree = push_conditions(tree, scopes)
     tree = timestamp_literals(tree, scopes, context.timezone)
     tree = typed_operators(tree, scopes, context.wire)
     tree = bucket_functions(tree, scopes)

@@ -195,13 +195,20 @@ def _count_values(ev: Evaluation, node: Aggregate, frame: Frame) -> Frame:
     else:
         kept = frame.labels.keep(set(node.labels) - {label})
     rows, columns = np.nonzero(frame.present)
-    texts = [shown(value) for value in frame.values[rows, columns].tolist()]
-    if frame.histograms is not None:
-        for place, item in enumerate(frame.histograms[rows, columns]):
-            texts[place] = texts[place] if item is None else str(item)
-    labels = kept.take(rows).put(label, LabelColumn.of(texts))
+    labels = kept.take(rows).put(label, _value_column(frame, rows, columns))
     groups, first = labels.groups()
     counts = np.zeros((len(first), frame.columns))
     np.add.at(counts, (groups, columns), 1.0)
     found = Frame.of(labels.take(first), counts, counts > 0)
     return replace(found, nameless=np.zeros(len(first), np.bool_))
+
+
+def _value_column(frame: Frame, rows: Rows, columns: Rows) -> LabelColumn:
+    """The values of cells as texts; equal ones are written once."""
+    bits, which = np.unique(frame.values[rows, columns].view(np.int64), return_inverse=True)
+    texts = [shown(value) for value in bits.view(np.float64).tolist()]
+    if frame.histograms is None:
+        return LabelColumn.of_dictionary(texts, which)
+    cells = frame.histograms[rows, columns]
+    pairs = zip(cells, which.tolist(), strict=True)
+    return LabelColumn.of([texts[place] if item is None else str(item) for item, place in pairs])

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import DbError, ErrorKind
+from sql.promql.kernels import aggregate as kernels
 from sql.promql.labels import METADATA, LabelTable, Rows, stack
 from sql.promql.model import Floats, Objects, Samples, Times, holds_histogram
 from sql.promql.tree import Extension, MatrixSelector, Subquery
@@ -121,8 +122,8 @@ def merged(frame: Frame, groups: Rows, first: Rows, message: str) -> Frame:
     """One row per group. Raises: DbError(INVALID_ARGUMENT) with `message` on two at one step."""
     columns = frame.columns
     values = np.zeros((len(first), columns))
-    taken = np.zeros((len(first), columns), np.int32)
-    np.add.at(taken, groups, frame.present)
+    taken = np.zeros((len(first), columns), np.int64)
+    kernels.count_marks(groups, np.ascontiguousarray(frame.present), taken)
     if (taken > 1).any():
         raise DbError(ErrorKind.INVALID_ARGUMENT, message)
     rows, places = np.nonzero(frame.present)

@@ -212,6 +212,14 @@ def stack(tables: Sequence[LabelTable]) -> LabelTable:
 
 
 def _stack_column(tables: Sequence[LabelTable], name: str) -> LabelColumn:
+    first = tables[0].columns.get(name)
+    if first is not None and all(
+        (column := table.columns.get(name)) is not None and column.values is first.values
+        for table in tables
+    ):
+        # Series of one source share their dictionaries.
+        codes = np.concatenate([table.columns[name].codes for table in tables])
+        return LabelColumn(first.values, codes)
     places: dict[str, int] = {"": 0}
     parts = []
     for table in tables:

@@ -14,6 +14,7 @@ from engine.errors import DbError, ErrorKind
 from sql.promql.cells import Cells, operate
 from sql.promql.context import Evaluation
 from sql.promql.frame import Frame, Marks, stacked
+from sql.promql.kernels import aggregate as kernels
 from sql.promql.labels import METADATA, LabelTable, Rows, stack
 from sql.promql.tree import COMPARISONS, TRIMS, Binary, Matching
 
@@ -46,8 +47,12 @@ def _grouped(left: Frame, right: Frame, matching: Matching) -> tuple[Rows, Rows,
 def counts_by_group(groups: Rows, marks: Marks, count: int) -> Rows:
     """How many marked rows each group has at each step."""
     found = np.zeros((count, marks.shape[1]), np.int64)
-    np.add.at(found, groups, marks)
+    kernels.count_marks(groups, np.ascontiguousarray(marks), found)
     return found
+
+
+def _all_apart(groups: Rows) -> bool:
+    return len(groups) == 0 or int(np.bincount(groups).max()) <= 1
 
 
 def set_operation(node: Binary, left: Frame, right: Frame) -> Frame:
@@ -97,7 +102,7 @@ def _steps_together(matching: Matching, left: Marks, right: Marks) -> Marks:
 
 def _refuse_duplicates(sides: _Sides) -> None:
     """The one side may have one series per group and step."""
-    if len(np.unique(sides.one_groups)) == len(sides.one_groups):
+    if _all_apart(sides.one_groups):
         return
     counts = counts_by_group(sides.one_groups, sides.one.present & sides.together, sides.groups)
     wrong = np.argwhere(counts > 1)
@@ -134,10 +139,9 @@ def _matched(ev: Evaluation, node: Binary, sides: _Sides) -> Frame:
 def _pairs(sides: _Sides) -> tuple[Rows, Rows]:
     """Rows of both sides that share a group."""
     order = np.argsort(sides.one_groups, kind="stable")
-    ascending = sides.one_groups[order]
-    low = np.searchsorted(ascending, sides.many_groups, "left")
-    high = np.searchsorted(ascending, sides.many_groups, "right")
-    counts = high - low
+    sizes = np.bincount(sides.one_groups, minlength=sides.groups)
+    starts = np.cumsum(sizes) - sizes
+    low, counts = starts[sides.many_groups], sizes[sides.many_groups]
     many_rows = np.repeat(np.arange(len(counts)), counts)
     before = np.cumsum(counts) - counts
     places = np.arange(counts.sum()) - np.repeat(before, counts) + np.repeat(low, counts)
@@ -146,7 +150,7 @@ def _pairs(sides: _Sides) -> tuple[Rows, Rows]:
 
 def _refuse_second_match(sides: _Sides, many_rows: Rows, present: Marks) -> None:
     groups = sides.many_groups[many_rows]
-    if len(np.unique(groups)) == len(groups):
+    if _all_apart(groups):
         return
     if (counts_by_group(groups, present, sides.groups) > 1).any():
         raise DbError(

@@ -18,6 +18,7 @@ from sql.promql.kernels.common import (
     MATRIX,
     OUT_CELLS,
     OUT_MARKS,
+    OUT_PLACES,
     Floats,
     Marks,
     Times,
@@ -152,3 +153,12 @@ def group_quantiles(
                 sort_nan_first(buffer, count)
                 out[group, column] = quantile_of_sorted(buffer, count, qs[column])
                 found[group, column] = True
+
+
+@jit.kernel(INT64S, MARKS, OUT_PLACES)
+def count_marks(groups: Times, marks: Marks, out: Times) -> None:
+    """Adds up how many marked rows each group has in each column; `out` comes as zeros."""
+    for row in range(len(groups)):
+        for column in range(marks.shape[1]):
+            if marks[row, column]:
+                out[groups[row], column] += 1

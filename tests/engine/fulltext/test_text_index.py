@@ -101,6 +101,7 @@ def stored(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engine.fulltext.picking._SHARE_MAX", 1.0)
         patch.setattr("engine.fulltext.postings._PART_ENTRIES", 1500)
+        patch.setattr("engine.fulltext.postings._SLICE_BYTES", 20_000)
         engine = EngineOptions(compaction_threads=0)
         regions = LocalRegions(tmp_path_factory.mktemp("stored"), engine, ManualClock(1000))
         wanted = options(kind)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 from fix_system import CPU, system_context
 
+from catalog.records import Table
 from sql.session import Wire
-from sql.system.memo import Memo
+from sql.system.memo import Blocks, Memo
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import SystemContext
 
@@ -53,3 +55,25 @@ def test_many_catalogs_in_turn_stay_right() -> None:
         name = f"t{turn % 5}"
         changed = replace(context, tables=[CPU.renamed("public", name)])
         assert memo(changed)["name"].to_pylist() == [name]
+
+
+def test_a_changed_table_costs_its_block_alone() -> None:
+    made: list[int] = []
+
+    def make(tables: Sequence[Table], wire: Wire, catalog: str) -> pa.Table:
+        made.append(len(tables))
+        return pa.table({"name": [f"{catalog}.{table.name}" for table in tables]})
+
+    blocks = Blocks(make)
+    tables = [replace(CPU, id=20_480 + at, name=f"t{at}") for at in range(150)]
+    assert sum(part.num_rows for part in blocks(tables, Wire.MYSQL, "c")) == 150
+    assert made == [64, 64, 22]
+    tables[70] = tables[70].renamed("public", "changed")
+    found = pa.concat_tables(blocks(tables, Wire.MYSQL, "c"))["name"].to_pylist()
+    assert found[70] == "c.changed"
+    assert len(found) == 150
+    assert made == [64, 64, 22, 64]
+    blocks(tables[:-1], Wire.MYSQL, "c")
+    assert made[4:] == [21]
+    blocks(tables[:1], Wire.POSTGRES, "c")
+    assert made[5:] == [1]
