@@ -165,7 +165,9 @@ class Core(Parser):
         return string
 
     def take_table(self) -> exp.Table:
-        """Takes a table name of one to three parts, without an alias."""
+        """Takes a table name of one to three parts, without an alias. No string is a name."""
+        if self._curr.token_type is TokenType.STRING and self.sql[self._curr.start] == "'":
+            raise self.expected("a table name")
         table = self._parse_table_parts(schema=True)
         if not isinstance(table, exp.Table):
             raise self.expected("a table name")

@@ -145,20 +145,24 @@ def _is_ordered(node: Node) -> bool:
 
 def _in_chunks(evaluator: Evaluator, tree: Node, times: Times) -> Frame:
     """The frame over all steps, evaluated some steps at a time."""
-    width = max(1, _CELLS // max(1, evaluator.series_most))
+    width = max(1, _CELLS // evaluator.cells_per_step)
     if width >= len(times):
         return evaluator.frame(tree, times)
-    parts = [
-        _named(evaluator.frame(tree, times[first : first + width]))
-        for first in range(0, len(times), width)
-    ]
-    return _joined(parts, len(times))
+    parts: list[Frame] = []
+    cells = 0
+    for first in range(0, len(times), width):
+        part = _named(evaluator.frame(tree, times[first : first + width]))
+        cells += part.values.size
+        evaluator.refuse_more_than(cells)
+        parts.append(part)
+    return _joined(evaluator, parts, len(times))
 
 
-def _joined(parts: list[Frame], columns: int) -> Frame:
+def _joined(evaluator: Evaluator, parts: list[Frame], columns: int) -> Frame:
     """One frame of parts that follow each other in time, no two rows of a part alike."""
     labels = stack([part.labels for part in parts])
     groups, first = labels.groups()
+    evaluator.refuse_more_than(len(first) * columns)
     values = np.zeros((len(first), columns))
     present = np.zeros(values.shape, np.bool_)
     histograms = None

@@ -77,6 +77,8 @@ class Evaluator:
         self.span = span
         self.check = check
         self.samples_read = 0
+        # About how large a matrix grows with each step of the query; known once prepared.
+        self.cells_per_step = 1
         self._lookback = lookback_ms
         self._source = source
         self._limits = limits
@@ -89,11 +91,9 @@ class Evaluator:
         bounds = selection.Bounds(self.span.start, self.span.end)
         for node, selector in selection.selectors(tree, bounds, self.span, self._lookback):
             self._series[id(node)] = self._fetch(selector)
-
-    @property
-    def series_most(self) -> int:
-        """How many series the largest selector found."""
-        return max((found.labels.count for found in self._series.values()), default=0)
+        most = max((found.labels.count for found in self._series.values()), default=1)
+        finest = selection.fineness(tree, self.span, DEFAULT_SUBQUERY_STEP_MS)
+        self.cells_per_step = max(1, int(most * finest))
 
     def _fetch(self, selector: Selector) -> SelectedSeries:
         found = self._others.get(selector)
@@ -101,11 +101,12 @@ class Evaluator:
             self.check()
             found = self._source.select(selector)
             self.samples_read += len(found.samples.times)
-            self._refuse_more_than(self.samples_read)
+            self.refuse_more_than(self.samples_read)
             self._others[selector] = found
         return found
 
-    def _refuse_more_than(self, samples: int) -> None:
+    def refuse_more_than(self, samples: int) -> None:
+        """Raises: DbError(LIMIT_EXCEEDED) for more samples or cells than one query may use."""
         if samples > self._limits.samples:
             raise DbError(
                 ErrorKind.LIMIT_EXCEEDED,
@@ -152,7 +153,7 @@ class Evaluator:
             if node.name in functions.SCALARS:
                 return functions.SCALARS[node.name](self, node, times)
             found = functions.VECTORS[node.name](self, node, times)
-        self._refuse_more_than(found.values.size)
+        self.refuse_more_than(found.values.size)
         return found
 
     # Selectors.
@@ -177,7 +178,7 @@ class Evaluator:
         return series, self._newest(series.samples, steps)
 
     def _newest(self, samples: Samples, steps: Times) -> Times:
-        self._refuse_more_than(samples.count * len(steps))
+        self.refuse_more_than(samples.count * len(steps))
         places = np.empty((samples.count, len(steps)), np.int64)
         windows.latest(samples.offsets, samples.times, steps, self._lookback, places)
         if _any_stale(samples):
@@ -249,7 +250,7 @@ class Evaluator:
         # Steps of a subquery are multiples of its step, whatever the query's are.
         first = ((int(steps[0]) - span) // step + 1) * step
         inner_times = np.arange(first, int(steps[-1]) + 1, step, dtype=np.int64)
-        self._refuse_more_than(len(inner_times))
+        self.refuse_more_than(len(inner_times))
         frame = self.frame(node.inner, inner_times) if len(inner_times) else Frame.nothing(0)
         samples = histogram_math.without_hints(samples_of(frame, inner_times))
         return Window(node, frame.labels, samples, steps, times, span, frame.nameless)

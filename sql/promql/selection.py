@@ -104,3 +104,12 @@ def selectors(
             parts = parts[:1]  # its second argument is no selector of its own
         for part in parts:
             yield from selectors(part, bounds, span, lookback, below)
+
+
+def fineness(node: Node, span: Span, default_step: int) -> float:
+    """How many times more steps than the query itself its finest subquery is evaluated at."""
+    below = max((fineness(part, span, default_step) for part in children(node)), default=1.0)
+    if not isinstance(node, Subquery):
+        return below
+    step = default_step if node.step is None else durations.positive(node.step, span)
+    return max(1.0, span.step / step) * below

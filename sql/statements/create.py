@@ -335,7 +335,7 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
         names = [e.this.name if isinstance(e, exp.ColumnDef) else e.name for e in node.expressions]
         node = node.this
     context = session.plan_context(statement.text)
-    database, name = table_name(node, context)
+    database, name = _home_of_view(session, tree, node), node.name
     query = tree.expression
     if query is None:
         raise DbError(ErrorKind.SYNTAX, "syntax error: a view is made AS a query")
@@ -356,7 +356,8 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
     with session.writing() as transaction:
         transaction.change_store()
         cursor = session.duck.cursor
-        by_id, qualified = session.wire is Wire.POSTGRES, _qualified(query, session)
+        by_id = session.wire is Wire.POSTGRES
+        qualified = _qualified(query, session, temporary=database == PG_TEMP)
         view = Table(
             id=old.id if old is not None else session.catalog.next_table_id(cursor),
             database=database,
@@ -368,12 +369,24 @@ def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.C
             dialect=session.wire.value,
             options=_as_written(tree),
             outputs=_outputs(query, found),
+            temporary=database == PG_TEMP,
             grants=old.grants if old is not None else (),
             owner=old.owner if old is not None else owner_of_new(session),
             created_ms=session.server.clock.now_ms(),
         )
-        session.catalog.put_table(cursor, view)
+        session.put_table(view)
     return Affected("CREATE VIEW", 0)
+
+
+def _home_of_view(session: ClientSession, tree: exp.Create, node: exp.Table) -> str:
+    """The database of a new view; a temporary one is the session's own."""
+    if tree.find(exp.TemporaryProperty) is not None:
+        if session.wire is Wire.MYSQL:
+            raise DbError(ErrorKind.UNSUPPORTED, "MySQL has no temporary views")
+        return PG_TEMP
+    if not node.db:
+        return session.database
+    return table_name(node, session.plan_context())[0]
 
 
 def _as_written(tree: exp.Create) -> dict[str, str]:
@@ -392,11 +405,19 @@ def _outputs(query: exp.Expr, found: Sequence[ResultColumn]) -> tuple[str, ...]:
     return names if has_star and len(set(map(str.lower, names))) == len(names) else ()
 
 
-def _qualified(query: exp.Expr, session: ClientSession) -> exp.Expr:
-    """The view's query with every table's database written out: a view means the same anywhere."""
+def _qualified(query: exp.Expr, session: ClientSession, *, temporary: bool) -> exp.Expr:
+    """The view's query with every table's database written out: a view means the same anywhere.
+
+    Raises: DbError UNSUPPORTED for a lasting view of a temporary table.
+    """
     query = query.copy()
+    context = session.plan_context()
     for node in query.find_all(exp.Table):
         plain = isinstance(node.this, exp.Identifier) and not node.db
-        if plain and session.lookup(session.database, node.name) is not None:
+        if plain and (table := session.lookup(*table_name(node, context))) and table.temporary:
+            if not temporary:
+                message = f'a view cannot read the temporary table "{table.name}"'
+                raise DbError(ErrorKind.UNSUPPORTED, message, hint="CREATE TEMPORARY VIEW can")
+        elif plain and session.lookup(session.database, node.name) is not None:
             node.set("db", exp.to_identifier(session.database, quoted=True))
     return query

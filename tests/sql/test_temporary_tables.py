@@ -76,3 +76,17 @@ def test_tables_of_a_name_change_by_merge_and_conflict(connect: Connect) -> None
     one.run("INSERT INTO t VALUES (1, 5) ON CONFLICT (a) DO UPDATE SET n = t.n + excluded.n")
     one.run("MERGE INTO t USING (SELECT 1 AS a) s ON s.a = t.a WHEN MATCHED THEN UPDATE SET n = -n")
     assert one.run("SELECT n FROM t") == [(-6,)]
+
+
+def test_temporary_views_are_the_sessions_own(connect: Connect) -> None:
+    one, other = connect(), connect()
+    one.run("CREATE TEMP TABLE t (a INT); INSERT INTO t VALUES (1)")
+    one.run("CREATE TEMP VIEW v AS SELECT a + 1 AS b FROM t")
+    assert one.run("SELECT * FROM v") == [(2,)]
+    assert error_of(other, "SELECT * FROM v") is ErrorKind.UNDEFINED_TABLE
+    assert error_of(one, "CREATE VIEW w AS SELECT * FROM t") is ErrorKind.UNSUPPORTED
+    one.run("DROP VIEW v")
+    assert error_of(one, "SELECT * FROM v") is ErrorKind.UNDEFINED_TABLE
+    one.run("CREATE TEMP VIEW v AS SELECT 5 AS c")
+    one.session.reset()
+    assert error_of(one, "SELECT * FROM v") is ErrorKind.UNDEFINED_TABLE

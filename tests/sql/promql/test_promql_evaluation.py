@@ -427,10 +427,22 @@ def test_results_do_not_depend_on_how_steps_are_cut(monkeypatch: pytest.MonkeyPa
     assert matrix(over(source, query, 600, 6000, 60)) == whole
 
 
+def test_results_in_parts_are_limited_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sql.promql.evaluate._CELLS", 10)
+    source = MemorySource().add("x", [1]).add("x", [1], a="b")
+    few = Limits(samples=150)
+    error = failure(lambda: evaluate("x", 0, 100_000, 1000, source, limits=few))
+    assert error.kind is ErrorKind.LIMIT_EXCEEDED
+
+
 def test_limits_and_cancellation() -> None:
     source = MemorySource().add("x", [1] * 100)
     many = failure(lambda: at(source, "sum_over_time(x[100m])", 6000, Limits(samples=50)))
     assert many.kind is ErrorKind.LIMIT_EXCEEDED
+    wide = MemorySource().add("x", [1]).add("x", [1], a="b")
+    few = Limits(samples=150)
+    cells = failure(lambda: evaluate("x", 0, 100_000, 1000, wide, limits=few))
+    assert cells.kind is ErrorKind.LIMIT_EXCEEDED
     points = failure(lambda: over(source, "x", 0, 11_000, 1))
     assert points.kind is ErrorKind.LIMIT_EXCEEDED
     inner = failure(lambda: at(source, "count_over_time(vector(1)[30d:1s])", 0, Limits(10_000)))
