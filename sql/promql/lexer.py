@@ -77,7 +77,7 @@ def tokens(text: str) -> list[Token]:
         if match is None or match.end() == place:
             raise _unreadable(text, place)
         kind, end = match.lastgroup or "", match.end()
-        if kind == "name" and (text[place] == ":" and (brackets or end == place + 1)):
+        if kind == "name" and text[place] == ":" and brackets:
             kind, end = "op", place + 1  # a subquery's colon, not a name's
         if kind != "space":
             found.append(Token(kind, text[place:end], place))

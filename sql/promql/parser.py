@@ -179,7 +179,7 @@ class _Parser(SelectorParser):
             return self._aggregate(low)
         if following.text == "(":
             return self._call(token)
-        if low in ("inf", "nan") and following.text != "{":
+        if low in ("inf", "nan"):
             self.advance()
             return Number(math.inf if low == "inf" else math.nan, start=token.start, end=token.end)
         if low in _RESERVED:

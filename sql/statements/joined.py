@@ -17,7 +17,7 @@ from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.run.errors import position_of
 from sql.statements.changes import key_columns
-from sql.statements.parts import column_of
+from sql.statements.parts import column_of, derived
 from sql.statements.target import writable
 
 if TYPE_CHECKING:
@@ -185,6 +185,6 @@ def _number_rows(select: exp.Select, target: Target) -> None:
     rows = exp.select("*", exp.alias_(number, _ROW, quoted=True))
     plain = node.copy()
     plain.set("joins", None)
-    subquery = rows.from_(plain).subquery(exp.to_identifier(target.alias, quoted=True))
+    subquery = derived(rows.from_(plain), target.alias)
     subquery.set("joins", node.args.get("joins"))
     node.replace(subquery)

@@ -20,7 +20,7 @@ from sql.plan.keys import VALUES_MAX
 from sql.plan.literals import Bound, timestamp_literal
 from sql.plan.plan import QueryPlan
 from sql.plan.tables import Reference, TagKey
-from sql.statements.parts import Pieces, column_of, same_key, source
+from sql.statements.parts import Pieces, column_of, derived, same_key, source
 from sql.statements.target import identity_columns
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def rows_at(session: ClientSession, table: Table, keys: pa.Table) -> pa.Table:
         each = exp.select("*").distinct().from_(source(name, _KEYS))
         select = (
             exp.select(*found, hash_of(table, alias))
-            .from_(each.subquery(exp.to_identifier(_KEYS, quoted=True)))
+            .from_(derived(each, _KEYS))
             .join(
                 exp.alias_(node, alias, quoted=True, table=True),
                 on=same_key(_KEYS, alias, names),

@@ -104,6 +104,12 @@ def source(name: str, alias: str) -> exp.Expr:
     return exp.alias_(exp.table_(name, quoted=True), alias, quoted=True, table=True)
 
 
+def derived(query: exp.Query, alias: str) -> exp.Subquery:
+    """A query in FROM."""
+    name = exp.to_identifier(alias, quoted=True)
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=name))
+
+
 def column_of(alias: str, name: str) -> exp.Column:
     """A column as it stands in the catalog."""
     return exp.column(name, table=alias, quoted=True)

@@ -98,7 +98,10 @@ def _type_name(oid: int) -> str:
 
 def _sorted(rows: tuple[tuple[Cell, ...], ...]) -> tuple[tuple[Cell, ...], ...]:
     def key(row: tuple[Cell, ...]) -> list[str]:
-        return [f"{cell:.6e}" if isinstance(cell, float | Decimal) else repr(cell) for cell in row]
+        return [
+            f"{float(cell) + 0.0:.6e}" if isinstance(cell, float | Decimal) else repr(cell)
+            for cell in row
+        ]  # -0 is 0
 
     return tuple(sorted(rows, key=key))
 

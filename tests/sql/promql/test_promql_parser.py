@@ -191,6 +191,7 @@ def test_strings_are_gos(text: str, value: str) -> None:
         ("topk(up)", 1, "wrong number of arguments"),
         ("deriv(x[5m] anchored)", 1, "anchored modifier can only be used with"),
         ("a = b", 3, "unexpected"),
+        ('inf{a="b"}', 4, "unexpected"),
         ("up[1h:1m:1s]", 9, 'expected "]"'),
     ],
 )
