@@ -26,9 +26,9 @@ from sql.partition.layout import new_region_ids
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
 from sql.privileges import owner_of_new
-from sql.results import Affected, Notice, Result, ResultColumn
+from sql.results import Affected, Notice, Result, ResultColumn, Severity
 from sql.session import Wire
-from sql.statements.constraints import described
+from sql.statements.constraints import described, reaches_out
 from sql.statements.defaults import settled
 from sql.statements.external import create_external
 from sql.statements.indexes import create_index
@@ -212,8 +212,19 @@ def make_table(
             sequence = sequence_name(database, table.name, name, table.temporary)
             temporary = "TEMPORARY " if table.temporary else ""
             session.duck.execute(f"CREATE {temporary}SEQUENCE {sequence}")
-        session.duck.execute(relational_ddl(table, definition.constraints))
+        session.duck.execute(relational_ddl(table, _enforced(session, definition, database)))
     return table
+
+
+def _enforced(
+    session: ClientSession, definition: TableDefinition, database: str
+) -> Sequence[exp.Expr]:
+    """The constraints that DuckDB can keep; of the others the client is told."""
+    kept = [tree for tree in definition.constraints if not reaches_out(tree, database)]
+    if len(kept) < len(definition.constraints):
+        message = "a foreign key into another schema is recorded, but not enforced"
+        session.notice(Notice(message, Severity.WARNING, "01000"))
+    return kept
 
 
 def _options(session: ClientSession, definition: TableDefinition, database: str) -> dict[str, str]:
