@@ -13,6 +13,7 @@ from typing import Protocol
 import duckdb
 
 from catalog.details import Role
+from catalog.flows import Flow
 from catalog.records import Database, Table
 
 
@@ -77,6 +78,18 @@ class Catalog(Protocol):
 
     def remove_role(self, cursor: duckdb.DuckDBPyConnection, role: Role) -> None:
         """Forgets the role's record."""
+
+    def flows(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[Flow]:
+        """All flows, by name."""
+
+    def put_flow(self, cursor: duckdb.DuckDBPyConnection, flow: Flow) -> None:
+        """Creates the flow's record, or replaces the one with its id."""
+
+    def remove_flow(self, cursor: duckdb.DuckDBPyConnection, flow: Flow) -> None:
+        """Forgets the flow's record."""
+
+    def lock_flow(self, cursor: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Waits until no other transaction changes a flow of that name; see `lock`."""
 
     @property
     def version(self) -> int:

@@ -20,6 +20,7 @@ from typing import TypeVar
 import duckdb
 
 from catalog.details import Role, role_from_dict, role_to_dict
+from catalog.flows import Flow, flow_from_json, flow_to_json
 from catalog.records import Database, Table, table_from_json, table_to_json
 from catalog.store import SYSTEM_SCHEMA
 from engine.errors import DbError, ErrorKind
@@ -40,6 +41,7 @@ class _Overlay:
     databases: dict[str, Database | None] = field(default_factory=dict)
     tables: dict[_Name, Table | None] = field(default_factory=dict)
     roles: dict[str, Role | None] = field(default_factory=dict)
+    flows: dict[str, Flow | None] = field(default_factory=dict)
     locks: set[_Name] = field(default_factory=set)
 
 
@@ -52,6 +54,7 @@ class EmbeddedCatalog:
         self._databases: dict[str, Database] = {}
         self._tables: dict[_Name, Table] = {}
         self._roles: dict[str, Role] = {}
+        self._flows: dict[str, Flow] = {}
         self._names: dict[int, _Name] = {}  # of committed tables
         self._overlays: dict[int, _Overlay] = {}
         self._owners: dict[_Name, int] = {}
@@ -71,6 +74,8 @@ class EmbeddedCatalog:
         rows = cursor.execute(f"SELECT id, name, definition FROM {SYSTEM_SCHEMA}.roles").fetchall()
         for role_id, name, definition in rows:
             self._roles[name] = role_from_dict(role_id, name, json.loads(definition))
+        rows = cursor.execute(f"SELECT name, definition FROM {SYSTEM_SCHEMA}.flows").fetchall()
+        self._flows = {name: flow_from_json(definition) for name, definition in rows}
 
     @property
     def version(self) -> int:
@@ -137,6 +142,14 @@ class EmbeddedCatalog:
         if overlay is not None and name in overlay.roles:
             return overlay.roles[name]
         return self._roles.get(name)
+
+    def flows(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[Flow]:
+        """See `Catalog.flows`."""
+        with self._lock:
+            merged: dict[str, Flow | None] = dict(self._flows)
+            if (overlay := self._overlays.get(id(cursor))) is not None:
+                merged.update(overlay.flows)
+        return sorted((f for f in merged.values() if f is not None), key=lambda f: f.name)
 
     # Changing. Requires: the cursor has an open transaction.
 
@@ -221,6 +234,26 @@ class EmbeddedCatalog:
         cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.roles WHERE id = ?", [role.id])
         overlay.roles[role.name] = None
 
+    def put_flow(self, cursor: duckdb.DuckDBPyConnection, flow: Flow) -> None:
+        """See `Catalog.put_flow`."""
+        overlay = self._lock_name(cursor, _flow_lock(flow.name))
+        cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.flows WHERE id = ?", [flow.id])
+        cursor.execute(
+            f"INSERT INTO {SYSTEM_SCHEMA}.flows VALUES (?, ?, ?)",
+            [flow.id, flow.name, flow_to_json(flow)],
+        )
+        overlay.flows[flow.name] = flow
+
+    def remove_flow(self, cursor: duckdb.DuckDBPyConnection, flow: Flow) -> None:
+        """See `Catalog.remove_flow`."""
+        overlay = self._lock_name(cursor, _flow_lock(flow.name))
+        cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.flows WHERE id = ?", [flow.id])
+        overlay.flows[flow.name] = None
+
+    def lock_flow(self, cursor: duckdb.DuckDBPyConnection, name: str) -> None:
+        """See `Catalog.lock_flow`."""
+        self._lock_name(cursor, _flow_lock(name))
+
     def _forget(self, cursor: duckdb.DuckDBPyConnection, overlay: _Overlay, table_id: int) -> None:
         old = self._name_of(overlay, table_id)
         if old is not None:
@@ -251,6 +284,8 @@ class EmbeddedCatalog:
                 _put(self._databases, name, database)
             for name, role in overlay.roles.items():
                 _put(self._roles, name, role)
+            for name, flow in overlay.flows.items():
+                _put(self._flows, name, flow)
             for key, table in overlay.tables.items():
                 if (old := self._tables.get(key)) is not None:
                     self._names.pop(old.id, None)
@@ -295,6 +330,11 @@ def _put(into: dict[_K, _V], key: _K, value: _V | None) -> None:
         into.pop(key, None)
     else:
         into[key] = value
+
+
+def _flow_lock(name: str) -> _Name:
+    """Flows have names of their own: no database is called so."""
+    return (" flow", name)
 
 
 def _identifier(name: str) -> str:
