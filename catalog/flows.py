@@ -19,7 +19,8 @@ class Flow:
     `query` is text in the dialect of wire `dialect`, names without a database are of `database`.
     `sources` are (database, name) of the tables it reads. `expire_ms`: rows older than that many
     milliseconds are not looked at any more; `interval_ms`: it is evaluated that often whether rows
-    came or not. None: not asked for. `role` is whose privileges count.
+    came or not. None: not asked for. `windowed`: rows of some times change rows of these times
+    only, so that no others are computed again. `role` is whose privileges count.
     """
 
     id: int
@@ -31,6 +32,7 @@ class Flow:
     sources: tuple[tuple[str, str], ...] = ()
     expire_ms: int | None = None
     interval_ms: int | None = None
+    windowed: bool = False
     comment: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     timezone: str = "UTC"

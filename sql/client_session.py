@@ -33,7 +33,7 @@ from sql.session import Activity, ClientInfo, Statement, T, Task, TransactionSta
 from sql.settings import Settings, check_boolean
 from sql.statements.insert import FastInsert
 from sql.system.registry import SYSTEM_TABLES
-from sql.system.table import SystemContext
+from sql.system.table import FlowFacts, SystemContext
 from sql.temporary import PG_TEMP, TemporaryTables
 from sql.transaction import Transaction
 from sql.views import query_of, text_of_view
@@ -351,10 +351,18 @@ class ClientSession:
             files=self.regions.files,
             filters=self.regions.filters,
             stored=self.regions.stored,
+            flows=self._flow_facts(),
             procedures=self.server.procedures.all(),
             view_text=lambda view: text_of_view(view, self._table_of),
             roles=self.catalog.roles(cursor),
         )
+
+    def _flow_facts(self) -> list[FlowFacts]:
+        found = []
+        for flow in self.catalog.flows(self.duck.cursor):
+            state = self.server.flows.state(flow)
+            found.append(FlowFacts(flow, state.start_ms, state.last_ms, state.error))
+        return found
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
@@ -395,6 +403,7 @@ class ClientSession:
             self.server.alterations,
             self.server.gate,
             self.server.layouts,
+            self.server.ledger,
             explicit=explicit,
             temporary=self.temporary,
         )
@@ -432,7 +441,8 @@ class ClientSession:
     def write_inside(self, writes: Sequence[Write]) -> None:
         """As `write_now`. Requires: the caller is inside `Layouts.writing`, which gave them."""
         self.server.alterations.settle(write.region_id for write in writes)
-        self.regions.write(writes)
+        with self.server.ledger.writing(writes):
+            self.regions.write(writes)
 
     # The running statement.
 

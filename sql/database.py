@@ -26,6 +26,8 @@ from sql.client_session import ClientSession
 from sql.deadlines import Deadlines
 from sql.files.links import Links
 from sql.files.places import LocalFiles
+from sql.flows.flows import REFRESH_SECONDS, Flows
+from sql.flows.ledger import Ledger
 from sql.functions.macros import install_macros
 from sql.gate import CommitGate
 from sql.memory import MemoryWatch
@@ -45,6 +47,7 @@ class DatabaseOptions:
     threads: int | None = None  # of DuckDB; None: one per core
     statement_timeout_ms: int = 0  # default for new sessions, 0: none
     storage: StorageOptions = LOCAL_FILES  # where the regions keep their files
+    flow_refresh_seconds: float = REFRESH_SECONDS  # between two evaluations of a flow
     copy_root: Path | None = None  # where COPY's files are; None: `copy` in the data directory
 
 
@@ -80,6 +83,15 @@ class Database:
         self.gate = CommitGate()
         self.layouts = Layouts(catalog)
         self.procedures = Procedures(clock)
+        self.ledger = Ledger(catalog, store.cursor(), self.gate)
+        self._flow_cursor = store.cursor()
+        self.flows = Flows(
+            self.connect,
+            lambda: list(catalog.flows(self._flow_cursor)),
+            self.ledger,
+            clock,
+            options.flow_refresh_seconds,
+        )
         self._ids = itertools.count(1)
         # Guarded by _sessions_lock.
         self._sessions_lock = threading.Lock()
@@ -110,6 +122,7 @@ class Database:
             database = cls(store, EmbeddedCatalog(cursor), regions, clock, options, files, links)
             cursor.close()
             database._recover()
+            database.flows.start()
         except BaseException:
             regions.close()
             raise
@@ -218,7 +231,9 @@ class Database:
         self._closed = True
         for session in self.sessions():
             session.cancel()
+        self.flows.close()
         self.procedures.close()
+        self.ledger.close()
         self.deadlines.close()
         self.memory.close()
         self.regions.close()

@@ -32,6 +32,7 @@ from sql.statements import (
     describe_table,
     drop,
     explain,
+    flow,
     insert,
     merge,
     prepare,
@@ -93,6 +94,8 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     nodes.Admin: admin.run_admin,
     nodes.GrantStatement: roles.run_grant,
     nodes.RoleStatement: roles.run_role,
+    nodes.CreateFlow: flow.run_create,
+    nodes.DropFlow: flow.run_drop,
     nodes.Utility: utility.run,
 }
 

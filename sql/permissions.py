@@ -139,6 +139,8 @@ RULES: dict[type[exp.Expr], Callable[[exp.Expr], Access]] = {
     nodes.GrantStatement: _of_definition,
     nodes.RoleStatement: _of_definition,
     nodes.Utility: _of_definition,
+    nodes.CreateFlow: _of_definition,
+    nodes.DropFlow: _writes,
     exp.Use: _nothing,
     nodes.SetVariables: _nothing,
     nodes.SetTransaction: _nothing,

@@ -30,6 +30,7 @@ from engine.api import Op, Regions, Write
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionOptions, RegionSchema
 from sql.alterations import Alterations, Shape
+from sql.flows.ledger import Ledger
 from sql.gate import CommitGate
 from sql.partition.layout import REGION_BITS, Layouts
 from sql.run.duck import Duck
@@ -76,6 +77,7 @@ class Transaction:
         alterations: Alterations,
         gate: CommitGate,
         layouts: Layouts,
+        ledger: Ledger,
         *,
         explicit: bool,
         temporary: TemporaryTables | None = None,
@@ -89,6 +91,7 @@ class Transaction:
         self._alterations = alterations
         self._gate = gate
         self._layouts = layouts
+        self._ledger = ledger
         self._temporary = temporary if temporary is not None else TemporaryTables()
         self._temporary.begin()
         self._catalog_version = catalog.version  # before anything was staged
@@ -247,6 +250,7 @@ class Transaction:
                 writing = self._layouts.writing(self._duck.cursor, self._staged, alone)
                 self._staged = stack.enter_context(writing)
                 self._check_expected()
+                stack.enter_context(self._ledger.writing(self._staged))
                 if self._begun:
                     self._temporary.before_commit(self._duck.execute)
                     stack.enter_context(self._gate.passing())

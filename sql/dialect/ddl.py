@@ -12,7 +12,8 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
-from sql.dialect.roles import ROLE_WORDS, RolesGrammar
+from sql.dialect.flows import FlowsGrammar
+from sql.dialect.roles import ROLE_WORDS
 
 INDEX_KINDS = frozenset({"INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"})
 _BY_SQLGLOT = frozenset(
@@ -26,7 +27,7 @@ _IGNORED = frozenset(
 )
 
 
-class DdlGrammar(RolesGrammar):
+class DdlGrammar(FlowsGrammar):
     """CREATE, DROP, TRUNCATE, INSERT."""
 
     # --- CREATE -----------------------------------------------------------------------------------
@@ -46,6 +47,8 @@ class DdlGrammar(RolesGrammar):
             return self._parse_create()
         if self.at_word(*ROLE_WORDS):
             return self.role_statement("CREATE")
+        if self.word("FLOW"):
+            return self._create_flow(replace)
         what = self.take_word().upper()
         return self.expression(nodes.Utility(this=f"CREATE {what}", text=self.take_rest()))
 
@@ -283,6 +286,8 @@ class DdlGrammar(RolesGrammar):
             return self._parse_drop()
         if self.at_word(*ROLE_WORDS):
             return self.role_statement("DROP")
+        if self.word("FLOW"):
+            return self._drop_flow()
         what = self.take_word().upper()
         return self.expression(nodes.Utility(this=f"DROP {what}", text=self.take_rest()))
 

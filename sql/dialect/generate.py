@@ -374,6 +374,27 @@ class ExtensionGenerator(Generator):
             *nodes.words_of(node, "options"),
         )
 
+    def createflow_sql(self, node: nodes.CreateFlow) -> str:
+        clauses = (
+            ("EXPIRE AFTER", "expire"),
+            ("EVAL INTERVAL", "interval"),
+            ("COMMENT", "comment"),
+        )
+        return self._words(
+            "CREATE OR REPLACE FLOW" if node.args.get("replace") else "CREATE FLOW",
+            "IF NOT EXISTS" if node.args.get("exists") else "",
+            self.sql(node, "this"),
+            f"SINK TO {self.sql(node, 'sink')}",
+            *(f"{words} {self.sql(node, key)}" for words, key in clauses if node.args.get(key)),
+            f"WITH {self.sql(node, 'options')}" if node.args.get("options") else "",
+            f"AS {self.sql(node, 'expression')}",
+        )
+
+    def dropflow_sql(self, node: nodes.DropFlow) -> str:
+        return self._words(
+            "DROP FLOW", "IF EXISTS" if node.args.get("exists") else "", self.sql(node, "this")
+        )
+
     def utility_sql(self, node: nodes.Utility) -> str:
         return self._words(node.name, node.args.get("text"))
 

@@ -415,6 +415,33 @@ class RoleStatement(exp.Expression):
     _hash_raw_args = True
 
 
+class CreateFlow(exp.Expression):
+    """`CREATE [OR REPLACE] FLOW [IF NOT EXISTS] this SINK TO sink … AS expression`.
+
+    `expire`, `interval` and `comment` are strings, `options` a tuple of `Option`; `start` (int) is
+    where the query begins in the request.
+    """
+
+    arg_types = {
+        "this": True,
+        "sink": True,
+        "expression": True,
+        "start": False,
+        "replace": False,  # bool
+        "exists": False,  # bool
+        "expire": False,
+        "interval": False,
+        "comment": False,
+        "options": False,
+    }
+
+
+class DropFlow(exp.Expression):
+    """`DROP FLOW [IF EXISTS] this`."""
+
+    arg_types = {"this": True, "exists": False}
+
+
 class Utility(exp.Expression):
     """A known statement that is only recognised: `this` its upper-case verb, `text` the rest (str).
 

@@ -22,6 +22,7 @@ from sql.dialect import nodes
 from sql.plan.tables import find_table
 from sql.results import Result, ResultColumn, Rows
 from sql.run.errors import position_of
+from sql.statements.found_flow import find_flow
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -168,10 +169,25 @@ def _procedure_state(
     return procedure.json()
 
 
+def _flush_flow(
+    session: ClientSession, statement: ParsedStatement, arguments: Sequence[str]
+) -> int:
+    """Evaluates a flow now; the number of rows that were put into its sink."""
+    _count(arguments, "flush_flow('name')", 1, 1)
+    if session.transaction is not None and session.transaction.changed_store:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "a flow cannot be flushed in a transaction that has changed tables",
+            hint="commit first: flows see committed rows only",
+        )
+    return session.server.flows.flush(find_flow(session, arguments[0]))
+
+
 _Function = Callable[["ClientSession", "ParsedStatement", Sequence[str]], int | str]
 _FUNCTIONS: dict[str, _Function] = {
     "flush_table": _flush_table,
     "flush_region": _flush_region,
+    "flush_flow": _flush_flow,
     "compact_table": _compact_table,
     "compact_region": _compact_region,
     "build_index": _build_index,

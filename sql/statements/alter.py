@@ -27,6 +27,7 @@ from sql.statements.alter_relational import rename_table
 from sql.statements.alteration import Alteration
 from sql.statements.constraints import follow_columns, with_comment
 from sql.statements.dependents import refresh_views
+from sql.statements.found_flow import comment_on_flow
 from sql.statements.indexes import without_indexes
 from sql.statements.metric_engine import check_alterable
 
@@ -82,6 +83,8 @@ def run_comment(
     kind = str(tree.args["kind"]).upper()
     value = tree.expression
     text = "" if isinstance(value, exp.Null) else value.name
+    if kind == "FLOW":
+        return comment_on_flow(session, tree.this.name, text)
     node = tree.this
     if kind in ("COLUMN", "CONSTRAINT"):
         node = exp.Table(

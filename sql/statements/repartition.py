@@ -142,6 +142,7 @@ def _stores(session: ClientSession) -> Stores:
             server.alterations,
             server.gate,
             server.layouts,
+            server.ledger,
             explicit=False,
         )
 

@@ -27,6 +27,7 @@ from sql.system.information_schema.columns import (
     semantic_type,
 )
 from sql.system.information_schema.constraints import Key, keys, secondary
+from sql.system.information_schema.flows import flow_statistics
 from sql.system.information_schema.records import listed_tables, system_tables
 from sql.system.information_schema.tables import schema_names
 from sql.system.pg_catalog.oids import nullable
@@ -273,6 +274,16 @@ def _processes(context: SystemContext, request: Request) -> pa.Table:
     return show_server.processes(context, full=request.full)
 
 
+def _flows(context: SystemContext, request: Request) -> pa.Table:
+    return from_rows(pa.schema(strings("Flows")), [(one.flow.name,) for one in context.flows])
+
+
+def _flow_status(context: SystemContext, request: Request) -> pa.Table:
+    """By name, for LIKE; the columns of information_schema.flow_statistics."""
+    found = flow_statistics(context)
+    return found.select(["flow_name", *(n for n in found.column_names if n != "flow_name")])
+
+
 def _server(make: Callable[[SystemContext], pa.Table]) -> Maker:
     return lambda context, _: make(context)
 
@@ -305,8 +316,8 @@ _MAKERS: dict[str, Maker] = {
     "STATUS": _server(show_server.status),
     "PRIVILEGES": _server(show_server.privileges),
     "GRANTS": _server(show_server.grants),
-    "FLOWS": _nothing("Flows"),
-    "FLOW STATUS": _nothing("Flow"),
+    "FLOWS": _flows,
+    "FLOW STATUS": _flow_status,
     "TRIGGERS": _nothing(
         *("Trigger", "Event", "Table", "Statement", "Timing", "Created", "sql_mode", "Definer"),
         *("character_set_client", "collation_connection", "Database Collation"),

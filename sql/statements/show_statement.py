@@ -23,6 +23,7 @@ from sql.session import Wire
 from sql.statements import show_server
 from sql.statements.answers import table_rows
 from sql.statements.describe_table import described_table
+from sql.statements.found_flow import create_flow_sql, find_flow
 from sql.statements.metric_engine import as_shown
 from sql.statements.show import Request, create_statement, show
 
@@ -97,6 +98,9 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
         found = session.catalog.database(session.duck.cursor, name)
         options = found.options if found is not None else {}
         return create_statement("Database", name, create_database_sql(name, options))
+    if kind == "FLOW":
+        flow = find_flow(session, tree.args["target"].name)
+        return create_statement("Flow", flow.name, create_flow_sql(flow))
     if kind not in ("TABLE", "VIEW"):
         raise DbError(ErrorKind.UNSUPPORTED, f"SHOW CREATE {kind} is not supported")
     table = _target(session, tree, text)

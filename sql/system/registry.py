@@ -12,7 +12,14 @@ import pyarrow as pa
 
 from sql.session import Wire
 from sql.system.arrow import fill
-from sql.system.information_schema import columns, constraints, regions, server, tables
+from sql.system.information_schema import (
+    columns,
+    constraints,
+    flows,
+    regions,
+    server,
+    tables,
+)
 from sql.system.information_schema.shapes import POSTGRES_COLUMNS
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.memo import Memo
@@ -57,6 +64,8 @@ _INFORMATION_SCHEMA: dict[str, _Maker] = {
     "ssts_manifest": regions.ssts_manifest,
     "ssts_storage": regions.ssts_storage,
     "ssts_index_meta": regions.ssts_index_meta,
+    "flows": flows.flows,
+    "flow_statistics": flows.flow_statistics,
     "procedure_info": server.procedure_info,
     "enabled_roles": server.enabled_roles,
     "information_schema_catalog_name": server.catalog_name_row,

@@ -9,11 +9,22 @@ from typing import Any
 import pyarrow as pa
 
 from catalog.details import Role
+from catalog.flows import Flow
 from catalog.records import Database, Table
 from engine.api import FileInfo, FilterInfo, RegionStatistics, StoredFile
 from engine.clock import Clock, SystemClock
 from sql.procedures import Procedure
 from sql.session import SessionApi, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFacts:
+    """A flow, and what became of it since the server started (times in Unix milliseconds)."""
+
+    flow: Flow
+    start_ms: int
+    last_ms: int | None
+    error: str
 
 
 def _none(_: int) -> Sequence[Any]:
@@ -38,6 +49,7 @@ class SystemContext:
     filters: Callable[[int], Sequence[FilterInfo]] = _none
     stored: Callable[[int], Sequence[StoredFile]] = _none
     procedures: Sequence[Procedure] = ()
+    flows: Sequence[FlowFacts] = ()
     wanted: frozenset[str] | None = None  # columns the statement may read; None: all
 
     def wants(self, *columns: str) -> bool:
