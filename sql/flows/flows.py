@@ -91,7 +91,7 @@ class Flows:
                 for flow in self._flows():
                     if not self._stop.is_set() and self._is_due(flow):
                         self._try(flow)
-            except Exception:  # the thread must not end
+            except Exception:  # noqa: BLE001 - the thread must not end
                 _LOG.exception("looking for flows that are due failed")
 
     def _is_due(self, flow: Flow) -> bool:
@@ -109,7 +109,7 @@ class Flows:
             self._evaluate(flow, state)
         except DbError as error:
             _LOG.warning("flow %s failed: %s", flow.name, error.message)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told to whoever asks: nobody waits for it
             _LOG.exception("flow %s failed", flow.name)
             state.error = f"internal error: {error!r}"
 

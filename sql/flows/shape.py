@@ -16,7 +16,15 @@ from sql.dialect import nodes
 
 # Functions of a time that never decrease, and give the beginning of what they put it into.
 _WINDOWS = frozenset(
-    {"date_bin", "date_trunc", "datetrunc", "timestamp_trunc", "timestamptrunc", "time_bucket"}
+    {
+        "datebin",
+        "date_bin",
+        "date_trunc",
+        "datetrunc",
+        "timestamp_trunc",
+        "timestamptrunc",
+        "time_bucket",
+    }
 )
 _OUTSIDE = ("joins", "laterals", "limit", "offset", "with_", "with", "align", "sample_by", "order")
 _INSIDE = (exp.Window, exp.Subquery, exp.Exists, nodes.RangeAggregate, nodes.LatestOn, nodes.Tql)

@@ -157,7 +157,7 @@ def _is_plain(query: exp.Expr) -> bool:
     others = ("where", "group", "joins", "having", "limit", "order", "distinct")
     star = len(query.expressions) == 1 and isinstance(query.expressions[0], exp.Star)
     cte = query.find(exp.CTE)
-    tables = [table for table in query.find_all(exp.Table)]
+    tables = list(query.find_all(exp.Table))
     same = cte is not None and [table.name for table in tables] == [cte.alias]
     return star and same and not any(query.args.get(key) for key in others)
 
