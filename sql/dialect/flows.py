@@ -31,6 +31,7 @@ class FlowsGrammar(RolesGrammar):
         return self.expression(flow)
 
     def _flow_clause(self, flow: nodes.CreateFlow) -> None:
+        value: exp.Expr
         if self.word("EXPIRE", "AFTER"):
             key, value = "expire", self._flow_length()
         elif self.word("EVAL", "INTERVAL"):

@@ -143,7 +143,8 @@ def _put(session: ClientSession, sink: Table, names: Sequence[str], rows: pa.Tab
     data = pa.table(arrays, names=[column.name for column in given])
     with session.writing() as transaction:
         insert_rows(session, transaction, sink, complete(session, sink, given, data))
-    return rows.num_rows
+    count: int = rows.num_rows
+    return count
 
 
 def _values(

@@ -78,13 +78,10 @@ def _labels(session: ClientSession, window: exp.Expr, times: list[int], unit: st
 
 
 def _moment(time: int, unit: str) -> exp.Expr:
-    # Units finer than years 1678 to 2262 allow: the year is shown by a coarser unit.
-    shown, per_second = str(np.datetime64(time, unit)), {"s": 1, "ms": 10**3, "us": 10**6}
-    if unit == "ns":
-        whole, rest = divmod(time, 10**9)
-        shown = f"{np.datetime64(whole, 's')}.{rest:09d}"
-    assert unit == "ns" or unit in per_second
-    return _literal(shown, {"s": 0, "ms": 3, "us": 6, "ns": 9}[unit])
+    per_second, digits = {"s": (1, 0), "ms": (10**3, 3), "us": (10**6, 6), "ns": (10**9, 9)}[unit]
+    whole, rest = divmod(time, per_second)
+    fraction = f".{rest:0{digits}d}" if digits else ""
+    return _literal(f"{np.datetime64(whole, 's')}{fraction}", digits)
 
 
 def _label(time_us: int) -> exp.Expr:

@@ -57,10 +57,10 @@ def shape_of(tree: exp.Expr, source: Table | None) -> Shape:
         bool(groups) or distinct or tree.find(exp.AggFunc, exp.AnonymousAggFunc) is not None
     )
     index = source.time_index if source is not None else None
-    grouped = list(tree.expressions) if distinct and not groups else groups
+    grouped: list[exp.Expr] = list(tree.expressions) if distinct and not groups else groups
     if not aggregates and source is not None:
-        grouped = [exp.column(name) for name in source.primary_key]
-        grouped += [exp.column(index)] if index else []
+        names = [*source.primary_key, *([index] if index else [])]
+        grouped = [exp.column(name) for name in names]
     outputs = [(item.alias_or_name, item.unalias()) for item in tree.expressions]
     window = next(
         (g for g in grouped if index is not None and _is_window(g.unalias(), index)), None
@@ -90,7 +90,8 @@ def _resolved(tree: exp.Select, item: exp.Expr) -> exp.Expr:
     if isinstance(item, exp.Column) and not item.table:
         for output in tree.expressions:
             if isinstance(output, exp.Alias) and output.alias == item.name:
-                return output.this
+                meant: exp.Expr = output.this
+                return meant
     return item
 
 
@@ -123,7 +124,7 @@ def named(tree: exp.Expr, source: Table | None) -> exp.Expr:
         return tree
     items = []
     for item in tree.expressions:
-        plain = isinstance(item, (exp.Alias, exp.Column, exp.Star)) or (item.is_star and False)
+        plain = isinstance(item, (exp.Alias, exp.Column, exp.Star))
         items.append(item if plain else exp.alias_(item, _title(item, source), quoted=True))
     tree.set("expressions", items)
     return tree

@@ -70,7 +70,11 @@ def test_only_windows_that_changed_are_computed(flowing: Client) -> None:
         ("date_trunc('hour', ts)", ["2024-01-01 00:59:59.999", "2024-01-01 01:00:00"], [1, 1]),
         ("date_trunc('month', ts)", ["2024-01-31 23:59:59", "2024-01-01 00:00:00"], [2]),
         ("date_trunc('year', ts)", ["1969-12-31 23:59:59", "1970-01-01 00:00:00"], [1, 1]),
-        ("date_bin('7 seconds'::INTERVAL, ts, '2023-01-01 00:00:03')", ["2022-12-31 23:59:59", "2023-01-01 00:00:02"], [2]),
+        (
+            "date_bin('7 seconds'::INTERVAL, ts, '2023-01-01 00:00:03')",
+            ["2022-12-31 23:59:59", "2023-01-01 00:00:02"],
+            [2],
+        ),
         ("ts", ["2024-01-01 00:00:00", "2024-01-01 00:00:00.001"], [1, 1]),
     ],
 )  # fmt: skip
@@ -130,10 +134,12 @@ def test_promql_is_a_flow(connect: Callable[..., Client]) -> None:
     db = connect(Wire.HTTP)
     db.run("CREATE TABLE m (host TEXT, val DOUBLE, ts TIMESTAMP TIME INDEX, PRIMARY KEY (host))")
     db.run(
-        "INSERT INTO m VALUES ('a', 3, now() - INTERVAL '20 seconds'), ('b', 4, now() - INTERVAL '20 seconds')"
+        "INSERT INTO m VALUES ('a', 3, now() - INTERVAL '20 seconds'),"
+        " ('b', 4, now() - INTERVAL '20 seconds')"
     )
     db.run(
-        "CREATE FLOW f SINK TO s EVAL INTERVAL '1m' AS TQL EVAL (now(), now(), '1m') sum(m) AS total"
+        "CREATE FLOW f SINK TO s EVAL INTERVAL '1m' AS"
+        " TQL EVAL (now(), now(), '1m') sum(m) AS total"
     )
     assert flush(db) == 1
     assert db.run("SELECT total FROM s") == [(7.0,)]
@@ -216,7 +222,8 @@ def test_a_sink_must_fit(flowing: Client) -> None:
     flowing.run("CREATE TABLE small (total BIGINT, w TIMESTAMP TIME INDEX)")
     error = refusal(flowing, FLOW.replace("FLOW f SINK TO s", "FLOW g SINK TO small"))
     assert error.kind is ErrorKind.DATATYPE_MISMATCH
-    assert error.detail is not None and "not in the sink: host" in error.detail
+    assert error.detail is not None
+    assert "not in the sink: host" in error.detail
     looping = FLOW.replace("FLOW f SINK TO s", "FLOW g SINK TO t")
     assert refusal(flowing, looping).kind is ErrorKind.INVALID_ARGUMENT
 
@@ -277,9 +284,8 @@ def test_writers_and_evaluations_at_once_lose_nothing(flowing: Client, database:
         try:
             writer = client(database)
             for second in range(20):
-                writer.run(
-                    f"INSERT INTO t VALUES ('w{number}', 1, '2024-01-01 00:0{second % 4}:{second:02}')"
-                )
+                time = f"2024-01-01 00:0{second % 4}:{second:02}"
+                writer.run(f"INSERT INTO t VALUES ('w{number}', 1, '{time}')")
         except BaseException as failure:  # noqa: BLE001 - told below
             failures.append(failure)
 
