@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -258,6 +259,20 @@ def test_what_was_not_computed_is_after_a_restart(databases: Databases) -> None:
     db = client(databases.open(), Wire.HTTP)
     assert db.run(TOTALS) == [("a", 1, "2024-01-01 00:00:00")]
     assert flush(db) == 0
+
+
+def test_what_was_not_computed_is_after_a_crash(flowing: Client, tmp_path: Path) -> None:
+    flowing.run("INSERT INTO t VALUES ('a', 1, '2024-01-01 00:00:10')")
+    flush(flowing)
+    flowing.run("INSERT INTO t VALUES ('b', 1, '2024-01-01 00:02:10')")
+    shutil.copytree(tmp_path / "data", tmp_path / "crashed")  # what a kill -9 would leave
+    crashed = Database.open(tmp_path / "crashed", DatabaseOptions())
+    try:
+        db = client(crashed, Wire.HTTP)
+        flush(db)
+        assert db.run("SELECT host, total FROM s ORDER BY host") == [("a", 1), ("b", 1)]
+    finally:
+        crashed.close()
 
 
 def test_what_is_to_be_computed_is_durable_before_the_rows_are(
