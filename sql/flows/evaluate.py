@@ -22,7 +22,7 @@ from sql.flows.shape import named, shape_of, tables_named
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table
 from sql.promql.parser import parse as parse_promql
-from sql.promql.source_tables import metrics
+from sql.promql.source_tables import Metric, metrics
 from sql.promql.tql import catalogue_of, run_tql, selectors
 from sql.results import ResultColumn
 from sql.session import Wire
@@ -50,8 +50,20 @@ def sources_of(session: ClientSession, tree: exp.Expr) -> list[Table]:
     for tql in tree.find_all(nodes.Tql):
         catalogue = catalogue_of(session)
         for selector in selectors(parse_promql(tql.args["text"])):
-            found += [metric.table for metric in metrics(selector.matchers, catalogue)]
+            for metric in metrics(selector.matchers, catalogue):
+                _check_field(metric)
+                found.append(metric.table)
     return list({table.id: table for table in found}.values())
+
+
+def _check_field(metric: Metric) -> None:
+    """The columns of a sink do not change: which field is meant must be said."""
+    if len(metric.fields) > 1:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            f'a flow of TQL reads one field, "{metric.table.name}" has {len(metric.fields)}',
+            hint="choose a field with {__field__=…}",
+        )
 
 
 def columns_of(

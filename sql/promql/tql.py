@@ -7,7 +7,7 @@ several fields is evaluated once for each of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -197,6 +197,10 @@ def _moment(session: ClientSession, node: exp.Expr) -> int:
         return round(float(value) * 1000)
     if isinstance(value, datetime | date):
         return int(pa.scalar(value).cast(pa.timestamp("ms")).value)
+    if isinstance(value, timedelta):  # of two times, as seconds since 1970
+        return value // timedelta(milliseconds=1)
+    if isinstance(value, pa.MonthDayNano) and not value.months:
+        return value.days * 86_400_000 + value.nanoseconds // 1_000_000
     raise DbError(
         ErrorKind.INVALID_ARGUMENT,
         f"TQL cannot begin or end at {node.sql()}",

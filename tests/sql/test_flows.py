@@ -340,3 +340,13 @@ def wait_for(done: Callable[[], bool], seconds: float = 10.0) -> None:
             return
         pause.wait(0.02)
     raise AssertionError("it did not happen in time")
+
+
+def test_times_between_times_bound_a_tql(connect: Callable[..., Client]) -> None:
+    db = connect(Wire.HTTP)
+    db.run("CREATE TABLE m (host TEXT, val DOUBLE, ts TIMESTAMP TIME INDEX, PRIMARY KEY (host))")
+    db.run("INSERT INTO m VALUES ('a', 3, 0), ('a', 4, 5000)")
+    bounds = "now() - now(), now() - (now() - '5s'::interval), '5s'"
+    db.run(f"CREATE FLOW f SINK TO s EVAL INTERVAL '1m' AS TQL EVAL ({bounds}) sum(m) AS total")
+    assert flush(db) == 2
+    assert db.run("SELECT total FROM s ORDER BY ts") == [(3.0,), (4.0,)]
