@@ -351,12 +351,14 @@ def scan(
             state[TRIES] += 1
             state[KEY_START] = start
             state[KEY_END] = start
+            found[1] = start
             at = _line(data, start, end, unit, now, seed, names, values, found)
             if at >= 0:
                 _keep(start, pair, found, names, values, lines, times)
             else:
                 _drop(at, start, pair, errors, state)
-                at = start
+                # Past every text that was closed: what was read as a name is read once.
+                at = max(state[KEY_END], found[1])
         at = _skip_line(data, at, end) + 1
     return 0
 
