@@ -33,6 +33,7 @@ test: setup
 	-.ci/need psql postgresql-client
 	-.ci/need mariadb mariadb-client
 	-.ci/need /usr/lib/postgresql/15/bin/postgres postgresql-15
+	-.ci/dbt $(PYTHON)
 	$(BIN)/gnomon warm
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
@@ -51,4 +52,4 @@ bench: setup
 	$(BIN)/python -m bench
 
 clean:
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-dbt dist .pytest_cache .mypy_cache .ruff_cache

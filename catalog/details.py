@@ -37,6 +37,8 @@ class Constraint:
     columns: tuple[str, ...] = ()
     expression: str = ""
     references: tuple[str, str, tuple[str, ...]] | None = None
+    comment: str = ""
+    enforced: bool = True  # a foreign key into another database is only told
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ def _constraint(data: dict[str, Any]) -> Constraint:
         columns=tuple(data["columns"]),
         expression=data["expression"],
         references=None if there is None else (there[0], there[1], tuple(there[2])),
+        comment=data.get("comment", ""),
+        enforced=data.get("enforced", True),
     )
 
 

@@ -169,7 +169,10 @@ class SessionGrammar(Core):
         self.require("ON")
         materialized = self.word("MATERIALIZED") or None
         kind = self.take_word().upper()
-        this = self._parse_column() if kind == "COLUMN" else self.take_table()
+        if kind == "CONSTRAINT":
+            this: Any = self._constraint_of_table()
+        else:
+            this = self._parse_column() if kind == "COLUMN" else self.take_table()
         if kind == "COLUMN" and not isinstance(this, exp.Column):
             raise self.expected("table.column")
         self.require("IS")
@@ -178,6 +181,13 @@ class SessionGrammar(Core):
         return self.expression(
             exp.Comment(this=this, kind=kind, expression=text, materialized=materialized)
         )
+
+    def _constraint_of_table(self) -> exp.Column:
+        """`name ON table`, in the shape of a column's name."""
+        name = self.take_name()
+        self.require("ON")
+        table = self.take_table()
+        return exp.Column(this=name, table=table.this, db=table.args.get("db"))
 
     def _utility_statement(self) -> exp.Expr:
         verb = self._prev.text.upper()

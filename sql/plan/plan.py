@@ -36,7 +36,7 @@ from sql.plan.literals import (
 )
 from sql.plan.moments import fine_scans
 from sql.plan.naming import name_outputs
-from sql.plan.parameters import infer_types
+from sql.plan.parameters import infer_types, parameter_number
 from sql.plan.pushdown import push_conditions
 from sql.plan.scopes import Scopes
 from sql.plan.search import text_asks
@@ -88,7 +88,15 @@ class QueryPlan:
     front: Front | None = None  # it wants only the first moments of a scan
     plain_sql: str | None = None  # for rows that DISTINCT ON would leave as they are
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
+    unused: frozenset[int] = frozenset()  # parameters that the rewritten text no longer names
     learned: Learned = field(default_factory=Learned, compare=False)
+
+    def arguments(self, parameters: Sequence[object]) -> list[object] | dict[str, object] | None:
+        """The parameters as DuckDB takes them, which refuses values that nothing names."""
+        if not self.unused:
+            return list(parameters) or None
+        used = ((n, value) for n, value in enumerate(parameters, 1) if n not in self.unused)
+        return {str(number): value for number, value in used} or None
 
 
 def plan_query(
@@ -129,6 +137,14 @@ def _view(view: Table, context: PlanContext) -> exp.Expr:
     """A view's query as if it had been written in its place."""
     tree = _plain(context.parse_view(view), context)
     return name_values(json_paths(tree, lambda node: known_table(node, context)))
+
+
+def _unused(tree: exp.Expr, count: int) -> frozenset[int]:
+    """Parameters that only stood where a rewrite needed no argument."""
+    if not count:
+        return frozenset()
+    named = {parameter_number(node) for node in tree.find_all(exp.Parameter)}
+    return frozenset(range(1, count + 1)) - named
 
 
 def _finish(
@@ -193,6 +209,7 @@ def _finish(
         front=front_of(tree, scopes, scans) if not resolved.tqls else None,
         plain_sql=to_duckdb(plain) if plain is not None else None,
         tqls=resolved.tqls,
+        unused=_unused(tree, parameter_count),
     )
 
 

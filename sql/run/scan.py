@@ -112,7 +112,7 @@ class Runner:
                 return found
         with ExitStack() as stack:
             sql = self._fill(plan, parameters, stack)
-            result = self.duck.open(sql, list(parameters), text)
+            result = self.duck.open(sql, plan.arguments(parameters), text)
             stack.callback(result.close)
             shape = _shape(result, plan)
             result.on_release = stack.pop_all().close
@@ -122,7 +122,7 @@ class Runner:
         """Runs a plan and gives all of its rows, as DuckDB types them."""
         with ExitStack() as stack:
             sql = self._fill(plan, parameters, stack, fine_times=False)
-            return self.duck.table(sql, list(parameters), text)
+            return self.duck.table(sql, plan.arguments(parameters), text)
 
     def collect(
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str
@@ -141,13 +141,13 @@ class Runner:
         """Runs a plan that changes relational rows; gives DuckDB's own answer (a count)."""
         with ExitStack() as stack:
             sql = self._fill(plan, parameters, stack)
-            return self.duck.execute(sql, list(parameters) or None, text)
+            return self.duck.execute(sql, plan.arguments(parameters), text)
 
     def describe(self, plan: QueryPlan, text: str) -> tuple[ResultColumn, ...]:
         """The columns a plan will give, without running it."""
         with ExitStack() as stack:
             sql = self._fill(plan, parameters := [None] * len(plan.parameter_types), stack)
-            bound = self.duck.relation(sql, parameters, text)
+            bound = self.duck.relation(sql, plan.arguments(parameters), text)
             return result_columns(bound.columns, bound.types, plan)
 
     def explain(
@@ -157,7 +157,7 @@ class Runner:
         statistics = ScanStatistics()
         with ExitStack() as stack:
             sql = self._fill(plan, parameters, stack, statistics)
-            rows = self.duck.execute(f"{prefix} {sql}", list(parameters) or None, text)
+            rows = self.duck.execute(f"{prefix} {sql}", plan.arguments(parameters), text)
         return rows, statistics
 
     def _front(
@@ -201,7 +201,7 @@ class Runner:
     def _collected(
         self, sql: str, plan: QueryPlan, parameters: Sequence[object], text: str
     ) -> tuple[Shape, list[pa.RecordBatch]]:
-        result = self.duck.open(sql, list(parameters), text)
+        result = self.duck.open(sql, plan.arguments(parameters), text)
         shape = _shape(result, plan)
         return shape, list(_typed(result, shape.arrow))
 

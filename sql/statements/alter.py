@@ -25,7 +25,7 @@ from sql.session import Wire
 from sql.statements import alter_columns, repartition
 from sql.statements.alter_relational import rename_table
 from sql.statements.alteration import Alteration
-from sql.statements.constraints import follow_columns
+from sql.statements.constraints import follow_columns, with_comment
 from sql.statements.dependents import refresh_views
 from sql.statements.indexes import without_indexes
 from sql.statements.metric_engine import check_alterable
@@ -76,14 +76,14 @@ def run_rename(
 def run_comment(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
-    """COMMENT ON TABLE, VIEW or COLUMN. Raises: DbError UNSUPPORTED for other objects."""
+    """COMMENT ON TABLE, VIEW, COLUMN or CONSTRAINT. Raises: DbError UNSUPPORTED for others."""
     tree = statement.tree
     assert isinstance(tree, exp.Comment)
     kind = str(tree.args["kind"]).upper()
     value = tree.expression
     text = "" if isinstance(value, exp.Null) else value.name
     node = tree.this
-    if kind == "COLUMN":
+    if kind in ("COLUMN", "CONSTRAINT"):
         node = exp.Table(
             this=tree.this.args.get("table"),
             db=tree.this.args.get("db"),
@@ -95,6 +95,8 @@ def run_comment(
         change = _begin(session, transaction, node, statement.text)
         if kind == "COLUMN":
             alter_columns.comment(change, tree.this.name, text)
+        elif kind == "CONSTRAINT":
+            change.table = with_comment(change.table, tree.this.name, text)
         else:
             _comment(change, text)
         _store(change)

@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from catalog.details import Constraint, ConstraintKind
 from catalog.records import Table
+from engine.errors import DbError, ErrorKind
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import parse
 from sql.session import Wire
@@ -49,10 +50,23 @@ def _bare(tree: exp.Expr, table: Table) -> Constraint:
     if isinstance(tree, exp.ForeignKey):
         columns = tuple(node.name for node in tree.expressions)
         return Constraint(
-            0, "", ConstraintKind.FOREIGN_KEY, columns, references=_references(tree, table)
+            0,
+            "",
+            ConstraintKind.FOREIGN_KEY,
+            columns,
+            references=_references(tree, table),
+            enforced=not reaches_out(tree, table.database),
         )
     columns = tuple(node.name for node in tree.this.expressions)
     return Constraint(0, "", ConstraintKind.UNIQUE, columns)
+
+
+def reaches_out(tree: exp.Expr, database: str) -> bool:
+    """True for a foreign key into another database, which DuckDB cannot watch over."""
+    if not isinstance(tree, exp.ForeignKey):
+        return False
+    there = tree.args["reference"].this.find(exp.Table)
+    return bool(there.db) and there.db != database
 
 
 def _references(tree: exp.ForeignKey, table: Table) -> tuple[str, str, tuple[str, ...]]:
@@ -82,6 +96,19 @@ def _free(name: str, taken: set[str]) -> str:
         number += 1
         found = f"{name}{number}"
     return found
+
+
+def with_comment(table: Table, name: str, text: str) -> Table:
+    """The table with a comment on one of its constraints. Raises: DbError UNDEFINED_OBJECT."""
+    found = table.constraints
+    if name not in {c.name for c in found} and name == f"{table.name}_pkey" and table.primary_key:
+        kind = ConstraintKind.PRIMARY_KEY  # from now on it needs a record
+        found = (Constraint(table.id, name, kind, table.primary_key), *found)
+    if name not in {c.name for c in found}:
+        message = f'constraint "{name}" for table "{table.name}" does not exist'
+        raise DbError(ErrorKind.UNDEFINED_OBJECT, message)
+    changed = (replace(c, comment=text) if c.name == name else c for c in found)
+    return replace(table, constraints=tuple(changed))
 
 
 def follow_columns(old: Table, new: Table) -> Table:

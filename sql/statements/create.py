@@ -26,9 +26,9 @@ from sql.partition.layout import new_region_ids
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, table_name
 from sql.privileges import owner_of_new
-from sql.results import Affected, Notice, Result, ResultColumn
+from sql.results import Affected, Notice, Result, ResultColumn, Severity
 from sql.session import Wire
-from sql.statements.constraints import described
+from sql.statements.constraints import described, reaches_out
 from sql.statements.defaults import settled
 from sql.statements.external import create_external
 from sql.statements.indexes import create_index
@@ -212,8 +212,19 @@ def make_table(
             sequence = sequence_name(database, table.name, name, table.temporary)
             temporary = "TEMPORARY " if table.temporary else ""
             session.duck.execute(f"CREATE {temporary}SEQUENCE {sequence}")
-        session.duck.execute(relational_ddl(table, definition.constraints))
+        session.duck.execute(relational_ddl(table, _enforced(session, definition, database)))
     return table
+
+
+def _enforced(
+    session: ClientSession, definition: TableDefinition, database: str
+) -> Sequence[exp.Expr]:
+    """The constraints that DuckDB can keep; of the others the client is told."""
+    kept = [tree for tree in definition.constraints if not reaches_out(tree, database)]
+    if len(kept) < len(definition.constraints):
+        message = "a foreign key into another schema is recorded, but not enforced"
+        session.notice(Notice(message, Severity.WARNING, "01000"))
+    return kept
 
 
 def _options(session: ClientSession, definition: TableDefinition, database: str) -> dict[str, str]:
@@ -308,8 +319,9 @@ def _create_as(
     values = bind(parameters, plan.parameter_types, session.timezone)
     rows = session.runner.collect(plan, values, statement.text, tag="SELECT")
     if not definition.columns:
-        columns = tuple(Column(c.name, c.type) for c in rows.columns)
+        columns = tuple(_queried(c, definition) for c in rows.columns)
         definition = replace(definition, columns=columns)
+        _check_keys(definition)
     if len(definition.columns) != len(rows.columns):
         raise DbError(
             ErrorKind.COLUMN_COUNT,
@@ -326,6 +338,32 @@ def _create_as(
         insert_rows(session, transaction, table, complete(session, table, table.columns, data))
         count += batch.num_rows
     return Affected("SELECT", count)
+
+
+def _queried(column: ResultColumn, definition: TableDefinition) -> Column:
+    """A column that only the query describes."""
+    is_key, is_time = column.name in definition.primary_key, column.name == definition.time_index
+    if definition.time_index is None:
+        return Column(column.name, column.type, nullable=not is_key)
+    semantic = Semantic.TAG if is_key else Semantic.FIELD
+    if is_time:
+        semantic = Semantic.TIMESTAMP
+    return Column(column.name, column.type, nullable=not is_time, semantic=semantic)
+
+
+def _check_keys(definition: TableDefinition) -> None:
+    """TIME INDEX (ts) and PRIMARY KEY (…) of CREATE TABLE … AS name columns of the query."""
+    columns = {column.name: column for column in definition.columns}
+    time_index = definition.time_index
+    for name in (*definition.primary_key, *filter(None, [time_index])):
+        if name not in columns:
+            raise DbError(ErrorKind.UNDEFINED_COLUMN, f'column "{name}" does not exist')
+    if time_index is not None and not columns[time_index].type.is_timestamp:
+        raise DbError(
+            ErrorKind.INVALID_TABLE_DEFINITION,
+            f'column "{time_index}" is no timestamp and cannot be the time index',
+            hint=f"CAST({time_index} AS TIMESTAMP) in the query",
+        )
 
 
 def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.Create) -> Result:

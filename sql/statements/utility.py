@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from sqlglot import exp
 from engine import datatypes
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
-from sql.results import Affected, Description, Result, ResultColumn, Rows
+from sql.results import Affected, Description, Notice, Result, ResultColumn, Rows, Severity
 from sql.run.errors import position_of
 from sql.statements import admin, describe_table, repartition, show_statement, tql
 
@@ -43,6 +44,10 @@ _OBJECTS = frozenset(
 )
 
 
+# Migrations and test suites make sure of extensions so; without the words it is a plain refusal.
+_IF_NOT_EXISTS = re.compile(r"\s*IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
+
+
 def run_kill(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
@@ -68,6 +73,10 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     tag = _NOTHING_TO_DO.get(verb)
     if tag is not None:
         return Affected(tag, 0)
+    if verb == "CREATE EXTENSION" and _IF_NOT_EXISTS.match(str(statement.tree.args.get("text"))):
+        message = "extensions cannot be loaded: what is built in stays as it is"
+        session.notice(Notice(message, Severity.WARNING, "01000"))
+        return Affected(verb, 0)
     if verb == "LOAD DATA":
         raise DbError(
             ErrorKind.LOCAL_INFILE_REFUSED,

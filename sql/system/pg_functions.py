@@ -118,8 +118,9 @@ def _owner(arguments: _Arguments) -> exp.Expr:
 
 
 def _comment(arguments: _Arguments) -> exp.Expr:
-    """obj_description: only relations have comments."""
-    if len(arguments) > 1 and arguments[1].is_string and arguments[1].name != "pg_class":
+    """obj_description: relations and constraints have comments."""
+    catalogs = ("pg_class", "pg_constraint")
+    if len(arguments) > 1 and arguments[1].is_string and arguments[1].name not in catalogs:
         return exp.cast(exp.null(), "TEXT")
     return text_of(Kind.COMMENT, _oid(arguments[0]))
 

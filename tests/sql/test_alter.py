@@ -234,7 +234,7 @@ def test_defaults_of_every_type_read_the_same_in_old_and_new_rows(
         ("ADD COLUMN c INT DEFAULT 'x'", ErrorKind.INVALID_TEXT),
         ("ADD COLUMN c INT AFTER nothing", ErrorKind.UNDEFINED_COLUMN),
         ("ADD COLUMN c INT UNIQUE", ErrorKind.UNSUPPORTED),
-        ("ADD COLUMN c INTERVAL", ErrorKind.UNSUPPORTED),
+        ("ADD COLUMN c MAP(INT, INT)", ErrorKind.UNSUPPORTED),
         ("ADD COLUMN c TIMESTAMP TIME INDEX", ErrorKind.INVALID_TABLE_DEFINITION),
         ("DROP COLUMN nothing", ErrorKind.UNDEFINED_COLUMN),
         ("DROP COLUMN host", ErrorKind.INVALID_TABLE_DEFINITION),

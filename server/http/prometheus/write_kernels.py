@@ -77,9 +77,9 @@ def _skip(data: Bytes, at: int, end: int, wire: int, out: UInt64s) -> int:
 
 
 @part
-def _label(data: Bytes, at: int, end: int, span: Int64s, out: UInt64s) -> int:
-    """Reads a Label into span: start and end of its name, start and end of its value."""
-    span[0] = span[1] = span[2] = span[3] = at
+def _label(data: Bytes, at: int, end: int, spans: Int64s, base: int, out: UInt64s) -> int:
+    """Reads a Label: start and end of its name, of its value go into spans from `base` on."""
+    spans[base] = spans[base + 1] = spans[base + 2] = spans[base + 3] = at
     while at < end:
         at = _varint(data, at, end, out)
         if at < 0:
@@ -92,9 +92,9 @@ def _label(data: Bytes, at: int, end: int, span: Int64s, out: UInt64s) -> int:
             at = _length(data, at, end, out)
             if at < 0:
                 return at
-            span[2 * field - 2] = at
+            spans[base + 2 * field - 2] = at
             at += int(out[0])
-            span[2 * field - 1] = at
+            spans[base + 2 * field - 1] = at
         else:
             at = _skip(data, at, end, wire, out)
             if at < 0:
@@ -164,13 +164,12 @@ def _series(
     samples: UInt64s,
     histogram_series: Int64s,
     histograms: Int64s,
-    scratch: UInt64s,
+    span: Int64s,
+    found: UInt64s,
+    out: UInt64s,
 ) -> int:
     """Reads a TimeSeries; exemplars are stepped over."""
     number = counts[SERIES]
-    span = np.empty(4, np.int64)
-    out = scratch[:1]
-    found = scratch[1:]
     while at < end:
         at = _varint(data, at, end, out)
         if at < 0:
@@ -185,11 +184,12 @@ def _series(
                 return at
             stop = at + int(out[0])
             if field == 1:
-                at = _label(data, at, stop, span, out)
-                if fill and at >= 0:
+                if fill:
                     k = counts[LABELS]
                     label_series[k] = number
-                    label_spans[4 * k : 4 * k + 4] = span
+                    at = _label(data, at, stop, label_spans, 4 * k, out)
+                else:
+                    at = _label(data, at, stop, span, 0, out)
                 counts[LABELS] += 1
             elif field == 2:
                 at = _sample(data, at, stop, found, out)
@@ -251,8 +251,9 @@ def read_request(
 
     Returns: 0, or an error.
     """
-    scratch = np.empty(3, np.uint64)
-    out = scratch[:1]
+    span = np.empty(4, np.int64)
+    found = np.empty(2, np.uint64)
+    out = np.empty(1, np.uint64)
     at = 0
     end = data.size
     while at < end:
@@ -279,7 +280,9 @@ def read_request(
                 samples,
                 histogram_series,
                 histograms,
-                scratch,
+                span,
+                found,
+                out,
             )
         else:
             at = _skip(data, at, end, wire, out)

@@ -109,6 +109,12 @@ def key_name(table: Table) -> str:
     return next(named, f"{table.name}_pkey")
 
 
+def key_comment(table: Table) -> str:
+    """What COMMENT ON CONSTRAINT said of the primary key."""
+    named = (c.comment for c in table.constraints if c.kind is ConstraintKind.PRIMARY_KEY)
+    return next(named, "")
+
+
 def pg_index(context: SystemContext) -> pa.Table:
     """All indexes."""
     found = indexes(context.tables)
@@ -164,6 +170,8 @@ class Shown:
     there: Table | None = None
     there_columns: tuple[str, ...] = ()
     expression: str = ""
+    comment: str = ""
+    enforced: bool = True
 
     @property
     def definition(self) -> str:
@@ -199,6 +207,7 @@ def _constraints(table: Table, by_name: dict[tuple[str, str], Table]) -> Iterato
             ConstraintKind.PRIMARY_KEY,
             identity,
             dependent_oid(table, Slot.PRIMARY_INDEX),
+            comment=key_comment(table),
         )
     for constraint in table.constraints:
         shown = _shown(table, constraint, by_name)
@@ -216,7 +225,14 @@ def _shown(
     if constraint.references is None:
         index = object_oid(constraint.id, Slot.PRIMARY_INDEX) if _is_unique(kind) else 0
         return Shown(
-            oid, constraint.name, table, kind, columns, index, expression=constraint.expression
+            oid,
+            constraint.name,
+            table,
+            kind,
+            columns,
+            index,
+            expression=constraint.expression,
+            comment=constraint.comment,
         )
     database, name, far = constraint.references
     there = by_name.get((database, name))
@@ -224,7 +240,18 @@ def _shown(
         return None
     index = dependent_oid(there, Slot.PRIMARY_INDEX)
     far = far or there.primary_key
-    return Shown(oid, constraint.name, table, kind, columns, index, there, far)
+    return Shown(
+        oid,
+        constraint.name,
+        table,
+        kind,
+        columns,
+        index,
+        there,
+        far,
+        comment=constraint.comment,
+        enforced=constraint.enforced,
+    )
 
 
 def _is_unique(kind: ConstraintKind) -> bool:
@@ -246,7 +273,7 @@ def pg_constraint(context: SystemContext) -> pa.Table:
             "contype": [shown.kind.value for shown in found],
             "condeferrable": False,
             "condeferred": False,
-            "convalidated": True,
+            "convalidated": [shown.enforced for shown in found],
             "conrelid": [shown.table.id for shown in found],
             "contypid": 0,
             "conindid": [shown.index for shown in found],

@@ -127,6 +127,9 @@ def _definitions(context: SystemContext) -> Iterator[_Text]:
 
 
 def _comments(context: SystemContext) -> Iterator[_Text]:
+    for one in constraints(context.tables):
+        if one.comment:
+            yield Kind.COMMENT.value, one.oid, 0, one.comment
     for table in context.tables:
         said = [table.comment, *(column.comment for column in table.columns)]
         for sub, comment in enumerate(said):

@@ -20,7 +20,7 @@ from sql.system.facts import size_of
 from sql.system.information_schema.shapes import INFORMATION_SCHEMA_NAMES
 from sql.system.memo import Memo
 from sql.system.pg_catalog import oids
-from sql.system.pg_catalog.keys import indexes, quote
+from sql.system.pg_catalog.keys import constraints, indexes, quote
 from sql.system.pg_catalog.oids import namespace_oid
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import Typed, format_type, typed_column
@@ -305,22 +305,25 @@ def pg_attrdef(context: SystemContext) -> pa.Table:
 
 
 def pg_description(context: SystemContext) -> pa.Table:
-    """Comments on tables and columns."""
-    found = [(table.id, 0, table.comment) for table in context.tables if table.comment]
+    """Comments on tables, columns and constraints."""
+    of_table, of_constraint = SHAPES["pg_class"].oid, SHAPES["pg_constraint"].oid
+    found = [(t.id, of_table, 0, t.comment) for t in context.tables if t.comment]
     found += [
-        (table.id, ordinal, column.comment)
+        (table.id, of_table, ordinal, column.comment)
         for table in context.tables
         for ordinal, column in enumerate(table.columns, 1)
         if column.comment
     ]
+    shown = constraints(context.tables)
+    found += [(one.oid, of_constraint, 0, one.comment) for one in shown if one.comment]
     return fill(
         SHAPES["pg_description"].schema,
         len(found),
         {
             "objoid": [row[0] for row in found],
-            "classoid": SHAPES["pg_class"].oid,
-            "objsubid": [row[1] for row in found],
-            "description": [row[2] for row in found],
+            "classoid": [row[1] for row in found],
+            "objsubid": [row[2] for row in found],
+            "description": [row[3] for row in found],
         },
     )
 

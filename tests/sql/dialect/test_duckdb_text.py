@@ -37,7 +37,11 @@ def text_of(sql: str, wire: Wire) -> str:
         (Wire.MYSQL, "SELECT IF(1 > 2, 'a', 'b'), IFNULL(NULL, 3)", ("b", 3)),
         (Wire.MYSQL, "SELECT 'a' || 'b', \"q\", 'x\\'y'", ("ab", "q", "x'y")),
         (Wire.MYSQL, "SELECT i FROM t ORDER BY i LIMIT 1, 1", (2,)),
-        (Wire.POSTGRES, "SELECT 'a' NOT LIKE 'a', 'A' NOT ILIKE '_', 'b' NOT LIKE 'a'", (False, False, True)),
+        (
+            Wire.POSTGRES,
+            "SELECT 'a' NOT LIKE 'a', 'A' NOT ILIKE '_', 'b' NOT LIKE 'a'",
+            (False, False, True),
+        ),
         (Wire.MYSQL, "SELECT 'a' NOT LIKE '!%' ESCAPE '!', 'a' NOT LIKE 'a\\\\%'", (True, True)),
         (Wire.POSTGRES, "SELECT 'abc' OPERATOR(pg_catalog.~) '^a', 'abc' ~* 'B'", (True, True)),
         (Wire.POSTGRES, "SELECT 'abc' COLLATE pg_catalog.default", ("abc",)),
