@@ -44,7 +44,8 @@ async def test_one_point_and_many(agent: Any) -> None:
         GOOD | {"value": None}, GOOD | {"value": "x"}, GOOD | {"value": "nan"},
         GOOD | {"value": "1_0"}, GOOD | {"value": True}, GOOD | {"tags": [1]},
         GOOD | {"tags": {"a": 1}}, GOOD | {"tags": {"": "x"}},
-        GOOD | {"tags": {"greptime_value": "x"}}, GOOD | {"tags": {"a": "\0"}}, GOOD | {"tags": {"a": "\ud800"}},
+        GOOD | {"tags": {"greptime_value": "x"}}, GOOD | {"tags": {"a": "\0"}},
+        GOOD | {"tags": {"a": "\ud800"}},
         GOOD | {"timestamp": 10**30}, GOOD | {"value": 10**400},
     ],
 )  # fmt: skip
