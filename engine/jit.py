@@ -35,7 +35,7 @@ OUT_UINT64 = types.uint64[::1]
 INT = types.int64
 UINT = types.uint64
 
-_lock = Lock()
+_lock = Lock()  # held while compiling
 _declared: list[tuple[Any, Any]] = []
 
 
@@ -55,9 +55,11 @@ def kernel(*signature: Any) -> Callable[[Function], Function]:
 
 
 def declare(compiled: Any, signature: Any) -> None:
-    """Adds a Numba dispatcher to those that `warm` compiles, for one signature."""
-    with _lock:
-        _declared.append((compiled, signature))
+    """Adds a Numba dispatcher to those that `warm` compiles, for one signature.
+
+    It takes no lock: it runs while a module is imported, and who compiles may wait for that import.
+    """
+    _declared.append((compiled, signature))
 
 
 def part(function: Function) -> Function:
@@ -75,7 +77,7 @@ def warm() -> None:
         return
     with _lock:
         while _declared:
-            compiled, signature = _declared[-1]
+            compiled, signature = _declared[0]
             compiled.compile(signature)
             compiled.disable_compile()
-            _declared.pop()
+            del _declared[0]  # not before it is ready: another thread would not wait for it

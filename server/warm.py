@@ -17,6 +17,7 @@ KERNEL_MODULES: tuple[str, ...] = (
     "server.encode.assemble",
     "server.encode.delimited",
     "server.encode.text",
+    "server.http.influx.lines",
     "server.http.prometheus.write_request",
     "server.mysql.rows",
     "server.postgres.types.results",

@@ -16,10 +16,11 @@ from starlette.routing import Route
 
 from engine.errors import DbError, ErrorKind
 from server.backup.archive import ENDPOINT as BACKUP
-from server.http import admin, backup, promql, sql
+from server.http import admin, backup, opentsdb, promql, sql
 from server.http.auth import PasswordChecks
 from server.http.context import HttpContext
 from server.http.errors import error_response
+from server.http.influx import write as influx
 from server.http.middleware import Counted, SameOrigin
 from server.http.prometheus import api, status, write
 
@@ -52,6 +53,12 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/sql", sql.run_sql, methods=GET_POST),
     Route("/v1/promql", promql.run_promql, methods=GET_POST),
     Route("/v1/prometheus/write", write.write, methods=["POST"]),
+    Route("/v1/influxdb/write", influx.write, methods=["POST"]),
+    Route("/v1/influxdb/api/v2/write", influx.write, methods=["POST"]),
+    Route("/v1/influxdb/api/v3/write_lp", influx.write_lp, methods=["POST"]),
+    Route("/v1/influxdb/ping", influx.ping, methods=GET_POST),
+    Route("/v1/influxdb/health", influx.health, methods=GET_POST),
+    Route("/v1/opentsdb/api/put", opentsdb.put, methods=["POST"]),
     *(
         Route(f"/v1/prometheus/api/v1/{path}", endpoint, methods=GET_POST)
         for path, endpoint in PROMETHEUS

@@ -87,10 +87,15 @@ def check(
     return user.name, user
 
 
-async def authenticate(request: Request) -> tuple[str, UserRecord | None]:
-    """The user who sends this request. Raises: DbError BAD_AUTHORIZATION, BAD_PASSWORD."""
+async def authenticate(
+    request: Request, sent: tuple[str, str] | None = None
+) -> tuple[str, UserRecord | None]:
+    """The user who sends this request; `sent` is used in place of the headers.
+
+    Raises: DbError BAD_AUTHORIZATION, BAD_PASSWORD.
+    """
     context = context_of(request)
-    given = credentials(request)
+    given = sent or credentials(request)
     checks: PasswordChecks = request.app.state.password_checks
     if not context.users.required:
         return check(context.users, checks, given)

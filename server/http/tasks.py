@@ -28,15 +28,16 @@ async def in_session(
     *,
     timeout_ms: int = 0,
     application: str = "http",
+    sent: tuple[str, str] | None = None,
 ) -> T:
     """What `work` returns, run on a worker thread for the request's user. Requires: the body was
-    read.
+    read. `sent`: user and password, where a protocol sends them elsewhere than HTTP does.
 
     Raises: DbError BAD_AUTHORIZATION, BAD_PASSWORD, UNDEFINED_DATABASE, TIMEOUT, CANCELLED, and
     what the work raises.
     """
     context = context_of(request)
-    name, _ = await authenticate(request)
+    name, _ = await authenticate(request, sent)
     client = ClientInfo(name, database, address(request), application)
     running = _Running(context.database, client, work)
     async with supervised(running, timeout_ms, request.receive):

@@ -16,9 +16,7 @@ from sql.dialect.flows import FlowsGrammar
 from sql.dialect.roles import ROLE_WORDS
 
 INDEX_KINDS = frozenset({"INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"})
-_BY_SQLGLOT = frozenset(
-    {"VIEW", "INDEX", "UNIQUE", "SEQUENCE", "TYPE", "MATERIALIZED", "RECURSIVE"}
-)
+_BY_SQLGLOT = frozenset({"VIEW", "INDEX", "UNIQUE", "SEQUENCE", "TYPE", "RECURSIVE"})
 # Clauses of other products that say how to store, not what. https://dev.mysql.com/doc/refman/8.4/en/create-table.html
 _IGNORED = frozenset(
     {"AUTO_INCREMENT", "ROW_FORMAT", "AVG_ROW_LENGTH", "MAX_ROWS", "MIN_ROWS", "TABLESPACE"}

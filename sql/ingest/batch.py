@@ -34,7 +34,10 @@ class IngestTable:
     """Rows of one table; columns of the table that are not here take their defaults.
 
     `database` is "" for the session's. `engine` and `options` are those of a table that has to be
-    made; in a logical table of the metric engine the physical one is made, too.
+    made; in a logical table of the metric engine the physical one is made, too. `exact`: a field
+    whose column is of another family of types, or is a tag, is refused, as is a tag whose column is
+    a field; otherwise values are assigned as by INSERT. The time is that of the table, however the
+    table calls it.
     Requires: equally long columns, one of them the TIMESTAMP; no name twice.
     """
 
@@ -43,6 +46,7 @@ class IngestTable:
     database: str = ""
     engine: str = "mito"
     options: Mapping[str, str] = field(default_factory=dict)
+    exact: bool = False
 
     @property
     def rows(self) -> int:

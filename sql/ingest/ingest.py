@@ -15,6 +15,7 @@ import pyarrow as pa
 from catalog.records import Column, Table
 from engine import datatypes as dt
 from engine.api import Op, Write
+from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from sql.decode.assign import assign
@@ -62,6 +63,7 @@ class Ingest:
 
     def _write(self, session: ClientSession, wanted: Sequence[IngestTable]) -> None:
         found = [session.lookup(*_name(session, table)) for table in wanted]
+        wanted = [_timed(there, given) for there, given in zip(found, wanted, strict=True)]
         for there in found:
             if there is not None:
                 check_table(session, there, "INSERT")
@@ -104,7 +106,62 @@ def _fits(there: Table | None, given: IngestTable) -> bool:
             f'"{there.name}" has no time index: an agent cannot write to it',
         )
     check_not_physical(there)
+    if given.exact:
+        for column in given.columns:
+            _check_exact(there, column)
     return all(there.column(column.name) is not None for column in given.columns)
+
+
+def _timed(there: Table | None, given: IngestTable) -> IngestTable:
+    """The rows with their time under the name that the table has for it.
+
+    Raises: DbError DUPLICATE_COLUMN if they have another column of that name.
+    """
+    index = there.time_index if there is not None else None
+    if index is None or any(
+        c.name == index and c.semantic is Semantic.TIMESTAMP for c in given.columns
+    ):
+        return given
+    if any(column.name == index for column in given.columns):
+        raise DbError(
+            ErrorKind.DUPLICATE_COLUMN,
+            f'"{index}" of table "{given.name}" is the time of its rows and nothing else',
+        )
+    columns = (
+        replace(column, name=index) if column.semantic is Semantic.TIMESTAMP else column
+        for column in given.columns
+    )
+    return replace(given, columns=tuple(columns))
+
+
+def _check_exact(there: Table, given: IngestColumn) -> None:
+    """Raises: DbError DATATYPE_MISMATCH if the table's column is of another kind."""
+    column = there.column(given.name)
+    if column is None or given.semantic is Semantic.TIMESTAMP:
+        return
+    if column.semantic is not given.semantic:
+        raise DbError(
+            ErrorKind.DATATYPE_MISMATCH,
+            f'"{given.name}" of table "{there.name}" is a {_kind(column.semantic)},'
+            f" not a {_kind(given.semantic)}",
+        )
+    if _family(column.type) != _family(given.type):
+        raise DbError(
+            ErrorKind.DATATYPE_MISMATCH,
+            f'field type conflict: "{given.name}" of table "{there.name}" is of type'
+            f" {column.type.name}, not {given.type.name}",
+        )
+
+
+def _kind(semantic: Semantic | None) -> str:
+    return "column" if semantic is None else semantic.value.lower()
+
+
+def _family(type_: DataType) -> str:
+    """Types whose values are assigned to each other without surprise."""
+    if type_.is_integer:
+        return "integer"
+    return "number" if type_.is_numeric else type_.id.value
 
 
 def _missing(

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import pytest
 from fix_engine import COLUMNS, CPU, cpu_keys, cpu_rows, materialise
@@ -66,6 +67,11 @@ def passes(row: dict[str, object], filters: Sequence[TextFilter]) -> bool:
 class Stored:
     regions: LocalRegions
     everything: list[dict[str, object]] = field(repr=False)
+
+
+def milliseconds(moment: object) -> int:
+    assert isinstance(moment, datetime)
+    return (moment - datetime(1970, 1, 1)) // timedelta(milliseconds=1)  # noqa: DTZ001 - rows hold naive UTC
 
 
 def rows_of(regions: LocalRegions, request: ScanRequest) -> tuple[list[dict[str, object]], int]:
@@ -162,7 +168,7 @@ def test_what_a_search_leaves_out_does_not_pass(
         return sorted(
             repr(row)
             for row in rows
-            if passes(row, filters) and start <= row["ts"].timestamp() * 1000 < start + length
+            if passes(row, filters) and start <= milliseconds(row["ts"]) < start + length
         )
 
     assert wanted(found) == wanted(stored.everything)

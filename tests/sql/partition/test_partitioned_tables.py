@@ -192,7 +192,7 @@ def test_only_regions_that_can_match_are_read(filled: Client, where: str, region
     )
     plan = [line for (line,) in filled.run(f"EXPLAIN SELECT * FROM m WHERE {where}")]
     pruned = next(line for line in plan if "partitions pruned" in line)
-    assert pruned == f"  partitions: {regions}, partitions pruned: {3 - regions}"
+    assert pruned.endswith(f"partitions: {regions}, partitions pruned: {3 - regions}")
 
 
 def test_a_prepared_statement_prunes_by_its_parameters(filled: Client) -> None:
@@ -225,9 +225,9 @@ def test_a_time_range_prunes_partitions_by_time(db: Client, database: Database) 
     )
     assert counts(database, "t") == [24, 24, 24]
     plan = db.run("EXPLAIN SELECT * FROM t WHERE ts >= '2024-01-02 03:00:00' AND ts < '2024-01-03'")
-    assert ("  partitions: 1, partitions pruned: 2",) in plan
+    assert any(line.endswith("partitions: 1, partitions pruned: 2") for (line,) in plan)
     plan = db.run("EXPLAIN SELECT * FROM t WHERE ts >= TIMESTAMP '2024-01-02' + INTERVAL '1 day'")
-    assert ("  partitions: 1, partitions pruned: 2",) in plan
+    assert any(line.endswith("partitions: 1, partitions pruned: 2") for (line,) in plan)
 
 
 @pytest.mark.parametrize(

@@ -349,11 +349,19 @@ class Writer(threading.Thread):
             for row in gone:
                 del self.model[row]
         else:
-            other = self.random.choice(self.keys)
-            self.session.run(f"UPDATE m SET k = {other} WHERE k = {key} AND ts = {time}")
-            value = self.model.pop((key, time), None)
-            if value is not None:
-                self.model[other, time] = value
+            self.move(key, self.random.choice(self.keys), time)
+
+    def move(self, key: int, other: int, time: int) -> None:
+        statement = f"UPDATE m SET k = {other} WHERE k = {key} AND ts = {time}"
+        if key != other and {(key, time), (other, time)} <= self.model.keys():
+            with pytest.raises(DbError) as caught:
+                self.session.run(statement)
+            assert caught.value.kind is ErrorKind.UNIQUE_VIOLATION
+            return
+        self.session.run(statement)
+        value = self.model.pop((key, time), None)
+        if value is not None:
+            self.model[other, time] = value
 
 
 class Reader(threading.Thread):

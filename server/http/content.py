@@ -1,0 +1,81 @@
+"""The content of a request's body, uncompressed, within a limit.
+
+Called on worker threads by endpoints that ingest: decompression blocks.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import pyarrow as pa
+
+from engine.errors import DbError, ErrorKind
+
+GROWTH_MAX = 8  # how much larger than the body's limit its content may be
+_GZIP, _ZLIB = 31, 15  # window bits that name the container
+
+
+def content_of(body: bytes, encoding: str, bytes_max: int) -> bytes:
+    """The body without its content encoding: gzip, deflate, zstd, or none.
+
+    Raises: DbError INVALID_ARGUMENT, UNSUPPORTED, LIMIT_EXCEEDED beyond `bytes_max`.
+    """
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding in ("gzip", "x-gzip"):
+        return _inflated(body, _GZIP, encoding, bytes_max)
+    if encoding == "deflate":
+        return _inflated(body, _ZLIB, encoding, bytes_max)
+    if encoding == "zstd":
+        return _zstd(body, bytes_max)
+    raise DbError(
+        ErrorKind.UNSUPPORTED,
+        f"the content encoding {encoding} is not supported",
+        hint="gzip, deflate and zstd are",
+    )
+
+
+def _inflated(body: bytes, bits: int, encoding: str, bytes_max: int) -> bytes:
+    """All members of a gzip file (RFC 1952 section 2.2), or one zlib stream."""
+    pieces: list[bytes] = []
+    left = bytes_max
+    while body:
+        stream = zlib.decompressobj(bits)
+        try:
+            piece = stream.decompress(body, left + 1)
+        except zlib.error as error:
+            raise _malformed(encoding) from error
+        left -= len(piece)
+        if left < 0:
+            raise _too_large(bytes_max)
+        if not stream.eof:
+            raise _malformed(encoding)
+        pieces.append(piece)
+        body = stream.unused_data
+    if not pieces:
+        raise _malformed(encoding)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _zstd(body: bytes, bytes_max: int) -> bytes:
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:
+            content: bytes = stream.read(bytes_max + 1)
+    except (OSError, pa.ArrowException) as error:
+        raise _malformed("zstd") from error
+    if len(content) > bytes_max:
+        raise _too_large(bytes_max)
+    return content
+
+
+def _malformed(encoding: str) -> DbError:
+    return DbError(ErrorKind.INVALID_ARGUMENT, f"the body is not compressed by {encoding}")
+
+
+def _too_large(bytes_max: int) -> DbError:
+    return DbError(
+        ErrorKind.LIMIT_EXCEEDED,
+        f"the request's content is larger than {bytes_max} bytes",
+        hint="send smaller batches or raise http_body_limit",
+    )

@@ -1,0 +1,411 @@
+"""Kernels that take line protocol apart: which bytes are whose name, tag, field and time.
+
+Called by lines.py. A line that is malformed is reported and leaves nothing; the next one is read as
+if it had not been there. Numbers are checked for syntax and range here and converted elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types as nt
+
+from engine.jit import Bytes, Int32s, Int64s, part
+from server.encode.kernel import INT, READ_BYTES, WRITE_BYTES, WRITE_INT32, WRITE_INT64, kernel
+from server.http.influx.line_values import (
+    BACKSLASH,
+    BAD_TAG,
+    BAD_VALUE,
+    COMMA,
+    CONFLICT,
+    EQUALS,
+    ESCAPED,
+    HASH,
+    KIND,
+    NEWLINE,
+    NO_FIELD_KEY,
+    NO_FIELD_VALUE,
+    NO_FIELDS,
+    NO_MEASUREMENT,
+    NO_TAG_KEY,
+    NO_TAG_VALUE,
+    QUOTE,
+    SPACE,
+    TAG,
+    TEXT,
+    TOO_MANY,
+    TWICE,
+    line_ends,
+    name,
+    spaces,
+    time_of,
+    value_of,
+)
+
+READ_INT32S = nt.Array(nt.int32, 1, "C", readonly=True)
+
+# Places in `state`.
+PAIRS, LINES, COLUMNS, MEASURES, ERRORS, TRIES, KEY_START, KEY_END = 0, 1, 2, 3, 4, 5, 6, 7
+STATE_SIZE = 8
+
+# Numbers per entry of the arrays that `scan` fills.
+PAIR, LINE, COLUMN, MEASURE, ERROR = 4, 2, 5, 2, 4
+
+# Where new names and values go: the arguments of `scan` of these names, in this order.
+# measures, measure_slots, columns, slots, state
+Names = tuple[Int32s, Int32s, Int32s, Int32s, Int64s]
+# pairs, kinds
+Values = tuple[Int32s, Bytes]
+
+_FACTOR: Any = np.uint64(0xBF58476D1CE4E5B9)
+_SEED: Any = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT: Any = np.uint64(29)
+_TWO: Any = np.uint64(2)
+
+
+@part
+def _hash(data: Bytes, start: int, end: int, seed: int) -> int:
+    value = np.uint64(seed) ^ _SEED
+    for at in range(start, end):
+        value = (value ^ np.uint64(data[at])) * _FACTOR
+        value ^= value >> _SHIFT
+    return int(value >> _TWO)
+
+
+@part
+def _same(data: Bytes, start: int, end: int, other: int, other_end: int) -> bool:
+    if end - start != other_end - other:
+        return False
+    for k in range(end - start):  # noqa: SIM110 (kernels have no generators)
+        if data[start + k] != data[other + k]:
+            return False
+    return True
+
+
+@part
+def _measure(data: Bytes, start: int, end: int, seed: int, names: Names) -> int:
+    """The number of the measurement of that name."""
+    measures, slots, _, _, state = names
+    mask = slots.size - 1
+    slot = _hash(data, start, end, seed) & mask
+    while slots[slot] >= 0:
+        k = int(slots[slot])
+        if _same(data, start, end, measures[MEASURE * k], measures[MEASURE * k + 1]):
+            return k
+        slot = (slot + 1) & mask
+    k = int(state[MEASURES])
+    if (k + 1) * 2 > slots.size:
+        return TOO_MANY
+    slots[slot] = k
+    measures[MEASURE * k] = start
+    measures[MEASURE * k + 1] = end
+    state[MEASURES] += 1
+    return k
+
+
+@part
+def _column(data: Bytes, measure: int, start: int, end: int, seed: int, names: Names) -> int:
+    """The number of the column of that name in that measurement."""
+    _, _, columns, slots, state = names
+    mask = slots.size - 1
+    slot = _hash(data, start, end, seed + measure * 0x2545F491) & mask
+    while slots[slot] >= 0:
+        k = int(slots[slot])
+        if columns[COLUMN * k] == measure and _same(
+            data, start, end, columns[COLUMN * k + 1], columns[COLUMN * k + 2]
+        ):
+            return k
+        slot = (slot + 1) & mask
+    k = int(state[COLUMNS])
+    if (k + 1) * 2 > slots.size:
+        return TOO_MANY
+    slots[slot] = k
+    columns[COLUMN * k] = measure
+    columns[COLUMN * k + 1] = start
+    columns[COLUMN * k + 2] = end
+    columns[COLUMN * k + 3] = 0
+    columns[COLUMN * k + 4] = -1
+    state[COLUMNS] += 1
+    return k
+
+
+@part
+def _add(
+    kind: int, column: int, start: int, end: int, flag: int, names: Names, values: Values
+) -> int:
+    """Notes a value of the present line. Returns: 0, or TWICE, CONFLICT."""
+    _, _, columns, _, state = names
+    pairs, kinds = values
+    place = COLUMN * column
+    if columns[place + 4] == state[TRIES]:
+        return TWICE
+    known = columns[place + 3]
+    if known != 0 and known != kind:
+        return CONFLICT
+    columns[place + 4] = state[TRIES]
+    k = state[PAIRS]
+    pairs[PAIR * k] = column
+    pairs[PAIR * k + 1] = state[LINES]
+    pairs[PAIR * k + 2] = start
+    pairs[PAIR * k + 3] = end
+    kinds[k] = kind | flag
+    state[PAIRS] += 1
+    return 0
+
+
+@part
+def _key(
+    data: Bytes, at: int, end: int, seed: int, measure: int, names: Names
+) -> tuple[int, int, int]:
+    """Reads a key: (its end, its column or an error, 1 if an equals sign follows).
+
+    The column is -1 for an empty key; no column is made where no equals sign follows.
+    """
+    state = names[4]
+    start = at
+    at, _ = name(data, start, end, True)
+    state[KEY_START] = start
+    state[KEY_END] = at
+    if at == start:
+        return at, -1, 0
+    if at >= end or data[at] != EQUALS:
+        return at, 0, 0
+    return at, _column(data, measure, start, at, seed, names), 1
+
+
+@part
+def _tags(
+    data: Bytes, at: int, end: int, seed: int, measure: int, names: Names, values: Values
+) -> int:
+    """Reads `,key=value` as often as it comes; returns the place after, or an error."""
+    while at < end and data[at] == COMMA:
+        at, column, follows = _key(data, at + 1, end, seed, measure, names)
+        if follows == 0:
+            return NO_TAG_KEY if column < 0 else NO_TAG_VALUE
+        if column < 0:
+            return column
+        start = at + 1
+        at, flag = name(data, start, end, True)
+        if at == start:
+            return NO_TAG_VALUE
+        if at < end and data[at] == EQUALS:
+            return BAD_TAG
+        code = _add(TAG, column, start, at, flag, names, values)
+        if code < 0:
+            return code
+    return at
+
+
+@part
+def _fields(
+    data: Bytes,
+    at: int,
+    end: int,
+    seed: int,
+    measure: int,
+    names: Names,
+    values: Values,
+    found: Int64s,
+) -> int:
+    """Reads `key=value` and more after commas; returns the place after, or an error."""
+    at -= 1
+    while True:
+        at, column, follows = _key(data, at + 1, end, seed, measure, names)
+        if follows == 0:
+            return NO_FIELD_KEY if column < 0 else NO_FIELD_VALUE
+        if column < 0:
+            return column
+        at = value_of(data, at + 1, end, found)
+        if at < 0:
+            return at
+        code = _add(found[2], column, found[0], found[1], found[3], names, values)
+        if code < 0:
+            return code
+        if at >= end or data[at] != COMMA:
+            break
+    if at < end and data[at] != SPACE and not line_ends(data, at, end):
+        return BAD_VALUE
+    return at
+
+
+@part
+def _line(
+    data: Bytes,
+    at: int,
+    end: int,
+    unit: int,
+    now: int,
+    seed: int,
+    names: Names,
+    values: Values,
+    found: Int64s,
+) -> int:
+    """Reads a line into found[4], its measurement, and found[5], its time.
+
+    Returns: the end of the line, or an error.
+    """
+    start = at
+    at, _ = name(data, at, end, False)
+    if at == start:
+        return NO_MEASUREMENT
+    measure = _measure(data, start, at, seed, names)
+    if measure < 0:
+        return measure
+    at = _tags(data, at, end, seed, measure, names, values)
+    if at < 0:
+        return at
+    at = spaces(data, at, end)
+    if line_ends(data, at, end):
+        return NO_FIELDS
+    at = _fields(data, at, end, seed, measure, names, values, found)
+    if at < 0:
+        return at
+    found[4] = measure
+    return time_of(data, at, end, unit, now, found[5:])
+
+
+@part
+def _keep(
+    start: int, pair: int, found: Int64s, names: Names, values: Values, lines: Int32s, times: Int64s
+) -> None:
+    """Counts a good line, whose values begin with number `pair`."""
+    _, _, columns, _, state = names
+    pairs, kinds = values
+    for k in range(pair, state[PAIRS]):
+        columns[COLUMN * pairs[PAIR * k] + 3] = kinds[k] & KIND
+    k = state[LINES]
+    lines[LINE * k] = start
+    lines[LINE * k + 1] = found[4]
+    times[k] = found[5]
+    state[LINES] += 1
+
+
+@part
+def _drop(code: int, start: int, pair: int, errors: Int32s, state: Int64s) -> None:
+    """Reports a bad line and forgets its values."""
+    state[PAIRS] = pair
+    k = state[ERRORS]
+    errors[ERROR * k] = code
+    errors[ERROR * k + 1] = start
+    errors[ERROR * k + 2] = state[KEY_START]
+    errors[ERROR * k + 3] = state[KEY_END]
+    state[ERRORS] += 1
+
+
+@part
+def _skip_line(data: Bytes, at: int, end: int) -> int:
+    while at < end and data[at] != NEWLINE:
+        at += 1
+    return at
+
+
+@kernel(
+    INT(
+        READ_BYTES, INT, INT, INT, WRITE_INT32, WRITE_INT32, WRITE_INT32, WRITE_INT32, WRITE_INT32,
+        WRITE_BYTES, WRITE_INT32, WRITE_INT64, WRITE_INT32, WRITE_INT64,
+    )
+)  # fmt: skip
+def scan(
+    data: Bytes,
+    unit: int,
+    now: int,
+    seed: int,
+    measures: Int32s,
+    measure_slots: Int32s,
+    columns: Int32s,
+    slots: Int32s,
+    pairs: Int32s,
+    kinds: Bytes,
+    lines: Int32s,
+    times: Int64s,
+    errors: Int32s,
+    state: Int64s,
+) -> int:
+    """Reads all lines. Returns 0.
+
+    Args:
+        unit: nanoseconds per unit of the times, 0 to guess it from each.
+        now: the time of lines without one, nanoseconds.
+        measures: of each measurement the name's start and end; at most half as many as slots.
+        measure_slots, slots: hash tables; -1 everywhere before, their sizes powers of two.
+        columns: of each column its measurement, its name's start and end, its kind (0 when only
+            bad lines have it), and the line that used it last.
+        pairs: of each value its column, line, start and end; room for every equals sign.
+        kinds: of each value, with the flag ESCAPED.
+        lines: of each good line where it starts, and its measurement; room for every newline.
+        times: of each good line, nanoseconds.
+        errors: of each bad line the code, its start, and start and end of the key in question.
+        state: must be zero; counts of pairs, lines, columns, measurements and errors.
+    """
+    names = (measures, measure_slots, columns, slots, state)
+    values = (pairs, kinds)
+    found = np.zeros(6, np.int64)
+    at = 0
+    end = data.size
+    while at < end:
+        start = spaces(data, at, end)
+        at = start
+        if at < end and data[at] != HASH and not line_ends(data, at, end):
+            pair = state[PAIRS]
+            state[TRIES] += 1
+            state[KEY_START] = start
+            state[KEY_END] = start
+            found[1] = start
+            at = _line(data, start, end, unit, now, seed, names, values, found)
+            if at >= 0:
+                _keep(start, pair, found, names, values, lines, times)
+            else:
+                _drop(at, start, pair, errors, state)
+                # Past every text that was closed: what was read as a name is read once.
+                at = max(state[KEY_END], found[1])
+        at = _skip_line(data, at, end) + 1
+    return 0
+
+
+@kernel(INT(READ_INT32S, INT, INT, WRITE_INT32, WRITE_INT32))
+def in_order(entries: Int32s, step: int, place: int, starts: Int32s, order: Int32s) -> int:
+    """The entries by their key, `entries[step * k + place]`, stable: numbers of those of key 0 …
+
+    Requires: starts[key] is where those of a key begin in `order`; it is moved to their end.
+    """
+    for k in range(order.size):
+        key = entries[step * k + place]
+        order[starts[key]] = k
+        starts[key] += 1
+    return 0
+
+
+@kernel(INT(READ_BYTES, READ_INT32S, READ_INT32S, READ_BYTES, WRITE_BYTES, WRITE_INT32))
+def gather(
+    data: Bytes, starts: Int32s, ends: Int32s, kinds: Bytes, out: Bytes, offsets: Int32s
+) -> int:
+    """Copies texts one after another without their escapes; returns how many bytes they have.
+
+    Kind 0 is empty. Requires: `out` has room for all bytes, `offsets` for one more than texts.
+    """
+    at = 0
+    for k in range(starts.size):
+        offsets[k] = at
+        if kinds[k] == 0:
+            continue
+        escaped = kinds[k] & ESCAPED != 0
+        quoted = kinds[k] & 63 == TEXT
+        place = starts[k]
+        end = ends[k]
+        while place < end:
+            byte = data[place]
+            if escaped and byte == BACKSLASH and place + 1 < end:
+                following = data[place + 1]
+                if quoted:
+                    special = following in (QUOTE, BACKSLASH)
+                else:
+                    special = following in (COMMA, SPACE, EQUALS)
+                if special:
+                    byte = following
+                    place += 1
+            out[at] = byte
+            at += 1
+            place += 1
+    offsets[starts.size] = at
+    return at

@@ -1,0 +1,311 @@
+"""Line protocol as rows of tables: a measurement is a table, its tags and fields are columns.
+
+Called by write.py with the uncompressed text. Nothing is looked up or written here.
+https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from engine import datatypes as dt
+from engine import jit
+from engine.errors import DbError, ErrorKind
+from engine.schema import Semantic
+from server.http.influx import line_kernels as kernels
+from server.http.influx import line_values as codes
+from sql.decode.cells import Cells, Place, Unescape
+from sql.decode.kernels import INTEGER, NULL
+from sql.decode.text import convert
+from sql.ingest.batch import IngestColumn, IngestTable
+from sql.ingest.metrics import TIME
+
+BYTES_MAX = (1 << 31) - 1  # places in the text are 32 bits
+NAMES_MAX = 1 << 20  # distinct columns, and distinct measurements, of one request
+_SHOWN = 100  # characters of a line in an error
+_SEED = secrets.randbits(62)  # no client knows which names share a slot
+
+_TYPES = {
+    codes.TAG: dt.STRING,
+    codes.TEXT: dt.STRING,
+    codes.FLOAT: dt.FLOAT64,
+    codes.INTEGER: dt.INT64,
+    codes.UNSIGNED: dt.UINT64,
+    codes.BOOLEAN: dt.BOOLEAN,
+}
+_WORDS = {
+    codes.NO_MEASUREMENT: "missing measurement",
+    codes.NO_TAG_KEY: "missing tag key",
+    codes.NO_TAG_VALUE: 'missing value of tag "{}"',
+    codes.NO_FIELDS: "missing fields",
+    codes.NO_FIELD_KEY: "missing field key",
+    codes.NO_FIELD_VALUE: 'missing value of field "{}"',
+    codes.BAD_VALUE: 'the value of "{}" is neither a number nor quoted text',
+    codes.BAD_TAG: 'the value of tag "{}" has an equals sign without a backslash before it',
+    codes.BAD_BOOLEAN: 'the value of "{}" is neither true nor false, and no quoted text',
+    codes.UNTERMINATED: 'the text of field "{}" has no closing quote',
+    codes.NUMBER_RANGE: 'the integer of field "{}" does not fit 64 bits',
+    codes.BAD_TIME: "the timestamp is not a whole number",
+    codes.TIME_RANGE: "the timestamp is outside the years 1677 to 2262",
+    codes.TWICE: '"{}" is given twice',
+    codes.CONFLICT: 'field type conflict: "{}" has another type in a line before',
+    codes.TOO_MANY: f"more than {NAMES_MAX} distinct columns or measurements in one request",
+}
+_ESCAPE = re.compile(rb"\\([, =])")
+_MEASUREMENT_ESCAPE = re.compile(rb"\\([, ])")
+
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class LineError:
+    """Why a line was left out. Lines count from 1."""
+
+    line: int
+    text: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: unable to parse '{self.text}': {self.why}"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The good lines as rows, one entry per measurement, and what is wrong with the others."""
+
+    tables: Sequence[IngestTable]
+    errors: Sequence[LineError]
+
+
+@dataclass(frozen=True)
+class _Scanned:
+    """What the kernel found; see `line_kernels.scan` for the layout of each array."""
+
+    data: NDArray[np.uint8]
+    content: bytes
+    measures: Ints
+    columns: Ints
+    pairs: Ints
+    kinds: NDArray[np.uint8]
+    lines: Ints
+    times: NDArray[np.int64]
+    errors: Ints
+
+    def number(self, at: int) -> int:
+        """The line, from 1, in which a byte lies."""
+        return self.content.count(b"\n", 0, at) + 1
+
+
+def read_lines(
+    content: bytes, unit: int, now_ns: int, options: Mapping[str, str] | None = None
+) -> Lines:
+    """The rows of a text.
+
+    Args:
+        unit: nanoseconds per unit of the times; 0 guesses it from the size of each.
+        now_ns: the time of lines without one.
+        options: of tables that have to be made.
+
+    Raises: DbError INVALID_ENCODING for text that is not UTF-8, LIMIT_EXCEEDED for more than
+    BYTES_MAX, OUT_OF_RANGE for a number beyond all floats.
+    """
+    jit.warm()
+    _check_text(content)
+    scanned = _scan(content, unit, now_ns)
+    errors = [_error(scanned, entry) for entry in scanned.errors.reshape(-1, kernels.ERROR)]
+    return Lines(list(_tables(scanned, options or {})), errors)
+
+
+def warm() -> None:
+    """Reads one line: this pays what the first one costs."""
+    read_lines(b't,a=b f=1,i=1i,u=1u,s="x",b=t 1', 1, 0)
+
+
+# --- Taking apart ---------------------------------------------------------------------------------
+
+
+def _check_text(content: bytes) -> None:
+    if len(content) > BYTES_MAX:
+        raise DbError(ErrorKind.LIMIT_EXCEEDED, f"the text is longer than {BYTES_MAX} bytes")
+    at = content.find(b"\0")
+    if at < 0 and not content.isascii():
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            at = error.start
+    if at >= 0:
+        line = content.count(b"\n", 0, at) + 1
+        raise DbError(
+            ErrorKind.INVALID_ENCODING,
+            f"line {line}: unable to parse: the byte 0x{content[at]:02x} is no UTF-8 text",
+        )
+
+
+def _scan(content: bytes, unit: int, now_ns: int) -> _Scanned:
+    data = np.frombuffer(content, np.uint8)
+    lines_max = content.count(b"\n") + 1
+    pairs_max = content.count(b"=")
+    measures_max, columns_max = min(lines_max, NAMES_MAX), min(pairs_max, NAMES_MAX)
+    measures = np.empty(kernels.MEASURE * measures_max, np.int32)
+    columns = np.empty(kernels.COLUMN * columns_max, np.int32)
+    pairs, kinds = np.empty(kernels.PAIR * pairs_max, np.int32), np.empty(pairs_max, np.uint8)
+    lines, times = np.empty(kernels.LINE * lines_max, np.int32), np.empty(lines_max, np.int64)
+    errors, state = (
+        np.empty(kernels.ERROR * lines_max, np.int32),
+        np.zeros(kernels.STATE_SIZE, np.int64),
+    )
+    kernels.scan(
+        data, unit, now_ns, _SEED, measures, _slots(measures_max), columns, _slots(columns_max),
+        pairs, kinds, lines, times, errors, state,
+    )  # fmt: skip
+    return _Scanned(
+        data,
+        content,
+        measures[: kernels.MEASURE * state[kernels.MEASURES]],
+        columns[: kernels.COLUMN * state[kernels.COLUMNS]],
+        pairs[: kernels.PAIR * state[kernels.PAIRS]],
+        kinds[: state[kernels.PAIRS]],
+        lines[: kernels.LINE * state[kernels.LINES]],
+        times[: state[kernels.LINES]],
+        errors[: kernels.ERROR * state[kernels.ERRORS]],
+    )
+
+
+def _slots(entries: int) -> Ints:
+    """A hash table with room for that many, half empty then."""
+    return np.full(1 << max(2 * entries - 1, 1).bit_length(), -1, np.int32)
+
+
+def _error(scanned: _Scanned, entry: Ints) -> LineError:
+    code, at, start, end = entry.tolist()
+    content = scanned.content
+    stop = content.find(b"\n", at)
+    text = content[at : stop if stop >= 0 else len(content)].decode(errors="replace").rstrip("\r")
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    key = _ESCAPE.sub(rb"\1", content[start:end]).decode(errors="replace")[:_SHOWN]
+    return LineError(scanned.number(at), shown, _WORDS[code].format(key))
+
+
+# --- Rows -----------------------------------------------------------------------------------------
+
+
+def _order(entries: Ints, step: int, place: int, keys: int) -> tuple[Ints, Ints]:
+    """Entries by a key below `keys`, stable: their numbers, and where those of each key begin."""
+    found = entries.reshape(-1, step)[:, place]
+    starts = np.zeros(keys + 1, np.int32)
+    np.cumsum(np.bincount(found, minlength=keys), out=starts[1:])
+    order = np.empty(len(found), np.int32)
+    kernels.in_order(entries, step, place, starts[:-1].copy(), order)
+    return order, starts
+
+
+def _tables(scanned: _Scanned, options: Mapping[str, str]) -> Iterator[IngestTable]:
+    columns = scanned.columns.reshape(-1, kernels.COLUMN)
+    measures = scanned.measures.reshape(-1, kernels.MEASURE)
+    by_measure, first_line = _order(scanned.lines, kernels.LINE, 1, len(measures))
+    by_column, first_pair = _order(scanned.pairs, kernels.PAIR, 0, len(columns))
+    columns_of, first_column = _order(scanned.columns, kernels.COLUMN, 0, len(measures))
+    local = np.empty(len(scanned.times), np.int32)  # of each line its row in its table
+    local[by_measure] = np.arange(len(local)) - np.repeat(first_line[:-1], np.diff(first_line))
+    for measure, (start, end) in enumerate(measures.tolist()):
+        lines = by_measure[first_line[measure] : first_line[measure + 1]]
+        if not len(lines):
+            continue
+        name = _MEASUREMENT_ESCAPE.sub(rb"\1", scanned.content[start:end]).decode()
+        tags: list[IngestColumn] = []
+        fields: list[IngestColumn] = []
+        for column in columns_of[first_column[measure] : first_column[measure + 1]].tolist():
+            pairs = by_column[first_pair[column] : first_pair[column + 1]]
+            if not len(pairs):
+                continue
+            made = _column(scanned, columns[column], pairs, lines, local)
+            (tags if made.semantic is Semantic.TAG else fields).append(made)
+        tags.sort(key=lambda tag: tag.name)
+        times = pa.array(scanned.times[lines], dt.TIMESTAMP_NANOSECOND.arrow)
+        time = IngestColumn(TIME, dt.TIMESTAMP_NANOSECOND, Semantic.TIMESTAMP, times)
+        _check_names(name, [*tags, *fields])
+        yield IngestTable(name, (*tags, *fields, time), options=dict(options), exact=True)
+
+
+def _check_names(measurement: str, columns: Sequence[IngestColumn]) -> None:
+    if any(column.name == TIME for column in columns):
+        raise DbError(
+            ErrorKind.INVALID_ARGUMENT,
+            f'unable to parse: "{TIME}" is the time of a row, measurement "{measurement}"'
+            " cannot have a tag or field of that name",
+        )
+
+
+def _column(scanned: _Scanned, entry: Ints, pairs: Ints, lines: Ints, local: Ints) -> IngestColumn:
+    _, start, end, kind, _ = entry.tolist()
+    name = _ESCAPE.sub(rb"\1", scanned.content[start:end]).decode()
+    spans = scanned.pairs.reshape(-1, kernels.PAIR)[pairs]
+    kinds = scanned.kinds[pairs]
+    starts, ends = np.ascontiguousarray(spans[:, 2]), np.ascontiguousarray(spans[:, 3])
+    size = len(lines)
+    if len(pairs) < size:
+        rows = local[spans[:, 1]]
+        starts, ends = _spread(starts, rows, size), _spread(ends, rows, size)
+        kinds = _spread(kinds, rows, size)
+
+    def place(row: int) -> str:
+        line = scanned.number(int(scanned.lines[kernels.LINE * int(lines[row])]))
+        return f'line {line}, column "{name}"'
+
+    values = _values(scanned.data, starts, ends, kinds, kind, place)
+    semantic = Semantic.TAG if kind == codes.TAG else Semantic.FIELD
+    return IngestColumn(name, _TYPES[kind], semantic, values)
+
+
+def _spread(values: Any, rows: Ints, size: int) -> Any:
+    """The values at their rows, 0 elsewhere."""
+    out = np.zeros(size, values.dtype)
+    out[rows] = values
+    return out
+
+
+def _values(
+    data: NDArray[np.uint8],
+    starts: Ints,
+    ends: Ints,
+    kinds: NDArray[np.uint8],
+    kind: int,
+    place: Place,
+) -> pa.Array:
+    """One column's values; NULL where the kind is 0."""
+    absent = kinds == 0
+    some_absent = bool(absent.any())
+    if kind in (codes.TAG, codes.TEXT):
+        return _texts(data, starts, ends, kinds, absent if some_absent else None)
+    if kind == codes.BOOLEAN:
+        first = data[starts] | 32  # of t, true, f, false in any case
+        return pa.array(first == ord("t"), mask=absent)
+    cell_kinds = np.where(absent, np.uint8(NULL), np.uint8(INTEGER))
+    seen = 1 << INTEGER | some_absent << NULL
+    cells = Cells(data, starts, ends, cell_kinds, 0, 1, len(starts), seen, Unescape(0), place)
+    return convert(cells, _TYPES[kind], "UTC")
+
+
+def _texts(
+    data: NDArray[np.uint8],
+    starts: Ints,
+    ends: Ints,
+    kinds: NDArray[np.uint8],
+    absent: NDArray[np.bool_] | None,
+) -> pa.Array:
+    out = np.empty(int(np.sum(ends - starts, dtype=np.int64)), np.uint8)
+    offsets = np.empty(len(starts) + 1, np.int32)
+    size = kernels.gather(data, starts, ends, kinds, out, offsets)
+    bits = None
+    if absent is not None:
+        bits = pa.py_buffer(np.packbits(~absent, bitorder="little"))
+    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(out[:size])]
+    return pa.Array.from_buffers(pa.string(), len(starts), buffers)

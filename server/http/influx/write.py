@@ -1,0 +1,162 @@
+"""InfluxDB's endpoints for writing: versions 1, 2 and 3 of its API, ping and health.
+
+A request of versions 1 and 2 is written whole or not at all; version 3 may keep the good lines.
+https://docs.influxdata.com/influxdb/v1/tools/api/#write-http-endpoint
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from engine.errors import DbError, ErrorKind
+from server.http.auth import credentials
+from server.http.content import GROWTH_MAX, content_of
+from server.http.context import context_of
+from server.http.hints import hints_of, may_create, table_options
+from server.http.influx.lines import BYTES_MAX, LineError, Lines, read_lines
+from server.http.prometheus.parameters import now_ms
+from server.http.request import database_name, read_body, timeout_ms
+from server.http.tasks import in_session
+from sql.ingest.ingest import Ingest
+from sql.session import SessionApi
+
+_NANOSECONDS = {
+    **dict.fromkeys(("ns", "n", "nanosecond"), 1),
+    **dict.fromkeys(("us", "u", "µ", "microsecond"), 1_000),
+    **dict.fromkeys(("ms", "millisecond"), 1_000_000),
+    **dict.fromkeys(("s", "second"), 1_000_000_000),
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_GUESSED = 0
+_DEFAULTS = {"merge_mode": "last_non_null"}  # points of one time complete each other
+_ERRORS_SHOWN = 10
+_ERRORS_REPORTED = 1_000
+
+
+async def ping(request: Request) -> Response:
+    """Tells that the server is there, and its version. Needs no password."""
+    version = context_of(request).version
+    return Response(status_code=204, headers={"x-influxdb-version": version})
+
+
+async def health(request: Request) -> Response:
+    """Tells that the server is there. Needs no password."""
+    del request
+    return JSONResponse({})
+
+
+async def write(request: Request) -> Response:
+    """Writes the lines of a request of version 1 or 2, all or none. Raises: DbError."""
+    lines = await _written(request, _unit(request, "ns"), partial=False)
+    assert not lines.errors
+    return Response(status_code=204)
+
+
+async def write_lp(request: Request) -> Response:
+    """Writes the lines of a request of version 3, by default also if some are bad.
+
+    Raises: DbError.
+    """
+    partial = _flag(request, "accept_partial", default=True)
+    unit = _unit(request, "auto", guess=True)
+    lines = await _written(request, unit, partial=partial)
+    if not lines.errors:
+        return Response(status_code=204)
+    body = {
+        "error": "partial write of line protocol occurred",
+        "data": [_report(error) for error in lines.errors[:_ERRORS_REPORTED]],
+    }
+    return JSONResponse(body, 400)
+
+
+async def _written(request: Request, unit: int, *, partial: bool) -> Lines:
+    """Reads and writes a request; without `partial` a bad line is an error. Raises: DbError."""
+    hints = hints_of(request.headers)
+    create, options = may_create(hints), table_options(hints, _DEFAULTS)
+    limit = timeout_ms(request.headers.get("x-greptime-timeout"))
+    sent = _credentials(request)
+    body = await read_body(request)
+    encoding = request.headers.get("content-encoding", "")
+    body_max = context_of(request).configuration.settings.http_body_bytes_max
+    content_max = min(body_max * GROWTH_MAX, BYTES_MAX)
+
+    def work(session: SessionApi) -> Lines:
+        content = content_of(body, encoding, content_max)
+        lines = read_lines(content, unit, now_ms() * 1_000_000, options)
+        if lines.errors and not partial:
+            raise _refused(lines.errors)
+        session.run(Ingest(lines.tables, create, text="LINE PROTOCOL"))
+        return lines
+
+    return await in_session(
+        request, _database(request), work, timeout_ms=limit, application="influxdb", sent=sent
+    )
+
+
+def _unit(request: Request, default: str, *, guess: bool = False) -> int:
+    """Nanoseconds per unit of the request's times, 0 to guess. Raises: DbError."""
+    name = request.query_params.get("precision") or default
+    if guess and name == "auto":
+        return _GUESSED
+    unit = _NANOSECONDS.get(name)
+    if unit is None:
+        raise DbError(
+            ErrorKind.INVALID_ARGUMENT,
+            f"precision {name!r} is not known",
+            hint="ns, us, ms, s, m and h are",
+        )
+    return unit
+
+
+def _flag(request: Request, name: str, *, default: bool) -> bool:
+    text = request.query_params.get(name, "").lower()
+    if text not in ("", "true", "false"):
+        raise DbError(ErrorKind.INVALID_ARGUMENT, f"{name} is true or false, not {text!r}")
+    return text == "true" if text else default
+
+
+def _database(request: Request) -> str:
+    """`db`, else `bucket` without a retention policy after its slash, else the header."""
+    given = dict(request.query_params)
+    if not given.get("db") and given.get("bucket"):
+        given["db"] = given["bucket"].partition("/")[0]
+    return database_name(request, given)
+
+
+def _credentials(request: Request) -> tuple[str, str] | None:
+    """User and password of `u` and `p`, or of `Authorization: Token user:password`.
+
+    Raises: DbError BAD_AUTHORIZATION.
+    """
+    header = request.headers.get("authorization", "").strip()
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() in ("token", "bearer"):
+        user, colon, password = token.strip().partition(":")
+        if not colon:
+            raise DbError(ErrorKind.BAD_AUTHORIZATION, "a token must be user:password")
+        return user, password
+    user = request.query_params.get("u", "")
+    if user and not header:
+        return user, request.query_params.get("p", "")
+    return credentials(request)
+
+
+def _refused(errors: Sequence[LineError]) -> DbError:
+    """The error of a request with bad lines: the first in its message, more in its detail."""
+    others = [str(error) for error in errors[1:_ERRORS_SHOWN]]
+    if len(errors) > _ERRORS_SHOWN:
+        others.append(f"and {len(errors) - _ERRORS_SHOWN} more")
+    detail = "nothing of the request was written"
+    return DbError(ErrorKind.INVALID_ARGUMENT, str(errors[0]), detail="; ".join([detail, *others]))
+
+
+def _report(error: LineError) -> dict[str, object]:
+    return {
+        "original_line": error.text,
+        "line_number": error.line,
+        "error_message": error.why,
+    }
