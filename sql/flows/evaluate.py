@@ -102,8 +102,14 @@ class Evaluation:
             )
         count = 0
         for columns, rows in self._answers(session, tree):
+            if not self._is_there(session):  # dropped meanwhile
+                break
             count += _put(session, sink, columns, rows)
         return count
+
+    def _is_there(self, session: ClientSession) -> bool:
+        flows = session.catalog.flows(session.duck.cursor)
+        return any(flow.id == self.flow.id for flow in flows)
 
     def _answers(
         self, session: ClientSession, tree: exp.Expr

@@ -198,9 +198,9 @@ def _moment(session: ClientSession, node: exp.Expr) -> int:
     if isinstance(value, datetime | date):
         return int(pa.scalar(value).cast(pa.timestamp("ms")).value)
     if isinstance(value, timedelta):  # of two times, as seconds since 1970
-        return value // timedelta(milliseconds=1)
+        return int(value / timedelta(milliseconds=1))
     if isinstance(value, pa.MonthDayNano) and not value.months:
-        return value.days * 86_400_000 + value.nanoseconds // 1_000_000
+        return int(value.days * 86_400_000 + value.nanoseconds // 1_000_000)
     raise DbError(
         ErrorKind.INVALID_ARGUMENT,
         f"TQL cannot begin or end at {node.sql()}",

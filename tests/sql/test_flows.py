@@ -12,7 +12,9 @@ import pytest
 from fix_database import Client, Databases, client
 
 from engine.errors import DbError, ErrorKind
+from sql.client_session import ClientSession
 from sql.database import Database, DatabaseOptions
+from sql.flows.evaluate import Evaluation
 from sql.session import Wire
 
 SOURCE = "CREATE TABLE t (host TEXT, v INT, ts TIMESTAMP TIME INDEX, PRIMARY KEY (host))"
@@ -350,3 +352,18 @@ def test_times_between_times_bound_a_tql(connect: Callable[..., Client]) -> None
     db.run(f"CREATE FLOW f SINK TO s EVAL INTERVAL '1m' AS TQL EVAL ({bounds}) sum(m) AS total")
     assert flush(db) == 2
     assert db.run("SELECT total FROM s ORDER BY ts") == [(3.0,), (4.0,)]
+
+
+def test_a_flow_may_be_dropped_while_it_runs(flowing: Client, database: Database) -> None:
+    flowing.run("INSERT INTO t VALUES ('a', 1, '2024-01-01 00:00:10')")
+    evaluated = Evaluation.run
+
+    def dropping(evaluation: Evaluation, session: ClientSession) -> int:
+        client(database, Wire.HTTP).run("DROP FLOW f")
+        return evaluated(evaluation, session)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Evaluation, "run", dropping)
+        assert flush(flowing) == 0
+    assert flowing.run("SELECT count(*) FROM s") == [(0,)]
+    assert refusal(flowing, "ADMIN flush_flow('f')").kind is ErrorKind.UNDEFINED_OBJECT
