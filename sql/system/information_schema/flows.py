@@ -11,11 +11,12 @@ from sql.system.facts import catalog_name
 from sql.system.information_schema.shapes import SHAPES
 from sql.system.table import FlowFacts, SystemContext
 
+_CATALOG = "greptime"  # flows are above databases: their tables are named so on every wire
+
 
 def flows(context: SystemContext) -> pa.Table:
     """All flows. What the last evaluation failed of is told in `options`, as `last_error`."""
     found = context.flows
-    catalog = catalog_name(context.session)
     ids = {(table.database, table.name): table.id for table in context.tables}
     return fill(
         SHAPES["flows"],
@@ -23,7 +24,7 @@ def flows(context: SystemContext) -> pa.Table:
         {
             "flow_name": [one.flow.name for one in found],
             "flow_id": [one.flow.id for one in found],
-            "table_catalog": catalog,
+            "table_catalog": catalog_name(context.session),
             "flow_definition": [one.flow.query for one in found],
             "comment": [one.flow.comment or None for one in found],
             "expire_after": [
@@ -34,13 +35,13 @@ def flows(context: SystemContext) -> pa.Table:
                 json.dumps([ids[source] for source in one.flow.sources if source in ids])
                 for one in found
             ],
-            "sink_table_name": [".".join((catalog, *one.flow.sink)) for one in found],
+            "sink_table_name": [".".join((_CATALOG, *one.flow.sink)) for one in found],
             "options": [_options(one) for one in found],
             "created_time": [one.flow.created_ms for one in found],
             "updated_time": [one.flow.updated_ms for one in found],
             "last_execution_time": [one.last_ms for one in found],
             "source_table_names": [
-                ",".join(".".join((catalog, *source)) for source in one.flow.sources)
+                ",".join(".".join((_CATALOG, *source)) for source in one.flow.sources)
                 for one in found
             ],
         },
