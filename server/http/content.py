@@ -28,7 +28,7 @@ def content_of(body: bytes, encoding: str, bytes_max: int) -> bytes:
     if encoding == "deflate":
         return _inflated(body, _ZLIB, encoding, bytes_max)
     if encoding == "zstd":
-        return _zstd(body, bytes_max)
+        return zstd_content(body, bytes_max)
     raise DbError(
         ErrorKind.UNSUPPORTED,
         f"the content encoding {encoding} is not supported",
@@ -45,35 +45,38 @@ def _inflated(body: bytes, bits: int, encoding: str, bytes_max: int) -> bytes:
         try:
             piece = stream.decompress(body, left + 1)
         except zlib.error as error:
-            raise _malformed(encoding) from error
+            raise malformed(encoding) from error
         left -= len(piece)
         if left < 0:
-            raise _too_large(bytes_max)
+            raise too_large(bytes_max)
         if not stream.eof:
-            raise _malformed(encoding)
+            raise malformed(encoding)
         pieces.append(piece)
         body = stream.unused_data
     if not pieces:
-        raise _malformed(encoding)
+        raise malformed(encoding)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _zstd(body: bytes, bytes_max: int) -> bytes:
+def zstd_content(body: bytes, bytes_max: int) -> bytes:
+    """The content of a zstd frame. Raises: DbError INVALID_ARGUMENT, LIMIT_EXCEEDED."""
     try:
         with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:
             content: bytes = stream.read(bytes_max + 1)
     except (OSError, pa.ArrowException) as error:
-        raise _malformed("zstd") from error
+        raise malformed("zstd") from error
     if len(content) > bytes_max:
-        raise _too_large(bytes_max)
+        raise too_large(bytes_max)
     return content
 
 
-def _malformed(encoding: str) -> DbError:
+def malformed(encoding: str) -> DbError:
+    """For a body that is not what its Content-Encoding says."""
     return DbError(ErrorKind.INVALID_ARGUMENT, f"the body is not compressed by {encoding}")
 
 
-def _too_large(bytes_max: int) -> DbError:
+def too_large(bytes_max: int) -> DbError:
+    """For content beyond what a request may hold."""
     return DbError(
         ErrorKind.LIMIT_EXCEEDED,
         f"the request's content is larger than {bytes_max} bytes",

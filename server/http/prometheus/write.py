@@ -6,12 +6,12 @@ https://prometheus.io/docs/specs/prw/remote_write_spec/
 
 from __future__ import annotations
 
-import pyarrow as pa
 from cramjam import DecompressionError, snappy
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from engine.errors import DbError, ErrorKind
+from server.http.content import malformed, too_large, zstd_content
 from server.http.context import context_of
 from server.http.errors import error_response
 from server.http.prometheus.write_request import counts_of, tables_of
@@ -71,7 +71,7 @@ def _refusal(request: Request) -> Response | None:
 def decompressed(body: bytes, encoding: str, bytes_max: int) -> bytes:
     """The content of a body. Raises: DbError INVALID_ARGUMENT, UNSUPPORTED, LIMIT_EXCEEDED."""
     if encoding == "zstd":
-        return _zstd(body, bytes_max)
+        return zstd_content(body, bytes_max)
     if encoding != "snappy":
         raise DbError(
             ErrorKind.UNSUPPORTED,
@@ -80,30 +80,7 @@ def decompressed(body: bytes, encoding: str, bytes_max: int) -> bytes:
         )
     try:
         if snappy.decompress_raw_len(body) > bytes_max:
-            raise _too_large(bytes_max)
+            raise too_large(bytes_max)
         return bytes(snappy.decompress_raw(body))
     except DecompressionError as error:
-        raise _malformed("snappy") from error
-
-
-def _zstd(body: bytes, bytes_max: int) -> bytes:
-    try:
-        with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:
-            content: bytes = stream.read(bytes_max + 1)
-    except (OSError, pa.ArrowException) as error:
-        raise _malformed("zstd") from error
-    if len(content) > bytes_max:
-        raise _too_large(bytes_max)
-    return content
-
-
-def _malformed(encoding: str) -> DbError:
-    return DbError(ErrorKind.INVALID_ARGUMENT, f"the body is not compressed by {encoding}")
-
-
-def _too_large(bytes_max: int) -> DbError:
-    return DbError(
-        ErrorKind.LIMIT_EXCEEDED,
-        f"the request's content is larger than {bytes_max} bytes",
-        hint="send smaller batches or raise http_body_limit",
-    )
+        raise malformed("snappy") from error
