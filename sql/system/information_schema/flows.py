@@ -7,11 +7,9 @@ import json
 import pyarrow as pa
 
 from sql.system.arrow import fill
-from sql.system.facts import catalog_name
+from sql.system.facts import CATALOG, catalog_name
 from sql.system.information_schema.shapes import SHAPES
 from sql.system.table import FlowFacts, SystemContext
-
-_CATALOG = "greptime"  # flows are above databases: their tables are named so on every wire
 
 
 def flows(context: SystemContext) -> pa.Table:
@@ -35,13 +33,13 @@ def flows(context: SystemContext) -> pa.Table:
                 json.dumps([ids[source] for source in one.flow.sources if source in ids])
                 for one in found
             ],
-            "sink_table_name": [".".join((_CATALOG, *one.flow.sink)) for one in found],
+            "sink_table_name": [".".join((CATALOG, *one.flow.sink)) for one in found],
             "options": [_options(one) for one in found],
             "created_time": [one.flow.created_ms for one in found],
             "updated_time": [one.flow.updated_ms for one in found],
             "last_execution_time": [one.last_ms for one in found],
             "source_table_names": [
-                ",".join(".".join((_CATALOG, *source)) for source in one.flow.sources)
+                ",".join(".".join((CATALOG, *source)) for source in one.flow.sources)
                 for one in found
             ],
         },
