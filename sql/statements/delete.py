@@ -10,14 +10,12 @@ from sqlglot import exp
 
 from engine.datatypes import DataType
 from sql.results import Description, Result
-from sql.statements.changes import Changes, Seen, change, result_of
+from sql.statements.changes import Changes, Seen
 from sql.statements.found import (
-    asks_others,
     describe_joined,
-    found_all,
     keys_of,
     outer_columns,
-    run_relational,
+    run_joined,
     seen_columns,
     seen_of,
     with_outer,
@@ -36,17 +34,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     tree = statement.tree
     assert isinstance(tree, exp.Delete)
     joined = read_delete(session, tree, statement.text)
-    pieces = Pieces(session, statement.text, parameters)
-    target = joined.targets[0]
-    if not target.table.is_time_series and joined.is_plain and not asks_others(joined):
-        return run_relational(session, statement, target.table, parameters, tag="DELETE")
-    tables = [one.table for one in joined.targets]
-    with session.writing() as transaction:
-        if len(tables) > 1:
-            transaction.change_store()
-        return result_of(
-            change(session, transaction, tables, lambda: found_all(pieces, joined, _find, "DELETE"))
-        )
+    return run_joined(session, statement, parameters, joined, _find, "DELETE")
 
 
 def describe(

@@ -17,7 +17,7 @@ from catalog.records import Table
 from engine.datatypes import DataType
 from sql.plan.plan import plan_query, plan_statement
 from sql.results import Affected, Description, Result
-from sql.statements.changes import Changes, Seen, answer, key_columns
+from sql.statements.changes import Changes, Seen, answer, change, key_columns, result_of
 from sql.statements.joined import OLD, Joined, Target, find
 from sql.statements.lookup import SEEN, hash_of
 from sql.statements.parts import Pieces, default_of, is_default_word, returning_of
@@ -56,12 +56,36 @@ def seen_of(table: Table, keys: pa.Table, found: pa.Table) -> Seen | None:
     return Seen(keys.append_column(SEEN, found.column(SEEN)))
 
 
-def found_all(
-    pieces: Pieces,
+FindOne = Callable[[Pieces, Joined, Target], Changes]
+
+
+def run_joined(
+    session: ClientSession,
+    statement: ParsedStatement,
+    parameters: Sequence[object],
     joined: Joined,
-    find_one: Callable[[Pieces, Joined, Target], Changes],
+    find_one: FindOne,
     tag: str,
-) -> list[Changes]:
+) -> Result:
+    """Runs an UPDATE or DELETE: the rows of all targets are found and changed as one step.
+
+    A plain statement on one relational table is DuckDB's own. Raises: DbError.
+    """
+    target = joined.targets[0]
+    if not target.table.is_time_series and joined.is_plain and not _asks_others(joined):
+        return _run_relational(session, statement, target.table, parameters, tag=tag)
+    pieces = Pieces(session, statement.text, parameters)
+    tables = [one.table for one in joined.targets]
+    with session.writing() as transaction:
+        if len(tables) > 1:
+            transaction.change_store()
+        done = change(
+            session, transaction, tables, lambda: _found_all(pieces, joined, find_one, tag)
+        )
+        return result_of(done)
+
+
+def _found_all(pieces: Pieces, joined: Joined, find_one: FindOne, tag: str) -> list[Changes]:
     """The changes of all targets; the first has the statement's answer."""
     found = [find_one(pieces, joined, target) for target in joined.targets]
     first, target = found[0], joined.targets[0]
@@ -74,7 +98,7 @@ def found_all(
 # RETURNING.
 
 
-def asks_others(joined: Joined) -> bool:
+def _asks_others(joined: Joined) -> bool:
     """True if RETURNING may name columns of other tables, which DuckDB's own cannot."""
     return joined.has_others and bool(returning_of(joined.tree))
 
@@ -175,7 +199,7 @@ def describe_joined(
 # DuckDB's own.
 
 
-def run_relational(
+def _run_relational(
     session: ClientSession,
     statement: ParsedStatement,
     table: Table,

@@ -14,14 +14,12 @@ from sqlglot import exp
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.results import Description, Result
-from sql.statements.changes import Changes, change, check_unique, result_of
+from sql.statements.changes import Changes, check_unique
 from sql.statements.found import (
-    asks_others,
     describe_joined,
-    found_all,
     keys_of,
     outer_columns,
-    run_relational,
+    run_joined,
     seen_columns,
     seen_of,
     with_outer,
@@ -41,17 +39,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     tree = statement.tree
     assert isinstance(tree, exp.Update)
     joined = read_update(session, tree, statement.text)
-    pieces = Pieces(session, statement.text, parameters)
-    target = joined.targets[0]
-    if not target.table.is_time_series and joined.is_plain and not asks_others(joined):
-        return run_relational(session, statement, target.table, parameters, tag="UPDATE")
-    tables = [one.table for one in joined.targets]
-    with session.writing() as transaction:
-        if len(tables) > 1:
-            transaction.change_store()
-        return result_of(
-            change(session, transaction, tables, lambda: found_all(pieces, joined, _find, "UPDATE"))
-        )
+    return run_joined(session, statement, parameters, joined, _find, "UPDATE")
 
 
 def describe(
