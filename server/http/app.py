@@ -22,7 +22,7 @@ from server.http.context import HttpContext
 from server.http.errors import error_response
 from server.http.influx import write as influx
 from server.http.middleware import Counted, SameOrigin
-from server.http.prometheus import api, status, write
+from server.http.prometheus import api, federate, read, status, write
 
 GET_POST = ["GET", "POST"]
 
@@ -53,6 +53,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/sql", sql.run_sql, methods=GET_POST),
     Route("/v1/promql", promql.run_promql, methods=GET_POST),
     Route("/v1/prometheus/write", write.write, methods=["POST"]),
+    Route("/v1/prometheus/read", read.read, methods=["POST"]),
+    Route("/v1/prometheus/federate", federate.federate, methods=GET_POST),
     Route("/v1/influxdb/write", influx.write, methods=["POST"]),
     Route("/v1/influxdb/api/v2/write", influx.write, methods=["POST"]),
     Route("/v1/influxdb/api/v3/write_lp", influx.write_lp, methods=["POST"]),

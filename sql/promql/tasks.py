@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from engine import jit
 from engine.errors import DbError, ErrorKind
 from sql.promql.labels import NAME
-from sql.promql.model import Limits, Matcher, Result
+from sql.promql.model import Limits, Matcher, Result, SelectedSeries, Selector
 from sql.promql.parser import parse
 from sql.promql.source import TableSource, series_labels
 from sql.promql.source_tables import DATABASE, FIELD, Catalogue, is_metric, metrics
@@ -53,6 +55,31 @@ class Evaluate:
             limits=limits,
             check=session.duck.check,
         )
+
+
+@dataclass(frozen=True)
+class ReadSeries:
+    """The samples of all series that some matchers mean, between two times, both included."""
+
+    matchers: tuple[Matcher, ...]
+    start_ms: int
+    end_ms: int
+    text: str = "PROMETHEUS READ"
+    writes: bool = False
+
+    def run(self, session: ClientSession) -> SelectedSeries:
+        """Sorted by labels; series without samples are left out. Raises: DbError."""
+        from sql.promql.evaluate import sorted_rows  # its kernels are declared when first needed
+        from sql.promql.frame import picked, series_of
+
+        jit.warm()
+        source = TableSource(session.runner, catalogue_of(session))
+        found = source.select(Selector(self.matchers, self.start_ms, self.end_ms))
+        times = found.samples.times
+        samples = picked(found.samples, (times >= self.start_ms) & (times <= self.end_ms))
+        rows = np.flatnonzero(np.diff(samples.offsets))
+        rows = rows[sorted_rows(found.labels.take(rows))]
+        return SelectedSeries(found.labels.take(rows), series_of(samples, rows))
 
 
 @dataclass(frozen=True)
