@@ -23,7 +23,7 @@ from sql.session import ClientInfo, Wire
 from sql.statements import query
 
 COLD_BAR_MS, CACHED_BAR_MS = 2.0, 0.3
-_SETUP = (
+SETUP = (
     "CREATE TABLE cpu (host STRING, region STRING, ts TIMESTAMP(3) TIME INDEX, usage_user DOUBLE, "
     "usage_system DOUBLE, usage_idle DOUBLE, PRIMARY KEY (host, region))",
     "CREATE TABLE logs (ts TIMESTAMP(6) TIME INDEX, level STRING, message STRING, trace STRING) "
@@ -70,7 +70,7 @@ def run(_rows: int, times: int) -> tuple[list[Figure], list[str]]:
         try:
             session = database.connect(Wire.POSTGRES, ClientInfo("me", "public", "127.0.0.1:1"))
             maker = database.connect(Wire.HTTP, ClientInfo("me", "public", "127.0.0.1:1"))
-            for text in _SETUP:
+            for text in SETUP:
                 maker.execute(maker.parse(text)[0])
             return _figures(session, 60 * times), []
         finally:

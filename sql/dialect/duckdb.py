@@ -313,15 +313,21 @@ class GnomonDuckDB(DuckDB):
         TRANSFORMS = DuckDBGenerator.TRANSFORMS | _TRANSFORMS
 
 
-def to_duckdb(tree: exp.Expr) -> str:
-    """The tree as one DuckDB statement; every name is quoted. The tree is left as it is.
+def to_duckdb(tree: exp.Expr, *, keep: bool = True) -> str:
+    """The tree as one DuckDB statement; every name is quoted.
+
+    The tree is left as it is, unless the caller has no more use for it (`keep` is false).
 
     Raises: DbError UNSUPPORTED for a node that no planning rule has rewritten (TQL in a CTE),
     LIMIT_EXCEEDED for a tree nested too deeply.
     """
     try:
         text: str = tree.sql(
-            dialect=GnomonDuckDB, identify=True, comments=False, unsupported_level=ErrorLevel.IGNORE
+            dialect=GnomonDuckDB,
+            copy=keep,
+            identify=True,
+            comments=False,
+            unsupported_level=ErrorLevel.IGNORE,
         )
     except ValueError as error:
         what = str(error).rsplit(" ", 1)[-1]

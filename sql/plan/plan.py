@@ -175,7 +175,6 @@ def _finish(
     tree = bucket_functions(tree, scopes)
     tree = time_aggregates(tree)
     types = infer_types(tree, scopes, parameter_count, declared, target)
-    text = to_duckdb(tree)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
     texts = text_asks(tree, scopes, resolved.scans)
@@ -196,7 +195,6 @@ def _finish(
     )
     plain = without_distinct(tree, scans)
     return QueryPlan(
-        sql=text,
         scans=scans,
         bounds=time_bounds(tree, scopes, [*resolved.scans, *resolved.files]),
         systems=resolved.systems,
@@ -207,9 +205,10 @@ def _finish(
         session_bound=session_bound,
         files=tuple(replace(f, columns=columns_read(tree, f.table)) for f in resolved.files),
         front=front_of(tree, scopes, scans) if not resolved.tqls else None,
-        plain_sql=to_duckdb(plain) if plain is not None else None,
+        plain_sql=to_duckdb(plain, keep=False) if plain is not None else None,
         tqls=resolved.tqls,
         unused=_unused(tree, parameter_count),
+        sql=to_duckdb(tree, keep=False),  # last: it changes the tree
     )
 
 

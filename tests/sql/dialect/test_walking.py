@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from fix_database import Databases, client
 from sqlglot import exp
 
+from bench.plan import QUESTIONS, SETUP
 from sql.dialect import walking
 from sql.dialect.parser import parse
 from sql.session import Wire
@@ -44,3 +48,38 @@ def test_copies_are_the_same(text: str) -> None:
         assert (one.arg_key, one.index, one.meta) == (other.arg_key, other.index, other.meta)
         assert one.comments == other.comments
         assert one.parent is None or any(one is child for child in one.parent.iter_expressions())
+
+
+def test_a_tree_that_changed_is_searched_again() -> None:
+    tree = parse("SELECT a, b FROM t WHERE a = 1", Wire.POSTGRES)[0].tree
+    assert tree is not None
+    assert [column.name for column in tree.find_all(exp.Column)] == ["a", "b", "a"]
+    tree.expressions[0].replace(exp.column("c"))
+    assert [column.name for column in tree.find_all(exp.Column)] == ["c", "b", "a"]
+    tree.append("expressions", exp.column("d"))
+    assert [column.name for column in tree.find_all(exp.Column)] == ["c", "b", "d", "a"]
+    tree.set("where", None)
+    assert [column.name for column in tree.find_all(exp.Column)] == ["c", "b", "d"]
+
+
+def test_searches_while_planning_see_every_change(
+    monkeypatch: pytest.MonkeyPatch, databases: Databases
+) -> None:
+    """Rules change trees between searches; each search is compared with a fresh walk."""
+    database = databases.open()
+    for text in SETUP:
+        client(database, Wire.HTTP).run(text)
+    kept, plain, compared = exp.Expression.find_all, walking.PLAIN["find_all"], 0
+
+    def compare(self: exp.Expr, *kinds: type[exp.Expr], bfs: bool = True) -> Iterator[exp.Expr]:
+        nonlocal compared
+        compared += 1
+        found = list(kept(self, *kinds, bfs=bfs))
+        assert list(map(id, found)) == list(map(id, plain(self, *kinds, bfs=bfs)))
+        return iter(found)
+
+    monkeypatch.setattr(exp.Expression, "find_all", compare)
+    for question in QUESTIONS.values():
+        text = question.format(n=1, low="2024-01-01 00:00:00", high="2024-01-01 01:00:00")
+        client(database).run(text)
+    assert compared > 20 * len(QUESTIONS)
