@@ -10,7 +10,18 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import connections, copy_files, insert, logs, memory, plan, point, result_path, tsbs
+from bench import (
+    connections,
+    copy_files,
+    insert,
+    logs,
+    memory,
+    plan,
+    point,
+    result_path,
+    samples,
+    tsbs,
+)
 from bench.launch import ServerStartError
 from bench.peers import MissingPeerError
 from bench.report import Figure, publish
@@ -23,6 +34,7 @@ SUITES: dict[str, tuple[Run, int, str]] = {
     "point": (point.run, 4_000_000, "Small questions"),
     "plan": (plan.run, 0, "Parse and plan of dashboard queries"),
     "tsbs": (tsbs.run, 4_320_000, "TSBS cpu, 1000 hosts, 12 hours"),
+    "samples": (samples.run, 4_320_000, "Samples as arrays, 1000 hosts, 12 hours"),
     "logs": (logs.run, 2_000_000, "Searches in access logs, a day of one site"),
     "connections": (connections.run, 0, "Many connections"),
     "copy": (copy_files.run, 2_000_000, "COPY to and from files, 12 columns"),

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from engine.datatypes import DataType
 from engine.schema import RegionOptions, RegionSchema
@@ -160,6 +162,34 @@ class ScanFacts:
     searched: int = 0
     blocks: int = 0
     blocks_read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """Samples of some series, from a region with one INT64 tag (the series) and one DOUBLE field.
+
+    `series` ascend, none is named twice. `staged`: as in `ScanRequest`.
+    """
+
+    series: NDArray[np.int64]
+    time_range: TimeRange = TimeRange()
+    staged: tuple[Write, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRows:
+    """The samples of the series of a request, to be read only.
+
+    Those of series i are at the places from offsets[i] to offsets[i + 1], in order of time; times
+    are in the unit of the time index. At `histogram_places` (ascending) there is a histogram, one
+    of `histograms` (the region's BINARY field), in place of a value.
+    """
+
+    offsets: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+    histogram_places: NDArray[np.int64] | None = None
+    histograms: pa.Array | None = None
 
 
 class Snapshot(Protocol):
@@ -329,6 +359,13 @@ class Regions(Protocol):
 
     def scan(self, region_id: int, request: ScanRequest) -> Snapshot:
         """Pins a snapshot. Raises: DbError REGION_NOT_FOUND, CORRUPTED."""
+
+    def samples(self, region_id: int, request: SampleRequest) -> SampleRows:
+        """The samples of some series: those without value and histogram are none.
+
+        Requires: an upsert region as `SampleRequest` says.
+        Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE.
+        """
 
     def scanning_several(self) -> AbstractContextManager[None]:
         """Scans begun inside see rows that one record moves between regions in exactly one place.

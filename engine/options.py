@@ -43,6 +43,8 @@ class EngineOptions:
     # Decoded columns and row positions of files that selective scans ask again and again: the hour
     # of a dashboard over 4 M rows of 3 columns takes about 70 MiB.
     series_cache_bytes: int = 256 * MIB
+    # Decoded samples of metrics: 16 bytes each, so 5000 series for a day, every 10 seconds.
+    sample_cache_bytes: int = 768 * MIB
     # Headers and page maps of text indexes: about 100 KiB for a million rows of ten columns.
     text_cache_bytes: int = 32 * MIB
     # The newest row of each series, of regions that are asked for it: 200 000 series of 20 columns.

@@ -22,6 +22,8 @@ from engine.api import (
     FileInfo,
     FilterInfo,
     RegionStatistics,
+    SampleRequest,
+    SampleRows,
     ScanRequest,
     Snapshot,
     StoredFile,
@@ -40,13 +42,13 @@ from engine.fulltext.backfill import build_missing
 from engine.jobs import Flusher, choose_flush
 from engine.lock import DirectoryLock
 from engine.manifest.log import Manifest
-from engine.memtable.view import Shape
 from engine.moves import Moves, moves_rows
 from engine.observe import EngineCounters
 from engine.options import EngineOptions
 from engine.purge import Purge
 from engine.recovery import Replay, drop_marker, open_regions, remove_region_files
 from engine.region import Region
+from engine.samples.read import SampleReader
 from engine.scan import scan, scan_tools
 from engine.schema import RegionOptions, RegionSchema
 from engine.scrub import Scrubber
@@ -65,10 +67,11 @@ from engine.wal.payload import (
     encode_decision,
     encode_prepare,
     encode_writes,
+    size_of,
 )
 from engine.wal.segments import LocalLogFolder, LogFolder
 from engine.wal.writer import Log
-from engine.write import checked
+from engine.write import checked, staged
 
 _LOG = logging.getLogger(__name__)
 # One memtable that fills, one that becomes a file and two that wait for it: then writers wait.
@@ -108,10 +111,10 @@ class LocalRegions:
             self._purge = Purge(self._store)
             self._vectors = VectorCache(self._store, options.deletion_cache_bytes)
             self._scrubber = Scrubber(self._all, self._store, clock, options)
-            self._scan_tools = scan_tools(
-                self._store, self._vectors, clock, options, self.counters, self._scrubber
-            )
-            self._tools = FlushTools(self._store, self._vectors, clock, options, self.counters)
+            needs = (self._store, self._vectors, clock, options)
+            self._scan_tools = scan_tools(*needs, self.counters, self._scrubber)
+            self._samples = SampleReader(*needs, self._scrubber)
+            self._tools = FlushTools(*needs, self.counters)
             self._budget = MemoryBudget(
                 2 * options.memtable_total_bytes, options.stall_seconds, self.counters
             )
@@ -126,8 +129,8 @@ class LocalRegions:
             self._log = self._recover(self._log_folder)
             in_background = partial(self._flush, which=Which.FULL)
             self._flusher = Flusher(self._choose, in_background, options.flush_retry_seconds)
-            needs = (self._store, self._vectors, self._purge, clock, options, self.counters)
-            self._compactor = Compactor(self._all, CompactionTools(*needs))
+            tools = (self._store, self._vectors, self._purge, clock, options, self.counters)
+            self._compactor = Compactor(self._all, CompactionTools(*tools))
         except BaseException:
             self._directory_lock.release()
             raise
@@ -199,7 +202,7 @@ class LocalRegions:
         def register(sequence: int) -> None:
             with self._lock:
                 self._prepared[transaction] = sequence, rows
-            self._budget.adjust(_size(rows))  # until it is decided
+            self._budget.adjust(size_of(rows))  # until it is decided
 
         self._logged(rows, lambda: (Kind.PREPARE, encode_prepare(transaction, rows)), register)
 
@@ -219,8 +222,12 @@ class LocalRegions:
     def scan(self, region_id: int, request: ScanRequest) -> Snapshot:
         """Pins a snapshot."""
         region = self._region(region_id)
-        staged = [rows for write in request.staged for rows in checked(write, _shape(region))]
-        return scan(region, request, staged, self._scan_tools)
+        return scan(region, request, staged(request.staged, region.state().shape), self._scan_tools)
+
+    def samples(self, region_id: int, request: SampleRequest) -> SampleRows:
+        """The samples of some series."""
+        region = self._region(region_id)
+        return self._samples.read(region, request, staged(request.staged, region.state().shape))
 
     def scanning_several(self) -> AbstractContextManager[None]:
         """Around scans of several regions."""
@@ -335,7 +342,7 @@ class LocalRegions:
         replay = Replay(folder, self._reapply)
         replay.run()
         self._prepared = replay.prepared
-        self._budget.adjust(sum(_size(rows) for _, rows in self._prepared.values()))
+        self._budget.adjust(sum(size_of(rows) for _, rows in self._prepared.values()))
         flushed = [region.version.flushed_sequence for region in self._regions.values()]
         return Log(
             folder,
@@ -368,10 +375,10 @@ class LocalRegions:
         rows = [
             batch
             for write in writes
-            for batch in checked(write, _shape(self._region(write.region_id)))
+            for batch in checked(write, self._region(write.region_id).state().shape)
             if self._region(write.region_id).version.options.ttl_ms != 0  # they are never seen
         ]
-        if (size := _size(rows)) > self._options.write_bytes_max:
+        if (size := size_of(rows)) > self._options.write_bytes_max:
             raise DbError(
                 ErrorKind.LIMIT_EXCEEDED,
                 f"one write of {size} bytes is above the limit of {self._options.write_bytes_max}",
@@ -386,7 +393,7 @@ class LocalRegions:
         apply: Callable[[int], None],
     ) -> None:
         """Logs a record with rows once there is memory for them."""
-        size = _size(rows)
+        size = size_of(rows)
         touched = [r for id_ in {b.region_id for b in rows} if (r := self._regions.get(id_))]
         full = self._options.memtable_region_bytes
         self._budget.reserve(size, {r.id: _STALL_BUFFERS * r.buffer_bytes(full) for r in touched})
@@ -444,7 +451,7 @@ class LocalRegions:
                 self._apply(rows, sequence, prepare_sequence)
             with self._lock:
                 self._prepared.pop(transaction, None)
-            self._budget.adjust(-_size(rows))
+            self._budget.adjust(-size_of(rows))
 
         self._log.append(kind, encode_decision(transaction, prepare_sequence), apply)
 
@@ -490,11 +497,3 @@ class LocalRegions:
     def _check_open(self) -> None:
         if self._closed:
             raise DbError(ErrorKind.SHUTTING_DOWN, "the region engine is closed")
-
-
-def _size(rows: list[RegionRows]) -> int:
-    return sum(batch.nbytes for batch in rows)
-
-
-def _shape(region: Region) -> Shape:
-    return region.state().shape

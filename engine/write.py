@@ -5,7 +5,7 @@ Called by `engine.regions` on the writer's thread, outside every lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -43,6 +43,11 @@ def checked(write: Write, shape: Shape) -> Iterator[RegionRows]:
         if batch.num_rows:
             batch = evolve.stamp(_compact(batch), shape.schema.version)
             yield RegionRows(write.region_id, write.op, batch)
+
+
+def staged(writes: Sequence[Write], shape: Shape) -> list[RegionRows]:
+    """All batches of a transaction's writes to one region. Raises: as `checked`."""
+    return [rows for write in writes for rows in checked(write, shape)]
 
 
 def _conformed(write: Write, schema: pa.Schema) -> pa.Table:

@@ -6,8 +6,9 @@ writes are merged in tiers, so that a million one-row writes cost like one large
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -78,6 +79,13 @@ def _merged(parts: list[Arrivals]) -> Arrivals:
     return Arrivals(rows, np.concatenate([part.arrival for part in parts]))
 
 
+class Follower(Protocol):
+    """Someone who keeps the rows of a memtable in a form of its own."""
+
+    def add(self, writes: Sequence[tuple[Op, pa.RecordBatch]]) -> None:
+        """Takes the writes of one record, newer than all before. Called under the lock."""
+
+
 class Memtable:
     """Rows in memory.
 
@@ -102,6 +110,7 @@ class Memtable:
         self._bytes = 0
         self._written_bytes = 0
         self._rows = 0
+        self._follower: Follower | None = None
         # The oldest log record these rows need, and the last sequence that is in here; 0 if empty.
         self.log_sequence = 0
         self.first_sequence = 0
@@ -144,6 +153,24 @@ class Memtable:
             self.log_sequence = min(self.log_sequence or log_sequence, log_sequence)
             self.last_sequence = sequence
             self._bytes = self._folded_bytes + self._puts.bytes + self._deletes.bytes
+            if self._follower is not None:
+                self._follower.add(writes)
+
+    def followed(self, make: Callable[[], Follower]) -> Follower:
+        """The one who follows, made if there is none: it gets the rows so far, then all others."""
+        while self._follower is None:
+            view = self.view()
+            with self._lock:
+                if self._pending or self._follower is not None:
+                    continue  # rows came meanwhile, or somebody else was quicker
+                follower = make()
+                # No live row of a view is meant by its deletions, so these may go first.
+                follower.add(
+                    [(Op.DELETE, part.rows) for part in view.deletes]
+                    + [(Op.PUT, part.rows) for part in view.puts]
+                )
+                self._follower = follower
+        return self._follower
 
     def freeze(self) -> None:
         """Refuses further appends."""

@@ -45,6 +45,11 @@ class RegionRows:
         return int(self.rows.nbytes)
 
 
+def size_of(rows: Sequence[RegionRows]) -> int:
+    """Memory of the values of all batches."""
+    return sum(batch.nbytes for batch in rows)
+
+
 def encode_writes(writes: Sequence[RegionRows]) -> list[bytes | pa.Buffer]:
     """The buffers of a WRITE payload."""
     buffers: list[bytes | pa.Buffer] = [_COUNT.pack(len(writes))]
