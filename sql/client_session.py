@@ -34,6 +34,7 @@ from sql.settings import Settings, check_boolean
 from sql.statements.insert import FastInsert
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import FlowFacts, SystemContext
+from sql.tally import NAMES, Tally
 from sql.temporary import PG_TEMP, TemporaryTables
 from sql.transaction import Transaction
 from sql.views import query_of, text_of_view
@@ -75,6 +76,7 @@ class ClientSession:
         self.cursors: dict[str, Cursor] = {}
         self.constants: set[str] = set()  # queries of literals that were answered before
         self.user_variables: dict[str, object] = {}
+        self.tally = Tally()
         self.last_notices: tuple[Notice, ...] = ()  # what SHOW WARNINGS tells
         self._connected_ms = database.clock.now_ms()
         self._query = ""  # the running statement, or the last one
@@ -169,6 +171,8 @@ class ClientSession:
         """See `SessionApi.show`."""
         if name.lower() == "search_path":
             return self._database
+        if self.wire is Wire.MYSQL and name.lower() in NAMES:
+            return self.tally.get(name.lower())
         return self.settings.get(name)
 
     def set(self, name: str, value: str) -> None:

@@ -146,6 +146,7 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         return Empty()
     _check_transaction(session, statement)
     session.statement_started(statement.text)
+    session.tally.begin()
     try:
         # A kernel first called while `warm` compiles it would be refused as an internal error.
         jit.warm()
@@ -156,6 +157,8 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         session.statement_ended()
         _fail(session)
         raise
+    if session.wire is Wire.MYSQL:
+        result = session.tally.end(result)
     if isinstance(result, Rows):
         result.and_on_close(session.statement_ended)
     elif isinstance(result, CopyOut):

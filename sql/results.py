@@ -114,10 +114,12 @@ class Affected:
     """A statement without rows. `tag` is PostgreSQL's command tag without the count.
 
     `rows` is None for statements that count nothing (`CREATE TABLE`, `SET`, `BEGIN`).
+    `insert_id` is the number that MySQL's AUTO_INCREMENT gave the first row, 0 if it gave none.
     """
 
     tag: str
     rows: int | None = None
+    insert_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class ClientInfo:
     database: str
     address: str  # host:port, or a path for a local socket
     application: str = ""
+    found_rows: bool = False  # UPDATE counts rows matched, also on MySQL (CLIENT_FOUND_ROWS)
 
 
 @dataclass(frozen=True, slots=True)

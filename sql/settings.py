@@ -266,7 +266,6 @@ _MYSQL = (
     Setting("session_track_system_variables", ""),
     Setting("session_track_transaction_info", "OFF"),
     Setting("optimizer_switch", ""),
-    Setting("last_insert_id", "0"),
     Setting("warning_count", "0", read_only=True),
     Setting("error_count", "0", read_only=True),
 )

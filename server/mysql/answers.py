@@ -8,7 +8,7 @@ Source: MySQL protocol pages "COM_QUERY Response", "COM_STMT_EXECUTE Response", 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.errors import DbError, ErrorKind
@@ -298,7 +298,8 @@ def _answer_result(
             stream.close()
         yield speaker.end_of_rows(speaker.outcome(extra=extra))
     elif isinstance(result, Affected):
-        yield speaker.ok(speaker.outcome(result.rows or 0, extra=extra))
+        outcome = speaker.outcome(result.rows or 0, extra=extra)
+        yield speaker.ok(replace(outcome, insert_id=result.insert_id))
     elif isinstance(result, Empty):
         yield speaker.ok(speaker.outcome(extra=extra))
     else:

@@ -22,7 +22,7 @@ from server.mysql import answers, replies
 from server.mysql import protocol as commands
 from server.mysql.answers import Piece, Speaker
 from server.mysql.channel import Channel
-from server.mysql.constants import CHARSET_DEFAULT, Status, is_utf8_charset
+from server.mysql.constants import CHARSET_DEFAULT, Capability, Status, is_utf8_charset
 from server.mysql.handshake import SSL_REQUEST_BYTES, Login, Terms, change_user, login, new_salt
 from server.mysql.prepared import STATEMENTS_MAX, Statements
 from server.mysql.protocol import PACKET_BYTES_MAX, Command, ServerProtocol, parse_command
@@ -244,6 +244,7 @@ class Connection:
             accepted.database or self._options.default_database,
             self._channel.address,
             accepted.attributes.get("program_name", ""),
+            found_rows=Capability.FOUND_ROWS in accepted.capabilities,
         )
         database = self._listener.database
         session = await self._workers.run(database.connect, Wire.MYSQL, info, self.id)

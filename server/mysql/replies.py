@@ -21,6 +21,7 @@ _WARNINGS_MAX = 0xFFFF
 class Outcome:
     """What every successful answer ends with.
 
+    `insert_id` is the number AUTO_INCREMENT gave, 0 for none.
     `schema` is the new current database when it changed, for clients that track it.
     """
 
@@ -28,6 +29,7 @@ class Outcome:
     warnings: int = 0
     affected: int = 0
     schema: str | None = None
+    insert_id: int = 0
 
 
 def ok(outcome: Outcome, capabilities: Capability, *, header: int = 0x00) -> bytes:
@@ -43,7 +45,7 @@ def ok(outcome: Outcome, capabilities: Capability, *, header: int = 0x00) -> byt
         (
             bytes((header,)),
             lenenc_integer(outcome.affected),
-            b"\x00",  # last insert id: no table has AUTO_INCREMENT
+            lenenc_integer(outcome.insert_id),
             int(status).to_bytes(2, "little"),
             min(outcome.warnings, _WARNINGS_MAX).to_bytes(2, "little"),
             state,

@@ -99,9 +99,9 @@ _MAKERS: dict[str, _Maker] = {
     "build": lambda _: _text(f"Gnomon {PRODUCT_VERSION}"),
     "pg_is_in_recovery": lambda _: exp.false(),
     "pg_advisory_unlock_all": lambda _: exp.null(),
-    "last_insert_id": lambda _: exp.Literal.number(0),
-    "row_count": lambda _: exp.Neg(this=exp.Literal.number(1)),
-    "found_rows": lambda _: exp.Literal.number(0),
+    "last_insert_id": lambda c: exp.convert(int(c.setting("last_insert_id"))),
+    "row_count": lambda c: exp.convert(int(c.setting("row_count"))),
+    "found_rows": lambda c: exp.convert(int(c.setting("found_rows"))),
     "pg_postmaster_start_time": _now,
     "pg_conf_load_time": _now,
     "inet_client_addr": _address,
@@ -150,7 +150,14 @@ def session_functions(tree: exp.Expr, context: PlanContext) -> exp.Expr:
 
 _PERSONAL = frozenset(
     {"pg_backend_pid", "connection_id", "txid_current", "current_setting", "read_preference"}
-    | {"pg_current_xact_id", "inet_client_addr", "inet_client_port"}
+    | {
+        "last_insert_id",
+        "row_count",
+        "found_rows",
+        "pg_current_xact_id",
+        "inet_client_addr",
+        "inet_client_port",
+    }
 )
 
 

@@ -43,6 +43,7 @@ class Policy:
     changes: dict[str, exp.Expr] | None
     where: exp.Expr | None = None
     in_order: bool = False  # MySQL: rows of equal keys follow each other
+    replaces: bool = False  # REPLACE: the new row takes the place of the old one
 
 
 def policy_of(tree: exp.Insert, table: Table, text: str) -> Policy | None:
@@ -51,6 +52,8 @@ def policy_of(tree: exp.Insert, table: Table, text: str) -> Policy | None:
     Raises: DbError for a clause that names no key of the table.
     """
     conflict = tree.args.get("conflict")
+    if tree.args.get("alternative") == "REPLACE" and not table.is_time_series:
+        return _replacing(table) if table.primary_key else None
     if not table.is_time_series:
         # DuckDB has no rows that follow each other, and wants a key named.
         if conflict is None or not conflict.args.get("duplicate") or not table.primary_key:
@@ -68,6 +71,13 @@ def policy_of(tree: exp.Insert, table: Table, text: str) -> Policy | None:
     renamed = [_without_values(item, tree, table) for item in conflict.expressions]
     changes = assignments(table, renamed, text)
     return Policy(changes, _condition(conflict), duplicate)
+
+
+def _replacing(table: Table) -> Policy:
+    """Every column is that of the incoming row; key columns are equal anyway."""
+    kept = [c.name for c in table.columns if c.name not in table.primary_key]
+    changes: dict[str, exp.Expr] = {name: column_of(_INCOMING, name) for name in kept}
+    return Policy(changes, in_order=True, replaces=True)
 
 
 def _condition(conflict: exp.Expr) -> exp.Expr | None:
@@ -287,9 +297,11 @@ def _completed(pieces: Pieces, table: Table, met: pa.Table) -> pa.Table:
 
 
 def _count(met: pa.Table, policy: Policy) -> int:
-    """PostgreSQL counts a changed row once; MySQL twice, and not at all if it stays as it is."""
+    """PostgreSQL counts a changed row once; MySQL twice, and REPLACE alone if it stays as it is."""
     if not policy.in_order:
         return int(met.num_rows)
+    if policy.replaces:
+        return 2 * int(met.num_rows)
     same = pc.sum(met.column(_SAME).cast(pa.bool_())).as_py() or 0
     return 2 * int(met.num_rows - same)
 

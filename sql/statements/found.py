@@ -18,10 +18,12 @@ from engine.datatypes import DataType
 from sql.plan.plan import plan_query, plan_statement
 from sql.results import Affected, Description, Result
 from sql.statements.changes import Changes, Seen, answer, change, key_columns, result_of
+from sql.statements.counting import changed_count, counts_changed
 from sql.statements.joined import OLD, Joined, Target, find
 from sql.statements.lookup import SEEN, hash_of
 from sql.statements.parts import Pieces, default_of, is_default_word, returning_of
 from sql.statements.query import bind
+from sql.statements.setting import assignments
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -73,7 +75,7 @@ def run_joined(
     """
     target = joined.targets[0]
     if not target.table.is_time_series and joined.is_plain and not _asks_others(joined):
-        return _run_relational(session, statement, target.table, parameters, tag=tag)
+        return _run_relational(session, statement, joined, parameters, tag=tag)
     pieces = Pieces(session, statement.text, parameters)
     tables = [one.table for one in joined.targets]
     with session.writing() as transaction:
@@ -202,14 +204,14 @@ def describe_joined(
 def _run_relational(
     session: ClientSession,
     statement: ParsedStatement,
-    table: Table,
+    joined: Joined,
     parameters: Sequence[object],
     *,
     tag: str,
 ) -> Result:
     """Lets DuckDB change its own table. Raises: DbError."""
-    assert statement.tree is not None
-    tree = _with_defaults(statement.tree, table)
+    target = joined.targets[0]
+    tree = _with_defaults(joined.tree, target.table)
     plan = plan_statement(
         tree,
         session.plan_context(statement.text),
@@ -220,8 +222,14 @@ def _run_relational(
         transaction.change_store()
         if returning_of(tree):
             return session.runner.collect(plan, values, statement.text, tag=tag)
+        differing = None
+        if tag == "UPDATE" and counts_changed(session):
+            changes = assignments(target.table, tree.expressions, statement.text)
+            pieces = Pieces(session, statement.text, parameters)
+            differing = changed_count(pieces, joined, target, changes)
         counted = session.runner.run(plan, values, statement.text)
-    return Affected(tag, int(counted[0][0]) if counted else 0)
+    matched = int(counted[0][0]) if counted else 0
+    return Affected(tag, matched if differing is None else differing)
 
 
 def _with_defaults(tree: exp.Expr, table: Table) -> exp.Expr:

@@ -14,9 +14,11 @@ from catalog.records import Column, Table
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode.values import InsertHead, LiteralRows, match_insert, read_values, to_table
+from sql.dialect.parser import parse
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
+from sql.statements.auto_increment import numbered
 from sql.statements.changes import Changes, answer, change, result_of
 from sql.statements.conflict import policy_of, resolve, without_known
 from sql.statements.metric_engine import check_not_physical
@@ -69,10 +71,13 @@ def run_fast(session: ClientSession, statement: FastInsert) -> Result:
     node = _table_node(statement.head.table)
     table = writable(session, node, statement.text)
     check_not_physical(table)
+    if statement.head.replace and not table.is_time_series:
+        return run(session, parse(statement.text, session.wire)[0], ())
     columns = columns_named(table, statement.head.columns, statement.text)
     _check_count(len(columns), statement.rows.width)
     data = to_table(statement.rows, columns, session.timezone)
     with session.writing() as transaction:
+        columns, data = numbered(session, table, columns, data)
         insert_rows(session, transaction, table, complete(session, table, columns, data))
     return Affected("INSERT", data.num_rows)
 
@@ -92,7 +97,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         source = _source(tree, columns)
         data = pieces.table(source, (table, [column.name for column in columns]))
         _check_count(len(columns), data.num_columns)
-        rows = complete(session, table, columns, assigned(session, data, columns))
+        columns, data = numbered(session, table, columns, assigned(session, data, columns))
+        rows = complete(session, table, columns, data)
         alias, policy = _alias(tree), policy_of(tree, table, statement.text)
         if policy is None and _is_duckdbs(tree, table):
             return _insert_relational(pieces, transaction, tree, table, rows)

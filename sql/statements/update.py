@@ -15,6 +15,7 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.results import Description, Result
 from sql.statements.changes import Changes, check_unique
+from sql.statements.counting import count_of, same_column
 from sql.statements.found import (
     describe_joined,
     keys_of,
@@ -62,6 +63,7 @@ def _find(pieces: Pieces, joined: Joined, target: Target) -> Changes:
         *new_values(table, target.alias, changes),
         *outer_columns(joined, target),
         *seen_columns(target),
+        same_column(session, target, changes),
     ]
     names = [column.name for column in table.columns]
     found = pieces.table(find(joined, target, values), (table, names))
@@ -71,7 +73,7 @@ def _find(pieces: Pieces, joined: Joined, target: Target) -> Changes:
         old=old,
         new=rows,
         seen=seen_of(table, old, found),
-        affected=found.num_rows,
+        affected=count_of(found),
         changed=frozenset(changes),
         returned=with_outer(rows, found),
     )

@@ -1,0 +1,63 @@
+"""What MySQL remembers of the statement before: LAST_INSERT_ID(), ROW_COUNT(), FOUND_ROWS().
+
+Kept by a session; sql/execute.py tells it how each statement ended, INSERT which numbers it gave.
+Source: MySQL 8.4 reference, "Information Functions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pyarrow as pa
+
+from sql.results import Affected, Result, Rows
+
+NAMES = frozenset({"last_insert_id", "identity", "row_count", "found_rows"})
+_COUNTED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "SELECT"})
+
+
+class Tally:
+    """Counts and numbers of one session. Used by its one thread."""
+
+    def __init__(self) -> None:
+        self.last_insert_id = 0  # the first number given by the last INSERT that gave any
+        self._row_count = -1
+        self._found_rows = 0
+        self._insert_id = 0  # of the running statement
+
+    def begin(self) -> None:
+        """A statement starts."""
+        self._insert_id = 0
+
+    def numbered(self, first: int, *, generated: bool) -> None:
+        """The statement's rows begin with that number; `generated`: the table gave it."""
+        self._insert_id = first
+        if generated:
+            self.last_insert_id = first
+
+    def end(self, result: Result) -> Result:
+        """A statement has ended with that; its answer as the client shall see it."""
+        if isinstance(result, Rows):
+            self._row_count = -1
+            return Rows(
+                result.columns, self._counted(iter(result)), tag=result.tag, on_close=result.close
+            )
+        if isinstance(result, Affected):
+            counts = result.tag.split(" ")[0] in _COUNTED
+            self._row_count = (result.rows or 0) if counts else 0
+            if self._insert_id:
+                result = replace(result, insert_id=self._insert_id)
+        return result
+
+    def get(self, name: str) -> str:
+        """One of `NAMES` as text."""
+        if name == "row_count":
+            return str(self._row_count)
+        return str(self._found_rows if name == "found_rows" else self.last_insert_id)
+
+    def _counted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        self._found_rows = 0
+        for batch in batches:
+            self._found_rows += batch.num_rows
+            yield batch
