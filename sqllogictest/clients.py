@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self
 import httpx
 import psycopg
 import pymysql
+from pymysql.constants import CLIENT
 from pymysql.converters import encoders
 
 from engine.errors import ErrorKind
@@ -156,6 +157,7 @@ class MysqlClient(_Closing):
             password=password,
             autocommit=True,
             conv=dict(encoders),
+            client_flag=CLIENT.FOUND_ROWS,  # rows an UPDATE matched, as on the other wires
         )
 
     def run(self, sql: str) -> Answer:
