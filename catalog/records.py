@@ -25,6 +25,8 @@ from engine.datatypes import DataType
 from engine.manifest.codec import scalar_from_json, scalar_to_json
 from engine.schema import MergeMode, RegionColumn, RegionSchema, Semantic
 
+UNPOPULATED = {"populated": "false"}  # options of a materialized view made WITH NO DATA
+
 
 class TableKind(Enum):
     """Which store holds the rows."""
@@ -101,6 +103,11 @@ class Table:
     def is_materialized(self) -> bool:
         """True for a materialized view: a relational table that keeps its query."""
         return self.kind is TableKind.RELATIONAL and bool(self.definition)
+
+    @property
+    def is_populated(self) -> bool:
+        """False for a materialized view that may not be read before it is refreshed."""
+        return self.options != UNPOPULATED
 
     def __post_init__(self) -> None:
         """Gives ids to columns that have none."""

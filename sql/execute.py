@@ -45,6 +45,7 @@ from sql.statements import (
     truncate,
     update,
     utility,
+    views,
 )
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     nodes.RenameTables: alter.run_rename,
     exp.Comment: alter.run_comment,
     exp.TruncateTable: truncate.run,
+    nodes.RefreshView: views.run_refresh,
     exp.Use: settings.run_use,
     nodes.SetVariables: settings.run_set,
     nodes.SetTransaction: settings.run_set_transaction,

@@ -27,7 +27,7 @@ TABLE_PRIVILEGES = (*("INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFER
 SCHEMA_PRIVILEGES = ("USAGE", "CREATE")
 PUBLIC = "public"
 
-_OWNERS_ONLY = (exp.Drop, exp.Alter, exp.Comment, nodes.RenameTables)
+_OWNERS_ONLY = (exp.Drop, exp.Alter, exp.Comment, nodes.RenameTables, nodes.RefreshView)
 _SUPERUSERS_ONLY = (nodes.Admin, nodes.RoleStatement, exp.Kill)
 
 

@@ -23,12 +23,14 @@ class AlterGrammar(RepartitionGrammar, RolesGrammar):
     def _alter_statement(self) -> exp.Expr:
         if self.at_word("DATABASE", "SCHEMA"):
             return self._alter_database()
+        materialized = self.at_word("MATERIALIZED") and self.word("MATERIALIZED")
         if not self.at_word("TABLE", "VIEW"):
             if self.at_word(*ROLE_WORDS):
                 return self.role_statement("ALTER")
             what = self.take_word().upper()
             return self.expression(nodes.Utility(this=f"ALTER {what}", text=self.take_rest()))
         kind = self.take_word().upper()
+        kind = nodes.MATERIALIZED if materialized else kind
         exists = self._parse_exists()
         self._match(TokenType.ONLY)
         table = self.take_table()

@@ -40,6 +40,8 @@ class DdlGrammar(FlowsGrammar):
             return self._create_table(replace, temporary)
         if self.at_word("DATABASE", "SCHEMA"):
             return self._create_database()
+        if replace is None and self.word("MATERIALIZED", "VIEW"):
+            return self._create_materialized()
         if self.at_word(*_BY_SQLGLOT):
             self._retreat(start)
             return self._parse_create()
@@ -49,6 +51,42 @@ class DdlGrammar(FlowsGrammar):
             return self._create_flow(replace)
         what = self.take_word().upper()
         return self.expression(nodes.Utility(this=f"CREATE {what}", text=self.take_rest()))
+
+    def _create_materialized(self) -> exp.Create:
+        """How the rows are to be stored (access method, parameters, tablespace) says nothing."""
+        exists = self._parse_exists(not_=True)
+        this: exp.Expr = self.take_table()
+        if self._match(TokenType.L_PAREN, advance=False):
+            this = self.expression(exp.Schema(this=this, expressions=self.take_names()))
+        while not self._match(TokenType.ALIAS):
+            if self._match(TokenType.WITH):
+                self.take_options()
+            elif self._match(TokenType.USING):
+                self.take_name()
+            else:
+                self.require("TABLESPACE")
+                self.take_name()
+        properties: list[exp.Expr] = []
+        query = self._table_query(properties)
+        return self.expression(
+            exp.Create(
+                this=this,
+                kind=nodes.MATERIALIZED,
+                exists=exists or None,
+                expression=query,
+                properties=exp.Properties(expressions=properties) if properties else None,
+            )
+        )
+
+    def _refresh_statement(self) -> exp.Expr:
+        self.require("MATERIALIZED", "VIEW")
+        concurrently = self.word("CONCURRENTLY")
+        refresh = nodes.RefreshView(this=self.take_table(), concurrently=concurrently or None)
+        if self.word("WITH", "NO", "DATA"):
+            refresh.set("empty", True)
+        else:
+            self.word("WITH", "DATA")
+        return self.expression(refresh)
 
     def _temporary(self) -> bool:
         if self.at_word("LOCAL", "GLOBAL") and self._next.token_type is TokenType.TEMPORARY:

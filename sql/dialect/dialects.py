@@ -69,6 +69,7 @@ _STATEMENTS = {
     "ALTER": "_alter_statement",
     "RENAME": "_rename_statement",
     "TRUNCATE": "_truncate_statement",
+    "REFRESH": "_refresh_statement",
     "INSERT": "_insert_statement",
     "REPLACE": "_replace_statement",
     "UPDATE": "_parse_update",
@@ -79,7 +80,7 @@ _STATEMENTS = {
 } | dict.fromkeys(
     (
         *("LOCK", "UNLOCK", "LISTEN", "UNLISTEN", "NOTIFY", "LOAD", "VACUUM"),
-        *("ANALYZE", "ANALYSE", "CHECKPOINT", "REINDEX", "CLUSTER", "SECURITY", "DO", "REFRESH"),
+        *("ANALYZE", "ANALYSE", "CHECKPOINT", "REINDEX", "CLUSTER", "SECURITY", "DO"),
         *("FLUSH", "OPTIMIZE", "REPAIR", "CHECK", "HANDLER", "IMPORT", "REASSIGN"),
         *("SIGNAL", "PURGE", "BINLOG", "INSTALL", "UNINSTALL", "SHUTDOWN", "RESTART", "UNDROP"),
         *("ATTACH", "DETACH", "PRAGMA", "CHANGE"),

@@ -143,6 +143,14 @@ class ExtensionGenerator(Generator):
         ranges = self.expressions(node, key="ranges", flat=True)
         return f"{plain} FILE RANGE {ranges}" if ranges else plain
 
+    def refreshview_sql(self, node: nodes.RefreshView) -> str:
+        return self._words(
+            "REFRESH MATERIALIZED VIEW",
+            "CONCURRENTLY" if node.args.get("concurrently") else "",
+            self.sql(node, "this"),
+            "WITH NO DATA" if node.args.get("empty") else "",
+        )
+
     def ignoredproperty_sql(self, node: nodes.IgnoredProperty) -> str:
         return node.name
 

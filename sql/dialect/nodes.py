@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlglot import exp
 
+MATERIALIZED = "MATERIALIZED VIEW"  # the kind of CREATE and ALTER
+
 
 class RangeAggregate(exp.Expression, exp.Condition):
     """`this RANGE '10s' [FILL x]`; `this` is any operand, planning checks it.
@@ -93,6 +95,12 @@ class TableOptions(exp.Property):
     """`WITH (k = v, …)` of CREATE TABLE or CREATE DATABASE: a list of `Option`."""
 
     arg_types = {"expressions": True}
+
+
+class RefreshView(exp.Expression):
+    """`REFRESH MATERIALIZED VIEW [CONCURRENTLY] this [WITH NO DATA]`; the last is `empty`."""
+
+    arg_types = {"this": True, "concurrently": False, "empty": False}
 
 
 class TruncateTables(exp.TruncateTable):

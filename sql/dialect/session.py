@@ -21,7 +21,6 @@ _TWO_WORDS = {
     "UNLOCK": ("TABLES", "INSTANCE"),
     "LOAD": ("DATA", "XML"),
     "SECURITY": ("LABEL",),
-    "REFRESH": ("MATERIALIZED",),
     "IMPORT": ("FOREIGN",),
     "REASSIGN": ("OWNED",),
     "PREPARE": ("TRANSACTION",),

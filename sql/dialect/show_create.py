@@ -98,6 +98,8 @@ def create_view_sql(view: Table, query: exp.Expr, wire: Wire) -> str:
         if node.db == view.database:
             node.set("db", None)
     verb = "CREATE OR REPLACE VIEW" if "or_replace" in view.options else "CREATE VIEW"
+    if view.is_materialized:
+        verb = "CREATE MATERIALIZED VIEW"
     listed = ""
     if "columns" in view.options:
         listed = " (" + ", ".join(_bare(column.name, wire) for column in view.columns) + ")"

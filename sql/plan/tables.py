@@ -224,8 +224,20 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
         resolved.tables[id(node)] = table
         resolved.files.append(FileReference(placeholder, id(node), table))
     else:
+        _check_populated(table, context)
         _rename(node, table.name, table.database)
         resolved.tables[id(node)] = table
+
+
+def _check_populated(table: Table, context: PlanContext) -> None:
+    """A materialized view made WITH NO DATA says so, rather than show no rows."""
+    if table.is_materialized and not table.is_populated:
+        raise DbError(
+            ErrorKind.NOT_READY,
+            f'materialized view "{table.name}" has not been populated',
+            hint="use REFRESH MATERIALIZED VIEW",
+            position=position_of(table.name, context.text),
+        )
 
 
 def _rename(node: exp.Table, name: str, database: str | None) -> None:
@@ -245,7 +257,7 @@ def _expand_view(node: exp.Table, view: Table, context: PlanContext, resolved: R
     resolve_tables(query, context, resolved)
     resolved.depth -= 1
     if view.outputs:
-        query = _narrowed(query, view)
+        query = narrowed(query, view)
     given = node.args.get("alias")
     names = given.columns if given is not None else []
     columns = names or [exp.to_identifier(c.name, quoted=True) for c in view.columns]
@@ -256,8 +268,11 @@ def _expand_view(node: exp.Table, view: Table, context: PlanContext, resolved: R
     node.replace(subquery)
 
 
-def _narrowed(query: exp.Expr, view: Table) -> exp.Expr:
-    """The columns that a query with `*` had when the view was made, whatever came since."""
+def narrowed(query: exp.Expr, view: Table) -> exp.Expr:
+    """The columns that a query with `*` had when the view was made, whatever came since.
+
+    Requires: view.outputs.
+    """
     names = [exp.column(exp.to_identifier(name, quoted=True)) for name in view.outputs]
     alias = exp.TableAlias(this=exp.to_identifier(view.name, quoted=True))
     return exp.select(*names).from_(exp.Subquery(this=query, alias=alias))

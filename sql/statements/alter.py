@@ -26,7 +26,7 @@ from sql.statements import alter_columns, repartition
 from sql.statements.alter_relational import rename_table
 from sql.statements.alteration import Alteration
 from sql.statements.constraints import follow_columns, with_comment
-from sql.statements.dependents import refresh_views
+from sql.statements.dependents import kind_of, refresh_views
 from sql.statements.found_flow import comment_on_flow
 from sql.statements.indexes import without_indexes
 from sql.statements.metric_engine import check_alterable
@@ -111,8 +111,10 @@ def run_comment(
 
 def _alter(session: ClientSession, transaction: Transaction, tree: exp.Alter, text: str) -> None:
     change = _begin(session, transaction, tree.this, text)
-    if str(tree.args["kind"]).upper() == "VIEW" and change.old.kind is not TableKind.VIEW:
-        raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{change.old.name}" is not a view')
+    kind = str(tree.args["kind"]).upper()
+    if kind not in ("TABLE", kind_of(change.old)):
+        message = f'"{change.old.name}" is not a {kind.lower()}'
+        raise DbError(ErrorKind.WRONG_OBJECT_TYPE, message)
     with without_indexes(session, change.old) as after:
         for action in tree.args["actions"]:
             _perform(change, action)
@@ -136,6 +138,12 @@ def _perform(change: Alteration, action: exp.Expr) -> None:
             ErrorKind.WRONG_OBJECT_TYPE,
             f'"{change.old.name}" is a view',
             hint="CREATE OR REPLACE VIEW gives it another query",
+        )
+    if change.old.is_materialized and type(action) not in _OF_MATERIALIZED:
+        raise DbError(
+            ErrorKind.WRONG_OBJECT_TYPE,
+            f'"{change.old.name}" is a materialized view',
+            hint="its columns are those of its query: drop it and create it again",
         )
     if type(action) not in _OF_PHYSICAL:
         check_alterable(change.old)
@@ -257,6 +265,7 @@ _ACTIONS: dict[type[exp.Expr], Action] = {
 }
 _OF_PHYSICAL = frozenset({exp.AlterRename, exp.AlterSet, nodes.IgnoredProperty, nodes.AlterOptions})
 _OF_VIEWS = frozenset({exp.AlterRename, exp.AlterSet, nodes.IgnoredProperty})
+_OF_MATERIALIZED = _OF_VIEWS | {exp.RenameColumn}
 
 
 # --- Databases ------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def tables_of(session: ClientSession, database: str) -> list[Table]:
     tables = session.catalog.tables(session.duck.cursor)
     mine = [t for t in tables if t.database == database and not t.temporary]
     return sorted(
-        (t for t in mine if t.kind not in (TableKind.VIEW, TableKind.EXTERNAL)),
+        (t for t in mine if t.kind is not TableKind.EXTERNAL and not t.definition),
         key=lambda t: t.name,
     )
 
@@ -163,7 +163,7 @@ def _read(
 ) -> Load:
     if table is None:
         raise DbError(ErrorKind.UNDEFINED_TABLE, f'there is no table "{name}" for "{file}"')
-    if table.kind is TableKind.VIEW:
+    if table.definition:
         raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{name}" is a view: it takes no rows')
     bounded = options if table.is_time_series else replace(options, start=None, end=None)
     bounded = replace(bounded, pattern=None)

@@ -1,4 +1,4 @@
-"""CREATE DATABASE, TABLE (both kinds, LIKE, AS query), VIEW."""
+"""CREATE DATABASE and TABLE (both kinds, LIKE, AS query); views are made by views.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from sqlglot import exp
 
 from catalog.options import region_options, with_templates
@@ -14,17 +13,14 @@ from catalog.records import Column, Table, TableKind
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
-from sql.decode.assign import assign
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
-from sql.dialect.dialects import to_sql
-from sql.dialect.duckdb import to_duckdb
-from sql.dialect.nodes import TableOptions
+from sql.dialect.nodes import MATERIALIZED, TableOptions
 from sql.dialect.options import database_options
 from sql.partition.check import with_rules
 from sql.partition.layout import new_region_ids
 from sql.plan.plan import plan_query
-from sql.plan.tables import find_table, table_name
+from sql.plan.tables import find_table
 from sql.privileges import owner_of_new
 from sql.results import Affected, Notice, Result, ResultColumn, Severity
 from sql.session import Wire
@@ -34,10 +30,10 @@ from sql.statements.external import create_external
 from sql.statements.indexes import create_index
 from sql.statements.metric_engine import check_logical, fitted, in_order
 from sql.statements.query import bind
-from sql.statements.target import complete, insert_rows, quoted
+from sql.statements.target import insert_results, relational_ddl
+from sql.statements.views import create_materialized, create_view
 from sql.temporary import DELETE_ROWS, DROP, ON_COMMIT, PG_TEMP
-from sql.types import duckdb_name, quote
-from sql.views import tables_read
+from sql.types import quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -58,7 +54,9 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     if kind == "TABLE":
         return _create_table(session, statement, tree, parameters)
     if kind == "VIEW":
-        return _create_view(session, statement, tree)
+        return create_view(session, statement, tree)
+    if kind == MATERIALIZED:
+        return create_materialized(session, statement, tree)
     if kind == "INDEX":
         return create_index(session, tree, statement.text)
     raise DbError(ErrorKind.UNSUPPORTED, f"CREATE {kind} is not supported")
@@ -289,19 +287,6 @@ def check_column_storable(column: Column) -> None:
         )
 
 
-def relational_ddl(table: Table, constraints: Sequence[exp.Expr]) -> str:
-    """The table as DuckDB keeps it. Defaults are ours: every row that arrives is complete."""
-    parts = [
-        f"{quote(c.name)} {duckdb_name(c.type)}{'' if c.nullable else ' NOT NULL'}"
-        for c in table.columns
-    ]
-    if table.primary_key:
-        parts.append(f"PRIMARY KEY ({', '.join(quote(n) for n in table.primary_key)})")
-    parts += [to_duckdb(constraint) for constraint in constraints]
-    kind = "TEMPORARY TABLE" if table.temporary else "TABLE"
-    return f"CREATE {kind} {quoted(table)} ({', '.join(parts)})"
-
-
 def _create_as(
     session: ClientSession,
     transaction: Transaction,
@@ -328,15 +313,7 @@ def _create_as(
             f"the table has {len(definition.columns)} columns, its query {len(rows.columns)}",
         )
     table = make_table(session, transaction, definition, database)
-    count = 0
-    for batch in rows:
-        typed = [
-            assign(array, column, session.timezone)
-            for array, column in zip(batch.columns, table.columns, strict=True)
-        ]
-        data = pa.table(typed, names=[c.name for c in table.columns])
-        insert_rows(session, transaction, table, complete(session, table, table.columns, data))
-        count += batch.num_rows
+    count = insert_results(session, transaction, table, rows)
     return Affected("SELECT", count)
 
 
@@ -364,98 +341,3 @@ def _check_keys(definition: TableDefinition) -> None:
             f'column "{time_index}" is no timestamp and cannot be the time index',
             hint=f"CAST({time_index} AS TIMESTAMP) in the query",
         )
-
-
-def _create_view(session: ClientSession, statement: ParsedStatement, tree: exp.Create) -> Result:
-    node = tree.this
-    names: list[str] = []
-    if isinstance(node, exp.Schema):
-        names = [e.this.name if isinstance(e, exp.ColumnDef) else e.name for e in node.expressions]
-        node = node.this
-    context = session.plan_context(statement.text)
-    database, name = _home_of_view(session, tree, node), node.name
-    query = tree.expression
-    if query is None:
-        raise DbError(ErrorKind.SYNTAX, "syntax error: a view is made AS a query")
-    if tree.args.get("exists") and tree.args.get("replace"):
-        raise DbError(ErrorKind.SYNTAX, "a view is created OR REPLACE, or IF NOT EXISTS, not both")
-    plan = plan_query(query, context)
-    found = session.runner.describe(plan, statement.text)
-    if len(names) > len(found):
-        raise DbError(ErrorKind.COLUMN_COUNT, "the view has more column names than columns")
-    names += [column.name for column in found[len(names) :]]
-    old = session.lookup(database, name)
-    if old is not None and old.kind is not TableKind.VIEW:
-        raise DbError(ErrorKind.DUPLICATE_TABLE, f'"{name}" already exists and is not a view')
-    if old is not None and tree.args.get("exists"):
-        return Affected("CREATE VIEW", 0)
-    if old is not None and not tree.args.get("replace"):
-        raise DbError(ErrorKind.DUPLICATE_TABLE, f'view "{name}" already exists')
-    with session.writing() as transaction:
-        transaction.change_store()
-        cursor = session.duck.cursor
-        by_id = session.wire is Wire.POSTGRES
-        qualified = _qualified(query, session, temporary=database == PG_TEMP)
-        view = Table(
-            id=old.id if old is not None else session.catalog.next_table_id(cursor),
-            database=database,
-            name=name,
-            kind=TableKind.VIEW,
-            columns=tuple(Column(n, c.type) for n, c in zip(names, found, strict=True)),
-            definition=to_sql(qualified, session.wire),
-            reads=tables_read(qualified, session.lookup) if by_id else (),
-            dialect=session.wire.value,
-            options=_as_written(tree),
-            outputs=_outputs(query, found),
-            temporary=database == PG_TEMP,
-            grants=old.grants if old is not None else (),
-            owner=old.owner if old is not None else owner_of_new(session),
-            created_ms=session.server.clock.now_ms(),
-        )
-        session.put_table(view)
-    return Affected("CREATE VIEW", 0)
-
-
-def _home_of_view(session: ClientSession, tree: exp.Create, node: exp.Table) -> str:
-    """The database of a new view; a temporary one is the session's own."""
-    if tree.find(exp.TemporaryProperty) is not None:
-        if session.wire is Wire.MYSQL:
-            raise DbError(ErrorKind.UNSUPPORTED, "MySQL has no temporary views")
-        return PG_TEMP
-    if not node.db:
-        return session.database
-    return table_name(node, session.plan_context())[0]
-
-
-def _as_written(tree: exp.Create) -> dict[str, str]:
-    """What SHOW CREATE VIEW repeats of the statement."""
-    said = {"or_replace": tree.args.get("replace"), "columns": isinstance(tree.this, exp.Schema)}
-    return {key: "true" for key, value in said.items() if value}
-
-
-def _outputs(query: exp.Expr, found: Sequence[ResultColumn]) -> tuple[str, ...]:
-    """What `*` stands for is settled when the view is made, as in PostgreSQL.
-
-    Columns of equal names cannot be told apart later; such a view keeps to their positions.
-    """
-    names = tuple(column.name for column in found)
-    has_star = any(not isinstance(star.parent, exp.Count) for star in query.find_all(exp.Star))
-    return names if has_star and len(set(map(str.lower, names))) == len(names) else ()
-
-
-def _qualified(query: exp.Expr, session: ClientSession, *, temporary: bool) -> exp.Expr:
-    """The view's query with every table's database written out: a view means the same anywhere.
-
-    Raises: DbError UNSUPPORTED for a lasting view of a temporary table.
-    """
-    query = query.copy()
-    context = session.plan_context()
-    for node in query.find_all(exp.Table):
-        plain = isinstance(node.this, exp.Identifier) and not node.db
-        if plain and (table := session.lookup(*table_name(node, context))) and table.temporary:
-            if not temporary:
-                message = f'a view cannot read the temporary table "{table.name}"'
-                raise DbError(ErrorKind.UNSUPPORTED, message, hint="CREATE TEMPORARY VIEW can")
-        elif plain and session.lookup(session.database, node.name) is not None:
-            node.set("db", exp.to_identifier(session.database, quoted=True))
-    return query

@@ -1,18 +1,23 @@
-"""DROP DATABASE, TABLE, VIEW."""
+"""DROP DATABASE, TABLE, VIEW and MATERIALIZED VIEW.
+
+On PostgreSQL's wire nothing that holds rows is dropped while a view reads it, unless told CASCADE.
+Else such a view stays, and its queries fail until what it reads is there again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
+from sql.dialect.nodes import MATERIALIZED
 from sql.plan.tables import table_name, undefined_table
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
-from sql.statements.dependents import views_over
+from sql.statements.dependents import kind_of, views_over
 from sql.statements.indexes import drop_indexes
 from sql.statements.metric_engine import check_unused
 from sql.statements.target import SEQUENCE, quoted
@@ -32,9 +37,9 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         _drop_databases(session, tree)
         return Affected(f"DROP {kind}", 0)
     if kind in ("TABLE", "VIEW"):
+        kind = MATERIALIZED if tree.args.get("materialized") else kind
         with session.writing() as transaction:
-            for node in tree.args["tables"]:
-                _drop_named(session, transaction, tree, node, kind, statement.text)
+            _drop_named(session, transaction, tree, kind, statement.text)
         return Affected(f"DROP {kind}", 0)
     if kind == "INDEX":
         return drop_indexes(session, tree)
@@ -58,8 +63,8 @@ def _drop_databases(session: ClientSession, tree: exp.Drop) -> None:
                     detail=f'it holds {len(tables)} tables, "{tables[0].name}" among them',
                     hint="use DROP … CASCADE to drop them too",
                 )
-            for table in tables:
-                drop_table(session, transaction, table)
+            over = [view for view, _ in _dependents(session, tables)]
+            _drop_all(session, transaction, tables, over if tree.args.get("cascade") else [])
             transaction.change_store()
             session.catalog.drop_database(session.duck.cursor, name)
 
@@ -72,13 +77,26 @@ def _may_cascade(session: ClientSession, tree: exp.Drop) -> bool:
 
 
 def _drop_named(
-    session: ClientSession,
-    transaction: Transaction,
-    tree: exp.Drop,
-    node: exp.Table,
-    kind: str,
-    text: str,
+    session: ClientSession, transaction: Transaction, tree: exp.Drop, kind: str, text: str
 ) -> None:
+    found = {}
+    for node in tree.args["tables"]:
+        table = _named(session, tree, node, kind, text)
+        if table is not None:
+            found[table.id] = table
+            check_unused(table, session.catalog.tables(session.duck.cursor, table.database))
+    over = _dependents(session, found.values())
+    if over and not tree.args.get("cascade"):
+        if session.wire is Wire.POSTGRES and kind != "VIEW":
+            raise _needed(kind, *over[-1])
+        over = []
+    _drop_all(session, transaction, [*found.values()], [view for view, _ in over])
+
+
+def _named(
+    session: ClientSession, tree: exp.Drop, node: exp.Table, kind: str, text: str
+) -> Table | None:
+    """What is to be dropped; None after saying that IF EXISTS found nothing."""
     context = session.plan_context(text)
     database, name = table_name(node, context)
     table = session.lookup(database, name)
@@ -86,23 +104,49 @@ def _drop_named(
         table = None
     if table is None:
         if tree.args.get("exists"):
-            noun = kind.lower()
-            session.notice(Notice(f'{noun} "{name}" does not exist, skipping'))
-            return
+            session.notice(Notice(f'{kind.lower()} "{name}" does not exist, skipping'))
+            return None
         raise undefined_table(node, context)
-    is_view = table.kind is TableKind.VIEW
-    if is_view != (kind == "VIEW"):
+    if (is_ := kind_of(table)) != kind:
         raise DbError(
             ErrorKind.WRONG_OBJECT_TYPE,
             f'"{name}" is not a {kind.lower()}',
-            hint=f"use DROP {'VIEW' if is_view else 'TABLE'} to remove it",
+            hint=f"use DROP {is_} to remove it",
         )
-    check_unused(table, session.catalog.tables(session.duck.cursor, database))
-    if tree.args.get("cascade"):
+    return table
+
+
+def _dependents(session: ClientSession, tables: Iterable[Table]) -> list[tuple[Table, Table]]:
+    """(view, table it is over) of the views that would be left over, the outermost first."""
+    named = {table.id: table for table in tables}
+    found: dict[int, tuple[Table, Table]] = {}
+    for table in named.values():
         for view in views_over(session, table):
-            session.notice(Notice(f"drop cascades to view {view.name}"))
-            drop_table(session, transaction, view)
-    drop_table(session, transaction, table)
+            if view.id not in named:
+                found.setdefault(view.id, (view, table))
+    return [*found.values()][::-1]
+
+
+def _needed(kind: str, view: Table, table: Table) -> DbError:
+    this = f"{kind.lower()} {table.name}"
+    return DbError(
+        ErrorKind.DEPENDENT_OBJECTS,
+        f"cannot drop {this} because other objects depend on it",
+        detail=f"{kind_of(view).lower()} {view.name} depends on {this}",
+        hint="Use DROP ... CASCADE to drop the dependent objects too.",
+    )
+
+
+def _drop_all(
+    session: ClientSession, transaction: Transaction, tables: Sequence[Table], views: list[Table]
+) -> None:
+    """Drops tables, and first the views over them, which the client is told."""
+    if len(views) == 1:
+        session.notice(Notice(f"drop cascades to {kind_of(views[0]).lower()} {views[0].name}"))
+    elif views:
+        session.notice(Notice(f"drop cascades to {len(views)} other objects"))
+    for table in (*views, *tables):
+        drop_table(session, transaction, table)
 
 
 def drop_table(session: ClientSession, transaction: Transaction, table: Table) -> None:

@@ -104,7 +104,7 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
     if kind not in ("TABLE", "VIEW"):
         raise DbError(ErrorKind.UNSUPPORTED, f"SHOW CREATE {kind} is not supported")
     table = _target(session, tree, text)
-    if table.kind is TableKind.VIEW:
+    if table.definition:
         query = session.plan_context(text).parse_view(table)
         return create_statement("View", table.name, create_view_sql(table, query, session.wire))
     if kind == "VIEW":

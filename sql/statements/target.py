@@ -17,11 +17,13 @@ from catalog.records import Column, Table, TableKind
 from engine.api import Op
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
+from sql.dialect.duckdb import to_duckdb
 from sql.partition.route import writes_of
 from sql.plan.tables import find_table
+from sql.results import Rows
 from sql.run.errors import position_of
 from sql.temporary import stored_name
-from sql.types import quote
+from sql.types import duckdb_name, quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -36,6 +38,13 @@ def writable(session: ClientSession, node: exp.Expr, text: str) -> Table:
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
         raise DbError(ErrorKind.UNSUPPORTED, "rows can be changed in named tables only")
     table = find_table(node, session.plan_context(text))
+    if table.is_materialized:
+        raise DbError(
+            ErrorKind.WRONG_OBJECT_TYPE,
+            f'cannot change materialized view "{table.name}"',
+            hint="REFRESH MATERIALIZED VIEW runs its query again",
+            position=position_of(node.name, text),
+        )
     if not table.columns or table.definition:
         raise DbError(
             ErrorKind.WRONG_OBJECT_TYPE,
@@ -139,6 +148,22 @@ def insert_rows(
         duck.unregister([name])
 
 
+def insert_results(
+    session: ClientSession, transaction: Transaction, table: Table, rows: Rows
+) -> int:
+    """Writes a query's rows, column by column in table order; how many. Raises: DbError."""
+    count = 0
+    for batch in rows:
+        typed = [
+            assign(array, column, session.timezone)
+            for array, column in zip(batch.columns, table.columns, strict=True)
+        ]
+        data = pa.table(typed, names=[c.name for c in table.columns])
+        insert_rows(session, transaction, table, complete(session, table, table.columns, data))
+        count += batch.num_rows
+    return count
+
+
 def identity_columns(table: Table) -> tuple[str, ...]:
     """The columns that name a row to delete: the key, or in append mode every column."""
     if table.append_mode:
@@ -151,3 +176,16 @@ def quoted(table: Table) -> str:
     if table.temporary:
         return quote(stored_name(table))
     return f"{quote(table.database)}.{quote(table.name)}"
+
+
+def relational_ddl(table: Table, constraints: Sequence[exp.Expr]) -> str:
+    """The table as DuckDB keeps it. Defaults are ours: every row that arrives is complete."""
+    parts = [
+        f"{quote(c.name)} {duckdb_name(c.type)}{'' if c.nullable else ' NOT NULL'}"
+        for c in table.columns
+    ]
+    if table.primary_key:
+        parts.append(f"PRIMARY KEY ({', '.join(quote(n) for n in table.primary_key)})")
+    parts += [to_duckdb(constraint) for constraint in constraints]
+    kind = "TEMPORARY TABLE" if table.temporary else "TABLE"
+    return f"CREATE {kind} {quoted(table)} ({', '.join(parts)})"

@@ -97,6 +97,7 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_extension": cluster.pg_extension,
     "pg_tables": derived.pg_tables,
     "pg_views": derived.pg_views,
+    "pg_matviews": Memo(derived.pg_matviews),
     "pg_indexes": Memo(derived.pg_indexes),
     "pg_rewrite": Memo(derived.pg_rewrite),
     "pg_depend": Memo(derived.pg_depend),

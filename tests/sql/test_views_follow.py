@@ -37,9 +37,29 @@ def test_cascade_reaches_views_over_views(postgres: Client) -> None:
     assert postgres.run("SELECT viewname FROM pg_views WHERE schemaname = 'public'") == [("other",)]
 
 
-def test_a_table_made_again_serves_the_view_again(postgres: Client) -> None:
-    postgres.run("DROP TABLE a; CREATE TABLE a (x INT)")
+def test_a_table_dropped_elsewhere_and_made_again_serves_the_view_again(
+    postgres: Client, databases: Databases
+) -> None:
+    assert databases.database is not None
+    client(databases.database, Wire.MYSQL).run("DROP TABLE a; CREATE TABLE a (x INT)")
     assert postgres.run("SELECT * FROM v") == []
+
+
+def test_what_a_view_reads_is_dropped_with_cascade_only(postgres: Client) -> None:
+    postgres.run("CREATE VIEW w AS SELECT x FROM v; CREATE SCHEMA s; CREATE VIEW s.a AS SELECT 1")
+    postgres.run("CREATE VIEW of_s AS SELECT * FROM s.a")
+    with pytest.raises(DbError) as caught:
+        postgres.run("DROP TABLE a")
+    assert caught.value.kind is ErrorKind.DEPENDENT_OBJECTS
+    postgres.run("DROP VIEW v, w; DROP TABLE a; DROP SCHEMA s CASCADE")
+    assert postgres.run("SELECT viewname FROM pg_views WHERE schemaname = 'public'") == []
+
+
+def test_the_direct_dependent_is_told(postgres: Client) -> None:
+    postgres.run("CREATE VIEW w AS SELECT x FROM v")
+    with pytest.raises(DbError) as caught:
+        postgres.run("DROP TABLE a")
+    assert caught.value.detail == "view v depends on table a"
 
 
 def test_dependencies_are_told_by_id(postgres: Client) -> None:

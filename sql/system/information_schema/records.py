@@ -24,9 +24,12 @@ def listed_tables(context: SystemContext) -> list[Table]:
 
 
 def told_tables(context: SystemContext) -> list[Table]:
-    """Those that information_schema tells of; PostgreSQL's programs know nothing of `numbers`."""
+    """Those that information_schema tells of; PostgreSQL's programs know nothing of `numbers`.
+
+    Nor does its information_schema of materialized views, which no standard knows.
+    """
     if context.session.wire is Wire.POSTGRES:
-        return list(context.tables)
+        return [table for table in context.tables if not table.is_materialized]
     return listed_tables(context)
 
 

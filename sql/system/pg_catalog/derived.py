@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from catalog.records import Table, TableKind
+from catalog.records import TableKind
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import size_of
@@ -22,7 +22,7 @@ from sql.system.table import SystemContext
 
 def pg_tables(context: SystemContext) -> pa.Table:
     """Tables of users, then the system's."""
-    users = [table for table in context.tables if table.kind is not TableKind.VIEW]
+    users = [table for table in context.tables if not table.definition]
     system = [name for name, shape in SHAPES.items() if shape.kind == "r"]
     with_index = {index.table.id for index in indexes(users)}
     indexed = [table.id in with_index for table in users]
@@ -42,13 +42,9 @@ def pg_tables(context: SystemContext) -> pa.Table:
     )
 
 
-def _views(context: SystemContext) -> list[Table]:
-    return [table for table in context.tables if table.kind is TableKind.VIEW]
-
-
 def pg_views(context: SystemContext) -> pa.Table:
     """Views of users, then the system's."""
-    users = _views(context)
+    users = [table for table in context.tables if table.kind is TableKind.VIEW]
     system = [name for name, shape in SHAPES.items() if shape.kind == "v"]
     return fill(
         SHAPES["pg_views"].schema,
@@ -59,6 +55,24 @@ def pg_views(context: SystemContext) -> pa.Table:
             "viewowner": [view.owner or oids.OWNER_NAME for view in users]
             + [oids.OWNER_NAME] * len(system),
             "definition": [f" {context.view_text(view)};" for view in users] + [""] * len(system),
+        },
+    )
+
+
+def pg_matviews(context: SystemContext) -> pa.Table:
+    """Materialized views and their queries."""
+    views = [table for table in context.tables if table.is_materialized]
+    with_index = {index.table.id for index in indexes(views)}
+    return fill(
+        SHAPES["pg_matviews"].schema,
+        len(views),
+        {
+            "schemaname": [view.database for view in views],
+            "matviewname": [view.name for view in views],
+            "matviewowner": [view.owner or oids.OWNER_NAME for view in views],
+            "hasindexes": [view.id in with_index for view in views],
+            "ispopulated": [view.is_populated for view in views],
+            "definition": [f" {context.view_text(view)};" for view in views],
         },
     )
 
@@ -80,7 +94,7 @@ def pg_indexes(context: SystemContext) -> pa.Table:
 
 def pg_rewrite(context: SystemContext) -> pa.Table:
     """The rule that makes a view a view."""
-    views = _views(context)
+    views = [table for table in context.tables if table.definition]
     return fill(
         SHAPES["pg_rewrite"].schema,
         len(views),
@@ -100,7 +114,7 @@ def pg_depend(context: SystemContext) -> pa.Table:
     by_name = {(table.database, table.name): table.id for table in context.tables}
     present = set(by_name.values())
     found = []
-    for view in _views(context):
+    for view in (table for table in context.tables if table.definition):
         rule = dependent_oid(view, Slot.VIEW_RULE)
         found.append((rule, view.id, "i"))
         names = _named_tables(view.definition, view.dialect)
