@@ -17,6 +17,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from engine.clock import SystemClock
 from engine.errors import DbError
 from server.auth.api import OpenDoor, Users
 from server.auth.users import UsersFile
@@ -29,9 +30,13 @@ from server.metrics import Metrics
 from server.mysql.connection import MysqlListener, MysqlOptions
 from server.observe import ObservedDatabase
 from server.postgres.listener import PostgresListener
+from server.rules.files import RuleFileError
+from server.rules.group import Outside
+from server.rules.rules import Rules, RuleSettings
 from server.warm import warm_all
 from server.work import Workers
 from sql.database import Database, DatabaseOptions
+from sql.session import ClientInfo, Wire
 from sql.settings import PRODUCT_VERSION
 
 logger = logging.getLogger(__name__)
@@ -69,6 +74,7 @@ class Server:
         self._workers = Workers(self._settings.workers)
         # What has been opened so far, in order.
         self._database: ObservedDatabase | None = None
+        self._rules: Rules | None = None
         self._listeners: dict[str, Listener] = {}
 
     async def start(self) -> dict[str, Address]:
@@ -94,6 +100,7 @@ class Server:
             connections_max=settings.max_connections,
             slow_ms=settings.slow_statement_ms,
         )
+        self._rules = open_rules(settings, database)
         addresses: dict[str, Address] = {}
         for wire, address in _addresses(settings):
             listener = self._listener(wire, self._database)
@@ -104,6 +111,7 @@ class Server:
                 raise OSError(f"cannot listen for {wire} on {address}: {reason}") from None
             self._listeners[wire] = listener
             addresses[wire] = Address(address.host, listener.port)
+        self._rules.start()
         return addresses
 
     def _listener(self, wire: str, database: ObservedDatabase) -> Listener:
@@ -120,11 +128,14 @@ class Server:
             self._configuration,
             PRODUCT_VERSION,
             is_ready=lambda: not database.is_draining,
+            rules=self._rules,
         )
         return HttpListener(create_app(context))
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Takes everything down in order; `hurry` ends the grace of running statements."""
+        if self._rules is not None:
+            await asyncio.to_thread(self._rules.close)
         if self._database is not None:
             self._database.drain()
             await self._drained(self._database, hurry or asyncio.Event())
@@ -162,6 +173,19 @@ def _addresses(settings: Settings) -> list[tuple[str, Address]]:
     """The wires that are on."""
     wires = (("http", settings.http), ("mysql", settings.mysql), ("postgres", settings.postgres))
     return [(wire, address) for wire, address in wires if address is not None]
+
+
+def open_rules(settings: Settings, database: Database) -> Rules:
+    """The rules, not evaluated yet. Raises: ConfigError."""
+    client = ClientInfo("", settings.rule_database, "rules", "rules")
+    outside = Outside(dict(settings.external_labels), settings.external_url)
+    chosen = RuleSettings(
+        settings.rule_files, settings.rule_interval_ms, settings.alertmanagers, outside
+    )
+    try:
+        return Rules(chosen, lambda: database.connect(Wire.HTTP, client), SystemClock())
+    except RuleFileError as error:
+        raise ConfigError(str(error)) from None
 
 
 def open_users(settings: Settings) -> Users:

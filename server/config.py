@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.store.options import LOCAL_FILES, StorageOptions
+from server.config_rules import RULE_OPTIONS
 from server.config_storage import STORAGE_OPTIONS, check_storage
 from server.config_values import (
     ADDRESS,
@@ -86,6 +87,12 @@ class Settings:
     log_format: str = "text"
     log_level: str = "info"
     slow_statement_ms: int = 5_000
+    rule_files: tuple[str, ...] = ()
+    rule_interval_ms: int = 60_000
+    rule_database: str = "public"
+    alertmanagers: tuple[str, ...] = ()
+    external_labels: tuple[tuple[str, str], ...] = ()
+    external_url: str = ""
     warm: bool = True
 
 
@@ -305,6 +312,7 @@ OPTIONS: tuple[Option, ...] = (
         DURATION,
         "log statements that ran longer; 0 never",
     ),
+    *RULE_OPTIONS,
     Option("server", "warm", "warm", BOOLEAN, "compile kernels in the background at start"),
 )
 _SECTIONS = list(dict.fromkeys(option.section for option in OPTIONS))

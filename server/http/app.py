@@ -22,7 +22,7 @@ from server.http.context import HttpContext
 from server.http.errors import error_response
 from server.http.influx import write as influx
 from server.http.middleware import Counted, SameOrigin
-from server.http.prometheus import api, federate, read, status, write
+from server.http.prometheus import api, federate, read, rules, status, write
 
 GET_POST = ["GET", "POST"]
 
@@ -42,11 +42,11 @@ PROMETHEUS = (
     ("status/config", status.config),
     ("status/flags", status.flags),
     ("status/tsdb", status.tsdb),
-    ("rules", status.rules),
-    ("alerts", status.alerts),
+    ("rules", rules.rules),
+    ("alerts", rules.alerts),
     ("targets", status.targets),
     ("targets/metadata", status.target_metadata),
-    ("alertmanagers", status.alertmanagers),
+    ("alertmanagers", rules.alertmanagers),
 )
 
 ROUTES: tuple[Route, ...] = (

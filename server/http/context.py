@@ -11,6 +11,7 @@ from starlette.requests import Request
 from server.auth.api import Users
 from server.config import Configuration
 from server.metrics import Metrics
+from server.rules.rules import Rules
 from server.work import Workers
 from sql.session import DatabaseApi
 
@@ -26,6 +27,7 @@ class HttpContext:
     configuration: Configuration
     version: str
     is_ready: Callable[[], bool]
+    rules: Rules | None = None  # None: there are none
 
 
 def context_of(request: Request) -> HttpContext:

@@ -64,6 +64,32 @@ def replaced(
     return [next(results) if fits else "" for fits in matched.tolist()], matched
 
 
+def replace_all(text: str, pattern: str, template: str) -> str:
+    """Every match in the text, not anchored, replaced by the template filled from its groups.
+
+    Raises: DbError(SYNTAX) for a bad pattern or a group beyond the ninth.
+    """
+    filled = ""
+    for literal, group in _pieces(template, pattern):
+        if group is not None and group > _GROUPS_MAX:
+            raise DbError(ErrorKind.SYNTAX, f"groups beyond ${_GROUPS_MAX} cannot be referred to")
+        filled += literal.replace("\\", "\\\\") if group is None else f"\\{group}"
+    try:
+        found = pc.replace_substring_regex(_encoded([text]), pattern, filled)
+    except pa.ArrowInvalid as error:
+        raise _bad(pattern, error) from None
+    changed: bytes = found[0].as_py()
+    return changed.decode("utf-8", "surrogateescape")
+
+
+def found_in(text: str, pattern: str) -> bool:
+    """Whether some part of the text matches. Raises: DbError(SYNTAX) for a bad pattern."""
+    try:
+        return bool(pc.match_substring_regex(_encoded([text]), pattern)[0].as_py())
+    except pa.ArrowInvalid as error:
+        raise _bad(pattern, error) from None
+
+
 def _group(texts: pa.Array, pattern: str, group: int) -> list[str]:
     if group > _GROUPS_MAX:
         raise DbError(ErrorKind.SYNTAX, f"groups beyond ${_GROUPS_MAX} cannot be referred to")

@@ -1,6 +1,6 @@
 """Endpoints of the Prometheus API about the server, and those that only look at a query's text.
 
-Grafana asks some of them to find out what it talks to. There are no rules, alerts and targets here.
+Grafana asks some of them to find out what it talks to. Nothing is scraped here: no targets.
 """
 
 from __future__ import annotations
@@ -111,20 +111,6 @@ async def tsdb(request: Request) -> Response:
 
 
 @guarded
-async def rules(request: Request) -> Response:
-    """No rules are evaluated here."""
-    await authenticate(request)
-    return _data({"groups": []})
-
-
-@guarded
-async def alerts(request: Request) -> Response:
-    """So there are no alerts."""
-    await authenticate(request)
-    return _data({"alerts": []})
-
-
-@guarded
 async def targets(request: Request) -> Response:
     """Nothing is scraped: agents write here."""
     await authenticate(request)
@@ -136,13 +122,6 @@ async def target_metadata(request: Request) -> Response:
     """Nothing is scraped."""
     await authenticate(request)
     return _data([])
-
-
-@guarded
-async def alertmanagers(request: Request) -> Response:
-    """Alerts go nowhere."""
-    await authenticate(request)
-    return _data({"activeAlertmanagers": [], "droppedAlertmanagers": []})
 
 
 @guarded

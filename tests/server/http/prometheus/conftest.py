@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,16 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import write_requests as wr
-from server_users import Named
-
-from server.auth.api import AccessMode, OpenDoor, UserRecord, Users
-from server.config import Configuration, Settings, load
-from server.http.app import create_app
-from server.http.context import HttpContext
-from server.metrics import Metrics
-from server.observe import ObservedDatabase
-from server.work import Workers
-from sql.database import Database, DatabaseOptions
+from http_application import ann_and_rob, application
 
 API = "/v1/prometheus/api/v1/"
 
@@ -66,38 +55,14 @@ def series(name: str, labels: Mapping[str, str], *samples: tuple[int, float]) ->
     return {"__name__": name, **labels}, samples
 
 
-@contextlib.asynccontextmanager
-async def opened(directory: Path, users: Users) -> AsyncIterator[Prometheus]:
-    """An application over a database of its own."""
-    async with contextlib.AsyncExitStack() as stack:
-        database = Database.open(directory, DatabaseOptions())
-        stack.callback(database.close)
-        workers = Workers(4)
-        stack.callback(workers.close)
-        metrics = Metrics("1.2.3")
-        configuration = Configuration(Settings(), load({}, {}).origins)
-        observed = ObservedDatabase(database, metrics, users, connections_max=50, slow_ms=0)
-        app = create_app(
-            HttpContext(observed, workers, users, metrics, configuration, "1.2.3", lambda: True)
-        )
-        transport = httpx.ASGITransport(app)
-        client = httpx.AsyncClient(transport=transport, base_url="http://test")
-        await stack.enter_async_context(client)
-        yield Prometheus(client)
-        assert observed.sessions() == [], "a session was left open"
-
-
 @pytest.fixture
 async def prom(tmp_path: Path) -> AsyncIterator[Prometheus]:
-    async with opened(tmp_path / "data", OpenDoor()) as found:
-        yield found
+    async with application(tmp_path / "data") as client:
+        yield Prometheus(client)
 
 
 @pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[Prometheus]:
-    """With a user who may do all, `ann`, and one who may only read, `rob`; password `secret`."""
-    native = hashlib.sha1(hashlib.sha1(b"secret").digest()).digest()
-    ann = UserRecord("ann", mysql_native=native)
-    rob = UserRecord("rob", mysql_native=native, mode=AccessMode.READ_ONLY)
-    async with opened(tmp_path / "data", Named(ann, rob)) as found:
-        yield found
+    """With the users ann, who may do all, and rob, who may only read; password `secret`."""
+    async with application(tmp_path / "data", ann_and_rob()) as client:
+        yield Prometheus(client)
