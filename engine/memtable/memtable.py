@@ -158,19 +158,22 @@ class Memtable:
 
     def followed(self, make: Callable[[], Follower]) -> Follower:
         """The one who follows, made if there is none: it gets the rows so far, then all others."""
-        while self._follower is None:
-            view = self.view()
-            with self._lock:
-                if self._pending or self._follower is not None:
-                    continue  # rows came meanwhile, or somebody else was quicker
-                follower = make()
-                # No live row of a view is meant by its deletions, so these may go first.
-                follower.add(
-                    [(Op.DELETE, part.rows) for part in view.deletes]
-                    + [(Op.PUT, part.rows) for part in view.puts]
-                )
-                self._follower = follower
-        return self._follower
+        while True:
+            with self._folding, self._lock:
+                if self._follower is not None:
+                    return self._follower
+                pending = self._in_order_locked()
+                if pending is not None:
+                    follower = make()
+                    # No live row of a view is meant by its deletions, so these may go first.
+                    follower.add(
+                        [(Op.DELETE, part.rows) for part in self._view.deletes]
+                        + [(Op.PUT, part.rows) for part in self._view.puts]
+                        + [(Op.PUT, rows) for rows in pending]
+                    )
+                    self._follower = follower
+                    return follower
+            self.view()
 
     def freeze(self) -> None:
         """Refuses further appends."""
@@ -208,14 +211,19 @@ class Memtable:
         """
         with self._folding, self._lock:
             assert self._frozen
-            if self._shape.partial or self._view.deletes or self._deletes.parts():
+            if self._shape.partial or self._view.deletes:
                 return None
-            pending = self._puts.compacted()
-            # Small parts are merged by size: what came between them may be in another one.
-            arrival = np.concatenate([np.empty(0, np.int64), *(part.arrival for part in pending)])
-            if np.any(arrival[1:] < arrival[:-1]):
-                return None
-            return [part.rows for part in self._view.puts] + [part.rows for part in pending]
+            pending = self._in_order_locked()
+            return None if pending is None else [p.rows for p in self._view.puts] + pending
+
+    def _in_order_locked(self) -> list[pa.RecordBatch] | None:
+        """The rows that wait, in order of arrival; None if there are deletions, or it is lost."""
+        if self._deletes.parts():
+            return None
+        pending = self._puts.compacted()
+        # Small parts are merged by size: what came between them may be in another one.
+        arrival = np.concatenate([np.empty(0, np.int64), *(part.arrival for part in pending)])
+        return None if np.any(arrival[1:] < arrival[:-1]) else [part.rows for part in pending]
 
     def _give_back(self, puts: _Tiers, deletes: _Tiers) -> None:
         """Makes rows pending again whose fold failed, e.g. for want of memory."""
