@@ -1,4 +1,5 @@
-"""Starts the servers that the measurements compare: ours, PostgreSQL 15 and MariaDB.
+"""Starts the servers that the measurements compare: ours, PostgreSQL 15, MariaDB, and databases
+of metrics (VictoriaMetrics, Prometheus, InfluxDB).
 
 Called by the other modules of bench/ and by hand-run checks. Each server lives in a scratch
 directory with its default configuration (fsync on) and is stopped, by its own process id, when its
@@ -8,6 +9,7 @@ directory with its default configuration (fsync on) and is stopped, by its own p
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import pwd
 import shutil
@@ -27,6 +29,9 @@ from bench.launch import Gnomon, free_port
 START_SECONDS = 60
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 MARIADB_SERVER = Path("/usr/sbin/mariadbd")
+VICTORIA_METRICS = Path("/usr/bin/victoria-metrics")
+PROMETHEUS = Path("/usr/bin/prometheus")
+INFLUXD = Path("/usr/bin/influxd")
 VERSION = "working tree"
 
 
@@ -46,6 +51,7 @@ class Server:
     http: int = 0
     user: str = "gnomon"
     database: str = "public"
+    directory: Path | None = None  # where its files are, if that matters
 
     def psycopg(self, **options: object) -> psycopg.Connection:
         """An autocommit PostgreSQL connection."""
@@ -82,9 +88,8 @@ def gnomon(directory: Path | None = None, extra: tuple[str, ...] = ()) -> Iterat
         process = Gnomon(home / "data", home / "log", extra)
         process.start()
         try:
-            yield Server(
-                "gnomon", VERSION, process.pid, process.postgres, process.mysql, process.http
-            )
+            ports = (process.postgres, process.mysql, process.http)
+            yield Server("gnomon", VERSION, process.pid, *ports, directory=home)
         finally:
             process.stop()
 
@@ -129,6 +134,84 @@ def mariadb() -> Iterator[Server]:
             with server.pymysql() as connection, connection.cursor() as cursor:
                 cursor.execute("CREATE DATABASE bench")
             yield Server("mariadb", version, process.pid, 0, port, user="root", database="bench")
+
+
+@contextlib.contextmanager
+def victoria_metrics() -> Iterator[Server]:
+    """VictoriaMetrics as Debian ships it. Raises: MissingPeerError."""
+    port = free_port()
+    with _directory(None, None) as home:
+        options = [f"-storageDataPath={home / 'data'}", f"-httpListenAddr=127.0.0.1:{port}"]
+        options += ["-retentionPeriod=100y", "-search.latencyOffset=0"]
+        options += ["-search.maxUniqueTimeseries=10000000", "-search.maxSeries=10000000"]
+        with _of_metrics("victoria-metrics", VICTORIA_METRICS, options, home, port) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def prometheus() -> Iterator[Server]:
+    """Prometheus as Debian ships it, taking remote writes. Raises: MissingPeerError."""
+    port = free_port()
+    with _directory(None, None) as home:
+        (home / "prometheus.yml").write_text("global: {}\n")
+        options = [f"--config.file={home / 'prometheus.yml'}", "--web.enable-remote-write-receiver"]
+        options += [f"--storage.tsdb.path={home / 'data'}", "--query.max-samples=1000000000"]
+        options += [f"--web.listen-address=127.0.0.1:{port}"]
+        with _of_metrics("prometheus", PROMETHEUS, options, home, port) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def influxdb() -> Iterator[Server]:
+    """InfluxDB 1 as Debian ships it, without its limit of series. Raises: MissingPeerError."""
+    port = free_port()
+    with _directory(None, None) as home:
+        config = f"""
+            reporting-disabled = true
+            bind-address = "127.0.0.1:{free_port()}"
+            [meta]
+              dir = "{home / "meta"}"
+            [data]
+              dir = "{home / "data"}"
+              wal-dir = "{home / "wal"}"
+              max-series-per-database = 0
+              max-values-per-tag = 0
+              index-version = "tsi1"
+            [http]
+              bind-address = "127.0.0.1:{port}"
+              log-enabled = false
+              max-body-size = 0
+            """
+        (home / "influx.conf").write_text(config)
+        options = ["-config", str(home / "influx.conf")]
+        with _of_metrics("influxdb", INFLUXD, options, home, port) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def _of_metrics(
+    name: str, program: Path, options: list[str], home: Path, port: int
+) -> Iterator[Server]:
+    if not program.exists():
+        raise MissingPeerError(f"{name} is not here: apt-get install {name}")
+    process = _launch([str(program), *options], home / "log", home)
+    with _running(process, lambda: _answers(port), home / "log"):
+        yield Server(name, _version(program), process.pid, http=port, directory=home)
+
+
+def _answers(port: int) -> None:
+    """Raises: OSError if the server does not answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    with contextlib.closing(connection):
+        connection.request("GET", "/-/ready")
+        if connection.getresponse().status >= 500:
+            raise ConnectionError("not ready")
+
+
+def _version(program: Path) -> str:
+    """What the package manager says."""
+    command = ["dpkg-query", "-W", "-f", "${Version}", program.name.replace("influxd", "influxdb")]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 @contextlib.contextmanager
@@ -190,7 +273,7 @@ def _wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], object], l
     while True:
         try:
             ready()
-        except (psycopg.Error, pymysql.err.MySQLError) as error:
+        except (psycopg.Error, pymysql.err.MySQLError, OSError) as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
                 raise MissingPeerError(f"server did not start: {error}\n{tail}") from error
