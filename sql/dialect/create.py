@@ -251,7 +251,7 @@ class _Reader:
             options=options,
             engine="file" if external else engine or "mito",
             external=external,
-            comment=options.get("comment") or (comment.name if comment is not None else ""),
+            comment=options.pop("comment", "") or (comment.name if comment is not None else ""),
             partition_columns=self._partition_columns(partition),
             partition_rules=_rules(partition),
             like=None if like is None else (like.this.text("db") or None, like.this.name),

@@ -21,7 +21,10 @@ class FlowsGrammar(RolesGrammar):
             )
         flow = nodes.CreateFlow(this=self.take_name(), replace=replace, exists=exists or None)
         self.require("SINK", "TO")
-        flow.set("sink", self.take_table())
+        if self._curr.token_type is TokenType.STRING:  # GreptimeDB takes a string for the name
+            flow.set("sink", exp.to_table(self.take_string().name, quoted=True))
+        else:
+            flow.set("sink", self.take_table())
         while not self._match(TokenType.ALIAS):
             self._flow_clause(flow)
         if not self._curr:

@@ -352,6 +352,8 @@ class ExtensionGenerator(Generator):
     # --- The rest ---------------------------------------------------------------------------------
 
     def admin_sql(self, node: nodes.Admin) -> str:
+        if node.args.get("shown"):
+            return f"SELECT {self.sql(node, 'this')}"
         return f"ADMIN {node.args.get('text') or self.sql(node, 'this')}"
 
     def call_sql(self, node: nodes.Call) -> str:

@@ -362,9 +362,12 @@ class Discard(exp.Expression):
 
 
 class Admin(exp.Expression):
-    """`ADMIN this`, a function call; `text` is the call as written, the result column's name."""
+    """`ADMIN this`, a function call; `text` is the call as written, the result column's name.
 
-    arg_types = {"this": True, "text": False}
+    `SELECT this [AS name]` is the same: `shown` is the result column's name then.
+    """
+
+    arg_types = {"this": True, "text": False, "shown": False}
     _hash_raw_args = True
 
 

@@ -113,7 +113,26 @@ class _State:
             raise DbError(ErrorKind.SYNTAX, "syntax error", position=tokens[0].start + 1)
         tree: exp.Expr = trees[0]
         _check_target(tree, tokens[0])
-        return tree
+        return _admin_call(tree) or tree
+
+
+_ADMIN = frozenset(
+    {"flush_table", "flush_region", "flush_flow", "compact_table", "compact_region"}
+    | {"build_index", "gc_table", "gc_regions", "procedure_state", "discard_unflushed"}
+)
+
+
+def _admin_call(tree: exp.Expr) -> nodes.Admin | None:
+    """`SELECT flush_table('t')` is the ADMIN statement, if it selects that one call only."""
+    if not isinstance(tree, exp.Select) or len(tree.expressions) != 1:
+        return None
+    item = tree.expressions[0]
+    call = item.unalias()
+    if not isinstance(call, exp.Anonymous) or call.name.lower() not in _ADMIN:
+        return None
+    if any(value for key, value in tree.args.items() if key != "expressions"):
+        return None
+    return nodes.Admin(this=call, shown=item.alias or call.name.lower())
 
 
 def _check_target(tree: exp.Expr, first: Token) -> None:

@@ -53,9 +53,10 @@ def create_table_sql(
         return text.rstrip("\n")
     text += f"\nENGINE={table.engine}\n"
     options = told(table.options) if external else shown_options(table, database)
+    marked = "comment" in table.options  # given by us, not by a user
     if table.comment:
-        options.setdefault("comment", table.comment)
-    return text + _options_sql(options, wire)
+        options["comment"] = table.comment
+    return text + _options_sql(options, wire, frozenset({"comment"} if marked else ()))
 
 
 def create_foreign_sql(table: Table) -> str:
@@ -149,11 +150,11 @@ def _index_sql(kind: str, options: dict[str, str]) -> str:
     return f"{kind} INDEX WITH({listed})" if listed else f"{kind} INDEX"
 
 
-def _options_sql(options: dict[str, str], wire: Wire) -> str:
+def _options_sql(options: dict[str, str], wire: Wire, marked: frozenset[str] = frozenset()) -> str:
     if not options:
         return ""
     listed = ",\n".join(
-        f"  {_string(key, wire) if '.' in key else key} = {_string(value, wire)}"
+        f"  {_string(key, wire) if '.' in key or key in marked else key} = {_string(value, wire)}"
         for key, value in sorted(options.items(), key=lambda item: ("." not in item[0], item[0]))
     )
     return f"WITH(\n{listed}\n)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from sql.dialect import nodes
 from sql.dialect.parser import parse
 from sql.flows.ledger import Range
 from sql.flows.narrow import narrowed
-from sql.flows.shape import named, shape_of, tables_named
+from sql.flows.shape import kept_type, named, shape_of, tables_named
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table
 from sql.promql.parser import parse as parse_promql
@@ -74,7 +74,8 @@ def columns_of(
         schema = run_tql(session, tree).table.schema
         return tuple(ResultColumn(f.name, from_arrow(f.type)) for f in schema)
     plan = plan_query(named(tree, source), session.plan_context())
-    return session.runner.describe(plan, "")
+    found = session.runner.describe(plan, "")
+    return tuple(replace(c, type=kept_type(tree, at, c.type, source)) for at, c in enumerate(found))
 
 
 @dataclass(frozen=True)
@@ -142,9 +143,10 @@ def _rows(session: ClientSession, tree: exp.Expr) -> tuple[Sequence[str], pa.Tab
 
 
 def _put(session: ClientSession, sink: Table, names: Sequence[str], rows: pa.Table) -> int:
-    """Writes the rows into the sink's columns of the same names."""
+    """Writes the rows into the sink's columns of the same names, or places."""
     if not rows.num_rows:
         return 0
+    names = names_in(sink, names)
     arrays, given = [], []
     for column in sink.columns:
         values = _values(session, column.name, column.type, sink, names, rows)
@@ -163,6 +165,20 @@ def _put(session: ClientSession, sink: Table, names: Sequence[str], rows: pa.Tab
         insert_rows(session, transaction, sink, complete(session, sink, given, data))
     count: int = rows.num_rows
     return count
+
+
+def names_in(sink: Table, names: Sequence[str]) -> list[str]:
+    """The sink's columns that the columns of an answer are for.
+
+    Those of the same names; if some have none and there are as many as the sink has (but for those
+    that we fill), those at the same places, as INSERT has it.
+    """
+    own = [column.name for column in sink.columns]
+    if all(name in own for name in names):
+        return list(names)
+    rest = own[len(names) :]
+    ours = all(name in (UPDATED, PLACEHOLDER) for name in rest)
+    return own[: len(names)] if ours and len(names) <= len(own) else list(names)
 
 
 def _values(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from catalog.records import Table
+from engine import datatypes
+from engine.datatypes import DataType
 from sql.dialect import nodes
 
 # Functions of a time that never decrease, and give the beginning of what they put it into.
@@ -26,6 +28,7 @@ _WINDOWS = frozenset(
         "time_bucket",
     }
 )
+_WHOLE = datatypes.decimal(38, 0)  # sums of integers, where they are not BIGINT
 _OUTSIDE = ("joins", "laterals", "limit", "offset", "with_", "with", "align", "sample_by", "order")
 _INSIDE = (exp.Window, exp.Subquery, exp.Exists, nodes.RangeAggregate, nodes.LatestOn, nodes.Tql)
 
@@ -128,6 +131,24 @@ def named(tree: exp.Expr, source: Table | None) -> exp.Expr:
         items.append(item if plain else exp.alias_(item, _title(item, source), quoted=True))
     tree.set("expressions", items)
     return tree
+
+
+def kept_type(tree: exp.Expr, at: int, found: DataType, source: Table | None) -> DataType:
+    """The type a new sink keeps output column `at` in; `found` is the query's.
+
+    Sums of integers are kept as BIGINT, whatever a wire shows them as. The beginnings of windows
+    that are counted from a moment given as text have that moment's precision.
+    """
+    if not isinstance(tree, exp.Select) or at >= len(tree.expressions) or source is None:
+        return found
+    item = tree.expressions[at].unalias()
+    if found == _WHOLE and not isinstance(item, exp.Column):
+        read = [source.column(column.name) for column in item.find_all(exp.Column)]
+        if all(column is not None and column.type.is_integer for column in read):
+            return datatypes.INT64
+    # sqlglot takes the third argument for another dialect's unit.
+    from_text = isinstance(item, exp.DateBin) and isinstance(item.args.get("unit"), exp.Var)
+    return datatypes.TIMESTAMP_NANOSECOND if from_text and found.is_timestamp else found
 
 
 def _title(item: exp.Expr, source: Table | None) -> str:

@@ -68,7 +68,7 @@ def run_admin(
 
 def result_column(tree: exp.Expr) -> ResultColumn:
     """The one column of the answer, named like the statement: a number, or JSON text."""
-    name = f"ADMIN {tree.args.get('text') or tree.this.sql()}"
+    name = tree.args.get("shown") or f"ADMIN {tree.args.get('text') or tree.this.sql()}"
     is_text = str(tree.this.name).lower() == "procedure_state"
     return ResultColumn(str(name), datatypes.STRING if is_text else datatypes.UINT64)
 

@@ -145,9 +145,15 @@ def _perform(change: Alteration, action: exp.Expr) -> None:
             f'"{change.old.name}" is a materialized view',
             hint="its columns are those of its query: drop it and create it again",
         )
-    if type(action) not in _OF_PHYSICAL:
+    if type(action) not in _OF_PHYSICAL and not _is_index(action):
         check_alterable(change.old)
     perform(change, action)
+
+
+def _is_index(action: exp.Expr) -> bool:
+    """True for an index of a column, which changes no column."""
+    keys = ("set_index", "unset_index")
+    return isinstance(action, nodes.ChangeColumn) and any(action.args.get(key) for key in keys)
 
 
 def _begin(

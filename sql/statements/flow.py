@@ -16,7 +16,7 @@ from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from sql.dialect import nodes
 from sql.dialect.definitions import TableDefinition
-from sql.flows.evaluate import PLACEHOLDER, UPDATED, columns_of, sources_of
+from sql.flows.evaluate import PLACEHOLDER, UPDATED, columns_of, names_in, sources_of
 from sql.flows.shape import Shape, shape_of
 from sql.plan.tables import table_name
 from sql.privileges import check_schema, check_table
@@ -217,7 +217,13 @@ def _settle_sink(
         )
     check_not_physical(sink)
     check_table(session, sink, "INSERT")
-    _check_fits(sink, [column.name for column in found])
+    names = [column.name for column in found]
+    given = names_in(sink, names)
+    _check_fits(sink, given)
+    if given != names:
+        session.notice(
+            Notice(f'the columns of the flow go to those of "{sink.name}" in their order')
+        )
 
 
 def _check_fits(sink: Table, found: Sequence[str]) -> None:
@@ -263,6 +269,7 @@ def _definition(
         tuple(columns),
         primary_key=tuple(keys),
         time_index=time,
+        options={"comment": _COMMENT},  # SHOW CREATE TABLE tells it from a user's comment
         comment=_COMMENT,
     )
 

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
-_PIECES = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`)|(\s+)|(--[^\n]*)""")
+_PIECES = re.compile(
+    r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`)|(\s+)|(--[^\n]*)|([A-Za-z_][\w.]*)""", re.ASCII
+)
+_TQL = re.compile(r"\btql\b", re.IGNORECASE)
+_WORDS = re.compile(
+    "select|distinct|from|where|group|by|having|order|limit|offset|as|and|or|not|in|is|null|like|"
+    "ilike|between|case|when|then|else|end|on|using|join|inner|left|right|full|outer|cross|union|"
+    "all|except|intersect|with|interval|cast|asc|desc|true|false|exists|any",
+    re.IGNORECASE,
+)
 
 
 def known_flow(session: ClientSession, name: str) -> Flow | None:
@@ -70,8 +79,16 @@ def create_flow_sql(flow: Flow) -> str:
 
 
 def one_line(query: str) -> str:
-    """The query with single spaces for any white space and comments outside its quotes."""
-    return _PIECES.sub(lambda m: m[1] or " ", query).strip()
+    """The query in one line, keywords in capitals; quotes and PromQL stay as they are."""
+    keep = _TQL.search(query) is not None
+
+    def piece(found: re.Match[str]) -> str:
+        word = found[4]
+        if word is not None:
+            return word.upper() if _WORDS.fullmatch(word) and not keep else word
+        return found[1] or " "
+
+    return _PIECES.sub(piece, query).strip()
 
 
 def _length(length_ms: int) -> str:
