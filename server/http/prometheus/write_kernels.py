@@ -8,72 +8,23 @@ https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 import numpy as np
-from numba import types as nt
 
 from engine.jit import Bytes, Int64s, UInt64s, part
 from server.encode.kernel import BOOL, INT, READ_BYTES, WRITE_BYTES, WRITE_INT64, kernel
-
-WRITE_UINT64 = nt.uint64[::1]
+from server.http.prometheus.wire_kernels import (
+    BAD_FIELD,
+    FIXED64,
+    LENGTH,
+    VARINT,
+    WRITE_UINT64,
+    fixed64,
+    length,
+    skip,
+    varint,
+)
 
 # Places in `counts`.
 SERIES, LABELS, SAMPLES, HISTOGRAMS, COUNTS = 0, 1, 2, 3, 4
-# Errors, below every position.
-BAD_VARINT, CUT_OFF, BAD_WIRE_TYPE, BAD_FIELD = -1, -2, -3, -4
-
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-
-
-@part
-def _varint(data: Bytes, at: int, end: int, out: UInt64s) -> int:
-    """Reads a varint into out[0]; returns the place after it, or an error."""
-    value = np.uint64(0)
-    shift = np.uint64(0)
-    for _ in range(10):
-        if at >= end:
-            return CUT_OFF
-        byte = data[at]
-        at += 1
-        value |= np.uint64(byte & 127) << shift
-        if byte < 128:
-            out[0] = value
-            return at
-        shift += np.uint64(7)
-    return BAD_VARINT
-
-
-@part
-def _length(data: Bytes, at: int, end: int, out: UInt64s) -> int:
-    """Reads a length into out[0] and checks that so many bytes follow."""
-    at = _varint(data, at, end, out)
-    if at >= 0 and out[0] > np.uint64(end - at):
-        return CUT_OFF
-    return at
-
-
-@part
-def _fixed64(data: Bytes, at: int, end: int, out: UInt64s) -> int:
-    if end - at < 8:
-        return CUT_OFF
-    value = np.uint64(0)
-    for k in range(8):
-        value |= np.uint64(data[at + k]) << np.uint64(8 * k)
-    out[0] = value
-    return at + 8
-
-
-@part
-def _skip(data: Bytes, at: int, end: int, wire: int, out: UInt64s) -> int:
-    """Steps over the value of a field nobody asks for."""
-    if wire == _VARINT:
-        return _varint(data, at, end, out)
-    if wire == _FIXED64:
-        return at + 8 if end - at >= 8 else CUT_OFF
-    if wire == _LENGTH:
-        at = _length(data, at, end, out)
-        return at if at < 0 else at + int(out[0])
-    if wire == _FIXED32:
-        return at + 4 if end - at >= 4 else CUT_OFF
-    return BAD_WIRE_TYPE
 
 
 @part
@@ -81,22 +32,22 @@ def _label(data: Bytes, at: int, end: int, spans: Int64s, base: int, out: UInt64
     """Reads a Label: start and end of its name, of its value go into spans from `base` on."""
     spans[base] = spans[base + 1] = spans[base + 2] = spans[base + 3] = at
     while at < end:
-        at = _varint(data, at, end, out)
+        at = varint(data, at, end, out)
         if at < 0:
             return at
         field = int(out[0] >> np.uint64(3))
         wire = int(out[0] & np.uint64(7))
         if field == 1 or field == 2:
-            if wire != _LENGTH:
+            if wire != LENGTH:
                 return BAD_FIELD
-            at = _length(data, at, end, out)
+            at = length(data, at, end, out)
             if at < 0:
                 return at
             spans[base + 2 * field - 2] = at
             at += int(out[0])
             spans[base + 2 * field - 1] = at
         else:
-            at = _skip(data, at, end, wire, out)
+            at = skip(data, at, end, wire, out)
             if at < 0:
                 return at
     return at
@@ -107,23 +58,23 @@ def _sample(data: Bytes, at: int, end: int, found: UInt64s, out: UInt64s) -> int
     """Reads a Sample into found: the bits of its value and of its time."""
     found[0] = found[1] = np.uint64(0)
     while at < end:
-        at = _varint(data, at, end, out)
+        at = varint(data, at, end, out)
         if at < 0:
             return at
         field = int(out[0] >> np.uint64(3))
         wire = int(out[0] & np.uint64(7))
         if field == 1:
-            if wire != _FIXED64:
+            if wire != FIXED64:
                 return BAD_FIELD
-            at = _fixed64(data, at, end, out)
+            at = fixed64(data, at, end, out)
             found[0] = out[0]
         elif field == 2:
-            if wire != _VARINT:
+            if wire != VARINT:
                 return BAD_FIELD
-            at = _varint(data, at, end, out)
+            at = varint(data, at, end, out)
             found[1] = out[0]
         else:
-            at = _skip(data, at, end, wire, out)
+            at = skip(data, at, end, wire, out)
         if at < 0:
             return at
     return at
@@ -134,18 +85,18 @@ def _histogram(data: Bytes, at: int, end: int, found: UInt64s, out: UInt64s) -> 
     """Steps over a Histogram; found[0] takes the bits of its time."""
     found[0] = np.uint64(0)
     while at < end:
-        at = _varint(data, at, end, out)
+        at = varint(data, at, end, out)
         if at < 0:
             return at
         field = int(out[0] >> np.uint64(3))
         wire = int(out[0] & np.uint64(7))
         if field == 15:
-            if wire != _VARINT:
+            if wire != VARINT:
                 return BAD_FIELD
-            at = _varint(data, at, end, out)
+            at = varint(data, at, end, out)
             found[0] = out[0]
         else:
-            at = _skip(data, at, end, wire, out)
+            at = skip(data, at, end, wire, out)
         if at < 0:
             return at
     return at
@@ -171,15 +122,15 @@ def _series(
     """Reads a TimeSeries; exemplars are stepped over."""
     number = counts[SERIES]
     while at < end:
-        at = _varint(data, at, end, out)
+        at = varint(data, at, end, out)
         if at < 0:
             return at
         field = int(out[0] >> np.uint64(3))
         wire = int(out[0] & np.uint64(7))
         if field == 1 or field == 2 or field == 4:
-            if wire != _LENGTH:
+            if wire != LENGTH:
                 return BAD_FIELD
-            at = _length(data, at, end, out)
+            at = length(data, at, end, out)
             if at < 0:
                 return at
             stop = at + int(out[0])
@@ -210,7 +161,7 @@ def _series(
                     histograms[3 * k + 2] = np.int64(found[0])
                 counts[HISTOGRAMS] += 1
         else:
-            at = _skip(data, at, end, wire, out)
+            at = skip(data, at, end, wire, out)
         if at < 0:
             return at
     counts[SERIES] += 1
@@ -257,15 +208,15 @@ def read_request(
     at = 0
     end = data.size
     while at < end:
-        at = _varint(data, at, end, out)
+        at = varint(data, at, end, out)
         if at < 0:
             return at
         field = int(out[0] >> np.uint64(3))
         wire = int(out[0] & np.uint64(7))
         if field == 1:
-            if wire != _LENGTH:
+            if wire != LENGTH:
                 return BAD_FIELD
-            at = _length(data, at, end, out)
+            at = length(data, at, end, out)
             if at < 0:
                 return at
             at = _series(
@@ -285,7 +236,7 @@ def read_request(
                 out,
             )
         else:
-            at = _skip(data, at, end, wire, out)
+            at = skip(data, at, end, wire, out)
         if at < 0:
             return at
     return 0

@@ -20,6 +20,7 @@ from engine import jit
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from server.http.prometheus import write_kernels as kernels
+from server.http.prometheus.wire_kernels import WORDS
 from sql.ingest.batch import IngestColumn, IngestTable
 from sql.ingest.metrics import HISTOGRAM, TIME, VALUE
 from sql.statements.metric_engine import LOGICAL
@@ -29,18 +30,11 @@ DATABASE_LABEL = "x_greptime_database"
 PHYSICAL_LABEL = "x_greptime_physical_table"
 _ROUTES = (NAME, DATABASE_LABEL, PHYSICAL_LABEL)
 
-_WORDS = {
-    kernels.BAD_VARINT: "a number is longer than ten bytes",
-    kernels.CUT_OFF: "it ends in the middle of a value",
-    kernels.BAD_WIRE_TYPE: "it has a value of an unknown kind",
-    kernels.BAD_FIELD: "a field has a value of the wrong kind",
-}
-
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _Message:
+class Message:
     """A request taken apart. Label k belongs to series `label_series[k]`, samples likewise."""
 
     series: int
@@ -63,7 +57,11 @@ def tables_of(data: bytes, physical_table: str | None) -> list[IngestTable]:
     UTF-8.
     """
     jit.warm()
-    message = _read(np.frombuffer(data, np.uint8))
+    return tables_of_message(_read(np.frombuffer(data, np.uint8)), physical_table)
+
+
+def tables_of_message(message: Message, physical_table: str | None) -> list[IngestTable]:
+    """The rows of a request that was taken apart. Raises: DbError INVALID_ARGUMENT."""
     return list(_tables(message, physical_table))
 
 
@@ -86,11 +84,11 @@ def counts_of(tables: list[IngestTable]) -> tuple[int, int]:
 # --- Taking apart ---------------------------------------------------------------------------------
 
 
-def _read(data: NDArray[np.uint8]) -> _Message:
+def _read(data: NDArray[np.uint8]) -> Message:
     counts = np.zeros(kernels.COUNTS, np.int64)
     nothing = np.zeros(0, np.int64)
     no_bits = np.zeros(0, np.uint64)
-    _check(
+    check(
         kernels.read_request(
             data, False, counts, nothing, nothing, nothing, no_bits, nothing, nothing
         )
@@ -101,36 +99,38 @@ def _read(data: NDArray[np.uint8]) -> _Message:
     histogram_series = np.empty(histograms, np.int64)
     places = np.empty(3 * histograms, np.int64)
     counts[:] = 0
-    _check(
+    check(
         kernels.read_request(
             data, True, counts, label_series, label_spans, sample_series, bits,
             histogram_series, places,
         )
     )  # fmt: skip
     pairs = label_spans.reshape(-1, 4)
-    return _Message(
+    return Message(
         series,
         label_series,
-        _texts(data, pairs[:, :2]).dictionary_encode(),
-        _texts(data, pairs[:, 2:]),
+        texts_of(data, pairs[:, :2]).dictionary_encode(),
+        texts_of(data, pairs[:, 2:]),
         sample_series,
         bits[1::2].view(np.int64),
         bits[0::2].view(np.float64),
         histogram_series,
         places[2::3],
-        _pieces(data, places.reshape(-1, 3)[:, :2], pa.binary()),
+        pieces_of(data, places.reshape(-1, 3)[:, :2], pa.binary()),
     )
 
 
-def _check(code: int) -> None:
+def check(code: int) -> None:
+    """Raises: DbError INVALID_ARGUMENT for an error of a kernel."""
     if code:
         raise DbError(
-            ErrorKind.INVALID_ARGUMENT, f"the body is not a remote write request: {_WORDS[code]}"
+            ErrorKind.INVALID_ARGUMENT, f"the body is not a remote write request: {WORDS[code]}"
         )
 
 
-def _texts(data: NDArray[np.uint8], spans: Ints) -> pa.StringArray:
-    found = _pieces(data, spans, pa.string())
+def texts_of(data: NDArray[np.uint8], spans: Ints) -> pa.StringArray:
+    """Pieces of the message as text. Raises: DbError INVALID_ENCODING."""
+    found = pieces_of(data, spans, pa.string())
     try:
         found.validate(full=True)
     except pa.ArrowInvalid:
@@ -140,7 +140,8 @@ def _texts(data: NDArray[np.uint8], spans: Ints) -> pa.StringArray:
     return found
 
 
-def _pieces(data: NDArray[np.uint8], spans: Ints, kind: pa.DataType) -> pa.Array:
+def pieces_of(data: NDArray[np.uint8], spans: Ints, kind: pa.DataType) -> pa.Array:
+    """Pieces [start, end) of the message, as an array of text or bytes."""
     spans = np.ascontiguousarray(spans)
     offsets = np.append(0, np.cumsum(spans[:, 1] - spans[:, 0])).astype(np.int32)
     out = np.empty(int(offsets[-1]), np.uint8)
@@ -170,7 +171,7 @@ def _segments(keys: Ints, count: int) -> _Segments:
     return _Segments(order, starts)
 
 
-def _tables(message: _Message, physical_table: str | None) -> Iterator[IngestTable]:
+def _tables(message: Message, physical_table: str | None) -> Iterator[IngestTable]:
     names: list[str] = message.names.dictionary.to_pylist()
     codes = message.names.indices.to_numpy().astype(np.int64)
     _check_labels(message, names, codes)
@@ -206,7 +207,7 @@ def _tables(message: _Message, physical_table: str | None) -> Iterator[IngestTab
         yield IngestTable(metric, tuple(columns), database, engine, options)
 
 
-def _check_labels(message: _Message, names: list[str], codes: Ints) -> None:
+def _check_labels(message: Message, names: list[str], codes: Ints) -> None:
     """Raises: DbError INVALID_ARGUMENT for labels without a name, and for one given twice."""
     if "" in names:
         raise DbError(ErrorKind.INVALID_ARGUMENT, "a label has no name")
@@ -218,7 +219,7 @@ def _check_labels(message: _Message, names: list[str], codes: Ints) -> None:
 
 
 def _grouped(
-    message: _Message, names: list[str], codes: Ints
+    message: Message, names: list[str], codes: Ints
 ) -> tuple[Ints, list[tuple[str, str, str]]]:
     """Per series the number of its table, -1 without points; per table metric, database, physical.
 
@@ -242,7 +243,7 @@ def _grouped(
     return groups, [(metric, database, physical) for metric, database, physical in found]
 
 
-def _route(message: _Message, names: list[str], codes: Ints, label: str) -> tuple[list[str], Ints]:
+def _route(message: Message, names: list[str], codes: Ints, label: str) -> tuple[list[str], Ints]:
     """The values of one label, "" first, and per series the place of its own."""
     places = np.zeros(message.series, np.int64)
     if label not in names:
@@ -277,7 +278,7 @@ class _Points:
         return columns
 
 
-def _points(message: _Message, samples: Ints, histograms: Ints) -> _Points:
+def _points(message: Message, samples: Ints, histograms: Ints) -> _Points:
     series, times = message.sample_series[samples], message.sample_times[samples]
     values = pa.array(message.sample_values[samples])
     if not len(histograms):
@@ -292,6 +293,6 @@ def _points(message: _Message, samples: Ints, histograms: Ints) -> _Points:
     )
 
 
-def _tag(message: _Message, name: str, places: Ints) -> IngestColumn:
+def _tag(message: Message, name: str, places: Ints) -> IngestColumn:
     values = message.values.take(pa.array(places, mask=places < 0))
     return IngestColumn(name, dt.STRING, Semantic.TAG, values)
