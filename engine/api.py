@@ -168,12 +168,16 @@ class ScanFacts:
 class SampleRequest:
     """Samples of some series, from a region with one INT64 tag (the series) and one DOUBLE field.
 
-    `series` ascend, none is named twice. `staged`: as in `ScanRequest`.
+    `series` ascend, none is named twice. `staged`: as in `ScanRequest`. `presence`: it only matters
+    which series have samples; these get a row each that means nothing. Beyond `rows_max` samples
+    is LIMIT_EXCEEDED.
     """
 
     series: NDArray[np.int64]
     time_range: TimeRange = TimeRange()
     staged: tuple[Write, ...] = ()
+    presence: bool = False
+    rows_max: int = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +368,7 @@ class Regions(Protocol):
         """The samples of some series: those without value and histogram are none.
 
         Requires: an upsert region as `SampleRequest` says.
-        Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE.
+        Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE, LIMIT_EXCEEDED.
         """
 
     def scanning_several(self) -> AbstractContextManager[None]:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from engine import jit
 from engine.api import SampleRequest, SampleRows, TimeRange
 from engine.clock import Clock
+from engine.errors import DbError, ErrorKind
 from engine.jit import Int32s, Int64s
 from engine.memtable.memtable import Memtable
 from engine.options import EngineOptions
@@ -62,7 +63,7 @@ class SampleReader:
     ) -> SampleRows:
         """The samples of the wanted series.
 
-        Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE.
+        Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE, LIMIT_EXCEEDED.
         """
         jit.warm()
         version = region.version
@@ -73,7 +74,9 @@ class SampleReader:
             blocks = self._blocks(state, wanted, request.series, staged)
         finally:
             region.unpin(pins)
-        return _read(blocks, request.series, wanted)
+        if request.presence:
+            return _present(blocks, request.series, wanted)
+        return _read(blocks, request.series, wanted, request.rows_max)
 
     def _blocks(
         self, state: RegionState, wanted: TimeRange, series: Int64s, staged: Sequence[RegionRows]
@@ -146,12 +149,40 @@ class _Part:
     counts: Int64s
 
 
-def _read(blocks: Sequence[Block], series: Int64s, wanted: TimeRange) -> SampleRows:
+def _present(blocks: Sequence[Block], series: Int64s, wanted: TimeRange) -> SampleRows:
+    """A row for each series that has samples."""
+    part = _Part(series, 0, [], np.zeros(len(series), np.int64))
+    _locate(blocks, part, wanted)
+    has_rows = part.counts > 0
+    doubtful = np.zeros(len(series), np.bool_)
+    for piece in part.pieces:
+        if len(piece.block.refs):  # some of its rows may be dead, and hide others
+            doubtful[piece.first :][np.flatnonzero(piece.highs > piece.lows)] = True
+    if doubtful.any():
+        found = _read(blocks, series[doubtful], wanted)
+        has_rows[doubtful] = np.diff(found.offsets) > 0
+    offsets = _offsets(has_rows)
+    return SampleRows(offsets, np.zeros(offsets[-1], np.int64), np.zeros(offsets[-1]))
+
+
+def _offsets(counts: np.ndarray) -> Int64s:
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
+
+
+def _read(
+    blocks: Sequence[Block], series: Int64s, wanted: TimeRange, rows_max: int = 2**62
+) -> SampleRows:
     parts = _parts(blocks, series)
     _each(parts, lambda part: _locate(blocks, part, wanted))
-    counts = np.concatenate([part.counts for part in parts])
-    offsets = np.zeros(len(series) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
+    offsets = _offsets(np.concatenate([part.counts for part in parts]))
+    if offsets[-1] > rows_max:
+        raise DbError(
+            ErrorKind.LIMIT_EXCEEDED,
+            f"{offsets[-1]} samples would be read, more than {rows_max}",
+            hint="select fewer series or a shorter time",
+        )
     shared = _shared(parts, offsets)
     if shared is not None:
         return shared
@@ -268,8 +299,7 @@ def _settled(rows: _Filled, mixed: np.ndarray) -> _Filled:
     longest = int(counts[mixed.astype(np.bool_)].max())
     spare = np.empty(longest, np.int64), np.empty(longest), np.empty(longest, np.int32)
     kernels.settle(rows.offsets, mixed, rows.times, rows.values, rows.refs, *spare, counts)
-    offsets = np.zeros(len(rows.offsets), np.int64)
-    np.cumsum(counts, out=offsets[1:])
+    offsets = _offsets(counts)
     if offsets[-1] == rows.offsets[-1]:
         return rows
     total = kernels.squeeze(rows.offsets, counts, rows.times, rows.values, rows.refs)

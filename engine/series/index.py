@@ -274,6 +274,29 @@ class SeriesIndex:
                 labels[tag] = self._labels(codes.copy() if chosen is None else codes[chosen])
             return SeriesSet(self._ids(known, series), labels)
 
+    def labels(self, metric: int, ids: Int64s, tag: int) -> Labels:
+        """One label of some of a metric's series, in any order."""
+        with self._lock:
+            known = self._metrics[metric]
+            numbers = self._number_of[self._alive(known)]
+            wanted = ids & ((1 << SERIES_BITS) - 1)
+            if len(numbers) and numbers[-1] == len(numbers) - 1:
+                places = wanted  # none is missing before the last
+            else:
+                places = np.searchsorted(numbers, wanted)
+            there = places < len(numbers)
+            column = self._column(known, tag)
+            if there.all():
+                codes = column[places]
+            else:
+                codes = np.where(there, column[np.minimum(places, len(numbers) - 1)], np.int32(-1))
+            return self._labels(codes)
+
+    def knows(self, text: str) -> bool:
+        """Whether some label has, or had, this value."""
+        with self._lock:
+            return bool(self._symbols.numbers(pa.array([text]), add=False)[0] >= 0)
+
     def _alive(self, metric: _Metric) -> Int32s:
         if metric.series is None:
             found = np.empty(metric.count, np.int32)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,33 @@ class LabelColumn:
     def mapped(self, change: Callable[[str], str]) -> LabelColumn:
         """Every value changed; costs one call per distinct value ("" included)."""
         return LabelColumn.of_dictionary([change(value) for value in self.values], self.codes)
+
+
+class LateColumn(LabelColumn):
+    """A label that is looked up when it is first read: of many series, most never are.
+
+    `find` gives it for these rows of a source, or for all.
+    """
+
+    def __init__(self, find: Callable[[Rows | None], LabelColumn], rows: Rows | None = None):
+        object.__setattr__(self, "_find", find)
+        object.__setattr__(self, "_rows", rows)
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not there yet."""
+        if name not in ("values", "codes"):
+            raise AttributeError(name)
+        found = self.__dict__["_find"](self.__dict__["_rows"])
+        object.__setattr__(self, "values", found.values)
+        object.__setattr__(self, "codes", found.codes)
+        return self.__dict__[name]
+
+    def take(self, rows: Rows) -> LabelColumn:
+        """The column of these series, in this order."""
+        if "codes" in self.__dict__:
+            return super().take(rows)
+        known = self.__dict__["_rows"]
+        return LateColumn(self.__dict__["_find"], rows if known is None else known[rows])
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,13 @@ def check(pattern: str, position: int = 0) -> None:
 
 def matches(values: Sequence[str], pattern: str) -> NDArray[np.bool_]:
     """Which values the whole pattern matches. Raises: DbError(SYNTAX) for a bad pattern."""
+    return matches_array(_encoded(values), pattern)
+
+
+def matches_array(values: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    """The same of an Arrow array without NULLs."""
     try:
-        found = pc.match_substring_regex(_encoded(values), _anchored(pattern))
+        found = pc.match_substring_regex(values, _anchored(pattern))
     except pa.ArrowInvalid as error:
         raise _bad(pattern, error) from None
     return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)

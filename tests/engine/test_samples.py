@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from engine.api import Op, SampleRequest, SampleRows, TimeRange, Write
 from engine.clock import ManualClock
 from engine.datatypes import BINARY, FLOAT64, INT64, TIMESTAMP_MILLISECOND
+from engine.errors import DbError, ErrorKind
 from engine.options import EngineOptions
 from engine.regions import LocalRegions
 from engine.schema import RegionColumn, RegionOptions, RegionSchema, Semantic
@@ -90,6 +91,14 @@ def read(
     return found(regions.samples(1, request), series)
 
 
+def present(
+    regions: LocalRegions, series: list[int], start: int | None, end: int | None
+) -> set[int]:
+    request = SampleRequest(np.array(series, np.int64), TimeRange(start, end), presence=True)
+    places = np.flatnonzero(np.diff(regions.samples(1, request).offsets))
+    return {series[place] for place in places}
+
+
 class Model:
     """A region and a dictionary that get the same random writes."""
 
@@ -136,7 +145,9 @@ class Model:
         series = sorted(source.sample([*SERIES, 5 << 32], source.randrange(1, 13)))
         start = source.choice([None, source.randrange(-50, self._now + 50)])
         end = source.choice([None, source.randrange(-50, self._now + 50)])
-        assert read(self.regions, series, start, end) == expected(self.plain, series, start, end)
+        wanted = expected(self.plain, series, start, end)
+        assert read(self.regions, series, start, end) == wanted
+        assert present(self.regions, series, start, end) == {id_ for id_, _ in wanted}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -223,6 +234,15 @@ def test_expired_samples_are_not_shown(tmp_path: Path) -> None:
     clock.advance(3_000)
     assert read(regions, [1]) == {(1, 9_000): (2.0, None)}
     regions.close()
+
+
+def test_more_samples_than_are_allowed_are_refused(regions: LocalRegions) -> None:
+    regions.write([put(steady([5, 6], 3))])
+    request = SampleRequest(np.array([5, 6], np.int64), rows_max=5)
+    with pytest.raises(DbError) as error:
+        regions.samples(1, request)
+    assert error.value.kind is ErrorKind.LIMIT_EXCEEDED
+    assert len(read(regions, [5])) == 3
 
 
 def test_unknown_series_and_no_series_have_no_samples(regions: LocalRegions) -> None:

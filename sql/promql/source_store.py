@@ -1,0 +1,163 @@
+"""Metrics in a series store as the source of PromQL's samples: no SQL, no DuckDB.
+
+Called by source.py for logical tables of a store. Series come from the index in memory, samples as
+arrays from the engine; labels are looked up where the evaluation reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from catalog.records import Column
+from engine.api import Regions, SampleRequest, SampleRows, Write
+from engine.datatypes import UNITS_PER_SECOND
+from engine.series.index import Condition, Labels, SeriesIndex
+from sql.promql import regex
+from sql.promql.labels import NAME, LabelColumn, LabelTable, LateColumn, Rows
+from sql.promql.model import STALE_BITS, Match, Matcher, Samples, SelectedSeries
+from sql.promql.source_conditions import listed_values, time_range
+from sql.promql.source_histograms import histograms_of
+from sql.promql.source_series import matches, selected, series_codes
+from sql.promql.source_tables import Metric
+
+Ids = NDArray[np.int64]
+
+
+class StoredMetric:
+    """One metric of a store, as a selector sees it.
+
+    `number`: of the metric in the index; `region_id`: of the samples. `staged` are what the
+    session's transaction has written and nobody else sees.
+    """
+
+    def __init__(
+        self,
+        metric: Metric,
+        number: int,
+        index: SeriesIndex,
+        regions: Regions,
+        region_id: int,
+        staged: Sequence[Write],
+    ) -> None:
+        self._metric = metric
+        self._number = number
+        self._index = index
+        self._regions = regions
+        self._region_id = region_id
+        self._staged = tuple(write for write in staged if write.region_id == region_id)
+
+    def select(self, start_ms: int, end_ms: int, samples_max: int) -> SelectedSeries:
+        """The series with samples between two times, both included. Raises: DbError."""
+        ids, rows = self._read(start_ms, end_ms, rows_max=samples_max)
+        samples = _samples(rows, self._unit)
+        there = np.flatnonzero(np.diff(rows.offsets))
+        if len(there) < len(ids):
+            # A series without samples takes no room: those that stay lie together.
+            offsets = np.append(np.int64(0), rows.offsets[1:][there])
+            samples = Samples(offsets, samples.times, samples.values, samples.histograms)
+            ids = ids[there]
+        return self._distinct(SelectedSeries(self._labels(ids), samples))
+
+    def labels(self, start_ms: int, end_ms: int) -> LabelTable:
+        """The labels of the series with samples between two times; rows may be equal."""
+        return self._labels(self._present(start_ms, end_ms))
+
+    def values(self, tag: Column, start_ms: int, end_ms: int) -> list[str]:
+        """The values of one label of those series."""
+        found = self._index.labels(self._number, self._present(start_ms, end_ms), tag.id)
+        values: list[str] = found.values.to_pylist()
+        return values
+
+    def _present(self, start_ms: int, end_ms: int) -> Ids:
+        ids, rows = self._read(start_ms, end_ms, presence=True)
+        return ids[np.flatnonzero(np.diff(rows.offsets))]
+
+    @property
+    def _unit(self) -> str:
+        return self._metric.table.region_schema().time_type.unit
+
+    def _read(
+        self, start_ms: int, end_ms: int, *, presence: bool = False, rows_max: int = 2**62
+    ) -> tuple[Ids, SampleRows]:
+        tags = {tag.name: tag for tag in self._metric.tags}
+        conditions = [_condition(tags[one.name], one) for one in self._metric.matchers]
+        ids = self._index.select(self._number, conditions).ids
+        wanted = time_range(start_ms, end_ms, self._unit)
+        request = SampleRequest(ids, wanted, self._staged, presence, rows_max)
+        return ids, self._regions.samples(self._region_id, request)
+
+    def _labels(self, ids: Ids) -> LabelTable:
+        columns: dict[str, LabelColumn] = {
+            tag.name: LateColumn(partial(self._column, ids, tag)) for tag in self._metric.tags
+        }
+        columns[NAME] = LabelColumn.constant(self._metric.table.name, len(ids))
+        return LabelTable(len(ids), columns)
+
+    def _column(self, ids: Ids, tag: Column, rows: Rows | None) -> LabelColumn:
+        wanted = ids if rows is None else ids[rows]
+        return _label_column(self._index.labels(self._number, wanted, tag.id))
+
+    def _distinct(self, found: SelectedSeries) -> SelectedSeries:
+        """No two series with equal labels: to PromQL a label that is empty is not there.
+
+        Nor two samples of a series in one millisecond.
+        """
+        finer = UNITS_PER_SECOND[self._unit] > 1000
+        if not finer and not self._index.knows(""):
+            return found
+        columns = dict(found.labels.columns)
+        codes, first = series_codes(columns, found.labels.count)
+        if not finer and len(first) == found.labels.count:
+            return found
+        samples = found.samples
+        of_rows = np.repeat(codes, np.diff(samples.offsets))
+        labels = found.labels.take(first)
+        return selected(of_rows, labels, samples.times, samples.values, None, samples.histograms)
+
+
+def _label_column(labels: Labels) -> LabelColumn:
+    values = labels.values.to_pylist()
+    if "" in values:
+        return LabelColumn.of_dictionary(values, labels.codes)
+    return LabelColumn(("", *values), labels.codes + np.int32(1))
+
+
+def _condition(tag: Column, matcher: Matcher) -> Condition:
+    """A matcher as the index knows conditions."""
+    absent = bool(matches([""], matcher)[0])
+    values = listed_values(matcher)
+    if values is not None:
+        return Condition(tag.id, values, absent=absent)
+    return Condition(tag.id, accepts=partial(_accepted, matcher), absent=absent)
+
+
+def _accepted(matcher: Matcher, values: pa.StringArray) -> NDArray[np.bool_]:
+    """For each of many values whether a matcher accepts it."""
+    if matcher.op is Match.NOT_EQUAL:
+        return matches(values.to_pylist(), matcher)
+    found = regex.matches_array(values, matcher.value)
+    return ~found if matcher.op is Match.NOT_REGEX else found
+
+
+def _samples(rows: SampleRows, unit: str) -> Samples:
+    """What the engine read, times as milliseconds, histograms decoded."""
+    times, values, histograms = rows.times, rows.values, None
+    per_second = UNITS_PER_SECOND[unit]
+    if per_second > 1000:
+        times = times // (per_second // 1000)
+    elif per_second < 1000:
+        times = times * (1000 // per_second)
+    places = rows.histogram_places
+    if places is not None and len(places):
+        histograms = np.full(len(times), None, np.object_)
+        decoded, stale = histograms_of(pa.chunked_array([rows.histograms]))
+        histograms[places] = decoded
+        if stale.any():
+            values = values.copy()
+            values.view(np.uint64)[places[stale]] = STALE_BITS
+    return Samples(rows.offsets, times, values, histograms)
