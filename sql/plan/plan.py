@@ -136,7 +136,15 @@ def _plain(tree: exp.Expr, context: PlanContext) -> exp.Expr:
 def _view(view: Table, context: PlanContext) -> exp.Expr:
     """A view's query as if it had been written in its place."""
     tree = _plain(context.parse_view(view), context)
-    return name_values(json_paths(tree, lambda node: known_table(node, context)))
+    return _called(tree, context, Wire(view.dialect))
+
+
+def _called(tree: exp.Expr, context: PlanContext, wire: Wire) -> exp.Expr:
+    """The tree with calls of our own functions as DuckDB knows them."""
+    tree = name_values(json_paths(tree, lambda node: known_table(node, context)))
+    if wire is Wire.POSTGRES:
+        tree = rewrite_pg(tree)
+    return function_calls(zone_calls(tree, context.timezone), wire)
 
 
 def _unused(tree: exp.Expr, count: int) -> frozenset[int]:
@@ -156,10 +164,7 @@ def _finish(
 ) -> QueryPlan:
     outer = context
     context = replace(outer, parse_view=lambda view: _view(view, outer))
-    tree = name_values(json_paths(tree, lambda node: known_table(node, outer)))
-    if context.wire is Wire.POSTGRES:
-        tree = rewrite_pg(tree)
-    tree = function_calls(zone_calls(tree, context.timezone), context.wire)
+    tree = _called(tree, outer, context.wire)
     resolved = Resolved()
     tree = resolve_tables(tree, context, resolved)
     session_bound = is_session_bound(tree)

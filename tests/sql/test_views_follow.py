@@ -76,3 +76,19 @@ def test_views_of_mysql_find_tables_by_name(databases: Databases) -> None:
     mysql.run("CREATE TABLE a (x INT); CREATE VIEW v AS SELECT x FROM a; RENAME TABLE a TO b")
     mysql.run("CREATE TABLE a (x INT); INSERT INTO a VALUES (7)")
     assert mysql.run("SELECT * FROM v") == [(7,)]
+
+
+def test_views_call_our_own_functions(postgres: Client) -> None:
+    postgres.run(
+        "CREATE VIEW f AS SELECT to_date('05 Dec 2000', 'DD Mon YYYY') AS d, "
+        "pg_get_userbyid(10) AS u, split_part(a.x::text || ',b', ',', 2) AS s FROM a"
+    )
+    assert postgres.run("SELECT CAST(d AS TEXT), u, s FROM f") == [("2000-12-05", "postgres", "b")]
+
+
+def test_a_view_means_what_it_meant_to_its_wire(databases: Databases) -> None:
+    database = databases.open()
+    mysql = client(database, Wire.MYSQL)
+    mysql.run("CREATE VIEW w AS SELECT date_format('2024-05-06', '%Y/%m') AS d")
+    for wire in Wire:
+        assert client(database, wire).run("SELECT d FROM w") == [("2024/05",)]
