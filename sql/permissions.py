@@ -131,6 +131,7 @@ RULES: dict[type[exp.Expr], Callable[[exp.Expr], Access]] = {
     exp.Create: _of_definition,
     exp.Drop: _writes,
     exp.TruncateTable: _writes,
+    nodes.RefreshView: _writes,
     exp.Alter: _writes,
     exp.Comment: _writes,
     nodes.RenameTables: _writes,

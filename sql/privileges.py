@@ -111,8 +111,8 @@ def is_superuser(session: ClientSession) -> bool:
 
 
 def owner_of_new(session: ClientSession) -> str:
-    """Whom a table belongs to that the session makes; empty for the superuser."""
-    return "" if is_superuser(session) else session.role
+    """Whom a table belongs to that the session makes; empty for who owns everything anyway."""
+    return "" if session.role == OWNER_NAME else session.role
 
 
 def _uses_files(tree: exp.Expr) -> bool:

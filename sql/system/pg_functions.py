@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
+from sql.system import pg_privileges
 from sql.system.pg_catalog.lookups import SIZES, Kind
 from sql.system.pg_catalog.types import TYPES
 from sql.system.pg_regtypes import TYPE_OIDS, is_text, relation, text_of, to_oid
@@ -229,9 +230,10 @@ _VISIBLE = (
     *("type", "function", "operator", "opclass", "opfamily", "collation", "conversion"),
     *("ts_config", "ts_dict", "ts_parser", "ts_template", "statistics_obj"),
 )
+# Of what nobody is refused.
 _PRIVILEGES = (
-    *("table", "schema", "database", "column", "any_column", "sequence", "function"),
-    *("language", "server", "tablespace", "type", "foreign_data_wrapper", "parameter"),
+    *("sequence", "function", "language", "server", "tablespace", "type"),
+    *("foreign_data_wrapper", "parameter"),
 )
 _UNKNOWN = (
     *("triggerdef", "functiondef", "function_result", "function_arguments", "partkeydef"),
@@ -245,7 +247,7 @@ MAKERS: dict[str, _Maker] = {
     "pg_table_is_visible": _visible,
     **{f"pg_{name}_is_visible": _TRUE for name in _VISIBLE},
     **{f"has_{name}_privilege": _TRUE for name in _PRIVILEGES},
-    "pg_has_role": _TRUE,
+    **pg_privileges.MAKERS,
     "row_security_active": _FALSE,
     "pg_get_userbyid": _owner,
     "pg_get_expr": lambda arguments: arguments[0],

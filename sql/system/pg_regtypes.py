@@ -47,7 +47,7 @@ def text_of(kind: Kind, oid: exp.Expr, sub: exp.Expr | None = None) -> exp.Expr:
     """A subquery: what is said of an object; NULL if nothing."""
     return exp.Subquery(
         this=exp.select("_text")
-        .from_(_helper(TEXTS))
+        .from_(helper(TEXTS))
         .where(
             exp.column("_kind").eq(exp.Literal.string(kind.value)),
             exp.EQ(this=exp.column("_oid"), expression=_number(oid)),
@@ -56,13 +56,14 @@ def text_of(kind: Kind, oid: exp.Expr, sub: exp.Expr | None = None) -> exp.Expr:
     )
 
 
-def relation(column: str, oid: exp.Expr, helper: str = RELATIONS) -> exp.Expr:
+def relation(column: str, oid: exp.Expr, listing: str = RELATIONS) -> exp.Expr:
     """A subquery: a column of a helper relation, for one OID."""
     same = exp.EQ(this=exp.column("_oid"), expression=_number(oid))
-    return exp.Subquery(this=exp.select(column).from_(_helper(helper)).where(same))
+    return exp.Subquery(this=exp.select(column).from_(helper(listing)).where(same))
 
 
-def _helper(name: str) -> exp.Table:
+def helper(name: str) -> exp.Table:
+    """A helper relation, to select from."""
     return exp.Table(
         this=exp.to_identifier(name, quoted=True),
         db=exp.to_identifier("pg_catalog", quoted=True),
@@ -136,7 +137,7 @@ def _named_oid(kind: Kind, value: exp.Expr) -> exp.Expr:
     if kind is Kind.FUNCTION and value.is_string:
         name = value.name.split("(")[0].rpartition(".")[2]
         return exp.Literal.number(IO_FUNCTIONS.get(name, 0))
-    query = exp.select("min(_oid)").from_(_helper(TEXTS))
+    query = exp.select("min(_oid)").from_(helper(TEXTS))
     same = exp.EQ(this=exp.column("_text"), expression=value.copy())
     return exp.Subquery(
         this=query.where(exp.column("_kind").eq(exp.Literal.string(kind.value)), same)
@@ -184,7 +185,7 @@ def _relation_named(value: exp.Expr, wanted: str, strict: exp.DType | None) -> e
     """What is wanted of the relation of a literal name; `strict` is its type, None: may be NULL."""
     parts = identifier_parts(value.name)
     shown = exp.Literal.string(".".join(quote(part) for part in parts[-2:]))
-    query = exp.select(wanted).from_(_helper(RELATIONS))
+    query = exp.select(wanted).from_(helper(RELATIONS))
     if len(parts) == 1:
         query = query.where(exp.column("_visible"))
     column = exp.column("_bare" if len(parts) == 1 else "_qualified")
@@ -202,7 +203,7 @@ def _relation_of_text(value: exp.Expr) -> exp.Expr:
     bare = exp.and_(exp.column("_visible"), exp.column("_bare").eq(text))
     qualified = exp.column("_qualified").eq(text.copy())
     number = exp.cast(exp.column("_oid"), "TEXT").eq(text.copy())
-    query = exp.select("min(_oid)").from_(_helper(RELATIONS))
+    query = exp.select("min(_oid)").from_(helper(RELATIONS))
     return exp.Subquery(this=query.where(exp.or_(bare, qualified, number)))
 
 

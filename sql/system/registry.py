@@ -29,6 +29,7 @@ from sql.system.pg_catalog import (
     functions,
     keys,
     lookups,
+    privileges,
     relations,
     types,
 )
@@ -142,6 +143,7 @@ def _registry() -> dict[tuple[str, str], SystemTable]:
         (lookups.SIZES, lookups.SIZES_SCHEMA, lookups.sizes),
         (lookups.KEYWORDS, lookups.KEYWORDS_SCHEMA, lookups.keywords),
         (lookups.TEXTS, lookups.TEXTS_SCHEMA, lookups.texts),
+        (privileges.PRIVILEGES, privileges.PRIVILEGES_SCHEMA, privileges.privileges),
     )
     found += [SystemTable("pg_catalog", *helper) for helper in helpers]
     return {(table.database, table.name): table for table in found}

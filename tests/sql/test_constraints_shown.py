@@ -90,6 +90,12 @@ def test_names_of_indexes_are_made_and_kept_apart(one: Client) -> None:
     assert caught.value.kind is ErrorKind.UNDEFINED_COLUMN
 
 
+def test_an_access_method_that_is_not_there(one: Client) -> None:
+    with pytest.raises(DbError) as caught:
+        one.run("CREATE INDEX ON t USING magic (a)")
+    assert caught.value.kind is ErrorKind.UNDEFINED_OBJECT
+
+
 def test_an_index_that_is_not_there(one: Client) -> None:
     with pytest.raises(DbError) as caught:
         one.run("DROP INDEX nope")

@@ -191,3 +191,59 @@ def test_a_change_needs_all_its_privileges_and_no_other(
         denied(writer, statement)
     boss.run(f"GRANT {privileges} ON cpu TO writer")
     writer.run(statement)
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        ("has_table_privilege('t', 'select')", True),
+        ("has_table_privilege('reader', 't', 'select')", True),
+        ("has_table_privilege('reader', 't', 'insert')", False),
+        ("has_table_privilege('writer', 'public.t', 'Select')", True),
+        ("has_table_privilege('writer', 't', 'insert with grant option')", True),
+        ("has_table_privilege('writer', 't', 'update, select')", True),
+        ("has_table_privilege('reader', 'pg_class', 'select')", True),
+        ("has_table_privilege('reader', 'pg_class', 'delete')", False),
+        ("has_any_column_privilege('reader', 't', 'select')", True),
+        ("has_column_privilege('reader', 't', 'a', 'select')", True),
+        ("has_column_privilege('reader', 't', 1, 'update')", False),
+        ("has_schema_privilege('reader', 'public', 'usage')", True),
+        ("has_schema_privilege('reader', 'public', 'create')", False),
+        ("has_schema_privilege('writer', 's', 'create')", True),
+        ("has_database_privilege('reader', 'public', 'connect')", True),
+        ("has_database_privilege('reader', 'public', 'create')", False),
+        ("pg_has_role('writer', 'reader', 'member')", True),
+        ("pg_has_role('reader', 'writer', 'usage')", False),
+        ("pg_has_role('reader', 'member')", True),
+    ],
+)
+def test_privileges_are_told_as_granted(boss: Client, call: str, answer: bool) -> None:
+    boss.run("GRANT SELECT ON t TO reader; GRANT reader TO writer; CREATE SCHEMA s")
+    boss.run("GRANT INSERT ON t TO writer WITH GRANT OPTION; GRANT CREATE ON SCHEMA s TO reader")
+    assert boss.run(f"SELECT {call}") == [(answer,)]
+
+
+def test_a_role_asks_about_itself(databases: Databases, boss: Client) -> None:
+    boss.run("GRANT SELECT ON t TO reader")
+    reader = as_(databases, "reader")
+    asked = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 2200 AND {}"
+    assert reader.run(asked.format("has_table_privilege(oid, 'SELECT')")) == [("t",)]
+    assert reader.run(asked.format("has_table_privilege(oid, 'DELETE')")) == []
+
+
+def test_privileges_that_are_not_there(boss: Client) -> None:
+    with pytest.raises(DbError) as caught:
+        boss.run("SELECT has_table_privilege('t', 'fly')")
+    assert caught.value.kind is ErrorKind.INVALID_ARGUMENT
+    with pytest.raises(DbError) as caught:
+        boss.run("SELECT has_table_privilege('nope', 'select')")
+    assert caught.value.kind is ErrorKind.UNDEFINED_TABLE
+
+
+def test_who_makes_a_table_owns_it(databases: Databases, boss: Client) -> None:
+    as_(databases, "ann").run("CREATE TABLE hers (a INT); CREATE VIEW v AS SELECT a FROM hers")
+    owners = (
+        "SELECT relname, pg_get_userbyid(relowner) FROM pg_class WHERE relname IN ('hers', 'v')"
+    )
+    assert sorted(boss.run(owners)) == [("hers", "ann"), ("v", "ann")]
+    assert boss.run("SELECT tableowner FROM pg_tables WHERE tablename = 'hers'") == [("ann",)]

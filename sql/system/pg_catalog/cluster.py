@@ -69,9 +69,10 @@ def pg_database(context: SystemContext) -> pa.Table:
 
 
 def all_roles(context: SystemContext) -> list[Role]:
-    """The owner of everything, whoever is connected, and the roles that were created."""
+    """The owner of everything, whoever is connected or has tables, and the roles created."""
     created = {role.name: role for role in context.roles}
     users = {session.client.user for session in (context.session, *context.sessions)}
+    users |= {table.owner for table in context.tables}
     others = sorted(users - {oids.OWNER_NAME, ""} - set(created))
     return [
         *(_superuser(role_oid(name), name) for name in (oids.OWNER_NAME, *others)),

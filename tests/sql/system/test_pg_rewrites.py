@@ -51,7 +51,6 @@ from sql.system.pg_rewrites import rewrite_pg
         ("'ab' OPERATOR(pg_catalog.!~~) 'a%'", False),
         ("CAST('x' AS pg_catalog.text)", "x"),
         ("'{1,2}' = 'x'", False),
-        ("has_table_privilege('cpu', 'select')", True),
         ("format('%I.%s is %L%%', 'Odd', 1, 'it''s')", "\"Odd\".1 is 'it''s'%"),
         ("format('%2$s%1$s', 'a', 'b')", "ba"),
         ("parse_ident('Public.\"A.b\"')", ["public", "A.b"]),
