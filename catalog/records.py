@@ -26,6 +26,9 @@ from engine.manifest.codec import scalar_from_json, scalar_to_json
 from engine.schema import MergeMode, RegionColumn, RegionSchema, Semantic
 
 UNPOPULATED = {"populated": "false"}  # options of a materialized view made WITH NO DATA
+REGION_BITS = 32  # region id = table id << 32 | region number
+SERIES = "__series"  # the column of a store's samples that says whose they are
+_SERIES_ID = 1 << 30  # beyond the ids of the columns that a physical table gets
 
 
 class TableKind(Enum):
@@ -71,6 +74,9 @@ class Table:
 
     `schema_version` grows with every change of the columns; `next_column_id` is the id that the
     next new column gets.
+
+    `store_id`: the physical table whose series store holds the rows (docs/metrics-store.md), itself
+    for such a table; 0: none. `metric` is a logical table's number in that store, 0 for all others.
     """
 
     id: int
@@ -98,6 +104,8 @@ class Table:
     indexes: tuple[Index, ...] = ()  # asked for by name
     grants: tuple[Grant, ...] = ()
     owner: str = ""  # a role; empty: the superuser who owns everything
+    store_id: int = 0
+    metric: int = 0
 
     @property
     def is_materialized(self) -> bool:
@@ -121,6 +129,21 @@ class Table:
                 columns.append(column)
             object.__setattr__(self, "columns", tuple(columns))
             object.__setattr__(self, "next_column_id", next_id)
+
+    @property
+    def is_store(self) -> bool:
+        """True for a physical table with a series store: regions for samples and for series."""
+        return self.store_id != 0 and self.store_id == self.id
+
+    @property
+    def home_id(self) -> int:
+        """The table whose regions hold the rows: writers pass its gate."""
+        return self.store_id or self.id
+
+    @property
+    def row_regions(self) -> tuple[int, ...]:
+        """The regions that hold the rows (a store's also hold those of other tables)."""
+        return (self.store_id << REGION_BITS,) if self.store_id else self.region_ids
 
     @property
     def is_time_series(self) -> bool:
@@ -169,6 +192,20 @@ class Table:
         )
         return RegionSchema(columns, self.primary_key, self.schema_version)
 
+    @cached_property
+    def samples(self) -> Table:
+        """What a store's first region holds, as a table. Requires: is_store."""
+        series = Column(SERIES, datatypes.INT64, False, semantic=Semantic.TAG, id=_SERIES_ID)
+        own = (column for column in self.columns if column.semantic is not Semantic.TAG)
+        return replace(
+            self,
+            columns=(series, *own),
+            primary_key=(SERIES,),
+            region_ids=self.row_regions,
+            next_column_id=_SERIES_ID + 1,
+            store_id=0,
+        )
+
     def renamed(self, database: str, name: str) -> Table:
         """The same table under another name."""
         return replace(self, database=database, name=name)
@@ -205,6 +242,8 @@ def table_to_json(table: Table) -> str:
             "next_column_id": table.next_column_id,
             **({"reads": table.reads} if table.reads else {}),
             **({"owner": table.owner} if table.owner else {}),
+            **({"store_id": table.store_id} if table.store_id else {}),
+            **({"metric": table.metric} if table.metric else {}),
             **details_to_dict(table.constraints, table.indexes, table.grants),
         }
     )
@@ -238,6 +277,8 @@ def table_from_json(table_id: int, database: str, name: str, text: str) -> Table
         indexes=indexes_from(data),
         grants=grants_from(data),
         owner=data.get("owner", ""),
+        store_id=data.get("store_id", 0),
+        metric=data.get("metric", 0),
     )
 
 

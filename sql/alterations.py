@@ -15,17 +15,14 @@ from threading import Lock
 import duckdb
 
 from catalog.api import Catalog
-from catalog.options import region_options
 from catalog.records import Table
+from catalog.shapes import Shape, shapes
 from engine.api import Regions
 from engine.errors import DbError, ErrorKind
-from engine.schema import RegionOptions, RegionSchema
 
 _LOG = logging.getLogger(__name__)
 
 _THREADS = 8  # each change waits for the disk; a database may have thousands of tables
-
-Shape = tuple[RegionSchema, RegionOptions]
 
 
 class Alterations:
@@ -100,8 +97,8 @@ class Alterations:
         for table in tables:
             if table.is_time_series:
                 database = self._catalog.database(cursor, table.database)
-                shape = table.region_schema(), region_options(table, database)
-                wanted += [(r, shape) for r in table.region_ids if made.get(r) != shape]
+                found = shapes(table, database)
+                wanted += [(r, shape) for r, shape in found.items() if made.get(r) != shape]
         if len(wanted) == 1:
             self._try(*wanted[0])
         elif wanted:

@@ -22,6 +22,7 @@ from sql import execute
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.limits import Limits
+from sql.metrics.scans import MetricScans
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
 from sql.promql.tql import run_tql
@@ -69,6 +70,9 @@ class ClientSession:
             self.table_of,
             lambda node: run_tql(self, node).table,
             FileScans(database.files, database.links, self.duck, self.evaluate),
+            MetricScans(
+                database.metrics, self.table_of, lambda: self.catalog.tables(self.duck.cursor)
+            ),
         )
         self.temporary = TemporaryTables()
         self.transaction: Transaction | None = None

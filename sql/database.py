@@ -31,6 +31,7 @@ from sql.flows.ledger import Ledger
 from sql.functions.macros import install_macros
 from sql.gate import CommitGate
 from sql.memory import MemoryWatch
+from sql.metrics.store import SeriesStore, SeriesStores
 from sql.partition.layout import Layouts
 from sql.plan.cache import PlanCache
 from sql.procedures import Procedures
@@ -82,6 +83,7 @@ class Database:
         self.alterations = Alterations(catalog, regions)
         self.gate = CommitGate()
         self.layouts = Layouts(catalog)
+        self.metrics = SeriesStores(regions, self._store_opened)
         self.procedures = Procedures(clock)
         self.ledger = Ledger(catalog, store.cursor(), self.gate)
         self._flow_cursor = store.cursor()
@@ -175,6 +177,9 @@ class Database:
                     f'table "{table.database}.{table.name}" has lost its region {missing[0]}',
                     hint="restore the data directory from a backup",
                 )
+
+    def _store_opened(self, store: SeriesStore) -> None:
+        """A store of metrics is used for the first time."""
 
     def reserve_id(self) -> int:
         """See `DatabaseApi.reserve_id`."""

@@ -22,17 +22,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+import pyarrow.compute as pc
+
 from catalog.api import Catalog
-from catalog.records import Table
+from catalog.records import REGION_BITS, SERIES, Table
+from catalog.shapes import Shape
 from catalog.store import SYSTEM_SCHEMA
 from engine import evolve
 from engine.api import Op, Regions, Write
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionOptions, RegionSchema
-from sql.alterations import Alterations, Shape
+from engine.series.index import SERIES_BITS
+from sql.alterations import Alterations
 from sql.flows.ledger import Ledger
 from sql.gate import CommitGate
-from sql.partition.layout import REGION_BITS, Layouts
+from sql.partition.layout import Layouts
 from sql.run.duck import Duck
 from sql.temporary import TemporaryTables
 
@@ -158,6 +162,15 @@ class Transaction:
         self._dropped += region_ids
         gone = {region_id >> REGION_BITS for region_id in region_ids}  # rows of whole tables
         self._staged = [w for w in self._staged if w.region_id >> REGION_BITS not in gone]
+
+    def drop_metric(self, table: Table) -> None:
+        """Rows staged for a logical table in a series store are not written after all."""
+        region_id = table.row_regions[0]
+        staged, self._staged = self._staged, []
+        for write in staged:
+            self.stage(
+                _without_metric(write, table.metric) if write.region_id == region_id else write
+            )
 
     def follow(self, table: Table) -> None:
         """At COMMIT the table's regions get the columns and options it has then.
@@ -324,6 +337,12 @@ class Transaction:
             self._altered.clear()
             self._altered_databases.clear()
             self._dropped.clear()
+
+
+def _without_metric(write: Write, metric: int) -> Write:
+    """The write to a store's samples without those of one metric."""
+    numbers = pc.shift_right(write.rows.column(SERIES), SERIES_BITS)
+    return replace(write, rows=write.rows.filter(pc.not_equal(numbers, metric)))
 
 
 def _reshaped(write: Write, table: Table) -> Write:

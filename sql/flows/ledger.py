@@ -22,10 +22,10 @@ import pyarrow.compute as pc
 
 from catalog.api import Catalog
 from catalog.flows import Flow
+from catalog.records import REGION_BITS
 from catalog.store import SYSTEM_SCHEMA
 from engine.api import Write
 from sql.gate import CommitGate
-from sql.partition.layout import REGION_BITS
 
 _LOG = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from engine.schema import Semantic
 from sql.decode.assign import assign
 from sql.dialect.definitions import TableDefinition
 from sql.ingest.batch import IngestColumn, IngestTable
-from sql.partition.route import writes_of
+from sql.metrics.writes import writes_of
 from sql.privileges import check_schema, check_table
 from sql.statements.create import make_table
 from sql.statements.dependents import refresh_views
@@ -190,7 +190,7 @@ def _writes(session: ClientSession, table: Table, given: IngestTable) -> list[Wr
         arrays.append(assign(one.values, column, _UTC))
     names = [column.name for column in columns]
     rows = complete(session, table, columns, pa.Table.from_arrays(arrays, names=names))
-    return writes_of(table, Op.PUT, rows)
+    return writes_of(session, table, Op.PUT, rows)
 
 
 # --- The catalog ----------------------------------------------------------------------------------

@@ -16,13 +16,12 @@ from contextlib import contextmanager
 import duckdb
 
 from catalog.api import Catalog
-from catalog.records import Table
+from catalog.records import REGION_BITS, Table
 from engine.api import Op, Write
 from engine.errors import DbError, ErrorKind
 from engine.evolve import conform
 from sql.partition.route import writes_of
 
-REGION_BITS = 32  # region id = table id << 32 | region number
 WAIT_SECONDS = 30.0  # of writers; the step they wait for takes milliseconds
 
 

@@ -132,6 +132,8 @@ def wanted_regions(
     table: Table, scan: Reference, parameters: Sequence[object], time_range: TimeRange
 ) -> tuple[int, ...]:
     """The regions a scan of the table must read. `table`: its present record."""
+    if table.store_id:
+        return table.row_regions
     partitioning = partitioning_of(table)
     if partitioning is None:
         return table.region_ids

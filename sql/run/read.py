@@ -116,32 +116,38 @@ class _Source:
         self._wanted = wanted
         self._stack = stack
         self._reference = Reference("", "f", 0, wanted.table, schema, wanted.columns)
+        self._metric = runner.metrics.scan(self._reference, wanted.keys)
         self._snapshots = self._pinned()
 
     def _pinned(self) -> tuple[Snapshot, ...]:
         runner, wanted = self._runner, self._wanted
         staged = runner.staged()
+        reference, keys = self._reference, wanted.keys
+        if self._metric is not None:
+            reference, keys = self._metric.reference, self._metric.keys
 
         def scan(region_id: int) -> Snapshot:
             request = ScanRequest(
-                columns=wanted.columns,
+                columns=reference.columns,
                 time_range=wanted.time_range,
                 staged=tuple(write for write in staged if write.region_id == region_id),
-                keys=wanted.keys,
-                schema=self._reference.schema,
+                keys=keys,
+                schema=reference.schema,
             )
             return runner.regions.scan(region_id, request)
 
         def present() -> tuple[int, tuple[int, ...]]:
             table = runner.table_of(wanted.table.id) or wanted.table
             regions = wanted_regions(table, self._reference, (), wanted.time_range)
-            return len(table.region_ids), regions
+            return len(table.row_regions), regions
 
         return pin(present, scan, runner.regions.scanning_several, self._stack).snapshots
 
     def in_memory(self) -> pa.Table | None:
         """All rows if they are few and need no file: DuckDB would only copy them."""
-        if any(snapshot.files for snapshot in self._snapshots) or _is_converted(self._wanted):
+        if self._metric is not None or _is_converted(self._wanted):
+            return None
+        if any(snapshot.files for snapshot in self._snapshots):
             return None
         found = [t for s in self._snapshots for t in (s.memory, s.selected) if t is not None]
         count = sum(table.num_rows for table in found)
@@ -168,7 +174,11 @@ class _Source:
         """What a query over `{}`, the rows, gives. Raises: DbError LIMIT_EXCEEDED."""
         duck, wanted = self._runner.duck, self._wanted
         duck.settle()
-        rows = relation(self._reference, self._snapshots, self._register, fine=True)
+        if self._metric is None:
+            rows = relation(self._reference, self._snapshots, self._register, fine=True)
+        else:
+            inner = relation(self._metric.reference, self._snapshots, self._register, fine=True)
+            rows = self._metric.wrap(inner, self._register)
         if wanted.condition:
             rows = f"(SELECT * FROM {rows} AS f WHERE {wanted.condition})"
         result = duck.open(query.format(f"{rows} AS f"))

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.records import Column, Table
-from engine.api import Extent, Regions, ScanRequest, Snapshot, TimeRange, Write
+from engine.api import Extent, KeyFilter, Regions, ScanRequest, Snapshot, TimeRange, Write
 from engine.clock import Clock
 from engine.datatypes import DataType
 from sql.dialect.nodes import Tql
+from sql.metrics.scans import MetricScans
 from sql.partition.prune import wanted_regions
 from sql.plan.front import Front
 from sql.plan.keys import wanted_keys
@@ -101,6 +102,7 @@ class Runner:
     table_of: Callable[[int], Table | None]  # the present record, by id
     tql_rows: Callable[[Tql], pa.Table]  # PromQL's answer
     files: FileScans
+    metrics: MetricScans
 
     def query(
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str = "SELECT"
@@ -166,7 +168,7 @@ class Runner:
         """The rows of a query of the first moments; None if it has to read everything."""
         counts = front.count(parameters)
         reference = next(r for r in plan.scans if r.placeholder == front.placeholder)
-        if counts is None or reference.keys:
+        if counts is None or reference.keys or reference.table.store_id:
             return None  # few series are found quickly in all of the time
         if reference.texts and (found := self._searched(plan, parameters, text, tag)) is not None:
             return found
@@ -227,14 +229,20 @@ class Runner:
                 part = narrow if narrow and narrow.placeholder == reference.placeholder else None
                 range_ = part.within(range_) if part else range_
                 latest = reference.placeholder not in vague and is_latest(reference, parameters)
-                pinned = self._pin(reference, range_, latest, parameters, stack)
+                metric = self.metrics.scan(reference, keys := wanted_keys(reference, parameters))
+                inner = reference if metric is None else metric.reference
+                latest = latest and metric is None
+                keys = keys if metric is None else metric.keys
+                pinned = self._pin(inner, range_, latest, keys, parameters, stack)
                 if statistics is not None:
                     statistics.count(reference.placeholder, pinned)
                 if latest and plan.plain_sql is not None and _is_unique(pinned, reference):
                     sql = plan.plain_sql.replace(NOW, now)
                 register = partial(self._register, stack=stack)
                 fine = fine_times and reference.fine_times
-                rows = relation(reference, pinned.snapshots, register, fine=fine)
+                rows = relation(inner, pinned.snapshots, register, fine=fine)
+                if metric is not None:
+                    rows = metric.wrap(rows, register)
                 if part and part.condition:
                     rows = f"(SELECT * FROM {rows} AS f WHERE {part.condition})"
                 sql = sql.replace(f'"{reference.placeholder}"', rows)
@@ -264,12 +272,12 @@ class Runner:
         reference: Reference,
         range_: TimeRange,
         latest: bool,
+        keys: Sequence[KeyFilter],
         parameters: Sequence[object],
         stack: ExitStack,
     ) -> Pinned:
         """Snapshots of the regions that may hold wanted rows."""
         staged = self.staged()
-        keys = wanted_keys(reference, parameters)
         texts = wanted_texts(reference, parameters) if reference.texts else ()
 
         def scan(region_id: int) -> Snapshot:
@@ -277,7 +285,7 @@ class Runner:
                 columns=reference.columns,
                 time_range=range_,
                 staged=tuple(w for w in staged if w.region_id == region_id),
-                keys=keys,
+                keys=tuple(keys),
                 latest=latest,
                 schema=reference.schema,
                 texts=texts,
@@ -286,7 +294,7 @@ class Runner:
 
         def present() -> tuple[int, tuple[int, ...]]:
             table = self.table_of(reference.table.id) or reference.table
-            return len(table.region_ids), wanted_regions(table, reference, parameters, range_)
+            return len(table.row_regions), wanted_regions(table, reference, parameters, range_)
 
         return pin(present, scan, self.regions.scanning_several, stack)
 

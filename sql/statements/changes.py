@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
-from catalog.records import Table
+from catalog.records import REGION_BITS, Table
 from engine.api import Op, Write
 from engine.errors import DbError, ErrorKind
-from sql.partition.layout import REGION_BITS
-from sql.partition.route import writes_of
+from sql.metrics.writes import writes_of
 from sql.results import Affected, Result
 from sql.statements.lookup import SEEN, is_empty, rows_at, same_rows
 from sql.statements.parts import Pieces, expanded, source
@@ -93,7 +92,7 @@ def change(
             _change_relational(session, transaction, table, one)
         elif staged:
             _expect(session, transaction, table, one, sequences)
-            for write in writes_for(table, one):
+            for write in writes_for(session, table, one):
                 transaction.stage(write)
     return changes
 
@@ -112,12 +111,14 @@ def _found(
     changes = find()
     if not write and _sequences(session, series) == before:
         return changes, before
-    with layouts.gates.writing((), [table.id for table in series]):
+    with layouts.gates.writing((), [table.home_id for table in series]):
         now = _sequences(session, series)
         if now != before:  # rows were written meanwhile: look again, alone now
             changes = find()
         if write:
-            every = [w for t, c in zip(tables, changes, strict=True) for w in writes_for(t, c)]
+            every = [
+                w for t, c in zip(tables, changes, strict=True) for w in writes_for(session, t, c)
+            ]
             wanted = [one for one in every if one.rows.num_rows]
             session.write_inside(layouts.settled(cursor, wanted))
     return changes, now
@@ -130,7 +131,7 @@ def _sequences(session: ClientSession, tables: Sequence[Table]) -> Sequences:
         present = session.catalog.table_of(session.duck.cursor, table.id)
         if present is None:
             raise DbError(ErrorKind.UNDEFINED_TABLE, f'table "{table.name}" was dropped meanwhile')
-        found += present.region_ids
+        found += present.row_regions
     return {r: session.regions.statistics(r).committed_sequence for r in found}
 
 
@@ -145,7 +146,7 @@ def _expect(
     seen = changes.seen
     if seen is None:
         return
-    if any(write.region_id >> REGION_BITS == table.id for write in transaction.staged):
+    if any(write.region_id >> REGION_BITS == table.home_id for write in transaction.staged):
         # What was read held rows of this transaction: what is stored is another matter.
         keys = seen.keys if seen.keys is not None else seen.rows.drop_columns([SEEN])
         with _only_stored(session):
@@ -153,7 +154,7 @@ def _expect(
     if is_empty(seen.rows) and (seen.keys is None or is_empty(seen.keys)):
         return
     held = partial(_held, session, table, seen, sequences)
-    transaction.expect(Expectation(table.id, held))
+    transaction.expect(Expectation(table.home_id, held))
 
 
 class _only_stored:  # noqa: N801 - reads as a function
@@ -185,17 +186,17 @@ def _held(session: ClientSession, table: Table, seen: Seen, sequences: Sequences
 # Time-series tables.
 
 
-def writes_for(table: Table, changes: Changes) -> list[Write]:
+def writes_for(session: ClientSession, table: Table, changes: Changes) -> list[Write]:
     """The changes of a time-series table, deletions first, as one log record."""
     writes: list[Write] = []
     if changes.deleted is not None:
-        writes += writes_of(table, Op.DELETE, changes.deleted)
+        writes += writes_of(session, table, Op.DELETE, changes.deleted)
     if changes.old is not None and changes.new is not None:
         if _moves(table, changes.old, changes.new):
-            writes += writes_of(table, Op.DELETE, changes.old)
-        writes += writes_of(table, Op.PUT, changes.new)
+            writes += writes_of(session, table, Op.DELETE, changes.old)
+        writes += writes_of(session, table, Op.PUT, changes.new)
     if changes.inserted is not None:
-        writes += writes_of(table, Op.PUT, changes.inserted)
+        writes += writes_of(session, table, Op.PUT, changes.inserted)
     return writes
 
 

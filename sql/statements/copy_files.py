@@ -28,7 +28,7 @@ from sql.files.readers import read_rows
 from sql.files.remote import RemoteFiles, is_remote
 from sql.files.target import Target
 from sql.files.writers import open_writer, write_all
-from sql.partition.route import writes_of
+from sql.metrics.writes import writes_of
 from sql.plan.tables import find_table
 from sql.results import Affected, Notice, Result, Rows
 from sql.statements.query import bind, plan_of
@@ -286,7 +286,7 @@ def write_loads(session: ClientSession, loads: Sequence[tuple[Table, Load]]) -> 
             _check_staged(size)
             for table, load in series:
                 for rows in load.pieces():
-                    for write in writes_of(table, Op.PUT, rows):
+                    for write in writes_of(session, table, Op.PUT, rows):
                         transaction.stage(write)
         else:
             for table, load in series:
@@ -319,7 +319,7 @@ def _write_piece(session: ClientSession, table: Table, rows: Any) -> None:
     for attempt in range(_BUSY_ATTEMPTS):
         session.duck.check()
         try:
-            session.write_now(writes_of(table, Op.PUT, rows))
+            session.write_now(writes_of(session, table, Op.PUT, rows))
             return
         except DbError as error:
             if error.kind is not ErrorKind.REGION_BUSY or attempt + 1 == _BUSY_ATTEMPTS:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from catalog.options import region_options, with_templates
+from catalog.options import with_templates
 from catalog.records import Column, Table, TableKind
+from catalog.shapes import STORE_REGIONS, has_store, shapes
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
@@ -28,7 +29,7 @@ from sql.statements.constraints import described, reaches_out
 from sql.statements.defaults import settled
 from sql.statements.external import create_external
 from sql.statements.indexes import create_index
-from sql.statements.metric_engine import check_logical, fitted, in_order
+from sql.statements.metric_engine import LOGICAL, PHYSICAL, check_logical, fitted, in_order
 from sql.statements.query import bind
 from sql.statements.target import insert_results, relational_ddl
 from sql.statements.views import create_materialized, create_view
@@ -183,8 +184,7 @@ def make_table(
         columns, rules = definition.partition_columns, definition.partition_rules
         zone = "UTC" if definition.like else session.timezone  # stored rules have their moments so
         table = with_rules(table, columns, rules, zone)
-        region_ids = new_region_ids(table, max(len(rules), 1), ())
-        table = replace(table, region_ids=region_ids)
+        table = _with_regions(session, table)
     elif definition.partition_columns:
         raise DbError(
             ErrorKind.INVALID_TABLE_DEFINITION,
@@ -202,8 +202,8 @@ def make_table(
     session.put_table(table)
     if table.is_time_series:
         home = session.catalog.database(cursor, database)
-        for region_id in table.region_ids:
-            transaction.create_region(region_id, table.region_schema(), region_options(table, home))
+        for region_id, shape in shapes(table, home).items():
+            transaction.create_region(region_id, *shape)
         transaction.follow(table)
     else:
         for name in definition.auto_increment:
@@ -212,6 +212,18 @@ def make_table(
             session.duck.execute(f"CREATE {temporary}SEQUENCE {sequence}")
         session.duck.execute(relational_ddl(table, _enforced(session, definition, database)))
     return table
+
+
+def _with_regions(session: ClientSession, table: Table) -> Table:
+    """The table with ids of regions of its own, or as one of those in a series store."""
+    physical = session.lookup(table.database, table.options.get(LOGICAL, ""))
+    if physical is not None and physical.is_store:
+        return replace(table, store_id=physical.id, metric=table.id)
+    if PHYSICAL in table.options and has_store(table):
+        region_ids = new_region_ids(table, STORE_REGIONS, ())
+        return replace(table, region_ids=region_ids, store_id=table.id)
+    region_ids = new_region_ids(table, max(len(table.partition_rules), 1), ())
+    return replace(table, region_ids=region_ids)
 
 
 def _enforced(

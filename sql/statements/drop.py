@@ -153,7 +153,9 @@ def drop_table(session: ClientSession, transaction: Transaction, table: Table) -
     """Removes one table or view with its rows, when the transaction commits."""
     transaction.change_store()
     session.remove_table(table)
-    if table.is_time_series:
+    if table.metric:
+        transaction.drop_metric(table)
+    elif table.is_time_series:
         transaction.drop_regions(table.region_ids)
     elif table.kind is TableKind.RELATIONAL:
         session.duck.execute(f"DROP TABLE {quoted(table)}")

@@ -18,7 +18,7 @@ from engine.api import Op
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
 from sql.dialect.duckdb import to_duckdb
-from sql.partition.route import writes_of
+from sql.metrics.writes import writes_of
 from sql.plan.tables import find_table
 from sql.results import Rows
 from sql.run.errors import position_of
@@ -137,7 +137,7 @@ def insert_rows(
     if rows.num_rows == 0:
         return
     if table.is_time_series:
-        session.apply(transaction, writes_of(table, Op.PUT, rows))
+        session.apply(transaction, writes_of(session, table, Op.PUT, rows))
         return
     transaction.change_store()
     duck = session.duck

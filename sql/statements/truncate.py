@@ -19,6 +19,7 @@ from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
 from sql.partition.layout import new_region_ids
 from sql.results import Affected, Result
+from sql.statements.metric_engine import check_not_physical
 from sql.statements.parts import Pieces
 from sql.statements.target import quoted, writable
 
@@ -51,6 +52,12 @@ def _empty(session: ClientSession, transaction: Transaction, table: Table) -> No
     if not table.is_time_series:
         session.duck.execute(f"DELETE FROM {quoted(table)}")
         return
+    if table.metric:
+        transaction.drop_metric(table)
+        number = session.catalog.next_table_id(session.duck.cursor)
+        session.catalog.put_table(session.duck.cursor, replace(table, metric=number))
+        return
+    check_not_physical(table)
     count, existing = len(table.region_ids), session.regions.region_ids()
     region_ids = new_region_ids(table, count, existing)
     home = session.catalog.database(session.duck.cursor, table.database)

@@ -1,0 +1,155 @@
+"""The series of one physical metric table: which labels they have, durably.
+
+Shared by all sessions. The definitions lie in a region of the store and, once it is used, in an
+index in memory; samples are written and read by others (writes.py, scans.py, engine.samples).
+
+I1. An id that `ids` has returned is defined durably: no sample is acknowledged before its labels.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from catalog.records import REGION_BITS, SERIES, Column, Table
+from catalog.shapes import CREATED, LABELS, SERIES_SCHEMA, series_region
+from engine.api import Op, Regions, Write
+from engine.datatypes import TIMESTAMP_MILLISECOND
+from engine.schema import Semantic
+from engine.series.index import Condition, Labels, SeriesIndex, SeriesSet
+from engine.series.raw import RawSeries
+
+_LOG = logging.getLogger(__name__)
+
+Ids = NDArray[np.int64]
+
+
+def tag_columns(table: Table) -> list[Column]:
+    """The tags of a table, in its order."""
+    return [column for column in table.columns if column.semantic is Semantic.TAG]
+
+
+class SeriesStore:
+    """Every method may be called from any thread."""
+
+    def __init__(self, store_id: int, regions: Regions) -> None:
+        # Constant after construction.
+        self.id = store_id
+        self.samples_region_id = store_id << REGION_BITS
+        self.series_region_id = series_region(store_id)
+        self.index = SeriesIndex()
+        self.raw = RawSeries()
+        self._regions = regions
+        # Guarded by _lock.
+        self._lock = Lock()
+        self._undefined: list[Ids] = []  # in the index, but not yet durable
+        # Held while definitions are written.
+        self._defining = Lock()
+        self._load()
+
+    def _load(self) -> None:
+        started, count = time.monotonic(), 0
+        changes = self._regions.follow(self.series_region_id)
+        try:
+            for _, rows in changes.advance():
+                ids = rows.column(SERIES).combine_chunks().to_numpy()
+                order = np.argsort(ids, kind="stable")
+                labels = rows.column(LABELS).combine_chunks().take(pa.array(order))
+                self.index.load(ids[order], labels)
+                count += len(ids)
+        finally:
+            changes.close()
+        if count:
+            _LOG.info("%d series of store %d in %.1f s", count, self.id, time.monotonic() - started)
+
+    def ids(self, table: Table, labels: Mapping[str, Labels], count: int) -> Ids:
+        """The series of `count` rows of a logical table, by its tags; new ones are defined first.
+
+        Requires: the table is of this store. Raises: as `Regions.write`; the rows cannot be written
+        then.
+        """
+        with self._lock:
+            found = self.index.find_or_add(table.metric, _by_id(table, labels), count)
+            if len(found.fresh):
+                self._undefined.append(found.fresh)
+            waiting = bool(self._undefined)
+        if waiting:
+            self._define()
+        return found.ids
+
+    def find(self, table: Table, labels: Mapping[str, Labels], count: int) -> Ids:
+        """As `ids`, -1 for series that are not known."""
+        return self.index.find(table.metric, _by_id(table, labels), count)
+
+    def _define(self) -> None:
+        """Makes durable what others may rely on already. Waits for those who are at it."""
+        with self._defining:
+            with self._lock:
+                waiting = list(self._undefined)
+            if not waiting:
+                return
+            tables = [self.index.definitions(ids) for ids in waiting]
+            rows = pa.concat_tables(tables)
+            created = pa.repeat(pa.scalar(0, TIMESTAMP_MILLISECOND.arrow), rows.num_rows)
+            columns = {SERIES: rows.column("series"), CREATED: created}
+            columns[LABELS] = rows.column("labels")
+            given = pa.table(columns, schema=SERIES_SCHEMA.arrow)
+            self._regions.write([Write(self.series_region_id, Op.PUT, given, SERIES_SCHEMA)])
+            with self._lock:
+                del self._undefined[: len(waiting)]
+
+    def select(
+        self, table: Table, conditions: Sequence[Condition] = (), tags: Sequence[str] | None = None
+    ) -> tuple[Ids, dict[str, Labels]]:
+        """The ids of a logical table's series that meet all conditions, ascending; their labels.
+
+        `tags`: which ones, None for all. Conditions name tags by the ids of their columns.
+        """
+        columns = [c for c in tag_columns(table) if tags is None or c.name in tags]
+        found: SeriesSet = self.index.select(table.metric, conditions, [c.id for c in columns])
+        return found.ids, {column.name: found.labels[column.id] for column in columns}
+
+
+def _by_id(table: Table, labels: Mapping[str, Labels]) -> dict[int, Labels]:
+    return {
+        column.id: labels[column.name] for column in tag_columns(table) if column.name in labels
+    }
+
+
+class SeriesStores:
+    """The stores of a database, opened when they are first used. Any thread."""
+
+    def __init__(self, regions: Regions, opened: Callable[[SeriesStore], None]) -> None:
+        self._regions = regions
+        self._opened = opened
+        # Guarded by _lock.
+        self._lock = Lock()
+        self._stores: dict[int, SeriesStore] = {}
+
+    def of(self, table: Table) -> SeriesStore:
+        """The store of a physical or logical table. Requires: table.store_id."""
+        store = self._stores.get(table.store_id)
+        if store is None:
+            with self._lock:
+                store = self._stores.get(table.store_id)
+                if store is None:
+                    store = SeriesStore(table.store_id, self._regions)
+                    self._opened(store)
+                    self._stores[table.store_id] = store
+        return store
+
+    def open(self) -> list[SeriesStore]:
+        """Those that were used."""
+        with self._lock:
+            return list(self._stores.values())
+
+    def forget(self, store_id: int) -> None:
+        """Its regions are gone."""
+        with self._lock:
+            self._stores.pop(store_id, None)

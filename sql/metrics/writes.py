@@ -1,0 +1,76 @@
+"""Rows of tables as writes to regions: the one place where every statement's rows become those.
+
+Rows of a logical table in a series store are samples there; all others go where route.py says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from catalog.records import SERIES, Table
+from engine.api import Op, Write
+from engine.schema import RegionSchema, Semantic
+from engine.series.index import Labels
+from sql.metrics.store import Ids, SeriesStore, tag_columns
+from sql.partition import route
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+
+def writes_of(session: ClientSession, table: Table, op: Op, rows: pa.Table) -> list[Write]:
+    """The rows as writes to regions, in their order within each.
+
+    Requires: whole rows, or for deletions the identity columns. Raises: DbError; what may have
+    become known by then are series without samples.
+    """
+    if not table.metric:
+        return route.writes_of(table, op, rows)
+    if not rows.num_rows:
+        return []
+    physical = session.table_of(table.store_id)
+    assert physical is not None, "a logical table keeps its physical one"
+    store = session.server.metrics.of(table)
+    if op is Op.DELETE:
+        return _deletions(store, table, physical, rows)
+    ids = store.ids(table, _labels(table, rows), rows.num_rows)
+    return [
+        Write(store.samples_region_id, op, _samples(table, physical, ids, rows), _schema(physical))
+    ]
+
+
+def _schema(physical: Table) -> RegionSchema:
+    return physical.samples.region_schema()
+
+
+def _labels(table: Table, rows: pa.Table) -> dict[str, Labels]:
+    names = set(rows.column_names)
+    return {c.name: Labels.of(rows.column(c.name)) for c in tag_columns(table) if c.name in names}
+
+
+def _deletions(store: SeriesStore, table: Table, physical: Table, rows: pa.Table) -> list[Write]:
+    ids = store.find(table, _labels(table, rows), rows.num_rows)
+    known = np.flatnonzero(ids >= 0)
+    if not len(known):
+        return []
+    times = rows.column(str(table.time_index)).take(pa.array(known))
+    keys = pa.table({SERIES: ids[known], str(physical.time_index): times})
+    return [Write(store.samples_region_id, Op.DELETE, keys, _schema(physical))]
+
+
+def _samples(table: Table, physical: Table, ids: Ids, rows: pa.Table) -> pa.Table:
+    schema = _schema(physical).arrow
+    given = {SERIES: pa.array(ids), str(physical.time_index): rows.column(str(table.time_index))}
+    fields = {c.name for c in table.columns if c.semantic is Semantic.FIELD}
+    arrays = []
+    for column in schema:
+        if column.name in given:
+            arrays.append(given[column.name])
+        elif column.name in fields:
+            arrays.append(rows.column(column.name))
+        else:
+            arrays.append(pa.nulls(rows.num_rows, column.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
