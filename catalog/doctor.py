@@ -13,6 +13,7 @@ import duckdb
 
 from catalog.catalog import EmbeddedCatalog
 from catalog.records import Table
+from catalog.shapes import shapes
 from catalog.store import CATALOG_FILE, SCHEMA_VERSION, SYSTEM_SCHEMA
 from engine.doctor.examine import EngineFacts
 from engine.doctor.regions import RegionFacts
@@ -84,7 +85,7 @@ def _agreement(tables: list[Table], engine: EngineFacts, prefix: str, report: Re
         if region is None:
             report.found(Severity.DAMAGE, path, f"the region of {_full(table)} is missing")
         elif region.version is not None:
-            _same_columns(table, region, path, report)
+            _same_columns(table, region_id, region, path, report)
     for region_id in sorted(engine.regions.keys() - owners.keys()):
         _nobodys(region_id, engine, prefix, report)
 
@@ -95,9 +96,11 @@ def _named(tables: list[Table]) -> Iterator[tuple[Table, int]]:
             yield table, region_id
 
 
-def _same_columns(table: Table, region: RegionFacts, path: str, report: Report) -> None:
+def _same_columns(
+    table: Table, region_id: int, region: RegionFacts, path: str, report: Report
+) -> None:
     assert region.version is not None
-    wanted, there = table.region_schema(), region.version.schema
+    wanted, there = shapes(table, None)[region_id][0], region.version.schema
     if wanted == there:
         return
     if wanted.version > there.version:

@@ -179,6 +179,8 @@ class Transaction:
         staged deletions, when the table keeps all rows from now on.
         """
         self._altered.add(table.id)
+        if table.is_store:
+            table = table.samples
         regions = set(table.region_ids)
         self._staged = [
             _reshaped(write, table) if write.region_id in regions else write

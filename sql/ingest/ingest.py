@@ -206,6 +206,8 @@ def _ready(session: ClientSession, transaction: Transaction, given: IngestTable)
         return there
     check_table(session, there, "OWNER")
     new = [_column(c) for c in given.columns if there.column(c.name) is None]
+    if there.metric:
+        _widen_store(session, transaction, there.store_id, new)
     tags = tuple(column.name for column in new if column.semantic is Semantic.TAG)
     widened = replace(
         there,
@@ -223,9 +225,16 @@ def _make(
     session: ClientSession, transaction: Transaction, given: IngestTable, database: str
 ) -> Table:
     check_schema(session, database)
+    engine, options = given.engine, dict(given.options)
     physical = given.options.get(LOGICAL)
-    if physical is not None and session.lookup(database, physical) is None:
-        make_table(session, transaction, _physical(physical, given), database)
+    if physical is not None:
+        store = session.lookup(database, physical)
+        if store is None:
+            store = make_table(session, transaction, _physical(physical, given), database)
+        if store.is_store:
+            _widen_store(session, transaction, store.id, [_column(c) for c in given.columns])
+        elif any(c.type == dt.BINARY for c in given.columns):
+            engine, options = "mito", {}  # such a physical table has one field alone
     columns = tuple(_column(column) for column in given.columns)
     definition = TableDefinition(
         database,
@@ -233,10 +242,29 @@ def _make(
         columns,
         primary_key=tuple(c.name for c in columns if c.semantic is Semantic.TAG),
         time_index=next(c.name for c in columns if c.semantic is Semantic.TIMESTAMP),
-        options=dict(given.options),
-        engine=given.engine,
+        options=options,
+        engine=engine,
     )
     return make_table(session, transaction, definition, database)
+
+
+def _widen_store(
+    session: ClientSession, transaction: Transaction, store_id: int, columns: Sequence[Column]
+) -> None:
+    """Gives a physical table the histograms' column if they need it and it has none."""
+    physical = session.table_of(store_id)
+    assert physical is not None
+    new = tuple(c for c in columns if c.type == dt.BINARY and physical.column(c.name) is None)
+    if not new:
+        return
+    session.catalog.lock(session.duck.cursor, physical.database, physical.name)
+    widened = replace(
+        physical,
+        columns=(*physical.columns, *new),
+        schema_version=physical.schema_version + 1,
+    )
+    session.catalog.put_table(session.duck.cursor, widened)
+    transaction.follow(widened)
 
 
 def _physical(name: str, given: IngestTable) -> TableDefinition:

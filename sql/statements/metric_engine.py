@@ -19,6 +19,9 @@ from sql.dialect.definitions import TableDefinition
 from sql.partition.rules import spelled
 from sql.session import Wire
 
+# Values, and native histograms as the messages they came in (a store has a column for them when
+# the first one comes).
+_FIELD_TYPES = (TypeId.FLOAT64, TypeId.BINARY)
 PHYSICAL = "physical_metric_table"
 LOGICAL = "on_physical_table"
 
@@ -140,7 +143,7 @@ def _check_field(table: Table, physical: Table) -> None:
     for field in _of(table, Semantic.FIELD):
         if field.name not in {column.name for column in theirs}:
             raise _unfit(field, f'the physical table "{physical.name}" has no such field')
-        if field.type.id is not TypeId.FLOAT64:
+        if field.type.id not in _FIELD_TYPES:
             raise _unfit(field, "the field of a logical table is a DOUBLE")
 
 

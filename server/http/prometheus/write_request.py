@@ -201,8 +201,6 @@ def _tables(message: Message, physical_table: str | None) -> Iterator[IngestTabl
             value_of[local[message.label_series[rows]]] = rows
             columns.append(_tag(message, names[key % len(names)], value_of[places]))
         physical = physical or physical_table or ""
-        if points.histograms is not None:
-            physical = ""  # physical tables have one field alone
         engine, options = ("metric", {LOGICAL: physical}) if physical else ("mito", {})
         yield IngestTable(metric, tuple(columns), database, engine, options)
 
