@@ -21,6 +21,7 @@ from sql.files.external import shown_options as told
 from sql.partition.rules import spelled
 from sql.session import Wire
 
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
 _WORD = re.compile("[a-z_][a-z0-9_]*")
 _INDEX_ORDER = ("FULLTEXT", "SKIPPING", "INVERTED", "VECTOR")
 
@@ -165,5 +166,5 @@ def _string(text: str, wire: Wire) -> str:
 
 
 def _escaped(text: str, wire: Wire) -> str:
-    """SQL text as a wire reads it: backslashes are escapes in MySQL's strings."""
-    return text.replace("\\", "\\\\") if wire is Wire.MYSQL else text
+    """SQL text as a wire reads it: MySQL's strings have escapes, also for line breaks."""
+    return text.translate(_ESCAPES) if wire is Wire.MYSQL else text

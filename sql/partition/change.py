@@ -13,7 +13,7 @@ import numpy as np
 from catalog.records import Column, Table
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
-from sql.partition.check import partitioning_of, with_rules
+from sql.partition.check import check_movable, partitioning_of, with_rules
 from sql.partition.rules import Key, read_rules, settled
 from sql.partition.space import Axis, Mask, Space
 from sql.types import quote
@@ -34,6 +34,12 @@ class Change:
         return tuple(r for r in self.table.region_ids if r not in self.kept)
 
 
+def _with_rules(table: Table, columns: Sequence[str], rules: Sequence[str], zone: str) -> Table:
+    table = with_rules(table, columns, rules, zone)
+    check_movable(table)
+    return table
+
+
 def partitioned(table: Table, columns: Sequence[str], rules: Sequence[str], zone: str) -> Change:
     """A table of one region, divided. Raises: DbError."""
     if len(table.region_ids) > 1:
@@ -42,7 +48,7 @@ def partitioned(table: Table, columns: Sequence[str], rules: Sequence[str], zone
             f'table "{table.name}" is partitioned already',
             hint="use SPLIT PARTITION or MERGE PARTITION",
         )
-    return Change(with_rules(table, columns, rules, zone), (None,) * len(rules))
+    return Change(_with_rules(table, columns, rules, zone), (None,) * len(rules))
 
 
 def split(
@@ -55,7 +61,7 @@ def split(
     old = table.partition_rules
     texts = [*old[:at], *into, *old[at + 1 :]]
     kept = (*table.region_ids[:at], *(None for _ in into), *table.region_ids[at + 1 :])
-    return Change(with_rules(table, names, texts, "UTC"), kept)
+    return Change(_with_rules(table, names, texts, "UTC"), kept)
 
 
 def merge(table: Table, sources: Sequence[str], zone: str) -> Change:
@@ -70,7 +76,7 @@ def merge(table: Table, sources: Sequence[str], zone: str) -> Change:
     joined = _union(table, sorted(found))
     texts = [joined if at == found[0] else table.partition_rules[at] for at in rest]
     kept = tuple(None if at == found[0] else table.region_ids[at] for at in rest)
-    return Change(with_rules(table, table.partition_columns, texts, "UTC"), kept)
+    return Change(_with_rules(table, table.partition_columns, texts, "UTC"), kept)
 
 
 def _columns(table: Table, names: Sequence[str]) -> list[Column]:

@@ -100,8 +100,12 @@ def partitioning_of(table: Table) -> Partitioning | None:
     """The partitions of a table; None if one region has all rows."""
     if len(table.region_ids) < 2:
         return None
-    columns = tuple(column for n in table.partition_columns if (column := table.column(n)))
-    return _known(tuple((c.name, c.type, c.nullable) for c in columns), table.partition_rules)
+    return _known(_typed(table), table.partition_rules)
+
+
+def _typed(table: Table) -> tuple[tuple[object, ...], ...]:
+    columns = (column for name in table.partition_columns if (column := table.column(name)))
+    return tuple((c.name, c.type, c.nullable) for c in columns)
 
 
 @lru_cache(maxsize=512)
@@ -128,26 +132,71 @@ def with_rules(table: Table, columns: Sequence[str], rules: Sequence[str], timez
     kept = tuple(settled(rule, named, timezone) for rule in rules)
     table = replace(table, partition_columns=tuple(columns), partition_rules=kept)
     read = read_rules(kept, named)
-    check_identity(table, read)
+    check_identity(table)
     if kept:
         proved(named, read)
     return table
 
 
-def check_identity(table: Table, rules: Sequence[Rule]) -> None:
-    """Rows of one identity must meet in one region, or an upsert would leave the old row behind.
+def check_identity(table: Table) -> None:
+    """Rows of one identity may be in several regions only where each write replaces whole rows.
 
-    A partition column of which no rule speaks decides nothing. Raises: DbError
-    INVALID_TABLE_DEFINITION.
+    Raises: DbError INVALID_TABLE_DEFINITION.
     """
-    if table.append_mode:
-        return
-    deciding = {name for rule in rules for name in columns_of(rule)}
-    for name in table.partition_columns:
-        if name in deciding and name not in table.primary_key and name != table.time_index:
-            raise DbError(
-                ErrorKind.INVALID_TABLE_DEFINITION,
-                f'partition column "{name}" must be in the primary key or the time index',
-                detail="a row replaces the one with the same tags and time only within a partition",
-                hint="add it to the PRIMARY KEY, or use WITH (append_mode = 'true')",
-            )
+    name = _beyond(table)
+    if name is not None and table.keeps_non_null:
+        raise DbError(
+            ErrorKind.INVALID_TABLE_DEFINITION,
+            f'partition column "{name}" must be in the primary key or the time index',
+            detail="a row with merge_mode = 'last_non_null' keeps fields of older rows, and those"
+            " could be in another partition",
+            hint="add it to the PRIMARY KEY, or use another merge_mode",
+        )
+
+
+def is_exclusive(table: Table) -> bool:
+    """True if a written row has to be removed from the regions it does not belong to.
+
+    Partition columns outside of the identity (tags and time index) decide where a row is: the one
+    that it replaces may be elsewhere.
+    """
+    return _beyond(table) is not None
+
+
+def check_movable(table: Table) -> None:
+    """Raises: DbError INVALID_TABLE_DEFINITION if rows are replaced across the table's partitions.
+
+    What changed in one region while rows move would have to be told apart from what another one
+    did to the same keys.
+    """
+    name = _beyond(table)
+    if name is not None:
+        raise DbError(
+            ErrorKind.INVALID_TABLE_DEFINITION,
+            f'the partitions of "{table.name}" cannot be changed: partition column "{name}" must be'
+            " in the primary key or the time index",
+            hint="create another table with such partitions and INSERT … SELECT into it",
+        )
+
+
+def _beyond(table: Table) -> str | None:
+    """A partition column that decides about rows of one identity, None if there is none.
+
+    A partition column of which no rule speaks decides nothing.
+    """
+    outside = [
+        name
+        for name in table.partition_columns
+        if name not in table.primary_key and name != table.time_index
+    ]
+    if not outside or table.append_mode:
+        return None
+    deciding = _deciding(_typed(table), table.partition_rules)
+    return next((name for name in outside if name in deciding), None)
+
+
+@lru_cache(maxsize=512)
+def _deciding(columns: tuple[tuple[object, ...], ...], rules: tuple[str, ...]) -> frozenset[str]:
+    """The columns that the rules speak of."""
+    typed = [Column(*column) for column in columns]  # type: ignore[arg-type]
+    return frozenset(name for rule in read_rules(rules, typed) for name in columns_of(rule))

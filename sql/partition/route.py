@@ -17,7 +17,7 @@ from catalog.records import Table
 from engine.api import Op, Write
 from engine.datatypes import TypeId
 from engine.schema import RegionSchema
-from sql.partition.check import Partitioning, partitioning_of
+from sql.partition.check import Partitioning, is_exclusive, partitioning_of
 from sql.partition.space import Axis
 
 Cells = npt.NDArray[np.int64]
@@ -32,14 +32,50 @@ def writes_of(
     """The rows as writes to the table's regions, in their order within each.
 
     `schema` is what the rows are in, the table's own by default. Requires: `rows` has the partition
-    columns.
+    columns, unless rows of one identity may be in any region (`is_exclusive`) and are deleted.
     """
     schema, rows = schema or table.region_schema(), stored_rows(rows)
     partitioning = partitioning_of(table)
     if partitioning is None:
         return [Write(table.region_ids[0], op, rows, schema)]
+    if is_exclusive(table):
+        return _exclusive(table, partitioning, op, rows, schema)
     parts = divided(partitioning, rows)
     return [Write(table.region_ids[number], op, part, schema) for number, part in parts]
+
+
+def _exclusive(
+    table: Table, partitioning: Partitioning, op: Op, rows: pa.Table, schema: RegionSchema
+) -> list[Write]:
+    """Rows go to their region, and whatever they replace goes from all others.
+
+    Deletions stand first: when writes are routed again after a change of the partitions, a
+    deletion may reach the region that its row is put in.
+    """
+    keys = list(schema.sort_key)
+    if op is Op.DELETE:
+        return [Write(region, op, rows.select(keys), schema) for region in table.region_ids]
+    numbers = numbers_of(partitioning, rows)
+    if len(numbers) and (numbers != numbers[0]).any():
+        rows = rows.take(_last_of_each(rows.select(keys)))
+        numbers = numbers_of(partitioning, rows)
+    deleted, put = [], []
+    for number, region in enumerate(table.region_ids):
+        mine = pa.array(numbers == number)
+        others = rows.select(keys).filter(pc.invert(mine))
+        if others.num_rows:
+            deleted.append(Write(region, Op.DELETE, others, schema))
+        if others.num_rows < rows.num_rows:
+            put.append(Write(region, Op.PUT, rows.filter(mine), schema))
+    return deleted + put
+
+
+def _last_of_each(keys: pa.Table) -> pa.Array:
+    """The positions of the last row of each key, ascending."""
+    names = [str(place) for place in range(keys.num_columns)]
+    numbered = keys.rename_columns(names).append_column("at", pa.array(np.arange(keys.num_rows)))
+    last = numbered.group_by(names).aggregate([("at", "max")]).column("at_max")
+    return pa.array(np.sort(last.to_numpy()))
 
 
 def divided(partitioning: Partitioning, rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:

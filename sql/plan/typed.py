@@ -143,6 +143,8 @@ def _cast(node: exp.Cast, infer: Callable[[exp.Expr], DataType | None]) -> None:
         node.set("this", _epoch(node.this, source))
     elif target.is_timestamp and source.is_integer and not node.this.is_int:
         node.set("this", exp.cast(node.this.copy(), exp.DType.BIGINT))  # now plainly an integer
+    elif (source, target) == (dt.TIMESTAMP_NANOSECOND, dt.TIMESTAMP_SECOND):
+        node.set("this", exp.cast(node.this.copy(), exp.DType.TIMESTAMP))  # DuckDB has no way
 
 
 def _epoch(node: exp.Expr, source: DataType) -> exp.Expr:

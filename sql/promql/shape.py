@@ -163,7 +163,8 @@ def _aggregate(node: Aggregate, find: Find) -> Shape:
     grouped = replace(grouped, whole=whole)
     if node.op == "count_values" and isinstance(node.parameter, Text):
         label = node.parameter.value
-        columns = (*grouped.columns, label)
+        rest = (name for name in grouped.columns if name not in grouped.fields)
+        columns = (*grouped.fields, *rest, label)
         return replace(grouped, tags=(*tags, label), columns=columns)
     return grouped
 

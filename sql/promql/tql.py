@@ -197,9 +197,11 @@ def _moment(session: ClientSession, node: exp.Expr) -> int:
         return round(float(value) * 1000)
     if isinstance(value, datetime | date):
         return int(pa.scalar(value).cast(pa.timestamp("ms")).value)
-    if isinstance(value, timedelta):  # of two times, as seconds since 1970
+    # The difference of two times is one since 1970; other intervals are lengths, not times.
+    between = isinstance(node.unnest(), exp.Sub)
+    if isinstance(value, timedelta) and between:
         return int(value / timedelta(milliseconds=1))
-    if isinstance(value, pa.MonthDayNano) and not value.months:
+    if isinstance(value, pa.MonthDayNano) and not value.months and between:
         return int(value.days * 86_400_000 + value.nanoseconds // 1_000_000)
     raise DbError(
         ErrorKind.INVALID_ARGUMENT,

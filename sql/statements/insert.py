@@ -28,6 +28,7 @@ from sql.statements.target import (
     columns_named,
     complete,
     insert_rows,
+    kept,
     writable,
 )
 
@@ -79,7 +80,7 @@ def run_fast(session: ClientSession, statement: FastInsert) -> Result:
     with session.writing() as transaction:
         columns, data = numbered(session, table, columns, data)
         insert_rows(session, transaction, table, complete(session, table, columns, data))
-    return Affected("INSERT", data.num_rows)
+    return Affected("INSERT", kept(table, data.num_rows))
 
 
 def _table_node(name: Sequence[str]) -> exp.Table:
@@ -104,7 +105,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
             return _insert_relational(pieces, transaction, tree, table, rows)
         items = returning_of(tree)
         if policy is None:
-            plain = Changes(affected=rows.num_rows, returned=rows)
+            plain = Changes(affected=kept(table, rows.num_rows), returned=rows)
             result = answer(pieces, table, alias, items, plain, "INSERT")
             insert_rows(session, transaction, table, rows)
             return result

@@ -21,6 +21,7 @@ from sql.dialect import nodes
 from sql.dialect.dialects import to_sql
 from sql.partition import change
 from sql.partition.change import Change
+from sql.partition.check import check_movable
 from sql.partition.move import Stores, repartition
 from sql.results import Affected, Result, ResultColumn
 from sql.run.duck import Duck
@@ -54,6 +55,7 @@ def run(session: ClientSession, tree: exp.Alter, text: str) -> Result:
             f'"{table.name}" has no time index: only time-series tables have partitions',
         )
     check_alterable(table)
+    check_movable(table)
     timeout_ms, wait = _options(action)
     zone = session.timezone
 

@@ -148,6 +148,11 @@ def insert_rows(
         duck.unregister([name])
 
 
+def kept(table: Table, rows: int) -> int:
+    """How many of the rows written to a table it keeps: none if they vanish at once."""
+    return 0 if table.options.get("ttl") == "instant" else rows
+
+
 def insert_results(
     session: ClientSession, transaction: Transaction, table: Table, rows: Rows
 ) -> int:

@@ -235,7 +235,7 @@ def test_a_time_range_prunes_partitions_by_time(db: Client, database: Database) 
     [
         (
             "CREATE TABLE x (a INT, v INT, ts TIMESTAMP TIME INDEX, PRIMARY KEY (a)) "
-            "PARTITION ON COLUMNS (v) (v < 5, v >= 5)",
+            "PARTITION ON COLUMNS (v) (v < 5, v >= 5) WITH (merge_mode = 'last_non_null')",
             ErrorKind.INVALID_TABLE_DEFINITION,
         ),
         (
