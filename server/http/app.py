@@ -23,6 +23,7 @@ from server.http.errors import error_response
 from server.http.influx import write as influx
 from server.http.middleware import Counted, SameOrigin
 from server.http.prometheus import api, federate, read, rules, status, write
+from server.http.prometheus.write_extras import KnownMetadata
 
 GET_POST = ["GET", "POST"]
 
@@ -95,6 +96,7 @@ def create_app(context: HttpContext) -> Starlette:
     )
     app.state.context = context
     app.state.password_checks = PasswordChecks()
+    app.state.known_metadata = KnownMetadata()
     return app
 
 

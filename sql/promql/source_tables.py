@@ -13,7 +13,7 @@ from catalog.records import Column, Table
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
-from sql.ingest.metrics import HISTOGRAM, VALUE
+from sql.ingest.metrics import EXEMPLARS_MODEL, HISTOGRAM, TABLE_MODEL, VALUE
 from sql.promql.labels import NAME
 from sql.promql.model import Match, Matcher
 from sql.promql.source_series import matches
@@ -63,7 +63,9 @@ def numeric_fields(table: Table) -> tuple[Column, ...]:
 
 def is_metric(table: Table) -> bool:
     """True if the table has samples of its own."""
-    return table.is_time_series and PHYSICAL not in table.options and bool(numeric_fields(table))
+    if not table.is_time_series or PHYSICAL in table.options:
+        return False
+    return table.options.get(TABLE_MODEL) != EXEMPLARS_MODEL and bool(numeric_fields(table))
 
 
 def metrics(matchers: Sequence[Matcher], catalogue: Catalogue) -> list[Metric]:

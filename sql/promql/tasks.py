@@ -17,7 +17,7 @@ from sql.promql.labels import NAME
 from sql.promql.model import Limits, Matcher, Result, SelectedSeries, Selector
 from sql.promql.parser import parse
 from sql.promql.source import TableSource, series_labels
-from sql.promql.source_tables import DATABASE, FIELD, Catalogue, is_metric, metrics
+from sql.promql.source_tables import DATABASE, FIELD, Catalogue, metrics
 from sql.promql.tql import catalogue_of
 from sql.promql.tree import VectorSelector, unwrap
 
@@ -162,21 +162,6 @@ class LabelValues:
             for labels in series_labels(session.runner, metric, *times, names):
                 values.add(labels.get(self.name, ""))
         return values - {""}
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """The metrics and their comments."""
-
-    metric: str = ""  # only this one
-    text: str = "PROMETHEUS METADATA"
-    writes: bool = False
-
-    def run(self, session: ClientSession) -> dict[str, str]:
-        """Comments by name. Raises: DbError."""
-        tables = catalogue_of(session).tables(session.database)
-        wanted = (table for table in tables if self.metric in ("", table.name))
-        return {table.name: table.comment for table in wanted if is_metric(table)}
 
 
 def selector_matchers(text: str) -> Sequence[Matcher]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,10 +24,11 @@ from server.http.prometheus.answers import (
     success,
 )
 from server.http.prometheus.parameters import EVER_MS, Parameters, now_ms, read_parameters
-from server.http.prometheus.result_json import result_json, truncated
+from server.http.prometheus.result_json import numbers, result_json, truncated
 from server.http.tasks import in_session
 from sql.promql.model import Result
-from sql.promql.tasks import Evaluate, FindSeries, LabelNames, LabelValues, Metadata
+from sql.promql.remarks import About, Exemplar, FindExemplars, Metadata
+from sql.promql.tasks import Evaluate, FindSeries, LabelNames, LabelValues
 from sql.session import SessionApi
 
 POINTS_MAX = 11_000
@@ -195,23 +197,42 @@ def unescaped(name: str) -> str:
 
 @guarded
 async def metadata(request: Request) -> Response:
-    """What is known of metrics: their tables' comments."""
+    """What is known of metrics."""
     given = await read_parameters(request)
     task, limit = Metadata(given.text("metric")), given.limit()
 
     def work(session: SessionApi) -> bytes:
         found = session.run(task)
         names = list(found)[: limit or None]
-        shown = {n: [{"type": "unknown", "help": found[n], "unit": ""}] for n in names}
-        return data_body(as_json(shown))
+        return data_body(as_json({name: [_about(found[name])] for name in names}))
 
     return await run(request, given, work)
 
 
+def _about(one: About) -> dict[str, str]:
+    return {"type": one.kind, "help": one.help, "unit": one.unit}
+
+
 @guarded
 async def query_exemplars(request: Request) -> Response:
-    """Exemplars: none are stored."""
+    """The exemplars of the series that a query reads."""
     given = await read_parameters(request)
-    given.needed("query")
-    _times(given)
-    return await run(request, given, lambda session: data_body(b"[]"))
+    task = FindExemplars(given.needed("query"), *_times(given))
+
+    def work(session: SessionApi) -> bytes:
+        found = session.run(task)
+        return data_body(
+            as_json(
+                [
+                    {"seriesLabels": labels, "exemplars": [_exemplar(one) for one in exemplars]}
+                    for labels, exemplars in found
+                ]
+            )
+        )
+
+    return await run(request, given, work)
+
+
+def _exemplar(one: Exemplar) -> dict[str, object]:
+    value = numbers(np.array([one.value]))[0].as_py()
+    return {"labels": one.labels, "value": value, "timestamp": one.time_ms / 1000}

@@ -19,7 +19,8 @@ from server.http.prometheus.parameters import now_ms, read_parameters
 from sql.promql.check import check
 from sql.promql.parser import parse
 from sql.promql.printer import as_object, pretty
-from sql.promql.tasks import LabelValues, Metadata
+from sql.promql.remarks import Metadata
+from sql.promql.tasks import LabelValues
 from sql.session import SessionApi
 
 # The version of Prometheus whose API this is; clients choose their requests by it.

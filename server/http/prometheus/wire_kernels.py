@@ -1,4 +1,4 @@
-"""Pieces of kernels that read protobuf: numbers, lengths, and what is stepped over.
+"""Pieces of kernels that read protobuf: numbers, lengths, samples, and what is stepped over.
 
 Compiled into the kernels of remote write. Positions are never negative, errors are: whoever calls
 passes them on. https://protobuf.dev/programming-guides/encoding/
@@ -79,3 +79,52 @@ def skip(data: Bytes, at: int, end: int, wire: int, out: UInt64s) -> int:
     if wire == FIXED32:
         return at + 4 if end - at >= 4 else CUT_OFF
     return BAD_WIRE_TYPE
+
+
+@part
+def sample(data: Bytes, at: int, end: int, found: UInt64s, out: UInt64s) -> int:
+    """Reads a Sample into found: the bits of its value and of its time."""
+    found[0] = found[1] = np.uint64(0)
+    while at < end:
+        at = varint(data, at, end, out)
+        if at < 0:
+            return at
+        field = int(out[0] >> np.uint64(3))
+        wire = int(out[0] & np.uint64(7))
+        if field == 1:
+            if wire != FIXED64:
+                return BAD_FIELD
+            at = fixed64(data, at, end, out)
+            found[0] = out[0]
+        elif field == 2:
+            if wire != VARINT:
+                return BAD_FIELD
+            at = varint(data, at, end, out)
+            found[1] = out[0]
+        else:
+            at = skip(data, at, end, wire, out)
+        if at < 0:
+            return at
+    return at
+
+
+@part
+def histogram(data: Bytes, at: int, end: int, found: UInt64s, out: UInt64s) -> int:
+    """Steps over a Histogram; found[0] takes the bits of its time."""
+    found[0] = np.uint64(0)
+    while at < end:
+        at = varint(data, at, end, out)
+        if at < 0:
+            return at
+        field = int(out[0] >> np.uint64(3))
+        wire = int(out[0] & np.uint64(7))
+        if field == 15:
+            if wire != VARINT:
+                return BAD_FIELD
+            at = varint(data, at, end, out)
+            found[0] = out[0]
+        else:
+            at = skip(data, at, end, wire, out)
+        if at < 0:
+            return at
+    return at

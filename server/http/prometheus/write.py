@@ -1,29 +1,45 @@
-"""`POST /v1/prometheus/write`: Prometheus' remote write, version 1.
+"""`POST /v1/prometheus/write`: Prometheus' remote write, versions 1 and 2.
 
 A request is written whole or not at all. 4xx tells the sender to drop it, 5xx to send it again.
-https://prometheus.io/docs/specs/prw/remote_write_spec/
+https://prometheus.io/docs/specs/prw/remote_write_spec/ and …/remote_write_spec_2_0/
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from cramjam import DecompressionError, snappy
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from engine.clock import SystemClock
 from engine.errors import DbError, ErrorKind
 from server.http.content import malformed, too_large, zstd_content
 from server.http.context import context_of
 from server.http.errors import error_response
-from server.http.prometheus.write_request import counts_of, tables_of
+from server.http.prometheus.write_extras import (
+    Extras,
+    KnownMetadata,
+    exemplar_tables,
+    extras_of,
+    metadata_table,
+)
+from server.http.prometheus.write_request import (
+    Message,
+    counts_of,
+    read_message,
+    tables_of_message,
+)
+from server.http.prometheus.write_request_v2 import read_request
 from server.http.request import database_name, read_body, timeout_ms
 from server.http.tasks import in_session
-from sql.ingest.batch import IngestTable
 from sql.ingest.ingest import Ingest
 from sql.ingest.metrics import PHYSICAL_TABLE
 from sql.session import SessionApi
 
 _PROTOBUF = "application/x-protobuf"
-_VERSION_2 = "io.prometheus.write.v2.request"
+_VERSION_1 = "prometheus.writerequest"
+_VERSIONS = {_VERSION_1: 1, "io.prometheus.write.v2.request": 2}
 _GROWTH_MAX = 8  # how much larger than the body's limit its content may be
 _WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 
@@ -32,37 +48,69 @@ async def write(request: Request) -> Response:
     """Writes the request's samples. Raises: DbError, answered by the application's handler."""
     if request.query_params.get("get_vm_proto_version"):
         return PlainTextResponse("1")  # VictoriaMetrics' agent asks which compression it may use
-    refusal = _refusal(request)
-    if refusal is not None:
-        return refusal
+    version = _version(request)
+    if version is None:
+        return _refusal()
     body = await read_body(request)
     physical = request.query_params.get("physical_table") or PHYSICAL_TABLE
     content_max = context_of(request).configuration.settings.http_body_bytes_max * _GROWTH_MAX
     encoding = request.headers.get("content-encoding", "snappy").strip().lower()
+    known: KnownMetadata = request.app.state.known_metadata
 
-    def work(session: SessionApi) -> list[IngestTable]:
-        tables = tables_of(decompressed(body, encoding, content_max), physical)
-        session.run(Ingest(tables, text="REMOTE WRITE"))
-        return tables
+    def work(session: SessionApi) -> _Written:
+        data = decompressed(body, encoding, content_max)
+        return _written(session, _READERS[version](data), physical, known)
 
     database = database_name(request, dict(request.query_params))
     limit = timeout_ms(request.headers.get("x-greptime-timeout"))
-    tables = await in_session(request, database, work, timeout_ms=limit, application="remote write")
-    samples, histograms = counts_of(tables)
+    done = await in_session(request, database, work, timeout_ms=limit, application="remote write")
     headers = {
-        _WRITTEN.format("Samples"): str(samples),
-        _WRITTEN.format("Histograms"): str(histograms),
-        _WRITTEN.format("Exemplars"): "0",
+        _WRITTEN.format("Samples"): str(done.samples),
+        _WRITTEN.format("Histograms"): str(done.histograms),
+        _WRITTEN.format("Exemplars"): str(done.exemplars),
     }
     return Response(status_code=204, headers=headers)
 
 
-def _refusal(request: Request) -> Response | None:
-    """415 for messages other than version 1's: senders fall back to it."""
+class _Written(NamedTuple):
+    samples: int
+    histograms: int
+    exemplars: int
+
+
+def _written(
+    session: SessionApi, read: tuple[Message, Extras], physical: str, known: KnownMetadata
+) -> _Written:
+    """Writes all of a request together."""
+    message, extras = read
+    tables = tables_of_message(message, physical)
+    exemplars = exemplar_tables(message, extras.exemplars)
+    news = known.news(session.database, extras.metadata)
+    told = [metadata_table(news, SystemClock().now_ms())] if news else []
+    session.run(Ingest([*tables, *exemplars, *told], text="REMOTE WRITE"))
+    known.note(session.database, news)
+    return _Written(*counts_of(tables), sum(table.rows for table in exemplars))
+
+
+def _read_v1(data: bytes) -> tuple[Message, Extras]:
+    return read_message(data), extras_of(data)
+
+
+_READERS = {1: _read_v1, 2: read_request}
+
+
+def _version(request: Request) -> int | None:
+    """Which message the body is, None for one nobody knows."""
     kind, _, parameters = request.headers.get("content-type", _PROTOBUF).lower().partition(";")
-    if kind.strip() == _PROTOBUF and _VERSION_2 not in parameters:
+    if kind.strip() != _PROTOBUF:
         return None
-    message = "only prometheus.WriteRequest (application/x-protobuf) is understood here"
+    given = dict(part.strip().partition("=")[::2] for part in parameters.split(";") if part.strip())
+    return _VERSIONS.get(given.get("proto", _VERSION_1))
+
+
+def _refusal() -> Response:
+    """415: senders try another version then."""
+    message = "prometheus.WriteRequest and io.prometheus.write.v2.Request are understood here"
     response = error_response(DbError(ErrorKind.UNSUPPORTED, message))
     response.status_code = 415
     return response

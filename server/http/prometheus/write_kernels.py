@@ -13,12 +13,11 @@ from engine.jit import Bytes, Int64s, UInt64s, part
 from server.encode.kernel import BOOL, INT, READ_BYTES, WRITE_BYTES, WRITE_INT64, kernel
 from server.http.prometheus.wire_kernels import (
     BAD_FIELD,
-    FIXED64,
     LENGTH,
-    VARINT,
     WRITE_UINT64,
-    fixed64,
+    histogram,
     length,
+    sample,
     skip,
     varint,
 )
@@ -50,55 +49,6 @@ def _label(data: Bytes, at: int, end: int, spans: Int64s, base: int, out: UInt64
             at = skip(data, at, end, wire, out)
             if at < 0:
                 return at
-    return at
-
-
-@part
-def _sample(data: Bytes, at: int, end: int, found: UInt64s, out: UInt64s) -> int:
-    """Reads a Sample into found: the bits of its value and of its time."""
-    found[0] = found[1] = np.uint64(0)
-    while at < end:
-        at = varint(data, at, end, out)
-        if at < 0:
-            return at
-        field = int(out[0] >> np.uint64(3))
-        wire = int(out[0] & np.uint64(7))
-        if field == 1:
-            if wire != FIXED64:
-                return BAD_FIELD
-            at = fixed64(data, at, end, out)
-            found[0] = out[0]
-        elif field == 2:
-            if wire != VARINT:
-                return BAD_FIELD
-            at = varint(data, at, end, out)
-            found[1] = out[0]
-        else:
-            at = skip(data, at, end, wire, out)
-        if at < 0:
-            return at
-    return at
-
-
-@part
-def _histogram(data: Bytes, at: int, end: int, found: UInt64s, out: UInt64s) -> int:
-    """Steps over a Histogram; found[0] takes the bits of its time."""
-    found[0] = np.uint64(0)
-    while at < end:
-        at = varint(data, at, end, out)
-        if at < 0:
-            return at
-        field = int(out[0] >> np.uint64(3))
-        wire = int(out[0] & np.uint64(7))
-        if field == 15:
-            if wire != VARINT:
-                return BAD_FIELD
-            at = varint(data, at, end, out)
-            found[0] = out[0]
-        else:
-            at = skip(data, at, end, wire, out)
-        if at < 0:
-            return at
     return at
 
 
@@ -143,7 +93,7 @@ def _series(
                     at = _label(data, at, stop, span, 0, out)
                 counts[LABELS] += 1
             elif field == 2:
-                at = _sample(data, at, stop, found, out)
+                at = sample(data, at, stop, found, out)
                 if fill and at >= 0:
                     k = counts[SAMPLES]
                     sample_series[k] = number
@@ -152,7 +102,7 @@ def _series(
                 counts[SAMPLES] += 1
             else:
                 begin = at
-                at = _histogram(data, at, stop, found, out)
+                at = histogram(data, at, stop, found, out)
                 if fill and at >= 0:
                     k = counts[HISTOGRAMS]
                     histogram_series[k] = number
@@ -251,3 +201,86 @@ def gather(data: Bytes, spans: Int64s, out: Bytes) -> int:
             out[at] = data[place]
             at += 1
     return at
+
+
+@part
+def _exemplars_of(
+    data: Bytes,
+    at: int,
+    end: int,
+    fill: bool,
+    counts: Int64s,
+    spans: Int64s,
+    number: int,
+    out: UInt64s,
+) -> int:
+    """The exemplars of a TimeSeries: its number, start and end of each."""
+    while at < end:
+        at = varint(data, at, end, out)
+        if at < 0:
+            return at
+        field = int(out[0] >> np.uint64(3))
+        wire = int(out[0] & np.uint64(7))
+        if field == 3:
+            if wire != LENGTH:
+                return BAD_FIELD
+            at = length(data, at, end, out)
+            if at < 0:
+                return at
+            if fill:
+                spans[3 * counts[0]] = number
+                spans[3 * counts[0] + 1] = at
+                spans[3 * counts[0] + 2] = at + int(out[0])
+            counts[0] += 1
+            at += int(out[0])
+        else:
+            at = skip(data, at, end, wire, out)
+        if at < 0:
+            return at
+    return at
+
+
+@kernel(INT(READ_BYTES, BOOL, WRITE_INT64, WRITE_INT64, WRITE_INT64))
+def read_extras(
+    data: Bytes, fill: bool, counts: Int64s, exemplars: Int64s, metadata: Int64s
+) -> int:
+    """Where the exemplars and metadata of a WriteRequest lie.
+
+    Args:
+        counts: of exemplars, of metadata; must be zero before.
+        exemplars: per exemplar the number of its series, start and end of its message.
+        metadata: per metric start and end.
+
+    Returns: 0, or an error.
+    """
+    out = np.empty(1, np.uint64)
+    at = 0
+    series = 0
+    end = data.size
+    while at < end:
+        at = varint(data, at, end, out)
+        if at < 0:
+            return at
+        field = int(out[0] >> np.uint64(3))
+        wire = int(out[0] & np.uint64(7))
+        if field == 1 or field == 3:
+            if wire != LENGTH:
+                return BAD_FIELD
+            at = length(data, at, end, out)
+            if at < 0:
+                return at
+            stop = at + int(out[0])
+            if field == 1:
+                at = _exemplars_of(data, at, stop, fill, counts, exemplars, series, out)
+                series += 1
+            else:
+                if fill:
+                    metadata[2 * counts[1]] = at
+                    metadata[2 * counts[1] + 1] = stop
+                counts[1] += 1
+                at = stop
+        else:
+            at = skip(data, at, end, wire, out)
+        if at < 0:
+            return at
+    return 0

@@ -56,8 +56,13 @@ def tables_of(data: bytes, physical_table: str | None) -> list[IngestTable]:
     Raises: DbError INVALID_ARGUMENT for a malformed message, INVALID_ENCODING for text that is not
     UTF-8.
     """
+    return tables_of_message(read_message(data), physical_table)
+
+
+def read_message(data: bytes) -> Message:
+    """Takes a request apart. Raises: DbError INVALID_ARGUMENT, INVALID_ENCODING."""
     jit.warm()
-    return tables_of_message(_read(np.frombuffer(data, np.uint8)), physical_table)
+    return _read(np.frombuffer(data, np.uint8))
 
 
 def tables_of_message(message: Message, physical_table: str | None) -> list[IngestTable]:

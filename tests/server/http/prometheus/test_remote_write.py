@@ -82,7 +82,7 @@ async def test_native_histograms_come_back(prom: Any) -> None:
         (
             wr.compressed(wr.message(UP)),
             {"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"},
-            415,
+            400,
         ),
     ],
 )

@@ -1,0 +1,164 @@
+"""Remote write 2.0, exemplars and metadata of both versions."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import write_requests as wr
+
+from server.http.prometheus.write_request import tables_of
+from server.http.prometheus.write_request_v2 import read_request
+
+V2 = {"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
+
+
+class Request:
+    """A version 2 message in the making."""
+
+    def __init__(self) -> None:
+        self.symbols = [""]
+        self.series: list[bytes] = []
+
+    def refs(self, pairs: dict[str, str]) -> bytes:
+        found = b""
+        for text in (text for pair in pairs.items() for text in pair):
+            if text not in self.symbols:
+                self.symbols.append(text)
+            found += wr.varint(self.symbols.index(text))
+        return wr.piece(1, found)
+
+    def add(self, labels: dict[str, str], *points: bytes, meta: Sequence[Any] = ()) -> None:
+        body = self.refs(labels) + b"".join(points)
+        if meta:
+            kind, help_, unit = meta
+            refs = [self.symbol(help_), self.symbol(unit)]
+            body += wr.piece(5, b"\x08" + wr.varint(kind) + b"\x18" + refs[0] + b"\x20" + refs[1])
+        self.series.append(wr.piece(5, body))
+
+    def symbol(self, text: str) -> bytes:
+        if text not in self.symbols:
+            self.symbols.append(text)
+        return wr.varint(self.symbols.index(text))
+
+    def exemplar(self, labels: dict[str, str], value: float, time: int) -> bytes:
+        figures = b"\x11" + struct.pack("<d", value) + b"\x18" + wr.varint(time)
+        return wr.piece(4, self.refs(labels) + figures)
+
+    def message(self) -> bytes:
+        return b"".join(wr.piece(4, text.encode()) for text in self.symbols) + b"".join(self.series)
+
+
+def sample(time: int, value: float) -> bytes:
+    return wr.sample(time, value)  # the same message in both versions
+
+
+async def test_version_2_writes_what_version_1_writes(prom: Any) -> None:
+    request = Request()
+    request.add({"__name__": "up", "job": "a"}, sample(1000, 1.0), sample(2000, 0.5))
+    request.add({"__name__": "up", "job": "b", "zone": "x"}, sample(2000, 7.0))
+    request.add({"__name__": "h"}, wr.piece(3, wr.histogram(1000, 4)[2:]))
+    answer = await prom.post(wr.compressed(request.message()), V2)
+    assert answer.status_code == 204, answer.text
+    assert answer.headers["x-prometheus-remote-write-samples-written"] == "3"
+    assert answer.headers["x-prometheus-remote-write-histograms-written"] == "1"
+    data = await prom.data("query", query="sum by (zone) (up)", time="2")
+    assert [(one["metric"], one["value"][1]) for one in data["result"]] == [
+        ({}, "0.5"),
+        ({"zone": "x"}, "7"),
+    ]
+    data = await prom.data("query", query="histogram_count(h)", time="2")
+    assert data["result"][0]["value"][1] == "4"
+
+
+async def test_exemplars_of_both_versions_can_be_asked_for(prom: Any) -> None:
+    request = Request()
+    exemplar = request.exemplar({"trace_id": "t2"}, 0.25, 1500)
+    request.add({"__name__": "lat", "job": "a"}, sample(1000, 1.0), exemplar)
+    answer = await prom.post(wr.compressed(request.message()), V2)
+    assert answer.headers["x-prometheus-remote-write-exemplars-written"] == "1"
+    figures = b"\x11" + struct.pack("<d", float("inf")) + b"\x18" + wr.varint(2500)
+    first = wr.piece(3, wr.label("trace_id", "t1") + figures)
+    body = wr.series({"__name__": "lat", "job": "a"}, wr.sample(2000, 2.0), first)
+    body += wr.series({"__name__": "lat", "job": "b"}, first)
+    answer = await prom.post(wr.compressed(body))
+    assert answer.headers["x-prometheus-remote-write-exemplars-written"] == "2"
+    asked = {"start": "0", "end": "2.5"}
+    found = await prom.data("query_exemplars", query='rate(lat{job="a"}[5m]) > 0', **asked)
+    assert found == [
+        {
+            "seriesLabels": {"__name__": "lat", "job": "a"},
+            "exemplars": [
+                {"labels": {"trace_id": "t2"}, "value": "0.25", "timestamp": 1.5},
+                {"labels": {"trace_id": "t1"}, "value": "+Inf", "timestamp": 2.5},
+            ],
+        }
+    ]
+    everything = await prom.data("query_exemplars", query="lat", start="2", end="9")
+    assert [one["seriesLabels"]["job"] for one in everything] == ["a", "b"]
+    assert await prom.data("query_exemplars", query="other", **asked) == []
+    names = await prom.data("label/__name__/values")
+    assert names == ["lat"], "the table of exemplars is no metric"
+
+
+async def test_metadata_of_both_versions_is_kept_and_replaced(prom: Any) -> None:
+    request = Request()
+    request.add({"__name__": "up"}, sample(1000, 1.0), meta=(2, "Is it up?", ""))
+    request.add({"__name__": "up", "job": "b"}, sample(1000, 1.0), meta=(2, "Is it up?", ""))
+    assert (await prom.post(wr.compressed(request.message()), V2)).status_code == 204
+    told = b"\x08\x01" + wr.piece(2, b"req_total") + wr.piece(4, b"Requests.") + wr.piece(5, b"1")
+    assert (await prom.post(wr.compressed(wr.piece(3, told)))).status_code == 204
+    assert (await prom.post(wr.compressed(wr.piece(3, told)))).status_code == 204
+    assert await prom.data("metadata") == {
+        "req_total": [{"type": "counter", "help": "Requests.", "unit": "1"}],
+        "up": [{"type": "gauge", "help": "Is it up?", "unit": ""}],
+    }
+    assert list(await prom.data("metadata", metric="up")) == ["up"]
+    assert await prom.sql("SELECT count(*) FROM prometheus_metadata") == [[2]]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (wr.piece(4, b"") + wr.piece(5, wr.piece(1, b"\x05\x00")), "symbol"),
+        (wr.piece(4, b"") + wr.piece(5, wr.piece(1, b"\x00")), "no value"),
+        (wr.piece(4, b"\xff\xfe"), "UTF-8"),
+        (b"\x2a\x09", "in the middle"),
+        (wr.piece(4, b"") + wr.piece(5, b"\x10\x01"), "wrong kind"),
+        (wr.piece(4, b"") + wr.piece(5, sample(1, 1.0)), "no metric name"),
+        (wr.piece(5, wr.piece(4, b"\x10\x01")), "wrong kind"),
+    ],
+)
+async def test_malformed_messages_are_refused_and_leave_nothing(
+    prom: Any, body: bytes, words: str
+) -> None:
+    answer = await prom.post(wr.compressed(body), V2)
+    assert answer.status_code == 400
+    assert words in answer.text
+    assert await prom.data("label/__name__/values") == []
+
+
+async def test_messages_nobody_knows_are_refused_with_415(prom: Any) -> None:
+    for kind in ("application/json", "application/x-protobuf;proto=io.prometheus.write.v3.Request"):
+        assert (await prom.post(b"", {"content-type": kind})).status_code == 415
+
+
+def test_both_readers_see_the_same_samples() -> None:
+    request = Request()
+    rows = [
+        ({"__name__": f"m{k % 3}", "l": f"v{k % 7}", "k": str(k)}, [(k * 10, k / 3)])
+        for k in range(100)
+    ]
+    for labels, samples in rows:
+        request.add(labels, *(sample(*one) for one in samples))
+    message, _ = read_request(request.message())
+    from server.http.prometheus.write_request import tables_of_message
+
+    both = tables_of(wr.message(*rows), None), tables_of_message(message, None)
+    first, second = (
+        [{c.name: c.values.to_pylist() for c in t.columns} | {"": t.name} for t in tables]
+        for tables in both
+    )
+    assert first == second
