@@ -21,7 +21,7 @@ from sql.promql.check import check
 from sql.promql.labels import NAME
 from sql.promql.model import Matcher
 from sql.promql.parser import parse
-from sql.promql.source import time_range
+from sql.promql.source_conditions import time_range
 from sql.promql.source_series import matches, milliseconds
 from sql.promql.source_tables import is_metric
 from sql.promql.tql import catalogue_of
