@@ -231,25 +231,10 @@ def _series(
                 label_counts[number] += counted[0]
         elif field < 5:
             at = _point(
-                data,
-                field,
-                at,
-                stop,
-                fill,
-                symbols,
-                counts,
-                sample_series,
-                samples,
-                histogram_series,
-                histograms,
-                exemplar_series,
-                exemplars,
-                exemplar_counts,
-                exemplar_refs,
-                found,
-                out,
-                counted,
-            )
+                data, field, at, stop, fill, symbols, counts, sample_series, samples,
+                histogram_series, histograms, exemplar_series, exemplars, exemplar_counts,
+                exemplar_refs, found, out, counted,
+            )  # fmt: skip
         elif fill:
             at = _metadata(data, at, stop, symbols, METADATA * number, metadata, out)
         else:
@@ -356,27 +341,10 @@ def read_series(
             if at < 0:
                 return at
             at = _series(
-                data,
-                at,
-                at + int(out[0]),
-                fill,
-                symbols,
-                counts,
-                label_counts,
-                label_refs,
-                sample_series,
-                samples,
-                histogram_series,
-                histograms,
-                exemplar_series,
-                exemplars,
-                exemplar_counts,
-                exemplar_refs,
-                metadata,
-                found,
-                out,
-                counted,
-            )
+                data, at, at + int(out[0]), fill, symbols, counts, label_counts, label_refs,
+                sample_series, samples, histogram_series, histograms, exemplar_series,
+                exemplars, exemplar_counts, exemplar_refs, metadata, found, out, counted,
+            )  # fmt: skip
         else:
             at = skip(data, at, end, wire, out)
         if at < 0:
