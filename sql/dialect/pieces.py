@@ -39,6 +39,20 @@ def composed(text: str, **parts: exp.Expr) -> exp.Expr:
     return tree
 
 
+def cast_to(node: exp.Expr, kind: str) -> exp.Expr:
+    """A copy of the node as a DuckDB type; the node alone if it is cast to that type already.
+
+    >>> cast_to(exp.column("a"), "TIMESTAMP_MS").sql("duckdb")
+    'CAST(a AS TIMESTAMP_MS)'
+    """
+    return exp.cast(node, _type(kind), dialect="duckdb")
+
+
+@lru_cache(_KEPT)
+def _type(kind: str) -> exp.DataType:
+    return exp.DataType.build(kind, dialect="duckdb")
+
+
 @lru_cache(_KEPT)
 def _read(text: str) -> exp.Expr:
     tree: exp.Expr = sqlglot.parse_one(text, dialect="duckdb")

@@ -14,6 +14,7 @@ from typing import Any
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
+from sql.dialect.pieces import cast_to
 
 RETURNS = "returns"  # in a node's meta: the type that the registry tells
 _HEAD = re.compile(r"\(([^()]*)\) AS (.*)", re.DOTALL)
@@ -115,10 +116,10 @@ def helper_call(helper: str, arguments: Sequence[exp.Expr]) -> exp.Expr:
 
 def _typed(helper: str, argument: exp.Expr) -> exp.Expr:
     if isinstance(argument, exp.Null):
-        return exp.cast(argument.copy(), "VARCHAR", dialect="duckdb")
+        return cast_to(argument.copy(), "VARCHAR")
     if isinstance(argument, exp.Parameter):
         kind = "BIGINT" if helper in _NUMERIC else "VARCHAR"
-        return exp.cast(argument.copy(), kind, dialect="duckdb")
+        return cast_to(argument.copy(), kind)
     return argument.copy()
 
 

@@ -20,6 +20,7 @@ from sqlglot import exp
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql import types
+from sql.dialect.pieces import cast_to
 from sql.plan.buckets_calendar import (
     Calendar,
     in_zone,
@@ -219,7 +220,7 @@ def _bucket(call: BucketCall, scopes: Scopes) -> exp.Expr:
 
 def typed(bucket: exp.Expr, data_type: DataType) -> exp.Expr:
     """A TIMESTAMP as another type of time."""
-    return exp.cast(bucket, types.duckdb_name(data_type), dialect="duckdb")
+    return cast_to(bucket, types.duckdb_name(data_type))
 
 
 def _whole_numbers(call: BucketCall) -> exp.Expr:

@@ -15,6 +15,7 @@ from sqlglot import exp
 from engine.datatypes import TypeId
 from engine.errors import DbError
 from sql.decode.text import column_from_text
+from sql.dialect.pieces import cast_to
 from sql.plan.tables import NOW
 from sql.types import from_sql
 
@@ -60,10 +61,10 @@ def _special_day(node: exp.Cast) -> exp.Expr | None:
     shift = _SPECIAL_DAYS.get(word)
     if shift is None or not node.to.is_type(exp.DType.DATE, *_TIMESTAMPS):
         return None
-    now = exp.cast(exp.Literal.string(NOW), "TIMESTAMP", dialect="duckdb")
+    now = cast_to(exp.Literal.string(NOW), "TIMESTAMP")
     if word == "now":
         return now
-    today = exp.cast(now, "DATE", dialect="duckdb")
+    today = cast_to(now, "DATE")
     return exp.paren(exp.Add(this=today, expression=exp.convert(shift)))
 
 

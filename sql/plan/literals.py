@@ -20,6 +20,7 @@ from engine import datatypes
 from engine.datatypes import DataType
 from engine.errors import DbError
 from sql.decode.text import column_from_text
+from sql.dialect.pieces import cast_to
 from sql.plan.scopes import Scopes
 from sql.plan.tables import Scanned
 from sql.plan.typed import inferred_type
@@ -172,7 +173,7 @@ def _value_of(text: str, type_: DataType, timezone: str, column: str) -> pa.Arra
 
 def _printed(value: pa.Array, type_: DataType) -> exp.Expr:
     printed = value.cast(pa.string())[0].as_py()
-    return exp.cast(exp.Literal.string(printed), duckdb_name(type_), dialect="duckdb")
+    return cast_to(exp.Literal.string(printed), duckdb_name(type_))
 
 
 def time_bounds(tree: exp.Expr, scopes: Scopes, scans: Sequence[Scanned]) -> tuple[Bound, ...]:

@@ -12,6 +12,7 @@ from engine import datatypes as dt
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
+from sql.dialect.pieces import cast_to
 
 Resolve = Callable[[exp.Table], Table | None]
 
@@ -55,7 +56,7 @@ class Source:
         made: exp.Expr = exp.Anonymous(this=function, expressions=[ticks])
         if not target:
             return made
-        return exp.cast(made, target.removeprefix(" AS ").removesuffix(")"), dialect="duckdb")
+        return cast_to(made, target.removeprefix(" AS ").removesuffix(")"))
 
     def is_time(self, column: exp.Column) -> bool:
         """True for a reference to the time index."""

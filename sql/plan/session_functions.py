@@ -12,6 +12,7 @@ from decimal import Decimal
 from sqlglot import exp
 
 from sql.dialect.nodes import UserVariable
+from sql.dialect.pieces import cast_to
 from sql.plan.context import CATALOG, PlanContext
 from sql.plan.tables import NOW
 from sql.session import Wire
@@ -25,15 +26,15 @@ def _text(value: str) -> exp.Expr:
 
 
 def _now(_: PlanContext) -> exp.Expr:
-    return exp.cast(exp.Literal.string(NOW), "TIMESTAMP", dialect="duckdb")
+    return cast_to(exp.Literal.string(NOW), "TIMESTAMP")
 
 
 def _today(_: PlanContext) -> exp.Expr:
-    return exp.cast(_now(_), "DATE", dialect="duckdb")
+    return cast_to(_now(_), "DATE")
 
 
 def _time(_: PlanContext) -> exp.Expr:
-    return exp.cast(_now(_), "TIME", dialect="duckdb")
+    return cast_to(_now(_), "TIME")
 
 
 def _address(context: PlanContext) -> exp.Expr:

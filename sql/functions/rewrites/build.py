@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
+from sql.dialect.pieces import cast_to
 from sql.functions.expansion import helper_call
 
 Arguments = Sequence[exp.Expr]
@@ -34,12 +35,12 @@ def number(value: int) -> exp.Expr:
 
 def as_text(value: exp.Expr) -> exp.Expr:
     """The value as VARCHAR."""
-    return value.copy() if value.is_string else exp.cast(value.copy(), "VARCHAR", dialect="duckdb")
+    return value.copy() if value.is_string else cast_to(value.copy(), "VARCHAR")
 
 
 def cast(value: exp.Expr, kind: str) -> exp.Expr:
     """The value as a DuckDB type."""
-    return exp.cast(value.copy(), kind, dialect="duckdb")
+    return cast_to(value.copy(), kind)
 
 
 def joined(parts: Sequence[exp.Expr]) -> exp.Expr:
