@@ -52,9 +52,8 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 Runnable = ParsedStatement | insert.FastInsert
-Handler = Callable[["ClientSession", ParsedStatement, Sequence[object]], Result]
 
-HANDLERS: dict[type[exp.Expr], Handler] = {
+HANDLERS: dict[type[exp.Expr], query.Handler] = {
     exp.Select: query.run,
     exp.SetOperation: query.run,
     exp.Subquery: query.run,
@@ -133,6 +132,8 @@ def describe(
     _check_transaction(session, statement)
     if isinstance(statement, insert.FastInsert):
         return Description((), None, tag="INSERT")
+    if isinstance(statement, query.LiftedQuery | insert.LiftedInsert):
+        statement = parse(statement.text, session.wire)[0]
     session.duck.settle()
     if isinstance(statement.tree, query.QUERIES):
         return query.describe(session, statement, declared)
@@ -190,6 +191,8 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
     def again() -> Result:
         if isinstance(statement, insert.FastInsert):
             return insert.run_fast(session, statement)
+        if isinstance(statement, query.LiftedQuery):
+            return query.run_lifted(session, statement, handler_of(statement))
         return handler_of(statement)(session, statement, parameters)
 
     open_ = session.transaction
@@ -199,7 +202,7 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
         return again()
 
 
-def handler_of(statement: ParsedStatement) -> Handler:
+def handler_of(statement: ParsedStatement) -> query.Handler:
     """Who runs a statement. Raises: DbError UNSUPPORTED."""
     for cls in type(statement.tree).__mro__:
         handler = HANDLERS.get(cls)

@@ -68,6 +68,8 @@ class PlanCache:
     def __init__(self) -> None:
         self._plans: Lru[Key, QueryPlan] = Lru(CACHE_PLANS_MAX)
         self.lifted: Lru[tuple[str, Wire], ParsedStatement | Unliftable] = Lru(CACHE_PLANS_MAX)
+        # What else the text of a statement decides, by that and a name (sql/statements/parts.py).
+        self.pieces: Lru[Key, object] = Lru(CACHE_PLANS_MAX)
 
     def get(self, key: Key | None) -> QueryPlan | None:
         """The plan, if known."""

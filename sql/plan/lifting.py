@@ -1,7 +1,8 @@
-"""Literals lifted out of a query's text, so that dashboards share one plan.
+"""Literals lifted out of a statement's text, so that dashboards share one plan.
 
 A dashboard asks the same query with another host and another hour each time. Literals that a WHERE
 clause compares a name with become parameters; the plan cache then knows the query by what is left.
+So do those that UPDATE sets columns to, for applications that change row after row.
 Found in the text alone, before anything is parsed: in doubt a literal stays where it is, and a
 query whose lifted form fails is run again as it was written (sql/statements/query.py).
 """
@@ -17,19 +18,24 @@ VALUES_MAX = 64
 
 _STRING = r"'(?:[^'\\]|'')*'"
 _LITERAL = rf"(?:{_STRING}|-?\d+(?:\.\d+)?(?![\w.]))"
-_CLOSING = "SELECT|FROM|GROUP|ORDER|HAVING|LIMIT|OFFSET|UNION|EXCEPT|INTERSECT|WINDOW|QUALIFY|ALIGN"
+_CLOSING = (
+    "SELECT|FROM|GROUP|ORDER|HAVING|LIMIT|OFFSET|UNION|EXCEPT|INTERSECT|WINDOW|QUALIFY"
+    "|ALIGN|RETURNING"
+)
 _NAME = r"""(?:(?<![\w.])[A-Za-z_][\w.]*|"[^"]*"|`[^`]*`)"""
 _END = rf"(?=\s*(?:;|\)|\Z|(?:AND|OR|{_CLOSING})\b))"
 
-_QUERY = re.compile(r"\s*(SELECT|WITH)\s", re.IGNORECASE)
+_QUERY = re.compile(r"\s*(SELECT|WITH|UPDATE|DELETE)\s", re.IGNORECASE)
 # Comments, placeholders, variables, escapes, dollar quotes: not worth the risk. Times finer than
 # a parameter's microseconds have to stay what they are.
 _UNUSUAL = re.compile(r"[$?@#\\]|--|/\*|:\d\d\.\d{7}")
 _SCAN = re.compile(
     rf"""
     (?P<where>\bWHERE\b)
+  | (?P<set>\bSET\b)
   | (?P<close>\b(?:{_CLOSING})\b)
   | (?P<compared>{_NAME}\s*(?:<=|>=|<>|!=|[=<>])\s*)(?P<literal>{_LITERAL}){_END}
+  | (?P<assigned>{_NAME}\s*=\s*)(?P<value>{_LITERAL})(?=\s*(?:,|(?:WHERE|FROM)\b))
   | (?P<among>{_NAME}\s+IN\s*\(\s*)(?P<items>{_LITERAL}(?:\s*,\s*{_LITERAL})*)(?=\s*\))
   | (?P<between>\bBETWEEN\s+)(?P<low>{_LITERAL})(?P<and>\s+AND\s+)(?P<high>{_LITERAL}){_END}
   | {_STRING} | "[^"]*" | `[^`]*`
@@ -54,15 +60,17 @@ def lift(text: str) -> Lifted | None:
     if len(text) > TEXT_CHARS_MAX or not _QUERY.match(text) or _UNUSUAL.search(text):
         return None
     values: list[object] = []
-    lifting = False
+    lifting = setting = False
 
     def replaced(found: re.Match[str]) -> str:
-        nonlocal lifting
-        if found.lastgroup == "where":
-            lifting = True
+        nonlocal lifting, setting
+        if found.lastgroup in ("where", "set"):
+            lifting, setting = True, found.lastgroup == "set"
         elif found.lastgroup == "close":
-            lifting = False
+            lifting = setting = False
         elif lifting and len(values) < VALUES_MAX:
+            if found.lastgroup == "value" and setting:
+                return found["assigned"] + _lifted(found["value"], values)
             if found.lastgroup == "literal":
                 return found["compared"] + _lifted(found["literal"], values)
             if found.lastgroup == "items":

@@ -167,13 +167,17 @@ def timestamp_literal(text: str, type_: DataType, timezone: str, column: str) ->
     return _printed(_value_of(text, type_, timezone, column), type_)
 
 
+def moment_literal(value: pa.Scalar, type_: DataType) -> exp.Expr:
+    """A DuckDB literal of a timestamp."""
+    return cast_to(exp.Literal.string(value.cast(pa.string()).as_py()), duckdb_name(type_))
+
+
 def _value_of(text: str, type_: DataType, timezone: str, column: str) -> pa.Array:
     return column_from_text(pa.array([text], pa.string()), type_, timezone, column=column)
 
 
 def _printed(value: pa.Array, type_: DataType) -> exp.Expr:
-    printed = value.cast(pa.string())[0].as_py()
-    return cast_to(exp.Literal.string(printed), duckdb_name(type_))
+    return moment_literal(value[0], type_)
 
 
 def time_bounds(tree: exp.Expr, scopes: Scopes, scans: Sequence[Scanned]) -> tuple[Bound, ...]:

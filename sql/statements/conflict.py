@@ -8,7 +8,6 @@ done in rounds, the first of each key, then the second, ….
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -186,15 +185,15 @@ def _numbered(pieces: Pieces, table: Table, rows: pa.Table) -> pa.Table:
     return rows.append_column(_FIRST, found.column(_FIRST).cast(pa.int64()))
 
 
-def _met(
-    pieces: Pieces, table: Table, alias: str, incoming: pa.Table, values: Sequence[exp.Expr]
-) -> pa.Table:
+def _met(pieces: Pieces, table: Table, alias: str, incoming: pa.Table, policy: Policy) -> pa.Table:
     """For incoming rows whose key is stored: their number, the stored row's hash, the values."""
     names = _key(table)
-    own = hash_of(table, alias) if table.is_time_series else column_of(alias, ROWID)
-    with pieces.with_rows(incoming, table) as (name, inner):
+
+    def made() -> exp.Expr:
+        values = _values(table, alias, policy) if policy.changes is not None else []
+        own = hash_of(table, alias) if table.is_time_series else column_of(alias, ROWID)
         stored = exp.table_(table.name, table.database, quoted=True)
-        select = (
+        return (
             exp.select(*values, column_of(_INCOMING, NUMBER), own)
             .from_(source(name, _INCOMING))
             .join(
@@ -202,8 +201,10 @@ def _met(
                 on=same_key(_INCOMING, alias, names),
             )
         )
+
+    with pieces.with_rows(incoming, table) as (name, inner):
         columns = [column.name for column in table.columns]
-        plan, bound = inner.plan(select, (table, columns))
+        plan, bound = inner.prepared("met", made, (table, columns))
         plan = narrowed(plan, alias, table, incoming)
         return pieces.session.runner.table(plan, bound, pieces.text)
 
@@ -211,7 +212,7 @@ def _met(
 def _ignore(pieces: Pieces, table: Table, alias: str, rows: pa.Table) -> Changes:
     """Only rows whose key nobody has; of equal ones the first."""
     rows = rows.filter(pc.equal(rows.column(_ROUND), 0))
-    met = _met(pieces, table, alias, rows, ())
+    met = _met(pieces, table, alias, rows, Policy(None))
     there = pc.is_in(rows.column(NUMBER), met.column(NUMBER).combine_chunks())
     new = _plain(table, rows.filter(pc.invert(there)))
     seen = _seen(table, rows, met)
@@ -257,9 +258,8 @@ def _values(table: Table, alias: str, policy: Policy) -> list[exp.Expr]:
 def _update(
     pieces: Pieces, table: Table, alias: str, rows: pa.Table, policy: Policy, rounds: int
 ) -> Changes:
-    values = _values(table, alias, policy)
     first = rows.filter(pc.equal(rows.column(_ROUND), 0))
-    met = _met(pieces, table, alias, first, values)
+    met = _met(pieces, table, alias, first, policy)
     seen = _seen(table, first, met)
     there = pc.is_in(first.column(NUMBER), met.column(NUMBER).combine_chunks())
     inserted = first.filter(pc.invert(there))
@@ -271,7 +271,7 @@ def _update(
     for number in range(1, rounds + 1):
         pieces.session.duck.check()
         incoming = rows.filter(pc.equal(rows.column(_ROUND), number))
-        state, met_again = _again(pieces, table, alias, state, incoming, values)
+        state, met_again = _again(pieces, table, alias, state, incoming, policy)
         affected += _count(met_again, policy)
     places = pc.index_in(met.column(NUMBER), state.column(_FIRST).combine_chunks())
     is_new = pc.is_in(state.column(_FIRST), inserted.column(NUMBER).combine_chunks())
@@ -312,15 +312,16 @@ def _again(
     alias: str,
     state: pa.Table,
     incoming: pa.Table,
-    values: Sequence[exp.Expr],
+    policy: Policy,
 ) -> tuple[pa.Table, pa.Table]:
     """A further round: rows that meet one of this statement. Gives the new state, and those met."""
     with (
         pieces.with_rows(state, table) as (now, inner),
         inner.with_rows(incoming, table) as (name, both),
     ):
+        first = exp.alias_(column_of(alias, _FIRST), _FIRST, quoted=True)
         select = (
-            exp.select(*values, exp.alias_(column_of(alias, _FIRST), _FIRST, quoted=True))
+            exp.select(*_values(table, alias, policy), first)
             .from_(source(name, _INCOMING))
             .join(
                 source(now, alias),

@@ -48,10 +48,15 @@ def changed_count(
     pieces: Pieces, joined: Joined, target: Target, changes: Mapping[str, exp.Expr]
 ) -> int:
     """How many rows a plain UPDATE will change. Requires: it has not run yet."""
-    differs = exp.not_(_same(target.table, target.alias, changes))
-    query = find(joined, target, [exp.alias_(differs, "differs")])
-    counted = exp.select("count(*)").from_(query.subquery("found")).where("differs")
-    return int(pieces.table(counted).column(0)[0].as_py())
+
+    def made() -> exp.Expr:
+        differs = exp.not_(_same(target.table, target.alias, changes))
+        query = find(joined, target, [exp.alias_(differs, "differs")])
+        return exp.select("count(*)").from_(query.subquery("found")).where("differs")
+
+    plan, values = pieces.prepared("changed", made)
+    counted = pieces.session.runner.table(plan, values, pieces.text)
+    return int(counted.column(0)[0].as_py())
 
 
 def _same(table: Table, alias: str, changes: Mapping[str, exp.Expr]) -> exp.Expr:

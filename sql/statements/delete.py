@@ -51,12 +51,18 @@ def _find(pieces: Pieces, joined: Joined, target: Target) -> Changes:
     table = target.table
     columns = table.columns if returning_of(joined.tree) else ()
     watched = seen_columns(target) if _by_value(pieces, joined, target) else []
-    values = [
-        *(column_of(target.alias, column.name) for column in columns),
-        *outer_columns(joined, target),
-        *watched,
-    ]
-    found = pieces.table(find(joined, target, values))
+
+    def made() -> exp.Expr:
+        values = [
+            *(column_of(target.alias, column.name) for column in columns),
+            *outer_columns(joined, target),
+            *watched,
+        ]
+        return find(joined, target, values)
+
+    kind = "delete watched" if watched else "delete"
+    plan, given = pieces.prepared(f"{kind} {target.alias}", made)
+    found = pieces.session.runner.table(plan, given, pieces.text)
     keys = keys_of(table, found)
     seen: Seen | None = seen_of(table, keys, found) if watched else None
     returned: pa.Table | None = None

@@ -15,14 +15,13 @@ from sqlglot import exp
 
 from catalog.records import Table
 from engine.datatypes import DataType
-from sql.plan.plan import plan_query, plan_statement
+from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
 from sql.statements.changes import Changes, Seen, answer, change, key_columns, result_of
 from sql.statements.counting import changed_count, counts_changed
 from sql.statements.joined import OLD, Joined, Target, find
 from sql.statements.lookup import SEEN, hash_of
 from sql.statements.parts import Pieces, default_of, is_default_word, returning_of
-from sql.statements.query import bind
 from sql.statements.setting import assignments
 
 if TYPE_CHECKING:
@@ -211,13 +210,9 @@ def _run_relational(
 ) -> Result:
     """Lets DuckDB change its own table. Raises: DbError."""
     target = joined.targets[0]
-    tree = _with_defaults(joined.tree, target.table)
-    plan = plan_statement(
-        tree,
-        session.plan_context(statement.text),
-        parameter_count=statement.parameter_count,
-    )
-    values = bind(parameters, plan.parameter_types, session.timezone)
+    tree = joined.tree
+    pieces = Pieces(session, statement.text, parameters)
+    plan, values = pieces.statement("whole", lambda: _with_defaults(tree, target.table))
     with session.writing() as transaction:
         transaction.change_store()
         if returning_of(tree):
@@ -225,7 +220,6 @@ def _run_relational(
         differing = None
         if tag == "UPDATE" and counts_changed(session):
             changes = assignments(target.table, tree.expressions, statement.text)
-            pieces = Pieces(session, statement.text, parameters)
             differing = changed_count(pieces, joined, target, changes)
         counted = session.runner.run(plan, values, statement.text)
     matched = int(counted[0][0]) if counted else 0

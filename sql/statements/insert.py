@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,7 +16,8 @@ from catalog.records import Column, Table
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode.values import InsertHead, LiteralRows, match_insert, read_values, to_table
-from sql.dialect.parser import parse
+from sql.dialect.parser import ParsedStatement, parse
+from sql.plan.cache import Unliftable
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
@@ -34,8 +37,23 @@ from sql.statements.target import (
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
-    from sql.dialect.parser import ParsedStatement
     from sql.transaction import Transaction
+
+
+# What may follow the rows of an INSERT that is to be read fast all the same.
+_TAIL = re.compile(r"\b(?:ON\s+(?:CONFLICT|DUPLICATE)|RETURNING)\b", re.IGNORECASE)
+_TAIL_TRIES = 3  # the words may stand in a string
+
+
+@dataclass(frozen=True)
+class LiftedInsert(ParsedStatement):
+    """INSERT … VALUES of plain literals with a conflict clause or RETURNING.
+
+    `text` is what the client wrote; `tree` and `form` have one row of nothing in place of `rows`.
+    """
+
+    form: str = ""
+    rows: LiteralRows | None = None
 
 
 @dataclass(frozen=True)
@@ -50,13 +68,43 @@ class FastInsert:
     is_empty: bool = False
 
 
-def recognise(session: ClientSession, text: str) -> FastInsert | None:
+def recognise(session: ClientSession, text: str) -> FastInsert | LiftedInsert | None:
     """The statement, if the whole request is one INSERT of plain literals."""
     head = match_insert(text, session.wire)
     if head is None:
         return None
     rows = read_values(text, head.start, session.wire)
-    return FastInsert(text, head, rows) if rows is not None else None
+    if rows is not None:
+        return FastInsert(text, head, rows)
+    return _recognise_tail(session, text, head)
+
+
+def _recognise_tail(session: ClientSession, text: str, head: InsertHead) -> LiftedInsert | None:
+    """As `recognise`, with something behind the rows."""
+    for found in islice(_TAIL.finditer(text, head.start), _TAIL_TRIES):
+        rows = read_values(text[: found.start()], head.start, session.wire)
+        if rows is None:
+            continue
+        form = f"{text[: head.start]}(NULL) {text[found.start() :]}"
+        lifted = session.server.plans.lifted
+        known = lifted.get((form, session.wire))
+        if known is None:
+            known = _parsed_form(session, form)
+            lifted.put((form, session.wire), known)
+        if isinstance(known, Unliftable):
+            return None
+        return LiftedInsert(text, known.tree, form=form, rows=rows)
+    return None
+
+
+def _parsed_form(session: ClientSession, form: str) -> ParsedStatement | Unliftable:
+    try:
+        statements = parse(form, session.wire)
+    except DbError:
+        return Unliftable()  # whose words are about the text as it was written
+    alone = len(statements) == 1 and not statements[0].parameter_count
+    plain = alone and isinstance(statements[0].tree, exp.Insert)
+    return statements[0] if plain else Unliftable()
 
 
 def tree_of(statement: ParsedStatement | FastInsert) -> exp.Expr:
@@ -93,14 +141,12 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     tree = statement.tree
     assert isinstance(tree, exp.Insert)
     table, columns = _target(session, tree, statement.text)
-    pieces = Pieces(session, statement.text, parameters)
+    form = statement.form if isinstance(statement, LiftedInsert) else None
+    pieces = Pieces(session, statement.text, parameters, form=form)
     with session.writing() as transaction:
-        source = _source(tree, columns)
-        data = pieces.table(source, (table, [column.name for column in columns]))
-        _check_count(len(columns), data.num_columns)
-        columns, data = numbered(session, table, columns, assigned(session, data, columns))
-        rows = complete(session, table, columns, data)
-        alias, policy = _alias(tree), policy_of(tree, table, statement.text)
+        rows = _rows(pieces, statement, table, columns)
+        alias = _alias(tree)
+        policy = pieces.kept("policy", lambda: policy_of(tree, table, statement.text))
         if policy is None and _is_duckdbs(tree, table):
             return _insert_relational(pieces, transaction, tree, table, rows)
         items = returning_of(tree)
@@ -117,6 +163,26 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
             return [changes]
 
         return result_of(change(session, transaction, [table], find))
+
+
+def _rows(
+    pieces: Pieces, statement: ParsedStatement, table: Table, columns: tuple[Column, ...]
+) -> pa.Table:
+    """The rows to be inserted, whole."""
+    session, tree = pieces.session, statement.tree
+    assert isinstance(tree, exp.Insert)
+    if isinstance(statement, LiftedInsert):
+        assert statement.rows is not None
+        _check_count(len(columns), statement.rows.width)
+        data = to_table(statement.rows, columns, session.timezone)
+    else:
+        target = table, [column.name for column in columns]
+        plan, values = pieces.prepared("source", lambda: _source(tree, columns), target)
+        found = session.runner.table(plan, values, pieces.text)
+        _check_count(len(columns), found.num_columns)
+        data = assigned(session, found, columns)
+    columns, data = numbered(session, table, columns, data)
+    return complete(session, table, columns, data)
 
 
 def _is_duckdbs(tree: exp.Insert, table: Table) -> bool:
@@ -257,16 +323,21 @@ def _insert_relational(
     if _does_nothing(tree, table):
         rows = without_known(pieces, table, _alias(tree), rows)
     with pieces.with_rows(rows) as (name, inner):
-        changed = tree.copy()
-        changed.set("with_", None)
-        changed.set("expression", exp.select("*").from_(exp.table_(name, quoted=True)))
-        if isinstance(changed.this, exp.Schema):
-            changed.set("this", changed.this.this)
-        conflict = changed.args.get("conflict")
-        for item in conflict.expressions if conflict is not None else ():
-            item.set("expression", qualified(item.expression, _alias(tree), table))
-        plan, values = inner.statement(changed)
+        plan, values = inner.statement(f"from {name}", lambda: _from_rows(tree, table, name))
         if tree.args.get("returning"):
             return session.runner.collect(plan, values, pieces.text, tag="INSERT")
         counted = session.runner.run(plan, values, pieces.text)
     return Affected("INSERT", int(counted[0][0]) if counted else 0)
+
+
+def _from_rows(tree: exp.Insert, table: Table, name: str) -> exp.Expr:
+    """The statement with registered rows as its source."""
+    changed = tree.copy()
+    changed.set("with_", None)
+    changed.set("expression", exp.select("*").from_(exp.table_(name, quoted=True)))
+    if isinstance(changed.this, exp.Schema):
+        changed.set("this", changed.this.this)
+    conflict = changed.args.get("conflict")
+    for item in conflict.expressions if conflict is not None else ():
+        item.set("expression", qualified(item.expression, _alias(tree), table))
+    return changed

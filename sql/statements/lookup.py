@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from catalog.records import Table
 from sql.plan.keys import VALUES_MAX
-from sql.plan.literals import Bound, timestamp_literal
+from sql.plan.literals import Bound, moment_literal
 from sql.plan.plan import QueryPlan
 from sql.plan.tables import Reference, TagKey
 from sql.statements.parts import Pieces, column_of, derived, same_key, source
@@ -97,12 +97,11 @@ def _bounds(scan: Reference, table: Table, keys: pa.Table) -> tuple[Bound, ...]:
     time = table.column(str(table.time_index))
     if time is None or time.name not in keys.column_names:
         return ()
-    ends = pc.min_max(keys.column(time.name).cast(time.type.arrow).cast(pa.int64())).as_py()
-    if ends["min"] is None:
+    ends = pc.min_max(keys.column(time.name).cast(time.type.arrow))
+    if not ends["min"].is_valid:
         return ()
-    place = scan.placeholder
     return tuple(
-        Bound(place, end == "min", True, timestamp_literal(str(ends[end]), time.type, "UTC", ""))
+        Bound(scan.placeholder, end == "min", True, moment_literal(ends[end], time.type))
         for end in ("min", "max")
     )
 

@@ -2,15 +2,16 @@
 
 Called by the modules of INSERT, UPDATE, DELETE and MERGE, which look rows up, evaluate SET lists
 over rows in memory and answer RETURNING. Parameters are numbered anew, since a piece may use only
-some of them.
+some of them. What hangs on the statement's text alone is kept with the plans of queries: statements
+of one row come by thousands, and to plan their pieces takes longer than to run them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import pyarrow as pa
 from sqlglot import exp
@@ -22,10 +23,14 @@ from sql.plan.parameters import parameter_number
 from sql.plan.plan import QueryPlan, plan_query, plan_statement
 from sql.results import ResultColumn, Rows
 from sql.session import Wire
-from sql.statements.query import bind
+from sql.statements.query import bind, key_of
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
+
+
+_T = TypeVar("_T")
+_Target = tuple[Table, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -36,26 +41,68 @@ class Pieces:
     text: str
     parameters: Sequence[object] = ()
     given: Mapping[str, Table] = field(default_factory=dict)  # registered rows of a table
+    form: str | None = None  # the text without the data that was lifted out of it
 
-    def plan(
-        self, tree: exp.Expr, target: tuple[Table, Sequence[str]] | None = None
-    ) -> tuple[QueryPlan, list[object]]:
+    def plan(self, tree: exp.Expr, target: _Target | None = None) -> tuple[QueryPlan, list[object]]:
         """A query's plan and the values it is run with. `target`: what its columns are set to."""
+        plan, used = self._planned(tree, target)
+        return plan, self._bound(plan, used)
+
+    def prepared(
+        self, name: str, make: Callable[[], exp.Expr], target: _Target | None = None
+    ) -> tuple[QueryPlan, list[object]]:
+        """As `plan`, of the query that the statement's text and rows in memory decide.
+
+        It is made and planned once; `name` tells it from the statement's other pieces.
+        """
+
+        def planned() -> tuple[QueryPlan, list[int]]:
+            return self._planned(make(), target)
+
+        plan, used = self.kept(name, planned, lambda made: not made[0].session_bound)
+        return plan, self._bound(plan, used)
+
+    def kept(
+        self, name: str, make: Callable[[], _T], may_keep: Callable[[_T], bool] = lambda made: True
+    ) -> _T:
+        """What `make` gives, made once while the catalog stays the same. It must not be changed.
+
+        Requires: it hangs on the statement's text, its target and the rows in memory alone.
+        """
+        text = self.text if self.form is None else self.form
+        key = key_of(self.session, text, self.session.plan_context(text))
+        if key is None:
+            return make()
+        key = (*key, name, tuple((name, table.id) for name, table in self.given.items()))
+        pieces = self.session.server.plans.pieces
+        found = pieces.get(key)
+        if found is None:
+            found = make()
+            if may_keep(found):
+                pieces.put(key, found)
+        return cast(_T, found)
+
+    def _planned(self, tree: exp.Expr, target: _Target | None) -> tuple[QueryPlan, list[int]]:
         piece, used = _renumbered(tree)
         context = replace(self.session.plan_context(self.text), given=self.given)
-        plan = plan_query(piece, context, parameter_count=len(used), target=target)
-        values = [self.parameters[number - 1] for number in used]
-        return plan, bind(values, plan.parameter_types, self.session.timezone)
+        return plan_query(piece, context, parameter_count=len(used), target=target), used
 
-    def statement(self, tree: exp.Expr) -> tuple[QueryPlan, list[object]]:
-        """As `plan`, of a statement that DuckDB runs on its own table."""
-        piece, used = _renumbered(tree)
-        context = replace(self.session.plan_context(self.text), given=self.given)
-        plan = plan_statement(piece, context, parameter_count=len(used))
+    def _bound(self, plan: QueryPlan, used: Sequence[int]) -> list[object]:
         values = [self.parameters[number - 1] for number in used]
-        return plan, bind(values, plan.parameter_types, self.session.timezone)
+        return bind(values, plan.parameter_types, self.session.timezone)
 
-    def table(self, tree: exp.Expr, target: tuple[Table, Sequence[str]] | None = None) -> pa.Table:
+    def statement(self, name: str, make: Callable[[], exp.Expr]) -> tuple[QueryPlan, list[object]]:
+        """As `prepared`, of a statement that DuckDB runs on its own table."""
+
+        def planned() -> tuple[QueryPlan, list[int]]:
+            piece, used = _renumbered(make())
+            context = replace(self.session.plan_context(self.text), given=self.given)
+            return plan_statement(piece, context, parameter_count=len(used)), used
+
+        plan, used = self.kept(name, planned, lambda made: not made[0].session_bound)
+        return plan, self._bound(plan, used)
+
+    def table(self, tree: exp.Expr, target: _Target | None = None) -> pa.Table:
         """All rows of a query. Raises: DbError."""
         plan, values = self.plan(tree, target)
         return self.session.runner.table(plan, values, self.text)

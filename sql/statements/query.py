@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,7 +16,8 @@ from engine.datatypes import TIMESTAMP_MICROSECOND, DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
 from sql.dialect.parser import ParsedStatement, parse
-from sql.plan.cache import Unliftable, plan_key
+from sql.plan.cache import Key, Unliftable, plan_key
+from sql.plan.context import PlanContext
 from sql.plan.lifting import Lifted, lift
 from sql.plan.plan import QueryPlan, plan_query
 from sql.results import Description, Result, Rows
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
 _PLAIN_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?")
 _CONSTANTS_MAX = 64  # texts a session remembers as instant: pings of connection pools
 QUERIES = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
+_LIFTED = (*QUERIES, exp.Update, exp.Delete)
+_OF_VALUES = ("0A", "22", "42")  # classes of SQLSTATE: not supported, data, names and types
+Handler = Callable[["ClientSession", ParsedStatement, Sequence[object]], Result]
 
 
 @dataclass(frozen=True)
 class LiftedQuery(ParsedStatement):
-    """A query whose literals were lifted into parameters (sql/plan/lifting.py).
+    """A query, UPDATE or DELETE whose literals were lifted into parameters (sql/plan/lifting.py).
 
     `text` is what the client wrote; `tree` and `form` have parameters in place of `values`.
     """
@@ -43,7 +47,7 @@ class LiftedQuery(ParsedStatement):
 
 
 def recognise(session: ClientSession, text: str) -> LiftedQuery | None:
-    """The request as a lifted query, if it is one."""
+    """The request as a lifted query, UPDATE or DELETE, if it is one."""
     lifted = lift(text)
     if lifted is None:
         return None
@@ -63,34 +67,11 @@ def _parse_lifted(session: ClientSession, lifted: Lifted) -> ParsedStatement | U
     except DbError:
         return Unliftable()
     alone = len(statements) == 1 and statements[0].parameter_count == len(lifted.values)
-    return statements[0] if alone else Unliftable()
+    return statements[0] if alone and isinstance(statements[0].tree, _LIFTED) else Unliftable()
 
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
     """Runs a query. Raises: DbError."""
-    if isinstance(statement, LiftedQuery):
-        return _run_lifted(session, statement)
-    return _run(session, statement, parameters)
-
-
-def _run_lifted(session: ClientSession, statement: LiftedQuery) -> Result:
-    try:
-        return _run(session, _form(statement), statement.values)
-    except DbError:
-        session.duck.check()  # a cancelled statement is not run again
-        session.server.plans.lifted.put((statement.form, session.wire), Unliftable())
-    if session.transaction is not None:
-        session.transaction.recover()
-    return _run(session, parse(statement.text, session.wire)[0], ())
-
-
-def _form(statement: LiftedQuery) -> ParsedStatement:
-    return ParsedStatement(statement.form, statement.tree, 0, len(statement.values))
-
-
-def _run(
-    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
-) -> Result:
     plan = plan_of(session, statement)
     apply_set_config(session, statement.tree, statement.text, parameters)
     if plan.is_constant:
@@ -99,12 +80,32 @@ def _run(
     return session.runner.query(plan, values, statement.text)
 
 
+def run_lifted(session: ClientSession, statement: LiftedQuery, run_: Handler) -> Result:
+    """Runs a lifted statement; as it was written if that fails. Raises: DbError."""
+    try:
+        return run_(session, _form(statement), statement.values)
+    except DbError as error:
+        session.duck.check()  # a cancelled statement is not run again
+        # Nor one that may have failed while it wrote: what is wrong with its values is told before.
+        if (
+            not isinstance(statement.tree, QUERIES)
+            and error.kind.codes.sqlstate[:2] not in _OF_VALUES
+        ):
+            raise
+        session.server.plans.lifted.put((statement.form, session.wire), Unliftable())
+    if session.transaction is not None:
+        session.transaction.recover()
+    return run_(session, parse(statement.text, session.wire)[0], ())
+
+
+def _form(statement: LiftedQuery) -> ParsedStatement:
+    return ParsedStatement(statement.form, statement.tree, 0, len(statement.values))
+
+
 def describe(
     session: ClientSession, statement: ParsedStatement, declared: Sequence[DataType | None]
 ) -> Description:
     """Parameter types and columns. Raises: DbError."""
-    if isinstance(statement, LiftedQuery):
-        statement = parse(statement.text, session.wire)[0]
     plan = plan_of(session, statement, tuple(declared))
     if plan.learned.columns is None:
         plan.learned.columns = session.runner.describe(plan, statement.text)
@@ -119,9 +120,7 @@ def plan_of(
     """The plan of a query, from the cache when nothing it depends on has changed."""
     context = session.plan_context(statement.text)
     cache = session.server.plans
-    key = None
-    if not session.temporary and not session.catalog.changed_by(session.duck.cursor):
-        key = plan_key(statement.text, context, session.catalog.version, declared)
+    key = key_of(session, statement.text, context, declared)
     plan = cache.get(key)
     if plan is None:
         assert statement.tree is not None
@@ -133,6 +132,18 @@ def plan_of(
         )
         cache.put(key, plan)
     return plan
+
+
+def key_of(
+    session: ClientSession,
+    text: str,
+    context: PlanContext,
+    declared: tuple[DataType | None, ...] = (),
+) -> Key | None:
+    """What a plan of the text depends on; None if it is the session's alone, or not to be kept."""
+    if session.temporary or session.catalog.changed_by(session.duck.cursor):
+        return None
+    return plan_key(text, context, session.catalog.version, declared)
 
 
 def bind(values: Sequence[object], types: Sequence[DataType], timezone: str) -> list[object]:

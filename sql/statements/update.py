@@ -15,7 +15,7 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.results import Description, Result
 from sql.statements.changes import Changes, check_unique
-from sql.statements.counting import count_of, same_column
+from sql.statements.counting import count_of, counts_changed, same_column
 from sql.statements.found import (
     describe_joined,
     keys_of,
@@ -59,14 +59,21 @@ def describe(
 def _find(pieces: Pieces, joined: Joined, target: Target) -> Changes:
     session, table = pieces.session, target.table
     changes = assignments(table, _mine(joined, target), pieces.text)
-    values = [
-        *new_values(table, target.alias, changes),
-        *outer_columns(joined, target),
-        *seen_columns(target),
-        same_column(session, target, changes),
-    ]
+
+    def made() -> exp.Expr:
+        values = [
+            *new_values(table, target.alias, changes),
+            *outer_columns(joined, target),
+            *seen_columns(target),
+            same_column(session, target, changes),
+        ]
+        return find(joined, target, values)
+
     names = [column.name for column in table.columns]
-    found = pieces.table(find(joined, target, values), (table, names))
+    plan, given = pieces.prepared(
+        f"update {target.alias} {counts_changed(session)}", made, (table, names)
+    )
+    found = session.runner.table(plan, given, pieces.text)
     rows = complete(session, table, table.columns, assigned(session, found, table.columns))
     old = keys_of(table, found)
     result = Changes(

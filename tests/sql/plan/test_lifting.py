@@ -41,6 +41,17 @@ from sql.plan.lifting import lift
             "SELECT a FROM t WHERE ts > now() - INTERVAL '1 hour' AND h = $1 GROUP BY a",
             ("x",),
         ),
+        ("DELETE FROM t WHERE a = 1", "DELETE FROM t WHERE a = $1", (1,)),
+        (
+            "UPDATE t SET a = 1, b = b + 2, c = 'x' WHERE d = 3 RETURNING a = 4",
+            "UPDATE t SET a = $1, b = b + 2, c = $2 WHERE d = $3 RETURNING a = 4",
+            (1, "x", 3),
+        ),
+        (
+            "UPDATE t SET a = (SELECT max(b) FROM u WHERE f(c = 2, 3)), d = 4",
+            "UPDATE t SET a = (SELECT max(b) FROM u WHERE f(c = 2, 3)), d = $1",
+            (4,),
+        ),
     ],
 )
 def test_compared_literals_leave(text: str, form: str, values: tuple[object, ...]) -> None:
@@ -60,7 +71,8 @@ def test_compared_literals_leave(text: str, form: str, values: tuple[object, ...
         "SELECT a FROM t WHERE a = 'it\\'s'",
         "SELECT 'WHERE a = 1' FROM t",
         "SELECT a FROM t WHERE a = 1e5",
-        "DELETE FROM t WHERE a = 1",
+        "INSERT INTO t SELECT 1 FROM u WHERE a = 1",
+        "UPDATE t SET a = 1 + 1, b = lower('x')",
     ],
 )
 def test_others_stay(text: str) -> None:
