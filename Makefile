@@ -33,6 +33,8 @@ test: setup
 	-.ci/need psql postgresql-client
 	-.ci/need mariadb mariadb-client
 	-.ci/need /usr/lib/postgresql/15/bin/postgres postgresql-15
+	-.ci/need prometheus prometheus
+	-.ci/need prometheus-node-exporter prometheus-node-exporter
 	-.ci/dbt $(PYTHON)
 	$(BIN)/gnomon warm
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
@@ -47,6 +49,9 @@ check: setup
 
 demo: setup
 	$(BIN)/python -m examples.demo
+	-.ci/need prometheus prometheus
+	-.ci/need prometheus-node-exporter prometheus-node-exporter
+	$(BIN)/python -m examples.demo.monitoring
 
 bench: setup
 	$(BIN)/python -m bench

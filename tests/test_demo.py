@@ -12,6 +12,20 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
+def test_prometheus_and_gnomon_answer_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.demo.monitoring", "--seconds", "12"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "12 of 12 answers" in done.stdout
+
+
+@pytest.mark.slow
 def test_the_tour_survives_restart_and_kill() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "examples.demo", "--seconds", "1.5"],
