@@ -90,6 +90,7 @@ class Server:
             statement_timeout_ms=settings.statement_timeout_ms,
             storage=settings.storage,
             copy_root=settings.copy_root,
+            local_infile=settings.local_infile,
         )
         database = await asyncio.to_thread(Database.open, settings.data, options)
         self._metrics.registry.register(EngineCollector(database.regions))

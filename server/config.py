@@ -82,6 +82,7 @@ class Settings:
     memory_limit: str | None = None
     statement_timeout_ms: int = 0
     shutdown_grace_ms: int = 10_000
+    local_infile: bool = False
     http_body_bytes_max: int = 64 << 20
     http_origins: tuple[str, ...] = ()
     log_format: str = "text"
@@ -294,6 +295,13 @@ OPTIONS: tuple[Option, ...] = (
         "shutdown_grace_ms",
         DURATION,
         "how long running statements may go on when the server is told to stop",
+    ),
+    Option(
+        "statements",
+        "local_infile",
+        "local_infile",
+        BOOLEAN,
+        "let LOAD DATA LOCAL ask MySQL clients for files",
     ),
     Option("http", "http_body_limit", "http_body_bytes_max", BYTES, "largest request body"),
     Option(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -58,7 +59,8 @@ class ClientSession:
         self.catalog = database.catalog
         self.regions = database.regions
         # Changed by the session's own calls only.
-        self.settings = Settings(wire)
+        self.tally = Tally()
+        self.settings = Settings(wire, self._told() if wire is Wire.MYSQL else None)
         self.role = client.user  # whose privileges count: SET ROLE changes it
         self.duck = Duck(database.store.cursor())
         self.runner = Runner(
@@ -80,7 +82,6 @@ class ClientSession:
         self.cursors: dict[str, Cursor] = {}
         self.constants: set[str] = set()  # queries of literals that were answered before
         self.user_variables: dict[str, object] = {}
-        self.tally = Tally()
         self.last_notices: tuple[Notice, ...] = ()  # what SHOW WARNINGS tells
         self._connected_ms = database.clock.now_ms()
         self._query = ""  # the running statement, or the last one
@@ -175,9 +176,15 @@ class ClientSession:
         """See `SessionApi.show`."""
         if name.lower() == "search_path":
             return self._database
-        if self.wire is Wire.MYSQL and name.lower() in NAMES:
-            return self.tally.get(name.lower())
         return self.settings.get(name)
+
+    def _told(self) -> dict[str, Callable[[], str]]:
+        """MySQL's variables that are no choice of the session's."""
+        return {
+            **{name: partial(self.tally.get, name) for name in NAMES},
+            "local_infile": lambda: "ON" if self.server.local_infile else "OFF",
+            "warning_count": lambda: str(len(self.last_notices)),
+        }
 
     def set(self, name: str, value: str) -> None:
         """See `SessionApi.set`."""

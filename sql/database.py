@@ -50,6 +50,7 @@ class DatabaseOptions:
     storage: StorageOptions = LOCAL_FILES  # where the regions keep their files
     flow_refresh_seconds: float = REFRESH_SECONDS  # between two evaluations of a flow
     copy_root: Path | None = None  # where COPY's files are; None: `copy` in the data directory
+    local_infile: bool = False  # whether LOAD DATA LOCAL may ask clients for files
 
 
 class Database:
@@ -95,6 +96,7 @@ class Database:
             options.flow_refresh_seconds,
         )
         self._ids = itertools.count(1)
+        self.local_infile = options.local_infile  # SET GLOBAL changes it
         # Guarded by _sessions_lock.
         self._sessions_lock = threading.Lock()
         self._sessions: dict[int, ClientSession] = {}

@@ -17,7 +17,7 @@ from sqlglot import exp
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode import jit
-from sql.dialect import nodes
+from sql.dialect import mysql_nodes, nodes
 from sql.dialect.parser import ParsedStatement, parse
 from sql.privileges import check_privileges
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
@@ -34,6 +34,7 @@ from sql.statements import (
     explain,
     flow,
     insert,
+    load,
     merge,
     prepare,
     query,
@@ -85,6 +86,7 @@ HANDLERS: dict[type[exp.Expr], query.Handler] = {
     nodes.Savepoint: transaction.run_savepoint,
     nodes.ReleaseSavepoint: transaction.run_release,
     nodes.CopyStatement: copy.run,
+    mysql_nodes.LoadFile: load.run,
     nodes.PrepareStatement: prepare.run_prepare,
     nodes.ExecuteStatement: prepare.run_execute,
     nodes.Deallocate: prepare.run_deallocate,
@@ -166,7 +168,7 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         result.and_on_close(session.statement_ended)
     elif isinstance(result, CopyOut):
         result.rows.and_on_close(session.statement_ended)
-    elif isinstance(result, CopyIn) and isinstance(result.sink, copy.TableSink):
+    elif isinstance(result, CopyIn) and isinstance(result.sink, copy.TableSink | load.LoadSink):
         result.sink.on_end = lambda error: _end_copy(session, error)
     else:
         session.statement_ended()

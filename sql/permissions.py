@@ -12,7 +12,7 @@ from enum import Flag, auto
 
 from sqlglot import exp
 
-from sql.dialect import nodes
+from sql.dialect import mysql_nodes, nodes
 from sql.dialect.parser import ParsedStatement
 from sql.session import Statement
 
@@ -92,6 +92,12 @@ def _of_copy(tree: exp.Expr) -> Access:
     return access if isinstance(tree.args["endpoint"], exp.Var) else access | Access.WRITE
 
 
+def _of_load(tree: exp.Expr) -> Access:
+    """Queries in SET read; rows that are there decide about new ones."""
+    reads = Access.READ if tree.find(exp.Query) else Access.NONE
+    return Access.WRITE | reads
+
+
 def _of_parts(tree: exp.Expr) -> Access:
     """Of everything inside, however deep: CTEs, sub-queries, what EXPLAIN would run."""
     access = Access.NONE
@@ -128,6 +134,7 @@ RULES: dict[type[exp.Expr], Callable[[exp.Expr], Access]] = {
     exp.Delete: _of_parts,
     exp.Merge: _of_parts,
     nodes.CopyStatement: _of_copy,
+    mysql_nodes.LoadFile: _of_load,
     exp.Create: _of_definition,
     exp.Drop: _writes,
     exp.TruncateTable: _writes,

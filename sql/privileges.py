@@ -15,7 +15,7 @@ from sqlglot import exp
 from catalog.details import Role
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
-from sql.dialect import nodes
+from sql.dialect import mysql_nodes, nodes
 from sql.dialect.targets import changed_tables
 from sql.plan.tables import known_table
 from sql.system.pg_catalog.oids import OWNER_NAME
@@ -116,7 +116,9 @@ def owner_of_new(session: ClientSession) -> str:
 
 
 def _uses_files(tree: exp.Expr) -> bool:
-    """True for COPY with a file of the server's."""
+    """True for COPY and LOAD DATA with a file of the server's."""
+    if isinstance(tree, mysql_nodes.LoadFile):
+        return not tree.args.get("local")
     return isinstance(tree, nodes.CopyStatement) and not isinstance(
         tree.args.get("endpoint"), exp.Var
     )
@@ -151,12 +153,20 @@ def _targets(tree: exp.Expr) -> Iterator[tuple[int, str]]:
             yield from ((id(table), "TRUNCATE") for table in node.expressions)
         elif isinstance(node, _OWNERS_ONLY):
             yield from ((id(table), "OWNER") for table in node.find_all(exp.Table))
+        elif isinstance(node, mysql_nodes.LoadFile):
+            yield from _of_load(node)
         elif isinstance(node, nodes.CopyStatement) and node.args.get("into"):
             yield from _first(node.this, "INSERT")
         elif isinstance(node, exp.Create):
             yield from _first(node.this, "CREATE" if node.kind != "INDEX" else "OWNER")
         elif isinstance(node, (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
             yield from changed_tables(node)
+
+
+def _of_load(node: mysql_nodes.LoadFile) -> Iterator[tuple[int, str]]:
+    yield from _first(node.this, "INSERT")
+    if node.args.get("duplicates") == "REPLACE":
+        yield from _first(node.this, "DELETE")
 
 
 def _first(node: object, privilege: str) -> Sequence[tuple[int, str]]:

@@ -169,9 +169,10 @@ class CopySink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CopyIn:
-    """The client shall now send data to `sink`."""
+    """The client shall now send data to `sink`: MySQL's the file it knows by that name."""
 
     sink: CopySink
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

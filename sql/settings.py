@@ -7,7 +7,7 @@ as given and answered back (custom settings of PostgreSQL need a dot in their na
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
@@ -266,6 +266,8 @@ _MYSQL = (
     Setting("session_track_system_variables", ""),
     Setting("session_track_transaction_info", "OFF"),
     Setting("optimizer_switch", ""),
+    Setting("last_insert_id", "0", read_only=True),
+    Setting("identity", "0", read_only=True),
     Setting("warning_count", "0", read_only=True),
     Setting("error_count", "0", read_only=True),
 )
@@ -281,8 +283,10 @@ _ALIASES = {"time_zone": "timezone", "time zone": "timezone", "names": "client_e
 class Settings:
     """The settings of one session."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, told: Mapping[str, Callable[[], str]] | None = None) -> None:
+        """`told` are values that others keep, by lower-case name."""
         self._wire = wire
+        self._told = told or {}
         self._known = _KNOWN[wire]
         self._values: dict[str, str] = {}
         self._reports: dict[str, str] = {}
@@ -301,6 +305,8 @@ class Settings:
         if name.lower() == "time_zone" and "timezone" not in self._values:
             return "SYSTEM"
         key = self._key(name)
+        if key in self._told:
+            return self._told[key]()
         if key in self._values:
             return self._values[key]
         setting = self._known.get(key)

@@ -34,7 +34,7 @@ from server.mysql.protocol import (
 )
 from server.mysql.replies import Outcome
 from server.mysql.results import ResultStream
-from sql.results import Affected, CopyIn, CopyOut, Empty, Result, Rows
+from sql.results import Affected, CopyIn, CopyOut, CopySink, Empty, Result, Rows
 from sql.session import SessionApi, TransactionStatus
 
 Piece = bytes | memoryview
@@ -86,14 +86,18 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Pieces to send now; `error` ends the answer, after them; `finished` tells it is complete."""
+    """Pieces to send now; `error` ends the answer, after them; `finished` tells it is complete.
+
+    `wanted` takes the file that the client sends then; the answer goes on after it.
+    """
 
     pieces: list[Piece]
     finished: bool
     error: Exception | None = None
+    wanted: CopySink | None = None
 
 
-def gather(answer: Iterator[Piece]) -> Gathered:
+def gather(answer: Iterator[Piece | CopySink]) -> Gathered:
     """Runs an answer on until there is enough to send, it ends or it fails.
 
     Pieces made before a failure are kept: their sequence ids are taken.
@@ -102,6 +106,8 @@ def gather(answer: Iterator[Piece]) -> Gathered:
     size = 0
     try:
         for piece in answer:
+            if not isinstance(piece, bytes | memoryview):
+                return Gathered(pieces, finished=False, wanted=piece)
             pieces.append(piece)
             size += len(piece)
             if size >= _PIECES_BYTES:
@@ -111,14 +117,16 @@ def gather(answer: Iterator[Piece]) -> Gathered:
     return Gathered(pieces, finished=True)
 
 
-def abandon(answer: Iterator[Piece]) -> None:
+def abandon(answer: Iterator[Piece | CopySink]) -> None:
     """Frees what an unfinished answer holds; may block."""
     if isinstance(answer, Generator):
         answer.close()
 
 
-def answer(speaker: Speaker, command: Command) -> Iterator[Piece]:
+def answer(speaker: Speaker, command: Command) -> Iterator[Piece | CopySink]:
     """The packets that answer a command; none for those that have no answer.
+
+    A `CopySink` among them wants the file that the packets before it asked for.
 
     Raises: DbError, which is the answer then.
     """
@@ -129,7 +137,7 @@ def answer(speaker: Speaker, command: Command) -> Iterator[Piece]:
     return handler(speaker, command)
 
 
-def _query(speaker: Speaker, command: Query) -> Iterator[Piece]:
+def _query(speaker: Speaker, command: Query) -> Iterator[Piece | CopySink]:
     """COM_QUERY: every statement of the text in turn; the first error ends it."""
     statements = [found for found in speaker.session.parse(command.text) if not found.is_empty]
     if not statements:
@@ -181,7 +189,7 @@ def _prepare(speaker: Speaker, command: Prepare) -> Iterator[Piece]:
                 yield speaker.protocol.frame(replies.eof(outcome))
 
 
-def _execute(speaker: Speaker, command: Execute) -> Iterator[Piece]:
+def _execute(speaker: Speaker, command: Execute) -> Iterator[Piece | CopySink]:
     """COM_STMT_EXECUTE: a result in binary, or an open cursor if the client asks for one."""
     prepared = speaker.statements.get(command.statement_id)
     prepared.close_cursor()
@@ -231,7 +239,7 @@ def _init_db(speaker: Speaker, command: InitDb) -> Iterator[Piece]:
     yield speaker.ok()
 
 
-def _process_info(speaker: Speaker, command: ProcessInfo) -> Iterator[Piece]:
+def _process_info(speaker: Speaker, command: ProcessInfo) -> Iterator[Piece | CopySink]:
     del command
     return _query(speaker, Query("SHOW PROCESSLIST"))
 
@@ -270,7 +278,7 @@ def _reset_statement(speaker: Speaker, command: ResetStatement) -> Iterator[Piec
     yield speaker.ok()
 
 
-_HANDLERS: dict[type, Callable[[Speaker, Any], Iterator[Piece]]] = {
+_HANDLERS: dict[type, Callable[[Speaker, Any], Iterator[Piece | CopySink]]] = {
     Query: _query,
     Prepare: _prepare,
     Execute: _execute,
@@ -288,7 +296,7 @@ _HANDLERS: dict[type, Callable[[Speaker, Any], Iterator[Piece]]] = {
 
 def _answer_result(
     speaker: Speaker, result: Result, extra: Status, *, binary: bool
-) -> Iterator[Piece]:
+) -> Iterator[Piece | CopySink]:
     if isinstance(result, Rows):
         stream = ResultStream(result, speaker.session.timezone, binary=binary)
         try:
@@ -302,8 +310,30 @@ def _answer_result(
         yield speaker.ok(replace(outcome, insert_id=result.insert_id))
     elif isinstance(result, Empty):
         yield speaker.ok(speaker.outcome(extra=extra))
+    elif isinstance(result, CopyIn) and result.file:
+        yield from _load(speaker, result, extra)
     else:
         _refuse_copy(result)
+
+
+def _load(speaker: Speaker, wanted: CopyIn, extra: Status) -> Iterator[Piece | CopySink]:
+    """LOAD DATA LOCAL: asks for the file; the sink has taken it when the next piece is pulled."""
+    if Capability.LOCAL_FILES not in speaker.protocol.capabilities:
+        wanted.sink.abort()
+        raise DbError(
+            ErrorKind.LOCAL_INFILE_REFUSED,
+            "loading local data is disabled: the client did not offer it",
+            hint="it must be enabled where the client connects, too",
+        )
+    ended = False
+    try:
+        yield speaker.protocol.frame(replies.local_infile(wanted.file))
+        yield wanted.sink
+        ended = True
+    finally:
+        if not ended:
+            wanted.sink.abort()
+    yield speaker.ok(speaker.outcome(wanted.sink.finish(), extra=extra))
 
 
 def _refuse_copy(result: CopyIn | CopyOut) -> None:

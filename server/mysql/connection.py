@@ -28,12 +28,14 @@ from server.mysql.prepared import STATEMENTS_MAX, Statements
 from server.mysql.protocol import PACKET_BYTES_MAX, Command, ServerProtocol, parse_command
 from server.mysql.replies import Outcome
 from server.work import CANCEL_AGAIN_SECONDS, Workers
+from sql.results import CopySink
 from sql.session import ClientInfo, DatabaseApi, SessionApi, Wire
 
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_FEED_BYTES = 1 << 20  # of a file, fed at once
 FIRST_READ_BYTES = 4 + SSL_REQUEST_BYTES  # a header and a request for TLS, not a byte beyond
 
 
@@ -335,7 +337,7 @@ class Connection:
                 await self._send(lambda speaker: answers.answer(speaker, command), instant=instant)
 
     async def _send(
-        self, make: Callable[[Speaker], Iterator[Piece]], *, instant: bool = False
+        self, make: Callable[[Speaker], Iterator[Piece | CopySink]], *, instant: bool = False
     ) -> None:
         """Makes an answer on worker threads and sends it piece by piece, as fast as it is taken.
 
@@ -355,10 +357,38 @@ class Connection:
                 await self._channel.drain()
                 if gathered.finished:
                     return
-        except ConnectionError:
+                if gathered.wanted is not None:
+                    failure = await self._take_file(gathered.wanted)
+                    if failure is not None:
+                        await self._workers.run(answers.abandon, answer)
+                        raise self._explained(failure)
+        except (ConnectionError, TimeoutError):
             # What the statement holds is freed where it may block.
             await self._workers.run(answers.abandon, answer)
             raise
+
+    async def _take_file(self, sink: CopySink) -> Exception | None:
+        """Feeds what the client sends up to an empty packet; all of it is read also on failure.
+
+        Packets are fed together: the hop to a thread takes longer than a small one is worth.
+        """
+        failure: Exception | None = None
+        waiting: list[bytes] = []
+        size = 0
+        while True:
+            async with asyncio.timeout(self._options.idle_seconds):
+                data = await self._payload()
+            waiting.append(data)
+            size += len(data)
+            if size >= _FEED_BYTES or not data:
+                if failure is None:
+                    try:
+                        await self._work(sink.feed, b"".join(waiting))
+                    except Exception as error:  # noqa: BLE001 told when the client listens again
+                        failure = error
+                waiting, size = [], 0
+            if not data:
+                return failure
 
     async def _work(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """One blocking call; losing the client meanwhile cancels the statement."""

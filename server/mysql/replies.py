@@ -53,6 +53,11 @@ def ok(outcome: Outcome, capabilities: Capability, *, header: int = 0x00) -> byt
     )
 
 
+def local_infile(name: str) -> bytes:
+    """Asks the client for the contents of a file (LOCAL INFILE Request)."""
+    return b"\xfb" + name.encode()
+
+
 def eof(outcome: Outcome) -> bytes:
     """A plain EOF packet, for clients that want them."""
     warnings = min(outcome.warnings, _WARNINGS_MAX)

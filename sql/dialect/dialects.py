@@ -23,8 +23,8 @@ from sql.dialect.alter import AlterGrammar
 from sql.dialect.copy import CopyGrammar
 from sql.dialect.core import text_literal
 from sql.dialect.generate import EXTENSIONS, PROPERTY_PLACES, ExtensionGenerator
+from sql.dialect.load import LoadGrammar
 from sql.dialect.series import SeriesGrammar
-from sql.dialect.session import SessionGrammar
 from sql.dialect.settings import SettingsGrammar
 from sql.dialect.show import ShowGrammar
 from sql.functions.index import own_names
@@ -51,6 +51,7 @@ _STATEMENTS = {
     "SAVEPOINT": "_savepoint_statement",
     "RELEASE": "_release_statement",
     "COPY": "_copy_statement",
+    "LOAD": "_load_statement",
     "PREPARE": "_prepare_statement",
     "EXECUTE": "_execute_statement",
     "DEALLOCATE": "_deallocate_statement",
@@ -79,7 +80,7 @@ _STATEMENTS = {
     "REVOKE": "_revoke_statement",
 } | dict.fromkeys(
     (
-        *("LOCK", "UNLOCK", "LISTEN", "UNLISTEN", "NOTIFY", "LOAD", "VACUUM"),
+        *("LOCK", "UNLOCK", "LISTEN", "UNLISTEN", "NOTIFY", "VACUUM"),
         *("ANALYZE", "ANALYSE", "CHECKPOINT", "REINDEX", "CLUSTER", "SECURITY", "DO"),
         *("FLUSH", "OPTIMIZE", "REPAIR", "CHECK", "HANDLER", "IMPORT", "REASSIGN"),
         *("SIGNAL", "PURGE", "BINLOG", "INSTALL", "UNINSTALL", "SHUTDOWN", "RESTART", "UNDROP"),
@@ -150,7 +151,7 @@ class Grammar(
     SeriesGrammar,
     ShowGrammar,
     SettingsGrammar,
-    SessionGrammar,
+    LoadGrammar,
     CopyGrammar,
     AlterGrammar,
 ):

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from sqlglot import exp
 from sqlglot.generator import Generator
 
-from sql.dialect import nodes
+from sql.dialect import mysql_nodes, nodes
 
 _AFTER_COLUMNS = exp.Properties.Location.POST_SCHEMA
 PROPERTY_PLACES = {
@@ -305,6 +305,34 @@ class ExtensionGenerator(Generator):
             self.sql(exp.Literal.string(option.name)), equals if value else "", value
         )
 
+    def loadfile_sql(self, node: mysql_nodes.LoadFile) -> str:
+        options = {o.name: self.sql(o, "expression") for o in node.args.get("options") or []}
+
+        def clause(words: str, *names: tuple[str, str]) -> str:
+            found = [f"{text} {options[name]}" for name, text in names if name in options]
+            return self._words(words, *found) if found else ""
+
+        columns = self.expressions(node, key="columns", flat=True)
+        changes = self.expressions(node, flat=True)
+        return self._words(
+            "LOAD DATA",
+            self._flag(node, "local", "LOCAL"),
+            f"INFILE {self.sql(node, 'file')}",
+            str(node.args.get("duplicates") or ""),
+            f"INTO TABLE {self.sql(node, 'this')}",
+            clause("CHARACTER SET", ("encoding", "")),
+            clause(
+                "FIELDS",
+                ("field_end", "TERMINATED BY"),
+                ("quote", "ENCLOSED BY"),
+                ("escape", "ESCAPED BY"),
+            ),
+            clause("LINES", ("line_start", "STARTING BY"), ("line_end", "TERMINATED BY")),
+            f"IGNORE {options['skip_lines']} LINES" if "skip_lines" in options else "",
+            f"({columns})" if columns else "",
+            f"SET {changes}" if changes else "",
+        )
+
     def preparestatement_sql(self, node: nodes.PrepareStatement) -> str:
         types = self.expressions(node, key="types", flat=True)
         return self._words(
@@ -416,10 +444,11 @@ def _own_nodes() -> dict[type[exp.Expr], Callable[..., str]]:
         exp.Parameter: ExtensionGenerator.parameter_sql,
         exp.LikeProperty: ExtensionGenerator.likeproperty_sql,
     }
-    classes: list[tuple[str, Any]] = inspect.getmembers(nodes, inspect.isclass)
-    for _, node in classes:
-        if node.__module__ == nodes.__name__:
-            found[node] = getattr(ExtensionGenerator, f"{node.key}_sql")
+    for module in (nodes, mysql_nodes):
+        classes: list[tuple[str, Any]] = inspect.getmembers(module, inspect.isclass)
+        for _, node in classes:
+            if node.__module__ == module.__name__:
+                found[node] = getattr(ExtensionGenerator, f"{node.key}_sql")
     return found
 
 

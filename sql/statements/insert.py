@@ -144,50 +144,63 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     form = statement.form if isinstance(statement, LiftedInsert) else None
     pieces = Pieces(session, statement.text, parameters, form=form)
     with session.writing() as transaction:
-        rows = _rows(pieces, statement, table, columns)
-        alias = _alias(tree)
-        policy = pieces.kept("policy", lambda: policy_of(tree, table, statement.text))
-        if policy is None and _is_duckdbs(tree, table):
-            return _insert_relational(pieces, transaction, tree, table, rows)
-        items = returning_of(tree)
-        if policy is None:
-            plain = Changes(affected=kept(table, rows.num_rows), returned=rows)
-            result = answer(pieces, table, alias, items, plain, "INSERT")
-            insert_rows(session, transaction, table, rows)
-            return result
-        resolved = partial(resolve, pieces, table, alias, rows, policy)
-
-        def find() -> list[Changes]:
-            changes = resolved()
-            changes.result = answer(pieces, table, alias, items, changes, "INSERT")
-            return [changes]
-
-        return result_of(change(session, transaction, [table], find))
+        data = _given(pieces, statement, table, columns)
+        return store(pieces, transaction, tree, table, columns, data)
 
 
-def _rows(
+def store(
+    pieces: Pieces,
+    transaction: Transaction,
+    tree: exp.Insert,
+    table: Table,
+    columns: tuple[Column, ...],
+    data: pa.Table,
+) -> Result:
+    """Stores rows of the columns' types as the clauses of an INSERT say. Raises: DbError."""
+    session = pieces.session
+    rows = complete(session, table, *numbered(session, table, columns, data))
+    alias = _alias(tree)
+    policy = pieces.kept("policy", lambda: policy_of(tree, table, pieces.text))
+    if policy is None and _is_duckdbs(tree, table):
+        return _insert_relational(pieces, transaction, tree, table, rows)
+    items = returning_of(tree)
+    if policy is None:
+        plain = Changes(affected=kept(table, rows.num_rows), returned=rows)
+        result = answer(pieces, table, alias, items, plain, "INSERT")
+        insert_rows(session, transaction, table, rows)
+        return result
+    resolved = partial(resolve, pieces, table, alias, rows, policy)
+
+    def find() -> list[Changes]:
+        changes = resolved()
+        changes.result = answer(pieces, table, alias, items, changes, "INSERT")
+        return [changes]
+
+    return result_of(change(session, transaction, [table], find))
+
+
+def _given(
     pieces: Pieces, statement: ParsedStatement, table: Table, columns: tuple[Column, ...]
 ) -> pa.Table:
-    """The rows to be inserted, whole."""
+    """The values the statement gives, of the columns' types."""
     session, tree = pieces.session, statement.tree
     assert isinstance(tree, exp.Insert)
     if isinstance(statement, LiftedInsert):
         assert statement.rows is not None
         _check_count(len(columns), statement.rows.width)
-        data = to_table(statement.rows, columns, session.timezone)
-    else:
-        target = table, [column.name for column in columns]
-        plan, values = pieces.prepared("source", lambda: _source(tree, columns), target)
-        found = session.runner.table(plan, values, pieces.text)
-        _check_count(len(columns), found.num_columns)
-        data = assigned(session, found, columns)
-    columns, data = numbered(session, table, columns, data)
-    return complete(session, table, columns, data)
+        return to_table(statement.rows, columns, session.timezone)
+    target = table, [column.name for column in columns]
+    plan, values = pieces.prepared("source", lambda: _source(tree, columns), target)
+    found = session.runner.table(plan, values, pieces.text)
+    _check_count(len(columns), found.num_columns)
+    return assigned(session, found, columns)
 
 
 def _is_duckdbs(tree: exp.Insert, table: Table) -> bool:
     """True for what a relational table does by itself."""
-    special = any(tree.args.get(name) for name in ("conflict", "ignore", "returning"))
+    keyed = bool(table.primary_key or table.constraints)
+    ignores = bool(tree.args.get("ignore")) and keyed  # without a key no row is in the way
+    special = ignores or any(tree.args.get(name) for name in ("conflict", "returning"))
     return special and not table.is_time_series
 
 

@@ -11,6 +11,7 @@ from sqlglot import exp
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.plan.plan import plan_query
+from sql.privileges import is_superuser
 from sql.results import Affected, Notice, Result, Severity
 from sql.session import Wire
 from sql.settings import check_boolean
@@ -68,6 +69,9 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
     if name == "autocommit":
         _set_autocommit(session, value)
         return
+    if name == "local_infile":
+        _set_local_infile(session, value, str(item.args.get("scope")))
+        return
     if not session.settings.known(name) and "." not in name:
         _unknown(session, name)
     session.settings.set(name, value)
@@ -108,6 +112,15 @@ def _set_autocommit(session: ClientSession, value: str) -> None:
     if on == "on" and session.transaction is not None and session.wire is Wire.MYSQL:
         session.end_transaction(commit=True)
     session.settings.set("autocommit", on.upper())
+
+
+def _set_local_infile(session: ClientSession, value: str, scope: str) -> None:
+    if scope not in ("GLOBAL", "PERSIST"):
+        message = "local_infile is a GLOBAL variable and should be set with SET GLOBAL"
+        raise DbError(ErrorKind.INVALID_ARGUMENT, message)
+    if not is_superuser(session):
+        raise DbError(ErrorKind.ACCESS_DENIED, "permission denied: must be superuser")
+    session.server.local_infile = check_boolean("local_infile", value) == "on"
 
 
 def _is_word(node: exp.Expr, word: str) -> bool:
