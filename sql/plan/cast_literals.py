@@ -6,13 +6,14 @@ and word their errors otherwise. Whoever casts a column of text gets DuckDB's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
 
-from engine.datatypes import TypeId
+from engine.datatypes import TIMESTAMP_UNITS, TypeId
 from engine.errors import DbError
 from sql.decode.text import column_from_text
 from sql.dialect.pieces import cast_to
@@ -42,16 +43,19 @@ def _read(text: str, to: exp.DataType) -> exp.Expr | None:
     show = _vector if type_.dimensions else _SHOWN.get(type_.id)
     if type_.is_integer:
         show = exp.convert
+    if type_.is_timestamp and not _FAR.match(text.strip()):
+        return None  # DuckDB reads years that no column can hold
     if show is None or (type_.id in _DAYS and not text.strip()[:1].isdigit()):
         return None
     try:
-        value = column_from_text(pa.array([text]), type_, "UTC", column="")[0].as_py()
+        value = column_from_text(pa.array([text]), type_, "UTC", column="")[0]
     except DbError as error:
         raise DbError(error.kind, error.message) from error  # there is no column to speak of
-    made: exp.Expr | None = show(value)
+    made: exp.Expr | None = None if show is _unchanged else show(value.as_py())
     return made
 
 
+_FAR = re.compile(r"[+-]?\d{5,}-|\d+-.*\(BC\)")
 _SPECIAL_DAYS = {"now": 0, "today": 0, "tomorrow": 1, "yesterday": -1}
 
 
@@ -81,6 +85,7 @@ def _unchanged(_value: object) -> None:
 
 _DAYS = frozenset({TypeId.DATE, TypeId.TIME})  # `now` and its kin are no constants
 _SHOWN: dict[TypeId, Callable[[Any], exp.Expr | None]] = {
+    **dict.fromkeys(TIMESTAMP_UNITS, _unchanged),
     TypeId.FLOAT32: _unchanged,
     TypeId.FLOAT64: _unchanged,
     TypeId.DECIMAL: _unchanged,

@@ -178,7 +178,7 @@ def _finish(
     tree = timestamp_literals(tree, scopes, context.timezone)
     tree = typed_operators(tree, scopes, context.wire)
     tree = bucket_functions(tree, scopes)
-    tree = time_aggregates(tree)
+    tree = time_aggregates(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)

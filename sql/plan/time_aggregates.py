@@ -1,6 +1,7 @@
 """TimescaleDB's aggregates `first`, `last` and `histogram` in words that DuckDB is fast with.
 
-`first(value, time)` is `first_value(value ORDER BY time)`, which latest.py knows too;
+`first(value, time)` is `first_value(value ORDER BY time)`, which latest.py knows too, and so is
+`first_value(value)` of one time-series table;
 `histogram(value, low, high, n)` is n + 2 counts: below low, n buckets of equal width, high and
 above.
 
@@ -14,14 +15,17 @@ from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
 from sql.plan.buckets_calendar import number, part
+from sql.plan.scopes import Scopes
 
 BUCKETS_MAX = 1_000
 # `last(x ORDER BY t)` says what `last_value` says, and is planned like it.
 _EDGES = {"first": exp.First, "last": exp.Last}
 
 
-def time_aggregates(tree: exp.Expr) -> exp.Expr:
+def time_aggregates(tree: exp.Expr, scopes: Scopes) -> exp.Expr:
     """Rewrites the calls in place, FILTER included. Raises: DbError INVALID_ARGUMENT."""
+    for edge in list(tree.find_all(exp.FirstValue, exp.LastValue)):
+        _in_time_order(edge, scopes)
     for edge in list(tree.find_all(exp.First, exp.Last)):
         if edge.args.get("expression") is not None:
             edge.replace(_edge(edge))
@@ -39,6 +43,21 @@ def time_aggregates(tree: exp.Expr) -> exp.Expr:
         else:
             node.replace(_counts(node, None))
     return tree
+
+
+def _in_time_order(edge: exp.Expr, scopes: Scopes) -> None:
+    """`last_value(x)` of one time-series table is the latest, as in RANGE queries."""
+    above = edge.parent.parent if isinstance(edge.parent, exp.IgnoreNulls) else edge.parent
+    holder = edge.find_ancestor(exp.Select)
+    if isinstance(edge.this, exp.Order) or isinstance(above, exp.Window) or holder is None:
+        return
+    sources = list(scopes.sources(holder).items())
+    table = sources[0][1] if len(sources) == 1 else None
+    if table is None or table.time_index is None:
+        return
+    time = exp.column(table.time_index, table=sources[0][0], quoted=True)
+    key = exp.Ordered(this=time, desc=False, nulls_first=False)
+    edge.set("this", exp.Order(this=edge.this.copy(), expressions=[key]))
 
 
 def _edge(node: exp.Expr) -> exp.Expr:
