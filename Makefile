@@ -35,6 +35,9 @@ test: setup
 	-.ci/need /usr/lib/postgresql/15/bin/postgres postgresql-15
 	-.ci/need prometheus prometheus
 	-.ci/need prometheus-node-exporter prometheus-node-exporter
+	-.ci/need javac default-jdk-headless
+	-.ci/need /usr/share/java/postgresql.jar libpostgresql-jdbc-java
+	-.ci/need /usr/share/java/mariadb-java-client.jar libmariadb-java
 	-.ci/dbt $(PYTHON)
 	$(BIN)/gnomon warm
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
