@@ -198,8 +198,13 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
         return handler_of(statement)(session, statement, parameters)
 
     open_ = session.transaction
-    if open_ is None or isinstance(statement.tree, _CONTROL):
+    if isinstance(statement.tree, _CONTROL):
         return again()
+    if open_ is None:
+        result = again()
+        if session.transaction is not None:  # MySQL without autocommit: the statement opened it
+            session.transaction.opened_by(again)
+        return result
     with open_.step(again):
         return again()
 

@@ -208,6 +208,12 @@ class Transaction:
             wanted = tuple(self._expected[expected:])
             self._steps.append(Step(again, changed, staged, wanted))
 
+    def opened_by(self, again: Callable[[], object]) -> None:
+        """The statement that the transaction was opened for is its first step."""
+        if self._changed_store or self._staged:
+            wanted = tuple(self._expected)
+            self._steps.append(Step(again, self._changed_store, tuple(self._staged), wanted))
+
     def savepoint(self, name: str) -> None:
         """Marks a point to go back to; a later one of the same name hides it."""
         self._savepoints.append(Savepoint(name, len(self._steps)))

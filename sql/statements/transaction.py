@@ -66,7 +66,9 @@ def run_savepoint(
     """SAVEPOINT name."""
     assert statement.tree is not None
     if session.transaction is None and session.wire is Wire.MYSQL:
-        return Affected("SAVEPOINT")  # autocommit: a transaction of its own, over at once
+        if session.autocommit:
+            return Affected("SAVEPOINT")  # a transaction of its own, over at once
+        session.begin(explicit=True)
     _open(session, "SAVEPOINT").savepoint(statement.tree.this.name)
     return Affected("SAVEPOINT")
 

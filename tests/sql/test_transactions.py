@@ -229,3 +229,21 @@ def test_a_refused_write_leaves_nothing_of_its_transaction(
     monkeypatch.undo()
     assert counts(tables) == (0, 0)
     assert tables.session.transaction_status is TransactionStatus.IDLE
+
+
+def test_without_autocommit_the_first_statement_is_kept_too(connect: Connect) -> None:
+    mysql = connect(Wire.MYSQL)
+    mysql.run("CREATE TABLE n (n INT PRIMARY KEY)")
+    mysql.run("CREATE TABLE series (host STRING PRIMARY KEY, ts TIMESTAMP TIME INDEX, v INT)")
+    mysql.run("SET autocommit = 0; SAVEPOINT first")
+    mysql.run("INSERT INTO n VALUES (1); SAVEPOINT here; INSERT INTO n VALUES (2)")
+    with pytest.raises(DbError):
+        mysql.run("INSERT INTO n VALUES (2)")
+    assert mysql.run("SELECT n FROM n ORDER BY n") == [(1,), (2,)]
+    mysql.run("ROLLBACK TO SAVEPOINT here; INSERT INTO n VALUES (3); COMMIT")
+    assert mysql.run("SELECT n FROM n ORDER BY n") == [(1,), (3,)]
+    mysql.run("INSERT INTO series VALUES ('a', 1, 1); SAVEPOINT s; INSERT INTO n VALUES (4)")
+    mysql.run("ROLLBACK TO SAVEPOINT s; COMMIT")
+    assert mysql.run("SELECT v FROM series") == [(1,)]
+    mysql.run("SAVEPOINT first; INSERT INTO n VALUES (5); ROLLBACK TO SAVEPOINT first; COMMIT")
+    assert mysql.run("SELECT count(*) FROM n") == [(2,)]
