@@ -101,6 +101,8 @@ def _quantile(q: float, bounds: Floats, counts: Floats, found: int) -> float:
         start = bounds[place - 1]
         count -= counts[place - 1]
         rank -= counts[place - 1]
+    if count == 0.0:  # only of the lowest rank
+        return math.nan
     return float(start + (bounds[place] - start) * (rank / count))
 
 

@@ -279,6 +279,11 @@ def test_quantiles_of_classic_histograms() -> None:
     assert both == {"{job=a,q=0.2}": pytest.approx(0.1), "{job=a,q=0.6}": pytest.approx(0.5)}
 
 
+def test_the_lowest_quantile_of_an_empty_bucket_is_no_number() -> None:
+    source = MemorySource().add("h_bucket", [0], le="1").add("h_bucket", [5], le="+Inf")
+    assert np.isnan(at(source, "histogram_quantile(0, h_bucket)", 0).values).all()
+
+
 def test_fractions_of_classic_histograms() -> None:
     found = vector(at(classic(), "histogram_fraction(0.1, 0.5, h_bucket)", 0))
     assert found == {"{job=a}": pytest.approx(10 / 25)}
