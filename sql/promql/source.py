@@ -6,7 +6,7 @@ scan of each table; what the evaluator gets are sorted arrays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +32,7 @@ from sql.promql.source_series import (
     milliseconds,
     selected,
 )
+from sql.promql.source_store import StoredMetric
 from sql.promql.source_tables import FIELD, Catalogue, Metric, metrics
 from sql.run.read import Groups, Wanted, read_distinct, read_groups
 from sql.run.scan import Runner
@@ -59,6 +60,14 @@ class TableSource:
         found = []
         left = self.samples_max
         for metric in metrics(selector.matchers, self.catalogue):
+            if metric.table.store_id:
+                series = stored(self.runner, metric).select(
+                    selector.start_ms, selector.end_ms, left
+                )
+                left -= len(series.samples.times)
+                self.read.append((metric, len(series.samples.times)))
+                found += [series] if series.labels.count else []
+                continue
             groups = self._groups(metric, selector, left)
             rows = groups.values.num_rows
             left -= rows
@@ -115,6 +124,27 @@ class TableSource:
         return found
 
 
+def stored(runner: Runner, metric: Metric) -> StoredMetric:
+    """A metric whose samples are in a series store. Requires: table.store_id."""
+    store = runner.metrics.stores.of(metric.table)
+    place = (store.index, runner.regions, store.samples_region_id)
+    return StoredMetric(metric, metric.table.metric, *place, runner.staged())
+
+
+def label_values(
+    runner: Runner, metric: Metric, name: str, start_ms: int, end_ms: int
+) -> Iterable[str]:
+    """The values of a label of a metric's series with rows between two times, "" among them."""
+    tag = next((tag for tag in metric.tags if tag.name == name), None)
+    if tag is not None and metric.table.store_id:
+        return stored(runner, metric).values(tag, start_ms, end_ms)
+    if tag is None and name != NAME:
+        return ()
+    names = frozenset({name} | {matcher.name for matcher in metric.matchers})
+    found = series_labels(runner, metric, start_ms, end_ms, names)
+    return {labels.get(name, "") for labels in found}
+
+
 def series_labels(
     runner: Runner, metric: Metric, start_ms: int, end_ms: int, only: frozenset[str] | None = None
 ) -> list[dict[str, str]]:
@@ -124,6 +154,8 @@ def series_labels(
     """
     tags = [tag.name for tag in metric.tags if only is None or tag.name in only]
     table = metric.table
+    if table.store_id:
+        return distinct(stored(runner, metric).labels(start_ms, end_ms).keep([*tags, NAME]))
     unit = table.region_schema().time_type.unit
     wanted = Wanted(
         table,
@@ -141,6 +173,11 @@ def series_labels(
     accepted = accepted_rows(columns, metric.matchers)
     if accepted is not None:
         labels = labels.take(np.flatnonzero(accepted))
+    return distinct(labels)
+
+
+def distinct(labels: LabelTable) -> list[dict[str, str]]:
+    """The rows, none twice."""
     _, first = labels.groups()
     return labels.take(first).rows()
 

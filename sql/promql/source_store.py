@@ -70,7 +70,7 @@ class StoredMetric:
     def values(self, tag: Column, start_ms: int, end_ms: int) -> list[str]:
         """The values of one label of those series."""
         found = self._index.labels(self._number, self._present(start_ms, end_ms), tag.id)
-        values: list[str] = found.values.to_pylist()
+        values: list[str] = found.values.to_pylist()  # of these series and no others
         return values
 
     def _present(self, start_ms: int, end_ms: int) -> Ids:

@@ -16,7 +16,7 @@ from engine.errors import DbError, ErrorKind
 from sql.promql.labels import NAME
 from sql.promql.model import Limits, Matcher, Result, SelectedSeries, Selector
 from sql.promql.parser import parse
-from sql.promql.source import TableSource, series_labels
+from sql.promql.source import TableSource, label_values, series_labels
 from sql.promql.source_tables import DATABASE, FIELD, Catalogue, metrics
 from sql.promql.tql import catalogue_of
 from sql.promql.tree import VectorSelector, unwrap
@@ -156,11 +156,7 @@ class LabelValues:
         values: set[str] = set()
         times = self.start_ms, self.end_ms
         for metric in (metric for one in asked for metric in metrics(one, catalogue)):
-            if self.name != NAME and self.name not in {tag.name for tag in metric.tags}:
-                continue
-            names = frozenset({self.name} | {matcher.name for matcher in metric.matchers})
-            for labels in series_labels(session.runner, metric, *times, names):
-                values.add(labels.get(self.name, ""))
+            values.update(label_values(session.runner, metric, self.name, *times))
         return values - {""}
 
 

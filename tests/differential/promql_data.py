@@ -1,8 +1,8 @@
 """Random series for comparing PromQL with Prometheus: gauges, counters, classic histograms.
 
 Written to both servers by remote write. Counters are so large that extrapolation never meets zero,
-where Prometheus 3 has another rule than 2. No sample lies on a whole second and all times of queries
-do, so that it does not matter whether windows hold their left end (Prometheus 2 and 3 differ).
+where Prometheus 3 has another rule than 2. No sample lies on a whole second and all times of
+queries do, so that it does not matter whether windows hold their left end (2 and 3 differ there).
 """
 
 from __future__ import annotations
