@@ -109,7 +109,7 @@ class Writer:
 
     def _mathematics(self, depth: int) -> str:
         if self.chance.random() < 0.2:
-            return f"{self.chance.choice(_CALENDAR)}({self.vector(depth)})"
+            return f"{self.chance.choice(_CALENDAR)}({self.selector()})"
         if self.chance.random() < 0.3:
             bounds = self.chance.choice(("-5, 20", "10, 30"))
             inner = self.vector(depth)
