@@ -101,5 +101,5 @@ class Catalog(Protocol):
     def commit(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Shows the transaction's changes to all. Requires: DuckDB's COMMIT has returned."""
 
-    def rollback(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Forgets the transaction's changes."""
+    def rollback(self, cursor: duckdb.DuckDBPyConnection, *, keep_names: bool = False) -> None:
+        """Forgets the transaction's changes; the names may stay locked, as it goes on."""

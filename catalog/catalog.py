@@ -296,11 +296,13 @@ class EmbeddedCatalog:
             self._version += 1
             self._release(overlay)
 
-    def rollback(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Forgets the transaction's changes."""
+    def rollback(self, cursor: duckdb.DuckDBPyConnection, *, keep_names: bool = False) -> None:
+        """See `Catalog.rollback`."""
         with self._lock:
             overlay = self._overlays.pop(id(cursor), None)
-            if overlay is not None:
+            if overlay is not None and keep_names:
+                self._overlays[id(cursor)] = _Overlay(locks=overlay.locks)
+            elif overlay is not None:
                 self._release(overlay)
 
     def _lock_name(self, cursor: duckdb.DuckDBPyConnection, name: _Name) -> _Overlay:

@@ -22,7 +22,7 @@ from engine.errors import DbError, ErrorKind
 from sql import execute
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
-from sql.limits import Limits
+from sql.limits import Limits, StatementClock
 from sql.metrics.scans import MetricScans
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
@@ -34,12 +34,13 @@ from sql.run.scan import Runner
 from sql.session import Activity, ClientInfo, Statement, T, Task, TransactionStatus, Wire
 from sql.settings import Settings, check_boolean
 from sql.statements.insert import FastInsert
+from sql.statements.modes import TransactionSettings, begin_modes, check_writable
 from sql.system.registry import SYSTEM_TABLES
-from sql.system.table import FlowFacts, SystemContext
+from sql.system.session_context import context_of, plan_context_of
+from sql.system.table import SystemContext
 from sql.tally import NAMES, Tally
-from sql.temporary import PG_TEMP, TemporaryTables
+from sql.temporary import TemporaryTables
 from sql.transaction import Transaction
-from sql.views import query_of, text_of_view
 
 if TYPE_CHECKING:
     from sql.database import Database
@@ -61,12 +62,13 @@ class ClientSession:
         # Changed by the session's own calls only.
         self.tally = Tally()
         self.settings = Settings(wire, self._told() if wire is Wire.MYSQL else None)
+        self.local_settings = TransactionSettings(self.settings)
         self.role = client.user  # whose privileges count: SET ROLE changes it
         self.duck = Duck(database.store.cursor())
         self.runner = Runner(
             self.duck,
             database.regions,
-            database.clock,
+            StatementClock(self.moment_ms),
             self._staged,
             self._system_rows,
             self.table_of,
@@ -331,60 +333,17 @@ class ClientSession:
 
     def plan_context(self, text: str = "") -> PlanContext:
         """The session as the planner sees it."""
-        user = self.client.user
-        return PlanContext(
-            wire=self.wire,
-            database=self._database,
-            timezone=self.timezone,
-            client=self.client if self.role == user else replace(self.client, user=self.role),
-            session_id=self.id,
-            lookup=self.lookup,
-            has_database=self.has_database,
-            is_system=lambda database, name: (database, name) in SYSTEM_TABLES,
-            setting=self.show,
-            variable=self.user_variables.get,
-            parse_view=self._parse_view,
-            text=text,
-            temporary=lambda name: self.temporary.lookup(PG_TEMP, name) is not None,
-        )
-
-    def _parse_view(self, view: Table) -> exp.Expr:
-        return query_of(view, self._table_of)
-
-    def _table_of(self, table_id: int) -> Table | None:
-        return self.catalog.table_of(self.duck.cursor, table_id)
+        return plan_context_of(self, text)
 
     def system_context(self) -> SystemContext:
         """The session as system tables see it."""
-        cursor = self.duck.cursor
-        return SystemContext(
-            session=self,
-            databases=self.catalog.databases(cursor),
-            tables=[*self.catalog.tables(cursor), *self.temporary.all()],
-            sessions=self.server.sessions(),
-            statistics=self.regions.statistics,
-            files=self.regions.files,
-            filters=self.regions.filters,
-            stored=self.regions.stored,
-            flows=self._flow_facts(),
-            procedures=self.server.procedures.all(),
-            view_text=lambda view: text_of_view(view, self._table_of),
-            roles=self.catalog.roles(cursor),
-        )
-
-    def _flow_facts(self) -> list[FlowFacts]:
-        found = []
-        for flow in self.catalog.flows(self.duck.cursor):
-            state = self.server.flows.state(flow)
-            found.append(FlowFacts(flow, state.start_ms, state.last_ms, state.error))
-        return found
+        return context_of(self)
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
         """A transaction to write in: the client's open one, or one for this statement alone."""
+        check_writable(self)
         if self.transaction is not None:
-            if self.transaction.read_only:
-                raise DbError(ErrorKind.READ_ONLY, "cannot write in a read-only transaction")
             yield self.transaction
             return
         lasts = not self.autocommit
@@ -421,8 +380,28 @@ class ClientSession:
             self.server.ledger,
             explicit=explicit,
             temporary=self.temporary,
+            started_ms=self._query_ms,
         )
+        if explicit:
+            begin_modes(self)
         return self.transaction
+
+    def fixed(self, make: Callable[[], T]) -> T:
+        """A value of the running statement that is the same when its transaction repeats it."""
+        return make() if self.transaction is None else self.transaction.fixed(make)
+
+    def next_id(self) -> int:
+        """An id for a new table, role or the like."""
+        return self.fixed(lambda: self.catalog.next_table_id(self.duck.cursor))
+
+    def moment_ms(self) -> int:
+        """What now() shows: when the statement began; in PostgreSQL, when its transaction did."""
+        open_ = self.transaction
+        if open_ is not None and open_.repeated_ms is not None:
+            return open_.repeated_ms
+        if open_ is not None and open_.explicit and self.wire is Wire.POSTGRES:
+            return open_.started_ms
+        return self._query_ms
 
     def end_transaction(self, *, commit: bool) -> None:
         """Commits or rolls back the open transaction, if any. Raises: DbError (rolled back)."""
@@ -430,10 +409,17 @@ class ClientSession:
         if transaction is None:
             return
         self.duck.settle()
-        if commit and not transaction.failed:
-            transaction.commit()
-        else:
-            transaction.rollback()
+        commit = commit and not transaction.failed
+        try:
+            if commit:
+                transaction.commit()
+            else:
+                transaction.rollback()
+        except DbError:
+            commit = False
+            raise
+        finally:
+            self.local_settings.end(commit=commit)
 
     def apply(self, transaction: Transaction, writes: Sequence[Write]) -> None:
         """Writes to regions: at once when the statement is its own transaction, else at COMMIT."""

@@ -21,6 +21,7 @@ from sql.dialect import mysql_nodes, nodes
 from sql.dialect.parser import ParsedStatement, parse
 from sql.privileges import check_privileges
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
+from sql.run import waiting
 from sql.session import T, Task, Wire
 from sql.statements import (
     admin,
@@ -116,6 +117,8 @@ _CONTROL = (
     nodes.Savepoint,
     nodes.ReleaseSavepoint,
     nodes.SetVariables,
+    nodes.SetTransaction,
+    nodes.ShowSetting,
 )
 
 
@@ -201,12 +204,16 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
     if isinstance(statement.tree, _CONTROL):
         return again()
     if open_ is None:
-        result = again()
-        if session.transaction is not None:  # MySQL without autocommit: the statement opened it
-            session.transaction.opened_by(again)
+        result = waiting.run(session, again)
+        if session.transaction is not None:  # which the statement has begun
+            session.transaction.adopt(again, session.moment_ms())
         return result
-    with open_.step(again):
-        return again()
+
+    def step() -> Result:
+        with open_.step(again, session.moment_ms()):
+            return again()
+
+    return waiting.run(session, step)
 
 
 def handler_of(statement: ParsedStatement) -> query.Handler:
@@ -245,5 +252,8 @@ def _fail(session: ClientSession) -> None:
     elif session.wire is Wire.POSTGRES:
         open_.failed = True
     else:
-        session.duck.settle()
-        open_.restart()
+        try:
+            open_.recover()
+        except DbError:  # nothing of it can be kept
+            session.end_transaction(commit=False)
+            raise

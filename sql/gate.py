@@ -1,7 +1,8 @@
 """The gate that commits of the embedded store pass, so that a backup can hold them for a moment.
 
 Passed by sql/transaction.py, closed by sql/backup.py. Writes that touch regions alone do not pass
-here: one log record each, they are whole or absent at any moment.
+here: one log record each, they are whole or absent at any moment. Statements that met another
+transaction's rows wait here for one to end (sql/execute.py).
 """
 
 from __future__ import annotations
@@ -24,6 +25,30 @@ class CommitGate:
         self._changed = Condition()
         self._inside = 0
         self._closed = False
+        # Guarded by _left.
+        self._left = Condition()
+        self._ends = 0
+
+    def left(self) -> None:
+        """A transaction that had changed the embedded store has ended."""
+        with self._left:
+            self._ends += 1
+            self._left.notify_all()
+
+    @property
+    def ends(self) -> int:
+        """How many such transactions have ended."""
+        return self._ends
+
+    def wait_for_end(self, seen: int, seconds: float) -> None:
+        """Returns when more than `seen` have ended, or the time is over."""
+        with self._left:
+            self._left.wait_for(lambda: self._ends > seen, seconds)
+
+    def wait_for_commits(self, seconds: float) -> None:
+        """Returns when nobody is inside, or the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._inside, seconds)
 
     @contextmanager
     def passing(self) -> Iterator[None]:

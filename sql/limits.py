@@ -14,6 +14,17 @@ from sql.deadlines import Deadline, Deadlines
 from sql.memory import MemoryWatch, Watched
 
 
+class StatementClock:
+    """The clock a statement's queries read: it stands still while the statement runs."""
+
+    def __init__(self, moment_ms: Callable[[], int]) -> None:
+        self._moment_ms = moment_ms
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970-01-01 UTC."""
+        return self._moment_ms()
+
+
 class Limits:
     """The limits of one session's running statement."""
 

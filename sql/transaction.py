@@ -2,7 +2,8 @@
 
 DuckDB has no savepoints, and any error ends its whole transaction. So every statement that changed
 something is remembered; going back to an earlier point (ROLLBACK TO, or a failed statement on a
-wire whose transactions survive those) starts DuckDB's transaction afresh and runs what stays again.
+wire whose transactions survive those) starts DuckDB's transaction afresh and runs what stays again,
+with the same values of clocks, sequences and ids. If only staged rows go, nothing is run again.
 
 I1. Staged rows are visible to their own session only, until COMMIT.
 I2. A transaction that touched both stores has one deciding moment, DuckDB's COMMIT: the regions'
@@ -18,9 +19,11 @@ I5. Regions are altered after COMMIT; until then rows are staged, and shown to t
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import pyarrow.compute as pc
 
@@ -52,6 +55,9 @@ class Expectation:
     held: Callable[[], bool]
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
 class Step:
     """One statement that changed something: how to run it again, and what it staged."""
@@ -60,14 +66,25 @@ class Step:
     changed_store: bool
     staged: tuple[Write, ...]
     expected: tuple[Expectation, ...] = ()
+    fixed: tuple[object, ...] = ()  # values that are the same when it is run again
+    moment_ms: int = 0  # what its clock showed
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point to go back to: how much there was of what the transaction gathers."""
+
+    steps: int
+    staged: int
+    expected: int
 
 
 @dataclass(frozen=True)
 class Savepoint:
-    """A point to go back to: its name and the number of steps before it."""
+    """A mark with a name."""
 
     name: str
-    steps: int
+    mark: Mark
 
 
 class Transaction:
@@ -85,10 +102,15 @@ class Transaction:
         *,
         explicit: bool,
         temporary: TemporaryTables | None = None,
+        started_ms: int = 0,
     ) -> None:
         self.explicit = explicit
+        self.started_ms = started_ms
+        self.repeated_ms: int | None = None  # the clock of the step that is being run again
         self.failed = False
         self.read_only = False
+        self.one_moment = False  # all queries of relational tables see the same
+        self.has_run = False  # a statement
         self._duck = duck
         self._catalog = catalog
         self._regions = regions
@@ -109,29 +131,37 @@ class Transaction:
         self._savepoints: list[Savepoint] = []
         self._changed_store = False  # something in DuckDB was, or is about to be, written
         self._begun = False  # in DuckDB
-        if explicit:
-            self._begin()
+        self._is_torn = False  # a statement failed after it had changed something in DuckDB
+        self._effects: list[Callable[[], object]] | None = []  # of the step; None: it has others
+        self._fixed: list[object] = []  # of the step
+        self._known: deque[object] = deque()  # of the step that is being run again
+        self._sound = Mark(0, 0, 0)  # after the last statement that succeeded
 
     def _begin(self) -> None:
         if not self._begun:
             self._duck.execute("BEGIN TRANSACTION")
             self._begun = True
 
-    def make_explicit(self) -> None:
-        """The client has begun a transaction around what it already did."""
-        self.explicit = True
-        self._begin()
+    @property
+    def has_changes(self) -> bool:
+        """True if a statement that has ended changed the catalog or a relational table."""
+        return any(step.changed_store for step in self._steps)
 
     @property
     def changed_store(self) -> bool:
         """True once `change_store` was called."""
         return self._changed_store
 
-    def change_store(self) -> None:
+    def change_store(self, effect: Callable[[], object] | None = None) -> None:
         """Must be called before the catalog or a relational table is changed.
 
-        A statement that only writes time-series rows needs no transaction of DuckDB's.
+        `effect` makes just that change; without it the whole statement is run again when it has to
+        be. A statement that only writes time-series rows needs no transaction of DuckDB's.
         """
+        if effect is None:
+            self._effects = None
+        elif self._effects is not None:
+            self._effects.append(effect)
         self._duck.settle()
         self._begin()
         self._changed_store = True
@@ -162,6 +192,7 @@ class Transaction:
         self._dropped += region_ids
         gone = {region_id >> REGION_BITS for region_id in region_ids}  # rows of whole tables
         self._staged = [w for w in self._staged if w.region_id >> REGION_BITS not in gone]
+        self._expected = [e for e in self._expected if e.table_id not in gone]
 
     def drop_metric(self, table: Table) -> None:
         """Rows staged for a logical table in a series store are not written after all."""
@@ -193,65 +224,140 @@ class Transaction:
 
     # Going back.
 
+    def fixed(self, make: Callable[[], T]) -> T:
+        """A value that stays the same when the statement is run again: an id, a sequence's next.
+
+        It is made again all the same: a sequence is durable only as far as the transaction that
+        commits has used it.
+        """
+        if self._effects is not None:
+            self._effects.append(make)
+        made = make()
+        value: T = self._known.popleft() if self._known else made  # type: ignore[assignment]
+        self._fixed.append(value)
+        return value
+
     @contextmanager
-    def step(self, again: Callable[[], object]) -> Iterator[None]:
+    def step(self, again: Callable[[], object], moment_ms: int = 0) -> Iterator[None]:
         """Around a statement: if it succeeds and changed something, `again` can repeat it."""
-        known = {id(write) for write in self._staged}
-        expected = len(self._expected)
+        self.has_run = True
+        if self.one_moment:
+            self._begin()
         before, self._changed_store = self._changed_store, False
+        self._effects, self._fixed = [], []
         try:
             yield
+        except BaseException:
+            self._is_torn = self._is_torn or self._changed_store
+            raise
         finally:
             changed, self._changed_store = self._changed_store, self._changed_store or before
-        staged = tuple(write for write in self._staged if id(write) not in known)
-        if changed or staged:
-            wanted = tuple(self._expected[expected:])
-            self._steps.append(Step(again, changed, staged, wanted))
+        self._remember(again, changed, moment_ms)
 
-    def opened_by(self, again: Callable[[], object]) -> None:
-        """The statement that the transaction was opened for is its first step."""
-        if self._changed_store or self._staged:
-            wanted = tuple(self._expected)
-            self._steps.append(Step(again, self._changed_store, tuple(self._staged), wanted))
+    def adopt(self, again: Callable[[], object], moment_ms: int = 0) -> None:
+        """The statement that has just succeeded began the transaction: it is its first step."""
+        self._remember(again, self._changed_store, moment_ms)
+
+    def _remember(self, again: Callable[[], object], changed: bool, moment_ms: int) -> None:
+        staged = tuple(self._staged[self._sound.staged :])
+        if changed or staged:
+            expected = tuple(self._expected[self._sound.expected :])
+            effects = self._effects
+            if changed and effects and not staged:
+
+                def again() -> None:
+                    for effect in effects:
+                        self.change_store(effect)
+                        effect()
+
+            self._steps.append(
+                Step(again, changed, staged, expected, tuple(self._fixed), moment_ms)
+            )
+        self._sound = self._mark()
+
+    def _mark(self) -> Mark:
+        return Mark(len(self._steps), len(self._staged), len(self._expected))
 
     def savepoint(self, name: str) -> None:
         """Marks a point to go back to; a later one of the same name hides it."""
-        self._savepoints.append(Savepoint(name, len(self._steps)))
+        self._savepoints.append(Savepoint(name, self._mark()))
 
     def release(self, name: str) -> None:
         """Forgets a savepoint and those after it. Raises: DbError UNDEFINED_SAVEPOINT."""
         del self._savepoints[self._find(name) :]
 
     def rollback_to(self, name: str) -> None:
-        """Undoes what came after a savepoint, which stays. Raises: DbError UNDEFINED_SAVEPOINT."""
+        """Undoes what came after a savepoint, which stays.
+
+        Raises: DbError UNDEFINED_SAVEPOINT, SERIALIZATION_FAILURE.
+        """
         index = self._find(name)
         del self._savepoints[index + 1 :]
-        del self._steps[self._savepoints[index].steps :]
-        self.restart()
+        self._go_back(self._savepoints[index].mark)
         self.failed = False
 
     def recover(self) -> None:
-        """Makes the transaction usable again after an error that shall not count."""
-        if self._begun:
-            self._duck.settle()
+        """Makes the transaction usable again after an error that shall not count.
+
+        Raises: DbError SERIALIZATION_FAILURE; the transaction can only be rolled back then.
+        """
+        self._duck.settle()
+        self._go_back(self._sound)
+
+    def _go_back(self, mark: Mark) -> None:
+        undone = self._steps[mark.steps :]
+        del self._steps[mark.steps :]
+        is_intact = not self._is_torn and not any(step.changed_store for step in undone)
+        if is_intact and not (self._begun and self._duck.is_aborted()):
+            del self._staged[mark.staged :]
+            del self._expected[mark.expected :]
+            self._sound = mark
+        else:
             self.restart()
 
     def restart(self) -> None:
-        """Starts DuckDB's transaction afresh and repeats the steps that stay. Raises: DbError."""
+        """Starts DuckDB's transaction afresh and repeats the steps that stay.
+
+        Names stay locked meanwhile. Raises: DbError SERIALIZATION_FAILURE if a step fails now.
+        """
         steps, self._steps = self._steps, []
-        savepoints, self._savepoints = self._savepoints, []
-        self.rollback()
-        self._changed_store = False
-        self._begin()
-        for step in steps:
-            if step.changed_store:
-                with self.step(step.again):
-                    step.again()
-            else:
-                self._staged += step.staged
-                self._expected += step.expected
-                self._steps.append(step)
-        self._savepoints = savepoints
+        savepoints, self._savepoints = deque(self._savepoints), []
+        self._undo(keep_names=True)
+        self._changed_store = self._is_torn = False
+        try:
+            for step in steps:
+                self._mark_again(savepoints)
+                self._repeat(step)
+        except DbError as error:
+            self.failed = True
+            raise DbError(
+                ErrorKind.SERIALIZATION_FAILURE,
+                "could not serialize access due to concurrent changes",
+                detail=f"an earlier statement of the transaction cannot be kept: {error.message}",
+                hint="run the transaction again",
+            ) from error
+        finally:
+            self.repeated_ms = None
+            self._known.clear()
+        self._mark_again(savepoints)
+        self._sound = self._mark()
+
+    def _mark_again(self, savepoints: deque[Savepoint]) -> None:
+        """Savepoints that lay here lie here again; steps may have staged in other pieces."""
+        while savepoints and savepoints[0].mark.steps == len(self._steps):
+            self.savepoint(savepoints.popleft().name)
+
+    def _repeat(self, step: Step) -> None:
+        if step.changed_store:
+            self._known = deque(step.fixed)
+            self.repeated_ms = step.moment_ms
+            with self.step(step.again, step.moment_ms):
+                step.again()
+        else:
+            self._staged += step.staged
+            self._expected += step.expected
+            self._steps.append(step)
+            self._sound = self._mark()
 
     def _find(self, name: str) -> int:
         for index in range(len(self._savepoints) - 1, -1, -1):
@@ -272,8 +378,9 @@ class Transaction:
                 self._staged = stack.enter_context(writing)
                 self._check_expected()
                 stack.enter_context(self._ledger.writing(self._staged))
-                if self._begun:
+                if self._begun or self._temporary:
                     self._temporary.before_commit(self._duck.execute)
+                if self._begun:
                     stack.enter_context(self._gate.passing())
                 prepared = self._decide()
             except DbError:
@@ -324,12 +431,20 @@ class Transaction:
     def _end(self, how: str) -> None:
         if self._begun:
             self._begun = False
-            self._duck.execute(how)
+            try:
+                self._duck.execute(how)
+            finally:
+                if self._changed_store:
+                    self._gate.left()
 
     def rollback(self) -> None:
         """Undoes everything."""
+        self._undo(keep_names=False)
+
+    def _undo(self, *, keep_names: bool) -> None:
         self._staged.clear()
         self._expected.clear()
+        self._sound = Mark(0, 0, 0)
         self._temporary.rollback()
         try:
             self._end("ROLLBACK")
@@ -338,7 +453,7 @@ class Transaction:
             if error.kind not in (ErrorKind.SERIALIZATION_FAILURE, ErrorKind.FAILED_TRANSACTION):
                 raise
         finally:
-            self._catalog.rollback(self._duck.cursor)
+            self._catalog.rollback(self._duck.cursor, keep_names=keep_names)
             for region_id in self._created:
                 self._regions.drop(region_id)
             self._created.clear()

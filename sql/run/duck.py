@@ -133,6 +133,14 @@ class Duck:
         """True if no result is open."""
         return self._open is None
 
+    def is_aborted(self) -> bool:
+        """True if an error has ended DuckDB's open transaction. Requires: no result is open."""
+        try:
+            self.cursor.execute("SELECT 1").fetchall()
+        except duckdb.Error:
+            return True
+        return False
+
     def settle(self) -> None:
         """Frees the connection: what an open result has not given yet is read into memory."""
         if self._open is not None:

@@ -163,7 +163,7 @@ def make_table(
     transaction.change_store()
     definition = fitted(definition, database, session.lookup)
     cursor = session.duck.cursor
-    table_id = session.catalog.next_table_id(cursor)
+    table_id = session.next_id()
     table = Table(
         id=table_id,
         database=database,
@@ -196,7 +196,7 @@ def make_table(
             table,
             definition.constraints,
             definition.key_name,
-            lambda: session.catalog.next_table_id(cursor),
+            session.next_id,
         )
         table = replace(table, constraints=found)
     session.put_table(table)

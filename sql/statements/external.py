@@ -49,7 +49,7 @@ def create_external(session: ClientSession, definition: TableDefinition) -> Resu
         transaction.change_store()
         cursor = session.duck.cursor
         table = Table(
-            id=session.catalog.next_table_id(cursor),
+            id=session.next_id(),
             database=database,
             name=name,
             kind=TableKind.EXTERNAL,

@@ -79,7 +79,7 @@ def _create(
     now = session.server.clock.now_ms()
     at = int(tree.args["start"]) - statement.offset
     flow = Flow(
-        id=old.id if old is not None else session.catalog.next_table_id(session.duck.cursor),
+        id=old.id if old is not None else session.next_id(),
         name=tree.this.name,
         database=session.database,
         sink=sink,

@@ -62,7 +62,7 @@ def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
     with session.writing() as transaction:
         transaction.change_store()
         index = Index(
-            id=session.catalog.next_table_id(session.duck.cursor),
+            id=session.next_id(),
             name=name,
             columns=columns,
             unique=bool(tree.args.get("unique")),

@@ -65,7 +65,7 @@ def _create(session: ClientSession, tree: nodes.RoleStatement, name: str) -> Non
     cursor = session.duck.cursor
     if name in (OWNER_NAME, PUBLIC) or session.catalog.role(cursor, name) is not None:
         raise DbError(ErrorKind.DUPLICATE_OBJECT, f'role "{name}" already exists')
-    role_id = session.catalog.next_table_id(cursor)
+    role_id = session.next_id()
     role = Role(id=role_id, name=name, login=tree.args["kind"] == "USER")
     session.catalog.put_role(cursor, _with_options(session, role, tree))
 

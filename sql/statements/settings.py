@@ -16,6 +16,7 @@ from sql.results import Affected, Notice, Result, Severity
 from sql.session import Wire
 from sql.settings import check_boolean
 from sql.statements.answers import table_rows
+from sql.statements.modes import ISOLATION, READ_ONLY, set_defaults, set_modes
 from sql.statements.roles import set_role
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ def run_use(
     assert statement.tree is not None
     session.use(statement.tree.this.name)
     return Affected("USE")
+
+
+def _mode(name: str, value: str) -> str:
+    """A mode of the open transaction that is set like a setting."""
+    if name == ISOLATION:
+        return f"ISOLATION LEVEL {value.upper()}"
+    return "READ ONLY" if check_boolean(name, value) == "on" else "READ WRITE"
 
 
 def run_set(
@@ -74,7 +82,21 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         return
     if not session.settings.known(name) and "." not in name:
         _unknown(session, name)
-    session.settings.set(name, value)
+    is_mode = name in (ISOLATION, READ_ONLY) and session.wire is Wire.POSTGRES
+    if is_mode and session.transaction is not None:
+        set_modes(session, [_mode(name, value)])
+    elif item.args.get("scope") == "LOCAL" and session.wire is Wire.POSTGRES:
+        _set_local(session, name, value)
+    else:
+        session.settings.set(name, value)
+
+
+def _set_local(session: ClientSession, name: str, value: str) -> None:
+    if session.transaction is not None and session.transaction.explicit:
+        session.local_settings.set_local(name, value)
+        return
+    message = "SET LOCAL can only be used in transaction blocks"
+    session.notice(Notice(message, Severity.WARNING, "25P01"))
 
 
 def _unknown(session: ClientSession, name: str) -> None:
@@ -146,15 +168,17 @@ def _evaluated(session: ClientSession, node: exp.Expr, text: str) -> object:
 def run_set_transaction(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
-    """SET TRANSACTION: modes of the open transaction; isolation is what it is."""
+    """SET TRANSACTION, and SET SESSION CHARACTERISTICS for those to come."""
     tree = statement.tree
     assert tree is not None
     modes = nodes.words_of(tree, "modes")
-    read_only = any("READ ONLY" in mode for mode in modes)
-    if tree.args.get("session"):
-        session.settings.set("transaction_read_only", "on" if read_only else "off")
+    if tree.args.get("session") or session.wire is Wire.MYSQL:
+        set_defaults(session, modes)
     elif session.transaction is not None:
-        session.transaction.read_only = read_only
+        set_modes(session, modes)
+    else:
+        message = "SET TRANSACTION can only be used in transaction blocks"
+        session.notice(Notice(message, Severity.WARNING, "25P01"))
     return Affected("SET")
 
 

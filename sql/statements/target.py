@@ -7,6 +7,7 @@ to the region engine or to DuckDB.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -27,8 +28,10 @@ from sql.types import duckdb_name, quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
+    from sql.run.duck import Duck
     from sql.transaction import Transaction
 
+_KEPT_BYTES_MAX = 16 << 20  # rows a transaction keeps to insert again; more are computed again
 
 SEQUENCE = "nextval("  # a default that is another value for every row
 
@@ -124,7 +127,8 @@ def default_values(session: ClientSession, column: Column, rows: int) -> pa.Arra
     if column.default is None or rows == 0:
         return pa.nulls(rows, column.type.arrow)
     if SEQUENCE in column.default:
-        values = session.evaluate(column.default, rows)
+        default = column.default
+        values = session.fixed(lambda: session.evaluate(default, rows))
         return assign(values, column, session.timezone)
     value = session.evaluate(column.default, 1)
     return pa.repeat(assign(value, column, session.timezone)[0], rows)
@@ -139,8 +143,12 @@ def insert_rows(
     if table.is_time_series:
         session.apply(transaction, writes_of(session, table, Op.PUT, rows))
         return
-    transaction.change_store()
-    duck = session.duck
+    again = partial(_insert_again, session.duck, table, rows)
+    transaction.change_store(again if rows.nbytes <= _KEPT_BYTES_MAX else None)
+    again()
+
+
+def _insert_again(duck: Duck, table: Table, rows: pa.Table) -> None:
     name = duck.register(rows)
     try:
         duck.execute(f"INSERT INTO {quoted(table)} SELECT * FROM {name}")

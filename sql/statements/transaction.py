@@ -11,6 +11,7 @@ from engine.errors import DbError, ErrorKind
 from sql.dialect.nodes import words_of
 from sql.results import Affected, Notice, Result, Severity
 from sql.session import Wire
+from sql.statements.modes import begin_modes, chained_modes, set_modes
 from sql.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -24,17 +25,22 @@ def run_begin(
     """Opens a transaction; MySQL commits an open one first, PostgreSQL warns."""
     tag = "START TRANSACTION" if statement.text.lstrip()[:5].upper() == "START" else "BEGIN"
     if session.transaction is not None and not session.transaction.explicit:
-        session.transaction.make_explicit()  # BEGIN within a block: what came before belongs to it
-        return Affected(tag)
+        session.transaction.explicit = True  # in a block: what came before belongs to it
+        begin_modes(session)
+        return _with_modes(session, statement, tag)
     if session.transaction is not None:
         if session.wire is not Wire.MYSQL:
             message = "there is already a transaction in progress"
             session.notice(Notice(message, Severity.WARNING, "25001"))
             return Affected(tag)
         session.end_transaction(commit=True)
-    transaction = session.begin(explicit=True)
+    session.begin(explicit=True)
+    return _with_modes(session, statement, tag)
+
+
+def _with_modes(session: ClientSession, statement: ParsedStatement, tag: str) -> Result:
     assert statement.tree is not None
-    transaction.read_only = any("READ ONLY" in mode for mode in words_of(statement.tree, "modes"))
+    set_modes(session, words_of(statement.tree, "modes"))
     return Affected(tag)
 
 
@@ -90,6 +96,7 @@ def _open(session: ClientSession, what: str) -> Transaction:
 
 def _end(session: ClientSession, statement: ParsedStatement, *, commit: bool) -> Result:
     was_open = session.transaction is not None
+    modes = chained_modes(session)
     session.end_cursors(commit=commit)
     session.end_transaction(commit=commit)
     if not was_open and session.wire is Wire.POSTGRES:
@@ -97,4 +104,5 @@ def _end(session: ClientSession, statement: ParsedStatement, *, commit: bool) ->
     tree = statement.tree
     if isinstance(tree, exp.Expr) and tree.args.get("chain") and was_open:
         session.begin(explicit=True)
+        set_modes(session, modes)
     return Affected("COMMIT" if commit else "ROLLBACK")

@@ -54,7 +54,7 @@ def _empty(session: ClientSession, transaction: Transaction, table: Table) -> No
         return
     if table.metric:
         transaction.drop_metric(table)
-        number = session.catalog.next_table_id(session.duck.cursor)
+        number = session.next_id()
         session.catalog.put_table(session.duck.cursor, replace(table, metric=number))
         return
     check_not_physical(table)

@@ -178,7 +178,7 @@ def _record(
     by_id = session.wire is Wire.POSTGRES
     qualified = _qualified(tree.expression, session, temporary=database == PG_TEMP)
     return Table(
-        id=session.catalog.next_table_id(session.duck.cursor),
+        id=session.next_id(),
         database=database,
         name=name,
         kind=kind,

@@ -1,0 +1,77 @@
+"""Statements that meet rows another transaction has changed: they wait for its end and run again.
+
+Called by sql/execute.py around every statement. DuckDB refuses such a statement at once; in READ
+COMMITTED it waits and then sees what was committed
+(https://www.postgresql.org/docs/current/transaction-iso.html). Only a transaction that has changed
+nothing in DuckDB may wait: it holds nothing that anybody waits for, so nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from engine.errors import DbError, ErrorKind
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+T = TypeVar("T")
+
+_STALE = (ErrorKind.PLAN, ErrorKind.UNDEFINED_TABLE, ErrorKind.UNDEFINED_COLUMN)
+_STALE_MAX = 10  # attempts
+_PUBLISH_SECONDS = 0.05
+_LOOK_SECONDS = (0.002, 0.01, 0.05, 0.2)  # between attempts if no transaction seems to end
+
+
+def run(session: ClientSession, statement: Callable[[], T]) -> T:
+    """Runs the statement, again and again while others are in its way.
+
+    Raises: DbError; SERIALIZATION_FAILURE if this transaction holds changes itself, LOCK_TIMEOUT.
+    """
+    gate, clock = session.server.gate, session.server.clock
+    seen, version = gate.ends, session.catalog.version
+    try:
+        return statement()
+    except DbError as error:
+        if not (_may_wait(session, error) or _is_stale(session, error, version)):
+            raise
+    limit_ms = int(session.settings.get("lock_timeout"))
+    until_ms = clock.now_ms() + limit_ms if limit_ms else None
+    attempt = 0
+    while True:
+        session.duck.check()
+        if session.transaction is not None:
+            session.transaction.recover()
+        gate.wait_for_end(seen, _LOOK_SECONDS[min(attempt, len(_LOOK_SECONDS) - 1)])
+        seen, version = gate.ends, session.catalog.version
+        attempt += 1
+        try:
+            return statement()
+        except DbError as error:
+            stale = attempt < _STALE_MAX and _is_stale(session, error, version)
+            if not (stale or _may_wait(session, error)):
+                raise
+        if until_ms is not None and clock.now_ms() >= until_ms:
+            message = "canceling statement due to lock timeout"
+            raise DbError(ErrorKind.LOCK_TIMEOUT, message) from None
+
+
+def _may_wait(session: ClientSession, error: DbError) -> bool:
+    return error.kind is ErrorKind.SERIALIZATION_FAILURE and _is_free(session)
+
+
+def _is_free(session: ClientSession) -> bool:
+    open_ = session.transaction
+    return open_ is None or not (open_.has_changes or open_.one_moment)
+
+
+def _is_stale(session: ClientSession, error: DbError, version: int) -> bool:
+    """True if the error may come of a table that was changed while the statement was planned.
+
+    What DuckDB has committed is in our catalog a moment later.
+    """
+    if error.kind not in _STALE or not _is_free(session):
+        return False
+    session.server.gate.wait_for_commits(_PUBLISH_SECONDS)
+    return session.catalog.version != version

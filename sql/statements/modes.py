@@ -1,0 +1,128 @@
+"""Modes of transactions: isolation, read only; and settings that last as long as a transaction.
+
+Called by BEGIN, SET TRANSACTION and SET LOCAL, and by the session when a transaction begins and
+ends. READ UNCOMMITTED is READ COMMITTED; SERIALIZABLE is one moment for all reads with the first
+committer winning, as REPEATABLE READ is.
+https://www.postgresql.org/docs/current/sql-set-transaction.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from engine.errors import DbError, ErrorKind
+from sql.session import Wire
+from sql.settings import Settings
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+_LEVEL = "ISOLATION LEVEL "
+_ONE_MOMENT = ("repeatable read", "serializable")
+ISOLATION, READ_ONLY = "transaction_isolation", "transaction_read_only"
+
+
+class TransactionSettings:
+    """Goes back to earlier settings: a rollback to all of them, a commit to those set locally."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._before: dict[str, str] | None = None
+        self._local: set[str] = set()
+
+    def begin(self) -> None:
+        """A transaction begins."""
+        self._before = self._settings.copy_values()
+        self._local.clear()
+
+    def set_local(self, name: str, value: str) -> None:
+        """Sets until the transaction ends. Raises: DbError INVALID_ARGUMENT."""
+        self._settings.set(name, value)
+        self._local.add(name.lower())
+
+    def end(self, *, commit: bool) -> None:
+        """It has ended."""
+        before, self._before = self._before, None
+        if before is None:
+            return
+        if commit:
+            kept = self._settings.copy_values()
+            for name in self._local:
+                kept.pop(name, None)
+                if name in before:
+                    kept[name] = before[name]
+            before = kept
+        self._settings.restore_values(before)
+
+
+def begin_modes(session: ClientSession) -> None:
+    """A transaction that the client has just begun gets the session's default modes."""
+    if session.wire is not Wire.POSTGRES:
+        return
+    session.local_settings.begin()
+    for name in (ISOLATION, READ_ONLY):
+        session.local_settings.set_local(name, session.settings.get(f"default_{name}"))
+    _obey(session)
+
+
+def set_modes(session: ClientSession, modes: Sequence[str]) -> None:
+    """Gives the open transaction modes. Raises: DbError ACTIVE_TRANSACTION (25001)."""
+    open_ = session.transaction
+    assert open_ is not None
+    if session.wire is not Wire.POSTGRES:
+        open_.read_only = "READ ONLY" in modes
+        return
+    for mode in modes:
+        if mode.startswith(_LEVEL):
+            level = mode.removeprefix(_LEVEL).lower()
+            if open_.has_run and level != session.settings.get(ISOLATION):
+                message = "SET TRANSACTION ISOLATION LEVEL must be called before any query"
+                raise DbError(ErrorKind.ACTIVE_TRANSACTION, message)
+            session.local_settings.set_local(ISOLATION, level)
+        elif mode.startswith("READ "):
+            is_only = mode == "READ ONLY"
+            if not is_only and open_.read_only and open_.has_run:
+                message = "transaction read-write mode must be set before any query"
+                raise DbError(ErrorKind.ACTIVE_TRANSACTION, message)
+            session.local_settings.set_local(READ_ONLY, "on" if is_only else "off")
+    _obey(session)
+
+
+def chained_modes(session: ClientSession) -> list[str]:
+    """The open transaction's modes, for the one that AND CHAIN begins after it."""
+    if session.transaction is None or session.wire is not Wire.POSTGRES:
+        return []
+    reading = "READ ONLY" if session.transaction.read_only else "READ WRITE"
+    return [f"{_LEVEL}{session.settings.get(ISOLATION).upper()}", reading]
+
+
+def _obey(session: ClientSession) -> None:
+    open_ = session.transaction
+    assert open_ is not None
+    open_.read_only = session.settings.get(READ_ONLY) == "on"
+    open_.one_moment = session.settings.get(ISOLATION) in _ONE_MOMENT
+
+
+def set_defaults(session: ClientSession, modes: Sequence[str]) -> None:
+    """Gives the session's later transactions modes."""
+    prefix = "" if session.wire is Wire.MYSQL else "default_"
+    for mode in modes:
+        if mode.startswith(_LEVEL):
+            level = mode.removeprefix(_LEVEL)
+            name = level.replace(" ", "-") if session.wire is Wire.MYSQL else level.lower()
+            session.settings.set(f"{prefix}{ISOLATION}", name)
+        elif mode.startswith("READ "):
+            value = ("0", "1") if session.wire is Wire.MYSQL else ("off", "on")
+            session.settings.set(f"{prefix}{READ_ONLY}", value[mode == "READ ONLY"])
+
+
+def check_writable(session: ClientSession) -> None:
+    """Raises: DbError READ_ONLY if the transaction, or one begun by the statement, only reads."""
+    if session.transaction is not None:
+        refused = session.transaction.read_only
+    else:
+        name = READ_ONLY if session.wire is Wire.MYSQL else f"default_{READ_ONLY}"
+        refused = session.settings.get(name) in ("on", "1", "ON")
+    if refused:
+        raise DbError(ErrorKind.READ_ONLY, "cannot write in a read-only transaction")

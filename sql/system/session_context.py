@@ -1,0 +1,62 @@
+"""A session as the planner and as system tables see it: called by sql/client_session.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sql.plan.context import PlanContext
+from sql.system.registry import SYSTEM_TABLES
+from sql.system.table import FlowFacts, SystemContext
+from sql.temporary import PG_TEMP
+from sql.views import query_of, text_of_view
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+
+def plan_context_of(session: ClientSession, text: str) -> PlanContext:
+    """For a statement of that text."""
+    client, temporary = session.client, session.temporary
+    return PlanContext(
+        wire=session.wire,
+        database=session.database,
+        timezone=session.timezone,
+        client=client if session.role == client.user else replace(client, user=session.role),
+        session_id=session.id,
+        lookup=session.lookup,
+        has_database=session.has_database,
+        is_system=lambda database, name: (database, name) in SYSTEM_TABLES,
+        setting=session.show,
+        variable=session.user_variables.get,
+        parse_view=lambda view: query_of(view, session.table_of),
+        text=text,
+        temporary=lambda name: temporary.lookup(PG_TEMP, name) is not None,
+    )
+
+
+def context_of(session: ClientSession) -> SystemContext:
+    """Everything there is, for the session's transaction."""
+    server, catalog, cursor = session.server, session.catalog, session.duck.cursor
+    return SystemContext(
+        session=session,
+        databases=catalog.databases(cursor),
+        tables=[*catalog.tables(cursor), *session.temporary.all()],
+        sessions=server.sessions(),
+        statistics=session.regions.statistics,
+        files=session.regions.files,
+        filters=session.regions.filters,
+        stored=session.regions.stored,
+        flows=_flow_facts(session),
+        procedures=server.procedures.all(),
+        view_text=lambda view: text_of_view(view, session.table_of),
+        roles=catalog.roles(cursor),
+    )
+
+
+def _flow_facts(session: ClientSession) -> list[FlowFacts]:
+    found = []
+    for flow in session.catalog.flows(session.duck.cursor):
+        state = session.server.flows.state(flow)
+        found.append(FlowFacts(flow, state.start_ms, state.last_ms, state.error))
+    return found

@@ -1,0 +1,199 @@
+"""What sessions see of each other, and what happens when they want the same rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from fix_database import Client
+
+from engine.errors import DbError, ErrorKind
+
+Connect = Callable[..., Client]
+WAIT_SECONDS = 20
+
+
+@pytest.fixture
+def tables(db: Client) -> Client:
+    db.run("CREATE TABLE acc (id INT PRIMARY KEY, v INT); INSERT INTO acc VALUES (1, 0), (2, 0)")
+    return db
+
+
+class Later:
+    """A statement in a thread of its own."""
+
+    def __init__(self, one: Client, text: str) -> None:
+        self.error: DbError | None = None
+        self.answer: object = None
+        self._thread = threading.Thread(target=self._run, args=(one, text))
+        self._thread.start()
+
+    def _run(self, one: Client, text: str) -> None:
+        try:
+            self.answer = one.run(text)
+        except DbError as error:
+            self.error = error
+
+    def is_waiting(self, seconds: float = 0.15) -> bool:
+        self._thread.join(seconds)
+        return self._thread.is_alive()
+
+    def end(self) -> None:
+        self._thread.join(WAIT_SECONDS)
+        assert not self._thread.is_alive(), "it still waits"
+
+
+def test_a_transaction_sees_what_others_commit_meanwhile(tables: Client, connect: Connect) -> None:
+    other = connect()
+    other.run("BEGIN")
+    assert other.run("SELECT v FROM acc WHERE id = 1") == [(0,)]
+    tables.run("UPDATE acc SET v = 5 WHERE id = 1; CREATE TABLE late (a INT)")
+    assert other.run("SELECT v FROM acc WHERE id = 1") == [(5,)]
+    assert other.run("SELECT * FROM late") == []
+
+
+def test_repeatable_read_does_not(tables: Client, connect: Connect) -> None:
+    other = connect()
+    other.run("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    assert other.run("SELECT v FROM acc WHERE id = 1") == [(0,)]
+    tables.run("UPDATE acc SET v = 5 WHERE id = 1")
+    assert other.run("SELECT v FROM acc WHERE id = 1") == [(0,)]
+    with pytest.raises(DbError) as caught:
+        other.run("UPDATE acc SET v = v + 1 WHERE id = 1")
+    assert caught.value.kind is ErrorKind.SERIALIZATION_FAILURE
+
+
+def test_an_update_waits_for_the_row_and_sees_what_was_committed(
+    tables: Client, connect: Connect
+) -> None:
+    other = connect()
+    tables.run("BEGIN; UPDATE acc SET v = v + 1 WHERE id = 1")
+    later = Later(other, "UPDATE acc SET v = v + 10 WHERE id = 1")
+    assert later.is_waiting()
+    tables.run("COMMIT")
+    later.end()
+    assert later.error is None
+    assert tables.run("SELECT v FROM acc WHERE id = 1") == [(11,)]
+
+
+def test_a_rollback_lets_the_waiting_one_through(tables: Client, connect: Connect) -> None:
+    other = connect()
+    other.run("BEGIN")
+    tables.run("BEGIN; UPDATE acc SET v = 3")
+    later = Later(other, "UPDATE acc SET v = 7 WHERE id = 2")
+    assert later.is_waiting()
+    tables.run("ROLLBACK")
+    later.end()
+    other.run("COMMIT")
+    assert tables.run("SELECT v FROM acc ORDER BY id") == [(0,), (7,)]
+
+
+def test_waiting_in_a_circle_ends_with_an_error(tables: Client, connect: Connect) -> None:
+    other = connect()
+    tables.run("BEGIN; UPDATE acc SET v = 1 WHERE id = 1")
+    other.run("BEGIN; UPDATE acc SET v = 2 WHERE id = 2")
+    with pytest.raises(DbError) as caught:
+        other.run("UPDATE acc SET v = 2 WHERE id = 1")
+    assert caught.value.kind is ErrorKind.SERIALIZATION_FAILURE
+    other.run("ROLLBACK")
+    tables.run("UPDATE acc SET v = 1 WHERE id = 2; COMMIT")
+    assert tables.run("SELECT v FROM acc ORDER BY id") == [(1,), (1,)]
+
+
+def test_many_increments_lose_none(tables: Client, connect: Connect) -> None:
+    def work(one: Client) -> None:
+        for _ in range(15):
+            one.run("UPDATE acc SET v = v + 1 WHERE id = 1")
+
+    threads = [threading.Thread(target=work, args=(connect(),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert tables.run("SELECT v FROM acc WHERE id = 1") == [(45,)]
+
+
+def test_waiting_ends_with_lock_timeout(tables: Client, connect: Connect) -> None:
+    other = connect()
+    tables.run("BEGIN; UPDATE acc SET v = 1 WHERE id = 1")
+    with pytest.raises(DbError) as caught:
+        other.run("SET lock_timeout = '50ms'; UPDATE acc SET v = 2 WHERE id = 1")
+    assert caught.value.kind is ErrorKind.LOCK_TIMEOUT
+
+
+def test_waiting_ends_when_it_is_cancelled(tables: Client, connect: Connect) -> None:
+    other = connect()
+    tables.run("BEGIN; UPDATE acc SET v = 1 WHERE id = 1")
+    later = Later(other, "UPDATE acc SET v = 2 WHERE id = 1")
+    assert later.is_waiting()
+    other.session.cancel()
+    later.end()
+    assert later.error is not None
+    assert later.error.kind is ErrorKind.CANCELLED
+
+
+def test_both_insert_the_same_key(tables: Client, connect: Connect) -> None:
+    other = connect()
+    tables.run("BEGIN; INSERT INTO acc VALUES (9, 1)")
+    other.run("BEGIN; INSERT INTO acc VALUES (9, 2)")
+    tables.run("COMMIT")
+    with pytest.raises(DbError) as caught:
+        other.run("COMMIT")
+    assert caught.value.kind is ErrorKind.UNIQUE_VIOLATION
+    assert tables.run("SELECT v FROM acc WHERE id = 9") == [(1,)]
+
+
+def test_inserts_go_on_while_a_table_is_altered(tables: Client, connect: Connect) -> None:
+    """A clash of DuckDB's catalog is no error of the client's: the statement runs again."""
+    errors: list[DbError] = []
+
+    def insert(one: Client, first: int) -> None:
+        for number in range(first, first + 15):
+            try:
+                one.run(f"INSERT INTO acc (id, v) VALUES ({number}, 0)")
+            except DbError as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=insert, args=(connect(), n)) for n in (100, 200)]
+    for thread in threads:
+        thread.start()
+    for number in range(4):
+        tables.run(f"ALTER TABLE acc ADD COLUMN c{number} INT")
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert tables.run("SELECT count(*) FROM acc") == [(32,)]
+
+
+def test_modes_are_those_of_begin_and_end_with_the_transaction(tables: Client) -> None:
+    tables.run("BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY")
+    assert tables.run("SHOW transaction_isolation") == [("serializable",)]
+    assert tables.run("SHOW transaction_read_only") == [("on",)]
+    tables.run("COMMIT")
+    assert tables.run("SHOW transaction_isolation") == [("read committed",)]
+    tables.run("BEGIN; SELECT v FROM acc")
+    with pytest.raises(DbError) as caught:
+        tables.run("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+    assert caught.value.kind is ErrorKind.ACTIVE_TRANSACTION
+
+
+def test_a_session_that_only_reads_refuses_every_write(tables: Client) -> None:
+    tables.run("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    for text in ("INSERT INTO acc VALUES (3, 3)", "CREATE TABLE t (a INT)", "TRUNCATE acc"):
+        with pytest.raises(DbError) as caught:
+            tables.run(text)
+        assert caught.value.kind is ErrorKind.READ_ONLY
+    tables.run("BEGIN READ WRITE; INSERT INTO acc VALUES (3, 3); COMMIT")
+    assert tables.run("SELECT count(*) FROM acc") == [(3,)]
+
+
+def test_set_is_undone_by_rollback_and_set_local_by_commit_too(tables: Client) -> None:
+    tables.run("BEGIN; SET lock_timeout = '5s'; ROLLBACK")
+    before = tables.run("SHOW lock_timeout")
+    tables.run("BEGIN; SET LOCAL lock_timeout = '7s'")
+    assert tables.run("SHOW lock_timeout") != before
+    tables.run("COMMIT")
+    assert tables.run("SHOW lock_timeout") == before
+    tables.run("BEGIN; SET lock_timeout = '5s'; COMMIT")
+    assert tables.run("SHOW lock_timeout") != before
