@@ -387,6 +387,13 @@ class Regions(Protocol):
         stay. Raises: DbError REGION_NOT_FOUND, REGION_BUSY (being copied), STORAGE_UNAVAILABLE.
         """
 
+    def discard_unflushed(self, region_id: int) -> None:
+        """Forgets the rows and deletions that no file holds, durably, as if never written.
+
+        Only an administrator asks for it: acknowledged writes are lost. Raises: DbError
+        REGION_NOT_FOUND, REGION_BUSY (being copied), STORAGE_UNAVAILABLE.
+        """
+
     def compact(
         self,
         region_id: int,

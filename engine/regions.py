@@ -58,7 +58,7 @@ from engine.store.local import make_folder, translated
 from engine.store.opening import open_store
 from engine.store.options import LOCAL_FILES, StorageOptions
 from engine.store.store import ObjectStore
-from engine.truncate import remove_files
+from engine.truncate import discard_unflushed, remove_files
 from engine.version import Version
 from engine.wal.format import RECORD_HEADER_BYTES, Kind
 from engine.wal.payload import (
@@ -240,6 +240,12 @@ class LocalRegions:
     def remove_files(self, region_id: int, ranges: Sequence[tuple[int, int]]) -> int:
         """Removes files of which all rows are within one of the ranges."""
         return remove_files(self._region(region_id), ranges)
+
+    def discard_unflushed(self, region_id: int) -> None:
+        """Forgets what no file holds, durably."""
+        region = self._region(region_id)
+        discard_unflushed(region, self._freed(region))
+        self._trim_log()
 
     def compact(
         self,

@@ -45,7 +45,8 @@ class Version:
     `window_ms` is the compaction window that was inferred, None before there is data.
 
     I1. Never changes after it is published.
-    I2. `files` are ordered by sequence; every log record up to `flushed_sequence` is in them.
+    I2. `files` are ordered by sequence; every log record up to `flushed_sequence` is in them,
+        but for what an administrator has discarded.
     I3. No two live rows of all files share an identity in upsert mode (deletion vectors see to it).
     """
 

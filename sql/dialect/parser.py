@@ -118,7 +118,7 @@ class _State:
 
 _ADMIN = frozenset(
     {"flush_table", "flush_region", "flush_flow", "compact_table", "compact_region"}
-    | {"build_index", "gc_table", "gc_regions", "procedure_state", "discard_unflushed"}
+    | {"build_index", "gc_table", "gc_regions", "procedure_state"}
 )
 
 

@@ -23,6 +23,7 @@ from sql.plan.tables import find_table
 from sql.results import Result, ResultColumn, Rows
 from sql.run.errors import position_of
 from sql.statements.found_flow import find_flow
+from sql.statements.metric_engine import LOGICAL
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -34,7 +35,6 @@ _OPTIONS = ("window", "parallelism", "start_time", "end_time")
 _WINDOW_SECONDS_MAX = 100 * 366 * 86_400
 # Functions of the same name elsewhere that make no sense here, and why.
 _REFUSED = {
-    "discard_unflushed": "rows that were acknowledged are never thrown away: use DELETE",
     "migrate_region": "all regions live on this one server",
     "reconcile_table": "the catalog and the regions cannot differ while the server runs",
     "reconcile_database": "the catalog and the regions cannot differ while the server runs",
@@ -145,6 +145,27 @@ def _gc_regions(
     return sum(session.regions.collect(id_) for id_ in _region_ids(ids, "gc_regions(id, ...)"))
 
 
+def _discard_unflushed(
+    session: ClientSession, statement: ParsedStatement, arguments: Sequence[str]
+) -> int:
+    """Throws away what no file holds, of a table by name or of a region by id."""
+    _count(arguments, "discard_unflushed('name')", 1, 1)
+    if arguments[0].isascii() and arguments[0].isdigit():
+        regions: Sequence[int] = _region_ids(arguments, "discard_unflushed(id)")
+    else:
+        table = _table(session, statement, arguments[0])
+        if LOGICAL in table.options:
+            raise DbError(
+                ErrorKind.UNSUPPORTED,
+                f'"{table.name}" is a logical table: its rows lie among those of others',
+                hint="delete them, or name the physical table",
+            )
+        regions = table.region_ids
+    for region_id in regions:
+        session.regions.discard_unflushed(region_id)
+    return 0
+
+
 def _build_index(
     session: ClientSession, statement: ParsedStatement, arguments: Sequence[str]
 ) -> int:
@@ -191,6 +212,7 @@ _FUNCTIONS: dict[str, _Function] = {
     "compact_table": _compact_table,
     "compact_region": _compact_region,
     "build_index": _build_index,
+    "discard_unflushed": _discard_unflushed,
     "gc_table": _gc_table,
     "gc_regions": _gc_regions,
     "procedure_state": _procedure_state,

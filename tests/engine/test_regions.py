@@ -467,3 +467,25 @@ def test_concurrent_writers_readers_and_flushes_agree(regions) -> None:
         regions.flush(1)
     assert not failures
     assert len(live_rows(regions)) == 160
+
+
+def test_what_was_discarded_does_not_come_back(opened) -> None:
+    engine = opened()
+    engine.create(1, CPU, RegionOptions())
+    engine.write([put(row("a", 1, 1.0), row("b", 1, 1.0))])
+    engine.flush(1)
+    engine.write([put(row("a", 1, 2.0), row("c", 1, 1.0)), delete(("b", 1, 1))])
+    engine.discard_unflushed(1)
+    engine.write([put(row("d", 1, 4.0))])
+    expected = [row("a", 1, 1.0), row("b", 1, 1.0), row("d", 1, 4.0)]
+    assert live_rows(engine) == expected
+    assert live_rows(opened()) == expected
+
+
+def test_nothing_to_discard_changes_nothing(regions: LocalRegions) -> None:
+    regions.discard_unflushed(1)
+    regions.write([put(row("a", 1, 1.0))])
+    assert live_rows(regions) == [row("a", 1, 1.0)]
+    with pytest.raises(DbError) as caught:
+        regions.discard_unflushed(7)
+    assert caught.value.kind is ErrorKind.REGION_NOT_FOUND
