@@ -176,9 +176,8 @@ class LocalRegions:
             self._regions.pop(region_id, None)
         self._budget.adjust(-freed, region_id)
         self._purge.doom(paths)
-        self._purge.when_unpinned(
-            region_folder(region_id), lambda: remove_region_files(self._store, region_id)
-        )
+        folder = region_folder(region_id)
+        self._purge.when_unpinned(folder, lambda: remove_region_files(self._store, region_id))
         self._trim_log()
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -243,9 +242,7 @@ class LocalRegions:
 
     def discard_unflushed(self, region_id: int) -> None:
         """Forgets what no file holds, durably."""
-        region = self._region(region_id)
-        discard_unflushed(region, self._freed(region))
-        self._trim_log()
+        discard_unflushed(region := self._region(region_id), self._freed(region))
 
     def compact(
         self,
@@ -274,9 +271,8 @@ class LocalRegions:
 
     def follow(self, region_id: int) -> RegionChanges:
         """Begins to follow a region."""
-        return RegionChanges(
-            self._region(region_id), self._store, self._vectors, self._flush, self._is_undecided
-        )
+        region = self._region(region_id)
+        return RegionChanges(region, self._store, self._vectors, self._flush, self._is_undecided)
 
     def _is_undecided(self, region_id: int) -> bool:
         with self._lock:
@@ -444,9 +440,8 @@ class LocalRegions:
         self._check_open()
         with self._lock:
             if transaction not in self._prepared:
-                raise DbError(
-                    ErrorKind.INVALID_ARGUMENT, f"transaction {transaction} is not prepared"
-                )
+                message = f"transaction {transaction} is not prepared"
+                raise DbError(ErrorKind.INVALID_ARGUMENT, message)
             prepare_sequence, rows = self._prepared[transaction]
 
         def apply(sequence: int) -> None:
