@@ -46,11 +46,11 @@ from server.http.influx.line_values import (
 READ_INT32S = nt.Array(nt.int32, 1, "C", readonly=True)
 
 # Places in `state`.
-PAIRS, LINES, COLUMNS, MEASURES, ERRORS, TRIES, KEY_START, KEY_END = 0, 1, 2, 3, 4, 5, 6, 7
-STATE_SIZE = 8
+PAIRS, LINES, COLUMNS, MEASURES, ERRORS, TRIES, KEY_START, KEY_END, LAST = range(9)
+STATE_SIZE = 9
 
 # Numbers per entry of the arrays that `scan` fills.
-PAIR, LINE, COLUMN, MEASURE, ERROR = 4, 2, 5, 2, 4
+PAIR, LINE, COLUMN, MEASURE, ERROR = 4, 2, 6, 3, 4
 
 # Where new names and values go: the arguments of `scan` of these names, in this order.
 # measures, measure_slots, columns, slots, state
@@ -89,17 +89,18 @@ def _measure(data: Bytes, start: int, end: int, seed: int, names: Names) -> int:
     measures, slots, _, _, state = names
     mask = slots.size - 1
     slot = _hash(data, start, end, seed) & mask
-    while slots[slot] >= 0:
-        k = int(slots[slot])
+    while slots[slot] > 0:
+        k = int(slots[slot]) - 1
         if _same(data, start, end, measures[MEASURE * k], measures[MEASURE * k + 1]):
             return k
         slot = (slot + 1) & mask
     k = int(state[MEASURES])
     if (k + 1) * 2 > slots.size:
         return TOO_MANY
-    slots[slot] = k
+    slots[slot] = k + 1
     measures[MEASURE * k] = start
     measures[MEASURE * k + 1] = end
+    measures[MEASURE * k + 2] = 0
     state[MEASURES] += 1
     return k
 
@@ -110,8 +111,8 @@ def _column(data: Bytes, measure: int, start: int, end: int, seed: int, names: N
     _, _, columns, slots, state = names
     mask = slots.size - 1
     slot = _hash(data, start, end, seed + measure * 0x2545F491) & mask
-    while slots[slot] >= 0:
-        k = int(slots[slot])
+    while slots[slot] > 0:
+        k = int(slots[slot]) - 1
         if columns[COLUMN * k] == measure and _same(
             data, start, end, columns[COLUMN * k + 1], columns[COLUMN * k + 2]
         ):
@@ -120,12 +121,13 @@ def _column(data: Bytes, measure: int, start: int, end: int, seed: int, names: N
     k = int(state[COLUMNS])
     if (k + 1) * 2 > slots.size:
         return TOO_MANY
-    slots[slot] = k
+    slots[slot] = k + 1
     columns[COLUMN * k] = measure
     columns[COLUMN * k + 1] = start
     columns[COLUMN * k + 2] = end
     columns[COLUMN * k + 3] = 0
     columns[COLUMN * k + 4] = -1
+    columns[COLUMN * k + 5] = 0
     state[COLUMNS] += 1
     return k
 
@@ -155,6 +157,23 @@ def _add(
 
 
 @part
+def _guessed(data: Bytes, at: int, end: int, column: int, columns: Int32s) -> int:
+    """The end of the key at `at` if it is that column's and an equals sign follows, else -1.
+
+    Names never end in a backslash, so an equals sign after one ends it.
+    """
+    start = int(columns[COLUMN * column + 1])
+    size = int(columns[COLUMN * column + 2]) - start
+    stop = at + size
+    if stop >= end or data[stop] != EQUALS:
+        return -1
+    for k in range(size):
+        if data[at + k] != data[start + k]:
+            return -1
+    return stop
+
+
+@part
 def _key(
     data: Bytes, at: int, end: int, seed: int, measure: int, names: Names
 ) -> tuple[int, int, int]:
@@ -162,8 +181,18 @@ def _key(
 
     The column is -1 for an empty key; no column is made where no equals sign follows.
     """
-    state = names[4]
+    measures, _, columns, _, state = names
     start = at
+    last = state[LAST]
+    guess = int(measures[MEASURE * measure + 2] if last < 0 else columns[COLUMN * last + 5]) - 1
+    if guess >= 0:
+        at = _guessed(data, start, end, guess, columns)
+        if at >= 0:
+            state[KEY_START] = start
+            state[KEY_END] = at
+            state[LAST] = guess
+            return at, guess, 1
+        at = start
     at, _ = name(data, start, end, True)
     state[KEY_START] = start
     state[KEY_END] = at
@@ -171,7 +200,14 @@ def _key(
         return at, -1, 0
     if at >= end or data[at] != EQUALS:
         return at, 0, 0
-    return at, _column(data, measure, start, at, seed, names), 1
+    column = _column(data, measure, start, at, seed, names)
+    if column >= 0:
+        if last < 0:
+            measures[MEASURE * measure + 2] = column + 1
+        else:
+            columns[COLUMN * last + 5] = column + 1
+        state[LAST] = column
+    return at, column, 1
 
 
 @part
@@ -252,6 +288,7 @@ def _line(
     measure = _measure(data, start, at, seed, names)
     if measure < 0:
         return measure
+    names[4][LAST] = -1
     at = _tags(data, at, end, seed, measure, names, values)
     if at < 0:
         return at
@@ -327,10 +364,12 @@ def scan(
     Args:
         unit: nanoseconds per unit of the times, 0 to guess it from each.
         now: the time of lines without one, nanoseconds.
-        measures: of each measurement the name's start and end; at most half as many as slots.
-        measure_slots, slots: hash tables; -1 everywhere before, their sizes powers of two.
+        measures: of each measurement the name's start and end, and one more than the column that
+            came first in the last line; at most half as many as slots.
+        measure_slots, slots: hash tables; 0 everywhere before, their sizes powers of two.
         columns: of each column its measurement, its name's start and end, its kind (0 when only
-            bad lines have it), and the line that used it last.
+            bad lines have it), the line that used it last, and one more than the column that came
+            next: lines of one agent have the same keys in the same order.
         pairs: of each value its column, line, start and end; room for every equals sign.
         kinds: of each value, with the flag ESCAPED.
         lines: of each good line where it starts, and its measurement; room for every newline.

@@ -181,7 +181,7 @@ def _scan(content: bytes, unit: int, now_ns: int) -> _Scanned:
 
 def _slots(entries: int) -> Ints:
     """A hash table with room for that many, half empty then."""
-    return np.full(1 << max(2 * entries - 1, 1).bit_length(), -1, np.int32)
+    return np.zeros(1 << max(2 * entries - 1, 1).bit_length(), np.int32)
 
 
 def _error(scanned: _Scanned, entry: Ints) -> LineError:
@@ -215,7 +215,7 @@ def _tables(scanned: _Scanned, options: Mapping[str, str]) -> Iterator[IngestTab
     columns_of, first_column = _order(scanned.columns, kernels.COLUMN, 0, len(measures))
     local = np.empty(len(scanned.times), np.int32)  # of each line its row in its table
     local[by_measure] = np.arange(len(local)) - np.repeat(first_line[:-1], np.diff(first_line))
-    for measure, (start, end) in enumerate(measures.tolist()):
+    for measure, (start, end, _) in enumerate(measures.tolist()):
         lines = by_measure[first_line[measure] : first_line[measure + 1]]
         if not len(lines):
             continue
@@ -245,7 +245,7 @@ def _check_names(measurement: str, columns: Sequence[IngestColumn]) -> None:
 
 
 def _column(scanned: _Scanned, entry: Ints, pairs: Ints, lines: Ints, local: Ints) -> IngestColumn:
-    _, start, end, kind, _ = entry.tolist()
+    _, start, end, kind, _, _ = entry.tolist()
     name = _ESCAPE.sub(rb"\1", scanned.content[start:end]).decode()
     spans = scanned.pairs.reshape(-1, kernels.PAIR)[pairs]
     kinds = scanned.kinds[pairs]
