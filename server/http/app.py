@@ -20,6 +20,7 @@ from server.http import admin, backup, opentsdb, promql, sql
 from server.http.auth import PasswordChecks
 from server.http.context import HttpContext
 from server.http.errors import error_response
+from server.http.influx import query as influx_query
 from server.http.influx import write as influx
 from server.http.middleware import Counted, SameOrigin
 from server.http.prometheus import api, federate, read, rules, status, write
@@ -59,6 +60,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/influxdb/write", influx.write, methods=["POST"]),
     Route("/v1/influxdb/api/v2/write", influx.write, methods=["POST"]),
     Route("/v1/influxdb/api/v3/write_lp", influx.write_lp, methods=["POST"]),
+    Route("/v1/influxdb/query", influx_query.query, methods=GET_POST),
     Route("/v1/influxdb/ping", influx.ping, methods=GET_POST),
     Route("/v1/influxdb/health", influx.health, methods=GET_POST),
     Route("/v1/opentsdb/api/put", opentsdb.put, methods=["POST"]),

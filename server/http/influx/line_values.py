@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.jit import Bytes, Int64s, part
+from engine.jit import Bytes, Int64s, loop_part, part
 
 # Kinds of columns, and of the values that they take.
 TAG, TEXT, FLOAT, INTEGER, UNSIGNED, BOOLEAN = 1, 2, 3, 4, 5, 6
@@ -33,9 +33,6 @@ _TEN: Any = np.uint64(10)
 _ZERO: Any = np.uint64(0)
 _TENTH: Any = np.uint64(((1 << 64) - 1) // 10)
 
-_CLASS = np.zeros(256, np.uint8)  # 1 for bytes at which names may end
-_CLASS[[COMMA, SPACE, EQUALS, NEWLINE, BACKSLASH]] = 1
-
 
 @part
 def line_ends(data: Bytes, at: int, end: int) -> bool:
@@ -53,6 +50,22 @@ def spaces(data: Bytes, at: int, end: int) -> int:
     return at
 
 
+@loop_part
+def _plain(data: Bytes, at: int, end: int) -> int:
+    """The first place from `at` on at which a name may end."""
+    if at < 0 or end > data.size:
+        return at
+    while at < end:
+        byte = data[at]
+        if byte <= EQUALS or byte == BACKSLASH:
+            if byte in (BACKSLASH, EQUALS, COMMA):
+                break
+            if byte in (SPACE, NEWLINE, _RETURN):
+                break
+        at += 1
+    return at
+
+
 @part
 def name(data: Bytes, at: int, end: int, equals_too: bool) -> tuple[int, int]:
     """Where a name ends that begins at `at`, and ESCAPED if it holds escapes.
@@ -61,10 +74,13 @@ def name(data: Bytes, at: int, end: int, equals_too: bool) -> tuple[int, int]:
     backslash before one of these is an escape, any other one is itself.
     """
     flag = 0
-    while at < end:
+    while True:
+        at = _plain(data, at, end)
+        if at >= end:
+            break
         byte = data[at]
-        if _CLASS[byte] == 0:
-            if byte == _RETURN and line_ends(data, at, end):
+        if byte == _RETURN:
+            if line_ends(data, at, end):
                 break
             at += 1
         elif byte == BACKSLASH:
@@ -99,8 +115,11 @@ def _text(data: Bytes, at: int, end: int) -> tuple[int, int]:
     return UNTERMINATED, flag
 
 
-@part
+@loop_part
 def _digits(data: Bytes, at: int, end: int) -> int:
+    """The first place from `at` on that is no digit."""
+    if at < 0 or end > data.size:
+        return at
     while at < end and 48 <= data[at] <= 57:
         at += 1
     return at

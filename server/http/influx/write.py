@@ -78,7 +78,7 @@ async def _written(request: Request, unit: int, *, partial: bool) -> Lines:
     hints = hints_of(request.headers)
     create, options = may_create(hints), table_options(hints, _DEFAULTS)
     limit = timeout_ms(request.headers.get("x-greptime-timeout"))
-    sent = _credentials(request)
+    sent = sent_credentials(request)
     body = await read_body(request)
     encoding = request.headers.get("content-encoding", "")
     body_max = context_of(request).configuration.settings.http_body_bytes_max
@@ -127,7 +127,7 @@ def _database(request: Request) -> str:
     return database_name(request, given)
 
 
-def _credentials(request: Request) -> tuple[str, str] | None:
+def sent_credentials(request: Request) -> tuple[str, str] | None:
     """User and password of `u` and `p`, or of `Authorization: Token user:password`.
 
     Raises: DbError BAD_AUTHORIZATION.
