@@ -69,7 +69,7 @@ def part(function: Function) -> Function:
 
 
 def loop_part(function: Function) -> Function:
-    """As `part`, without bounds checks: for a loop whose whole range is checked before it begins."""
+    """As `part`, without bounds checks: for loops whose whole range is checked before them."""
     compiled: Any = numba.njit(nogil=True, boundscheck=False)(function)
     return compiled  # type: ignore[no-any-return]
 
