@@ -14,6 +14,7 @@ import duckdb
 
 from catalog.details import Role
 from catalog.flows import Flow
+from catalog.objects import ObjectKind, SchemaObject
 from catalog.records import Database, Table
 
 
@@ -87,6 +88,23 @@ class Catalog(Protocol):
 
     def remove_flow(self, cursor: duckdb.DuckDBPyConnection, flow: Flow) -> None:
         """Forgets the flow's record."""
+
+    def objects(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[SchemaObject]:
+        """All sequences and types, by id."""
+
+    def object(
+        self, cursor: duckdb.DuckDBPyConnection, kind: ObjectKind, database: str, name: str
+    ) -> SchemaObject | None:
+        """The sequence or type of that exact name."""
+
+    def put_object(self, cursor: duckdb.DuckDBPyConnection, one: SchemaObject) -> None:
+        """Creates the object's record, or replaces the one with its id and name.
+
+        Raises: DbError DUPLICATE_OBJECT.
+        """
+
+    def remove_object(self, cursor: duckdb.DuckDBPyConnection, one: SchemaObject) -> None:
+        """Forgets the object's record."""
 
     def lock_flow(self, cursor: duckdb.DuckDBPyConnection, name: str) -> None:
         """Waits until no other transaction changes a flow of that name; see `lock`."""

@@ -21,6 +21,7 @@ import duckdb
 
 from catalog.details import Role, role_from_dict, role_to_dict
 from catalog.flows import Flow, flow_from_json, flow_to_json
+from catalog.objects import ObjectKind, SchemaObject, object_from_json, object_to_json
 from catalog.records import Database, Table, table_from_json, table_to_json
 from catalog.store import SYSTEM_SCHEMA
 from engine.errors import DbError, ErrorKind
@@ -30,6 +31,7 @@ LOCK_WAIT_SECONDS = 10.0  # PostgreSQL's deadlock_timeout is 1 s; DDL of dbt may
 RESERVED_DATABASES = frozenset({"information_schema", "pg_catalog", SYSTEM_SCHEMA})
 
 _Name = tuple[str, str]
+_ObjectName = tuple[ObjectKind, str, str]  # kind, database, name
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -42,6 +44,7 @@ class _Overlay:
     tables: dict[_Name, Table | None] = field(default_factory=dict)
     roles: dict[str, Role | None] = field(default_factory=dict)
     flows: dict[str, Flow | None] = field(default_factory=dict)
+    objects: dict[_ObjectName, SchemaObject | None] = field(default_factory=dict)
     locks: set[_Name] = field(default_factory=set)
 
 
@@ -55,6 +58,7 @@ class EmbeddedCatalog:
         self._tables: dict[_Name, Table] = {}
         self._roles: dict[str, Role] = {}
         self._flows: dict[str, Flow] = {}
+        self._objects: dict[_ObjectName, SchemaObject] = {}
         self._names: dict[int, _Name] = {}  # of committed tables
         self._overlays: dict[int, _Overlay] = {}
         self._owners: dict[_Name, int] = {}
@@ -76,6 +80,10 @@ class EmbeddedCatalog:
             self._roles[name] = role_from_dict(role_id, name, json.loads(definition))
         rows = cursor.execute(f"SELECT name, definition FROM {SYSTEM_SCHEMA}.flows").fetchall()
         self._flows = {name: flow_from_json(definition) for name, definition in rows}
+        rows = cursor.execute(f"SELECT kind, definition FROM {SYSTEM_SCHEMA}.objects").fetchall()
+        for kind, definition in rows:
+            one = object_from_json(ObjectKind(kind), definition)
+            self._objects[_object_name(one)] = one
 
     @property
     def version(self) -> int:
@@ -150,6 +158,23 @@ class EmbeddedCatalog:
             if (overlay := self._overlays.get(id(cursor))) is not None:
                 merged.update(overlay.flows)
         return sorted((f for f in merged.values() if f is not None), key=lambda f: f.name)
+
+    def objects(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[SchemaObject]:
+        """See `Catalog.objects`."""
+        with self._lock:
+            merged: dict[_ObjectName, SchemaObject | None] = dict(self._objects)
+            if (overlay := self._overlays.get(id(cursor))) is not None:
+                merged.update(overlay.objects)
+        return sorted((o for o in merged.values() if o is not None), key=lambda o: o.id)
+
+    def object(
+        self, cursor: duckdb.DuckDBPyConnection, kind: ObjectKind, database: str, name: str
+    ) -> SchemaObject | None:
+        """See `Catalog.object`."""
+        overlay = self._overlays.get(id(cursor))
+        if overlay is not None and (kind, database, name) in overlay.objects:
+            return overlay.objects[kind, database, name]
+        return self._objects.get((kind, database, name))
 
     # Changing. Requires: the cursor has an open transaction.
 
@@ -234,6 +259,26 @@ class EmbeddedCatalog:
         cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.roles WHERE id = ?", [role.id])
         overlay.roles[role.name] = None
 
+    def put_object(self, cursor: duckdb.DuckDBPyConnection, one: SchemaObject) -> None:
+        """See `Catalog.put_object`."""
+        overlay = self._lock_name(cursor, _object_lock(one))
+        there = self.object(cursor, *_object_name(one))
+        if there is not None and there.id != one.id:
+            message = f'{one.kind.value} "{one.name}" already exists'
+            raise DbError(ErrorKind.DUPLICATE_OBJECT, message)
+        cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.objects WHERE id = ?", [one.id])
+        cursor.execute(
+            f"INSERT INTO {SYSTEM_SCHEMA}.objects VALUES (?, ?, ?)",
+            [one.id, one.kind.value, object_to_json(one)],
+        )
+        overlay.objects[_object_name(one)] = one
+
+    def remove_object(self, cursor: duckdb.DuckDBPyConnection, one: SchemaObject) -> None:
+        """See `Catalog.remove_object`."""
+        overlay = self._lock_name(cursor, _object_lock(one))
+        cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.objects WHERE id = ?", [one.id])
+        overlay.objects[_object_name(one)] = None
+
     def put_flow(self, cursor: duckdb.DuckDBPyConnection, flow: Flow) -> None:
         """See `Catalog.put_flow`."""
         overlay = self._lock_name(cursor, _flow_lock(flow.name))
@@ -286,6 +331,8 @@ class EmbeddedCatalog:
                 _put(self._roles, name, role)
             for name, flow in overlay.flows.items():
                 _put(self._flows, name, flow)
+            for one, made in overlay.objects.items():
+                _put(self._objects, one, made)
             for key, table in overlay.tables.items():
                 if (old := self._tables.get(key)) is not None:
                     self._names.pop(old.id, None)
@@ -325,6 +372,15 @@ class EmbeddedCatalog:
         for name in overlay.locks:
             del self._owners[name]
         self._lock.notify_all()
+
+
+def _object_name(one: SchemaObject) -> _ObjectName:
+    return one.kind, one.database, one.name
+
+
+def _object_lock(one: SchemaObject) -> _Name:
+    """Its name among the locks; no database is called so."""
+    return f" {one.kind.value}", f"{one.database}.{one.name}"
 
 
 def _put(into: dict[_K, _V], key: _K, value: _V | None) -> None:

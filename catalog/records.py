@@ -51,7 +51,9 @@ class Column:
     `id` is stable for the column's life and never used again in its table; -1 until the table has
     given it one. `initial` is what rows older than the column read, None for NULL.
     `past` are the types it had before, oldest first. `holds_nulls`: the column was nullable before,
-    so stored rows may still hold NULLs.
+    so stored rows may still hold NULLs. `identity` of an identity column: "always" takes no value
+    of clients, "by default" does. `generated`: SQL text that the value is computed by; `virtual` if
+    it was declared so (it is stored all the same).
     """
 
     name: str
@@ -66,6 +68,9 @@ class Column:
     initial: pa.Scalar | None = None
     past: tuple[DataType, ...] = ()
     holds_nulls: bool = False
+    identity: str = ""
+    generated: str = ""
+    virtual: bool = False
 
 
 @dataclass(frozen=True)
@@ -296,6 +301,9 @@ def _column_to_dict(column: Column) -> dict[str, Any]:
         "initial": scalar_to_json(column.initial),
         "past": [type_.name for type_ in column.past],
         "holds_nulls": column.holds_nulls,
+        **({"identity": column.identity} if column.identity else {}),
+        **({"generated": column.generated} if column.generated else {}),
+        **({"virtual": True} if column.virtual else {}),
     }
 
 
@@ -313,4 +321,7 @@ def _column_from_dict(data: dict[str, Any]) -> Column:
         initial=scalar_from_json(data.get("initial")),
         past=tuple(datatypes.from_name(name) for name in data.get("past", ())),
         holds_nulls=data.get("holds_nulls", False),
+        identity=data.get("identity", ""),
+        generated=data.get("generated", ""),
+        virtual=data.get("virtual", False),
     )

@@ -47,6 +47,8 @@ CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.flows (
     id BIGINT, name VARCHAR, definition VARCHAR);
 CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.flow_dirt (
     flow_id BIGINT, ranges VARCHAR);
+CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.objects (
+    id BIGINT, kind VARCHAR, definition VARCHAR);
 CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.decisions (transaction_id VARCHAR);
 """
 

@@ -61,6 +61,7 @@ class ErrorKind(Enum):
     COLUMN_COUNT = Codes(1004, "InvalidArguments", 400, "42601", 1136, "21S01")
     READ_ONLY = Codes(1001, "Unsupported", 400, "25006", 1792, "25006")
     UNDEFINED_FILE = Codes(1004, "InvalidArguments", 400, "58P01", 29, "HY000")
+    GENERATED_ALWAYS = Codes(1004, "InvalidArguments", 400, "428C9", 3105, "HY000")
     NOT_READY = Codes(1004, "InvalidArguments", 400, "55000", 1105, "HY000")
     # A value is wrong: fix the data.
     INVALID_TEXT = Codes(3001, "EngineExecuteQuery", 400, "22P02", 1366, "22007")

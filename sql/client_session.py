@@ -31,6 +31,7 @@ from sql.results import Cursor, Description, Notice, Result
 from sql.run.duck import Duck
 from sql.run.external import FileScans
 from sql.run.scan import Runner
+from sql.sequences import Numbers
 from sql.session import Activity, ClientInfo, Statement, T, Task, TransactionStatus, Wire
 from sql.settings import Settings, check_boolean
 from sql.statements.insert import FastInsert
@@ -84,6 +85,7 @@ class ClientSession:
         self.cursors: dict[str, Cursor] = {}
         self.constants: set[str] = set()  # queries of literals that were answered before
         self.user_variables: dict[str, object] = {}
+        self.numbers = Numbers()
         self.last_notices: tuple[Notice, ...] = ()  # what SHOW WARNINGS tells
         self._connected_ms = database.clock.now_ms()
         self._query = ""  # the running statement, or the last one
@@ -244,6 +246,7 @@ class ClientSession:
         self.cursors.clear()
         self.prepared.clear()
         self.user_variables.clear()
+        self.numbers.forget()
         self.drop_temporary()
         self.settings.restore_values(self._initial_settings)
         self._database = self.client.database

@@ -18,6 +18,7 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode import jit
 from sql.dialect import mysql_nodes, nodes
+from sql.dialect.object_nodes import ObjectStatement
 from sql.dialect.parser import ParsedStatement, parse
 from sql.privileges import check_privileges
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
@@ -40,6 +41,7 @@ from sql.statements import (
     prepare,
     query,
     roles,
+    schema_object,
     settings,
     show_statement,
     tql,
@@ -49,6 +51,7 @@ from sql.statements import (
     utility,
     views,
 )
+from sql.statements.sequence_calls import answering, described
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -56,14 +59,14 @@ if TYPE_CHECKING:
 Runnable = ParsedStatement | insert.FastInsert
 
 HANDLERS: dict[type[exp.Expr], query.Handler] = {
-    exp.Select: query.run,
-    exp.SetOperation: query.run,
-    exp.Subquery: query.run,
-    exp.Values: query.run,
-    exp.Insert: insert.run,
-    exp.Delete: delete.run,
-    exp.Update: update.run,
-    exp.Merge: merge.run,
+    exp.Select: answering(query.run),
+    exp.SetOperation: answering(query.run),
+    exp.Subquery: answering(query.run),
+    exp.Values: answering(query.run),
+    exp.Insert: answering(insert.run),
+    exp.Delete: answering(delete.run),
+    exp.Update: answering(update.run),
+    exp.Merge: answering(merge.run),
     exp.Create: create.run,
     exp.Drop: drop.run,
     exp.Alter: alter.run,
@@ -98,6 +101,7 @@ HANDLERS: dict[type[exp.Expr], query.Handler] = {
     nodes.Admin: admin.run_admin,
     nodes.GrantStatement: roles.run_grant,
     nodes.RoleStatement: roles.run_role,
+    ObjectStatement: schema_object.run,
     nodes.CreateFlow: flow.run_create,
     nodes.DropFlow: flow.run_drop,
     nodes.Utility: utility.run,
@@ -140,6 +144,7 @@ def describe(
     if isinstance(statement, query.LiftedQuery | insert.LiftedInsert):
         statement = parse(statement.text, session.wire)[0]
     session.duck.settle()
+    statement = described(session, statement)
     if isinstance(statement.tree, query.QUERIES):
         return query.describe(session, statement, declared)
     for kind, describe_ in _DESCRIBED.items():

@@ -13,6 +13,7 @@ from enum import Flag, auto
 from sqlglot import exp
 
 from sql.dialect import mysql_nodes, nodes
+from sql.dialect.object_nodes import ObjectStatement
 from sql.dialect.parser import ParsedStatement
 from sql.session import Statement
 
@@ -147,6 +148,7 @@ RULES: dict[type[exp.Expr], Callable[[exp.Expr], Access]] = {
     nodes.GrantStatement: _of_definition,
     nodes.RoleStatement: _of_definition,
     nodes.Utility: _of_definition,
+    ObjectStatement: _writes,
     nodes.CreateFlow: _of_definition,
     nodes.DropFlow: _writes,
     exp.Use: _nothing,

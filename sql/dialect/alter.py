@@ -13,16 +13,21 @@ from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
 from sql.dialect.ddl import INDEX_KINDS
+from sql.dialect.objects import ObjectsGrammar
 from sql.dialect.repartition import RepartitionGrammar
-from sql.dialect.roles import ROLE_WORDS, RolesGrammar
+from sql.dialect.roles import ROLE_WORDS
 
 
-class AlterGrammar(RepartitionGrammar, RolesGrammar):
+class AlterGrammar(RepartitionGrammar, ObjectsGrammar):
     """ALTER and RENAME."""
 
     def _alter_statement(self) -> exp.Expr:
         if self.at_word("DATABASE", "SCHEMA"):
             return self._alter_database()
+        if self.word("SEQUENCE"):
+            return self.alter_sequence()
+        if self.word("TYPE"):
+            return self.alter_type()
         materialized = self.at_word("MATERIALIZED") and self.word("MATERIALIZED")
         if not self.at_word("TABLE", "VIEW"):
             if self.at_word(*ROLE_WORDS):

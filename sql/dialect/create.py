@@ -6,6 +6,7 @@ partitions complete is for the catalog's callers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from sql import types
 from sql.dialect import nodes
 from sql.dialect.definitions import TableDefinition
 from sql.dialect.dialects import to_sql
+from sql.dialect.object_nodes import Identity
 from sql.dialect.options import given_options, index_options, table_options
 from sql.session import Wire
 
@@ -65,6 +67,7 @@ class ColumnDefinition:
     is_key: bool
     auto_increment: bool
     says_null: bool
+    sequence_options: Sequence[exp.Expr] = ()
 
 
 def read_column(definition: exp.ColumnDef, *, time_series: bool) -> ColumnDefinition:
@@ -79,7 +82,7 @@ def read_column(definition: exp.ColumnDef, *, time_series: bool) -> ColumnDefini
     name = definition.name
     if reader.time_indexes:
         raise _column_error(name, "a table has one time index from the beginning")
-    if reader.constraints or (time_series and reader.auto_increment):
+    if reader.constraints or (time_series and reader._is_relational()):
         raise DbError(
             ErrorKind.UNSUPPORTED,
             f'column "{name}": UNIQUE, CHECK, REFERENCES and AUTO_INCREMENT'
@@ -89,7 +92,8 @@ def read_column(definition: exp.ColumnDef, *, time_series: bool) -> ColumnDefini
     is_key = name in reader.inline_keys
     column = reader._column(draft, None, (name,) if is_key else (), time_series)
     said = draft.nullable is not None
-    return ColumnDefinition(column, is_key, bool(reader.auto_increment), said)
+    options = reader.sequence_options.get(name, [])
+    return ColumnDefinition(column, is_key, bool(reader.auto_increment), said, options)
 
 
 def read_default(column: Column, value: exp.Expr, *, time_series: bool) -> str | None:
@@ -120,6 +124,9 @@ class _Draft:
     default: exp.Expr | None = None
     default_text: str = ""
     comment: str = ""
+    identity: str = ""
+    generated: exp.Expr | None = None
+    virtual: bool = False
     indexes: dict[str, list[nodes.Option]] = field(default_factory=dict)
 
 
@@ -138,6 +145,7 @@ class _Reader:
         self.time_indexes: list[str] = []
         self.constraints: list[exp.Expr] = []
         self.auto_increment: list[str] = []
+        self.sequence_options: dict[str, list[exp.Expr]] = {}
         properties = tree.args.get("properties")
         self.properties: list[exp.Expr] = properties.expressions if properties else []
 
@@ -202,8 +210,15 @@ class _Reader:
     def _read_relational(self, draft: _Draft, constraint: Any) -> None:
         """Constraints that only relational tables can have."""
         column = exp.to_identifier(draft.name, quoted=True)
-        if isinstance(constraint, (exp.AutoIncrementColumnConstraint, *_IDENTITIES)):
+        if isinstance(constraint, exp.AutoIncrementColumnConstraint):
             self.auto_increment.append(draft.name)
+        elif isinstance(constraint, Identity):
+            self.auto_increment.append(draft.name)
+            self.sequence_options[draft.name] = constraint.expressions or []
+            draft.identity = "always" if constraint.args.get("always") else "by default"
+        elif isinstance(constraint, exp.ComputedColumnConstraint):
+            draft.generated = constraint.this.unnest()
+            draft.virtual = not constraint.args.get("persisted")
         elif isinstance(constraint, exp.UniqueColumnConstraint):
             unique = exp.UniqueColumnConstraint(this=exp.Schema(expressions=[column]))
             self._add(unique, constraint)
@@ -231,7 +246,7 @@ class _Reader:
         declares_series = engine is not None or partition is not None
         if time_index is None and like is None and query is None and declares_series:
             raise DbError(ErrorKind.SYNTAX, "Missing time index constraint")
-        if (time_index is not None or external) and (self.constraints or self.auto_increment):
+        if (time_index is not None or external) and self._is_relational():
             raise self._not_for_series()
         columns = self._columns(time_index, key, external=external)
         options = self._external_options() if external else self._options(time_index is None)
@@ -260,9 +275,15 @@ class _Reader:
             constraints=tuple(self.constraints),
             key_name=self.key_name,
             auto_increment=tuple(self.auto_increment),
+            sequence_options=self.sequence_options,
         )
         _check_names(definition)
         return definition
+
+    def _is_relational(self) -> bool:
+        """True if something is declared that only a relational table can have."""
+        generated = any(draft.generated is not None for draft in self.drafts)
+        return bool(self.constraints or self.auto_increment) or generated
 
     def _find(self, kind: type[Any]) -> Any:
         return next((p for p in self.properties if isinstance(p, kind)), None)
@@ -270,7 +291,8 @@ class _Reader:
     def _not_for_series(self) -> DbError:
         return DbError(
             ErrorKind.UNSUPPORTED,
-            "a table with a time index has no UNIQUE, CHECK, FOREIGN KEY or AUTO_INCREMENT",
+            "a table with a time index has no UNIQUE, CHECK, FOREIGN KEY, AUTO_INCREMENT"
+            " or generated column",
             hint="leave out the TIME INDEX to get a relational table",
         )
 
@@ -352,11 +374,13 @@ class _Reader:
             semantic=semantic if series else None,
             comment=draft.comment,
             declared="" if series else _declared(draft.kind),
+            identity=draft.identity,
+            generated="" if draft.generated is None else to_sql(draft.generated, Wire.HTTP),
+            virtual=draft.virtual,
             indexes=_indexes(draft, data_type),
         )
 
 
-_IDENTITIES = (exp.GeneratedAsIdentityColumnConstraint,)
 _WITHOUT_MEANING = (
     exp.CharacterSetColumnConstraint,
     exp.CollateColumnConstraint,

@@ -1,7 +1,7 @@
 """Grammar of CREATE and DROP, with the time-series clauses; ALTER is in alter.py.
 
-Databases and tables are parsed here; views, indexes and sequences by sqlglot; what else can be
-created is only recognised. Meaning is read off the trees by create.py.
+Databases and tables are parsed here, sequences and types in objects.py, views and indexes by
+sqlglot; what else can be created is only recognised. Meaning is read off the trees by create.py.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
-from sql.dialect.flows import FlowsGrammar
+from sql.dialect.objects import ObjectsGrammar
 from sql.dialect.roles import ROLE_WORDS
 
 INDEX_KINDS = frozenset({"INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"})
-_BY_SQLGLOT = frozenset({"VIEW", "INDEX", "UNIQUE", "SEQUENCE", "TYPE", "RECURSIVE"})
+_BY_SQLGLOT = frozenset({"VIEW", "INDEX", "UNIQUE", "RECURSIVE"})
 # Clauses of other products that say how to store, not what. https://dev.mysql.com/doc/refman/8.4/en/create-table.html
 _IGNORED = frozenset(
     {"AUTO_INCREMENT", "ROW_FORMAT", "AVG_ROW_LENGTH", "MAX_ROWS", "MIN_ROWS", "TABLESPACE"}
@@ -25,8 +25,10 @@ _IGNORED = frozenset(
 )
 
 
-class DdlGrammar(FlowsGrammar):
+class DdlGrammar(ObjectsGrammar):
     """CREATE, DROP, TRUNCATE, INSERT."""
+
+    _overriding: str | None = None
 
     # --- CREATE -----------------------------------------------------------------------------------
 
@@ -42,6 +44,10 @@ class DdlGrammar(FlowsGrammar):
             return self._create_database()
         if replace is None and self.word("MATERIALIZED", "VIEW"):
             return self._create_materialized()
+        if self.word("SEQUENCE"):
+            return self.create_sequence(temporary=temporary)
+        if self.word("TYPE"):
+            return self.create_type()
         if self.at_word(*_BY_SQLGLOT):
             self._retreat(start)
             return self._parse_create()
@@ -371,10 +377,22 @@ class DdlGrammar(FlowsGrammar):
     # --- INSERT -----------------------------------------------------------------------------------
 
     def _insert_statement(self) -> exp.Expr:
+        self._overriding = None
         insert = self._parse_insert()
+        if self._overriding is not None and isinstance(insert, exp.Insert):
+            insert.meta["overriding"] = self._overriding
         if not isinstance(insert, exp.Insert) or not insert.this:
             raise self.unexpected()
         return insert
+
+    def _parse_derived_table_values(self, allow_value_synonym: bool = False) -> exp.Values | None:
+        """VALUES, or before it `OVERRIDING { SYSTEM | USER } VALUE` of an INSERT."""
+        if self.word("OVERRIDING"):
+            self._overriding = next((w for w in ("SYSTEM", "USER") if self.word(w)), None)
+            if self._overriding is None:
+                raise self.expected("SYSTEM or USER")
+            self.require("VALUE")
+        return super()._parse_derived_table_values(allow_value_synonym)
 
     def _replace_statement(self) -> exp.Expr:
         """REPLACE [INTO]: an INSERT whose rows win over old ones."""

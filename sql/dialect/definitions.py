@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -17,8 +18,8 @@ class TableDefinition:
     `like` or `as_query` the columns may be missing (`as_query`: present ones have declared types).
     `like` is (database or None, table). `constraints` are UNIQUE, CHECK and foreign keys (table
     level trees, with their names as `meta["name"]`), `key_name` is the primary key's name;
-    `auto_increment` names SERIAL, IDENTITY and AUTO_INCREMENT columns. Only relational tables have
-    these.
+    `auto_increment` names SERIAL, IDENTITY and AUTO_INCREMENT columns, `sequence_options` has what
+    is said of their sequences. Only relational tables have these.
     """
 
     database: str | None
@@ -43,6 +44,7 @@ class TableDefinition:
     constraints: tuple[exp.Expr, ...] = ()
     key_name: str = ""
     auto_increment: tuple[str, ...] = ()
+    sequence_options: Mapping[str, Sequence[exp.Expr]] = field(default_factory=dict)
 
     @property
     def is_time_series(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from sqlglot import exp
 from sqlglot.generator import Generator
 
-from sql.dialect import mysql_nodes, nodes
+from sql.dialect import mysql_nodes, nodes, object_nodes
 
 _AFTER_COLUMNS = exp.Properties.Location.POST_SCHEMA
 PROPERTY_PLACES = {
@@ -433,6 +433,39 @@ class ExtensionGenerator(Generator):
             "DROP FLOW", "IF EXISTS" if node.args.get("exists") else "", self.sql(node, "this")
         )
 
+    def objectstatement_sql(self, node: object_nodes.ObjectStatement) -> str:
+        verb, kind = str(node.this).split()
+        exists = "IF NOT EXISTS" if verb == "CREATE" or kind == "TYPE" else "IF EXISTS"
+        parts = [self.sql(node, "table")]
+        labels = [self.sql(one) for one in node.expressions or () if one.is_string]
+        if kind == "SEQUENCE":
+            parts += map(self._sequence_option, node.expressions or ())
+        elif verb == "CREATE":
+            parts.append(f"AS ENUM ({', '.join(labels)})")
+        elif len(labels) == 1:
+            parts += ["ADD VALUE", self._flag(node, "exists", exists), labels[0]]
+        else:
+            parts.append(f"RENAME VALUE {labels[0]} TO {labels[1]}")
+        if kind == "SEQUENCE":
+            parts.insert(0, self._flag(node, "exists", exists))
+        return self._words(verb, self._flag(node, "temporary", "TEMPORARY"), kind, *parts)
+
+    def _sequence_option(self, option: exp.Expr) -> str:
+        key, value = option.name, self.sql(option, "expression")
+        if key == "role":
+            return f"OWNER TO {value}"
+        if key in ("owner", "type"):
+            return f"OWNED BY {value or 'NONE'}" if key == "owner" else f"AS {value}"
+        word = {"minimum": "MINVALUE", "maximum": "MAXVALUE"}.get(key, key.upper())
+        if key == "cycle":
+            value = value and " "
+        return f"{word} {value}".rstrip() if value or key == "restart" else f"NO {word}"
+
+    def identity_sql(self, node: object_nodes.Identity) -> str:
+        options = " ".join(map(self._sequence_option, node.expressions or ()))
+        how = "ALWAYS" if node.args.get("always") else "BY DEFAULT"
+        return f"GENERATED {how} AS IDENTITY{f' ({options})' if options else ''}"
+
     def utility_sql(self, node: nodes.Utility) -> str:
         return self._words(node.name, node.args.get("text"))
 
@@ -444,7 +477,7 @@ def _own_nodes() -> dict[type[exp.Expr], Callable[..., str]]:
         exp.Parameter: ExtensionGenerator.parameter_sql,
         exp.LikeProperty: ExtensionGenerator.likeproperty_sql,
     }
-    for module in (nodes, mysql_nodes):
+    for module in (nodes, mysql_nodes, object_nodes):
         classes: list[tuple[str, Any]] = inspect.getmembers(module, inspect.isclass)
         for _, node in classes:
             if node.__module__ == module.__name__:

@@ -31,9 +31,10 @@ from sql.session import Wire
 from sql.statements import alter_relational
 from sql.statements.alteration import Alteration
 from sql.statements.conversions import converts, keeps_every_value
-from sql.statements.create import check_column_storable, sequence_name
+from sql.statements.create import check_column_storable
 from sql.statements.defaults import converted, default_value, settled
 from sql.statements.metric_engine import in_order
+from sql.statements.sequence import numbered_column
 
 # --- ADD and DROP ---------------------------------------------------------------------------------
 
@@ -75,14 +76,18 @@ def _add_relational(change: Alteration, action: exp.ColumnDef, defined: ColumnDe
         raise DbError(
             ErrorKind.UNSUPPORTED, f'column "{column.name}" cannot be added as PRIMARY KEY'
         )
-    sequence = None
+    if column.generated:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            f'column "{column.name}": a generated column is declared with its table',
+        )
+    column = replace(column, id=table.next_column_id)
     if defined.auto_increment:
-        sequence = sequence_name(table.database, table.name, column.name)
-        column = replace(column, default=f"nextval('{sequence}')", nullable=False)
+        column = numbered_column(change.session, table, column, defined.sequence_options)
     column = settled(change.session, column)
     value = default_value(change.session, column)
-    alter_relational.add_column(change, column, value, sequence)
-    change.table = replace(table, columns=(*table.columns, column))
+    alter_relational.add_column(change, column, value)
+    change.table = replace(table, columns=(*table.columns, column), next_column_id=column.id + 1)
 
 
 def _placed(

@@ -14,14 +14,13 @@ from catalog.records import Column
 from engine.errors import DbError, ErrorKind
 from sql.run.files import literal
 from sql.statements.alteration import Alteration
+from sql.statements.sequence import drop_sequence_of
 from sql.statements.target import SEQUENCE, quoted
 from sql.types import duckdb_name, quote
 
 
-def add_column(
-    change: Alteration, column: Column, value: pa.Scalar | None, sequence: str | None
-) -> None:
-    """A new last column; rows that are there get `value`, or each a number of the sequence."""
+def add_column(change: Alteration, column: Column, value: pa.Scalar | None) -> None:
+    """A new last column; rows that are there get `value`, or each a number of a sequence."""
     name, type_ = quote(column.name), duckdb_name(column.type)
     # Neither way counts as an update of rows, which DuckDB refuses to build a key over.
     if value is not None:
@@ -29,9 +28,8 @@ def add_column(
         _run(change, f"ALTER COLUMN {name} DROP DEFAULT")
     else:
         _run(change, f"ADD COLUMN {name} {type_}")
-    if sequence is not None:
-        change.session.duck.execute(f"CREATE SEQUENCE {sequence}")
-        _run(change, f"ALTER COLUMN {name} TYPE {type_} USING nextval('{sequence}')")
+    if column.default is not None and SEQUENCE in column.default:
+        _run(change, f"ALTER COLUMN {name} TYPE {type_} USING {column.default}")
     if not column.nullable:
         _run(change, f"ALTER COLUMN {name} SET NOT NULL")
 
@@ -44,8 +42,7 @@ def drop_column(change: Alteration, column: Column) -> None:
             f'column "{column.name}" is in the primary key and cannot be dropped',
         )
     _run(change, f"DROP COLUMN {quote(column.name)}")
-    if column.default is not None and column.default.startswith(SEQUENCE):
-        change.session.duck.execute(f"DROP SEQUENCE {column.default[len(SEQUENCE) + 1 : -2]}")
+    drop_sequence_of(change.session, change.table, column)
 
 
 def set_type(change: Alteration, column: Column) -> None:

@@ -17,6 +17,7 @@ from sqlglot import exp
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.statements.changes import ROWID, Changes, Seen
+from sql.statements.generated import generated_names
 from sql.statements.lookup import SEEN, hash_of, narrowed
 from sql.statements.parts import Pieces, assigned, column_of, same_key, source
 from sql.statements.setting import assignments, new_values, qualified
@@ -286,7 +287,7 @@ def _update(
         inserted=_plain(table, state.filter(is_new)),
         seen=seen,
         affected=affected,
-        changed=frozenset(policy.changes or ()),
+        changed=frozenset(policy.changes or ()) | generated_names(table),
         returned=_plain(table, state.sort_by(_FIRST)),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from sqlglot import exp
 
 from catalog.options import with_templates
@@ -31,10 +32,10 @@ from sql.statements.external import create_external
 from sql.statements.indexes import create_index
 from sql.statements.metric_engine import LOGICAL, PHYSICAL, check_logical, fitted, in_order
 from sql.statements.query import bind
-from sql.statements.target import insert_results, relational_ddl
+from sql.statements.sequence import with_sequences
+from sql.statements.target import complete, insert_results, relational_ddl
 from sql.statements.views import create_materialized, create_view
 from sql.temporary import DELETE_ROWS, DROP, ON_COMMIT, PG_TEMP
-from sql.types import quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -169,7 +170,9 @@ def make_table(
         database=database,
         name=definition.name,
         kind=TableKind.TIME_SERIES if definition.time_index else TableKind.RELATIONAL,
-        columns=_columns(definition, database),
+        columns=in_order(definition.columns, definition.options)
+        if not definition.as_query
+        else definition.columns,  # its rows come in the order written
         primary_key=definition.primary_key,
         options=_options(session, definition, database),
         engine=definition.engine,
@@ -190,8 +193,11 @@ def make_table(
             ErrorKind.INVALID_TABLE_DEFINITION,
             f'"{table.name}" has no time index: only time-series tables have partitions',
         )
+    if not table.is_time_series:
+        table = with_sequences(session, table, definition)
     table = replace(table, columns=tuple(settled(session, c) for c in table.columns))
     if not table.is_time_series:
+        complete(session, table, (), pa.table({}))  # generated columns can be computed
         found = described(
             table,
             definition.constraints,
@@ -206,10 +212,6 @@ def make_table(
             transaction.create_region(region_id, *shape)
         transaction.follow(table)
     else:
-        for name in definition.auto_increment:
-            sequence = sequence_name(database, table.name, name, table.temporary)
-            temporary = "TEMPORARY " if table.temporary else ""
-            session.duck.execute(f"CREATE {temporary}SEQUENCE {sequence}")
         session.duck.execute(relational_ddl(table, _enforced(session, definition, database)))
     return table
 
@@ -247,38 +249,6 @@ def _options(session: ClientSession, definition: TableDefinition, database: str)
         return definition.options
     home = session.catalog.database(session.duck.cursor, database)
     return with_templates(definition.options, home)
-
-
-def sequence_name(database: str, table: str, column: str, temporary: bool = False) -> str:
-    """The DuckDB sequence behind a SERIAL column."""
-    if temporary:
-        return quote(f"__temp_{database}_{table}_{column}_seq")
-    return f"{quote(database)}.{quote(f'{table}_{column}_seq')}"
-
-
-def _with_sequences(definition: TableDefinition, database: str) -> tuple[Column, ...]:
-    """SERIAL, IDENTITY and AUTO_INCREMENT columns get the next number by default."""
-    return tuple(
-        replace(
-            column,
-            default=_next_of(definition, database, column),
-            nullable=False,
-        )
-        if column.name in definition.auto_increment
-        else column
-        for column in definition.columns
-    )
-
-
-def _next_of(definition: TableDefinition, database: str, column: Column) -> str:
-    name = sequence_name(database, definition.name, column.name, definition.temporary)
-    return f"nextval('{name}')"
-
-
-def _columns(definition: TableDefinition, database: str) -> tuple[Column, ...]:
-    columns = _with_sequences(definition, database)
-    # The rows of CREATE TABLE … AS come in the order written.
-    return columns if definition.as_query else in_order(columns, definition.options)
 
 
 def _check_storable(table: Table) -> None:

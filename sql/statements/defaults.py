@@ -13,6 +13,7 @@ from engine import evolve
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
+from sql.statements.sequence import settled_default
 from sql.statements.target import SEQUENCE
 
 if TYPE_CHECKING:
@@ -35,10 +36,13 @@ def default_value(session: ClientSession, column: Column) -> pa.Scalar | None:
 
 
 def settled(session: ClientSession, column: Column) -> Column:
-    """The column with a default that means the same in every session: moments are in UTC.
+    """The column with a default that means the same in every session: moments are in UTC, names
+    of sequences have their database.
 
     Raises: as `default_value`.
     """
+    if column.default is not None and SEQUENCE in column.default.lower():
+        return replace(column, default=settled_default(session, column.default))
     value = default_value(session, column)
     is_moment = column.type.is_timestamp or column.type.id is TypeId.TIMESTAMP_TZ
     is_text = column.default is not None and column.default.startswith("'")

@@ -20,7 +20,9 @@ from sql.session import Wire
 from sql.statements.dependents import kind_of, views_over
 from sql.statements.indexes import drop_indexes
 from sql.statements.metric_engine import check_unused
-from sql.statements.target import SEQUENCE, quoted
+from sql.statements.schema_object import drop_object, objects_in
+from sql.statements.sequence import drop_sequence_of, drop_sequences
+from sql.statements.target import quoted
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -41,6 +43,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         with session.writing() as transaction:
             _drop_named(session, transaction, tree, kind, statement.text)
         return Affected(f"DROP {kind}", 0)
+    if kind == "SEQUENCE":
+        return drop_sequences(session, tree)
     if kind == "INDEX":
         return drop_indexes(session, tree)
     raise DbError(ErrorKind.UNSUPPORTED, f"DROP {kind} is not supported")
@@ -56,16 +60,19 @@ def _drop_databases(session: ClientSession, tree: exp.Drop) -> None:
                     continue
                 raise DbError(ErrorKind.UNDEFINED_SCHEMA, f'database "{name}" does not exist')
             tables = session.catalog.tables(session.duck.cursor, name)
-            if tables and not _may_cascade(session, tree):
+            held = [*tables, *objects_in(session, name)]
+            if held and not _may_cascade(session, tree):
                 raise DbError(
                     ErrorKind.DEPENDENT_OBJECTS,
                     f'cannot drop schema "{name}" because other objects depend on it',
-                    detail=f'it holds {len(tables)} tables, "{tables[0].name}" among them',
+                    detail=f'it holds {len(held)} objects, "{held[0].name}" among them',
                     hint="use DROP … CASCADE to drop them too",
                 )
             over = [view for view, _ in _dependents(session, tables)]
             _drop_all(session, transaction, tables, over if tree.args.get("cascade") else [])
             transaction.change_store()
+            for one in objects_in(session, name):
+                drop_object(session, one)
             session.catalog.drop_database(session.duck.cursor, name)
 
 
@@ -160,5 +167,4 @@ def drop_table(session: ClientSession, transaction: Transaction, table: Table) -
     elif table.kind is TableKind.RELATIONAL:
         session.duck.execute(f"DROP TABLE {quoted(table)}")
         for column in table.columns:
-            if column.default is not None and column.default.startswith(SEQUENCE):
-                session.duck.execute(f"DROP SEQUENCE {column.default[len(SEQUENCE) + 1 : -2]}")
+            drop_sequence_of(session, table, column)

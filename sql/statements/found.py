@@ -19,6 +19,7 @@ from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
 from sql.statements.changes import Changes, Seen, answer, change, key_columns, result_of
 from sql.statements.counting import changed_count, counts_changed
+from sql.statements.generated import has_own_values
 from sql.statements.joined import OLD, Joined, Target, find
 from sql.statements.lookup import SEEN, hash_of
 from sql.statements.parts import Pieces, default_of, is_default_word, returning_of
@@ -73,7 +74,8 @@ def run_joined(
     A plain statement on one relational table is DuckDB's own. Raises: DbError.
     """
     target = joined.targets[0]
-    if not target.table.is_time_series and joined.is_plain and not _asks_others(joined):
+    plain = joined.is_plain and not _asks_others(joined)
+    if plain and not target.table.is_time_series and not has_own_values(target.table):
         return _run_relational(session, statement, joined, parameters, tag=tag)
     pieces = Pieces(session, statement.text, parameters)
     tables = [one.table for one in joined.targets]

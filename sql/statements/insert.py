@@ -24,10 +24,18 @@ from sql.results import Affected, Description, Result
 from sql.statements.auto_increment import numbered
 from sql.statements.changes import Changes, answer, change, result_of
 from sql.statements.conflict import policy_of, resolve, without_known
+from sql.statements.generated import (
+    check_fast,
+    check_inserted,
+    counted_places,
+    recomputed,
+)
 from sql.statements.metric_engine import check_not_physical
 from sql.statements.parts import Pieces, assigned, default_of, is_default_word, returning_of
+from sql.statements.sequence_calls import settled_tree
 from sql.statements.setting import qualified
 from sql.statements.target import (
+    SEQUENCE,
     columns_named,
     complete,
     insert_rows,
@@ -124,6 +132,7 @@ def run_fast(session: ClientSession, statement: FastInsert) -> Result:
         return run(session, parse(statement.text, session.wire)[0], ())
     columns = columns_named(table, statement.head.columns, statement.text)
     _check_count(len(columns), statement.rows.width)
+    check_fast(columns)
     data = to_table(statement.rows, columns, session.timezone)
     with session.writing() as transaction:
         columns, data = numbered(session, table, columns, data)
@@ -141,10 +150,13 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     tree = statement.tree
     assert isinstance(tree, exp.Insert)
     table, columns = _target(session, tree, statement.text)
+    check_inserted(tree, columns)
     form = statement.form if isinstance(statement, LiftedInsert) else None
     pieces = Pieces(session, statement.text, parameters, form=form)
     with session.writing() as transaction:
         data = _given(pieces, statement, table, columns)
+        counted = counted_places(tree, columns)
+        columns, data = tuple(columns[at] for at in counted), data.select(counted)
         return store(pieces, transaction, tree, table, columns, data)
 
 
@@ -190,10 +202,21 @@ def _given(
         _check_count(len(columns), statement.rows.width)
         return to_table(statement.rows, columns, session.timezone)
     target = table, [column.name for column in columns]
-    plan, values = pieces.prepared("source", lambda: _source(tree, columns), target)
+    if _draws(tree, columns):
+        plan, values = pieces.plan(settled_tree(_source(tree, columns), pieces), target)
+    else:
+        plan, values = pieces.prepared("source", lambda: _source(tree, columns), target)
     found = session.runner.table(plan, values, pieces.text)
     _check_count(len(columns), found.num_columns)
     return assigned(session, found, columns)
+
+
+def _draws(tree: exp.Insert, columns: Sequence[Column]) -> bool:
+    """True if the word DEFAULT asks for numbers of a sequence."""
+    if not any(SEQUENCE in (column.default or "") for column in columns):
+        return False
+    source = tree.expression
+    return not isinstance(source, exp.Values) or any(map(is_default_word, source.walk()))
 
 
 def _is_duckdbs(tree: exp.Insert, table: Table) -> bool:
@@ -353,4 +376,8 @@ def _from_rows(tree: exp.Insert, table: Table, name: str) -> exp.Expr:
     conflict = changed.args.get("conflict")
     for item in conflict.expressions if conflict is not None else ():
         item.set("expression", qualified(item.expression, _alias(tree), table))
+    if conflict is not None and conflict.expressions:
+        given = {item.this.name: item.expression for item in conflict.expressions}
+        again = recomputed(table, _alias(tree), given)
+        conflict.set("expressions", [*conflict.expressions, *again])
     return changed

@@ -21,6 +21,7 @@ from sql.plan.context import PlanContext
 from sql.plan.lifting import Lifted, lift
 from sql.plan.plan import QueryPlan, plan_query
 from sql.results import Description, Result, Rows
+from sql.sequences import may_call
 from sql.settings import zone_of
 from sql.statements.set_config import apply_set_config
 
@@ -74,7 +75,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     """Runs a query. Raises: DbError."""
     plan = plan_of(session, statement)
     apply_set_config(session, statement.tree, statement.text, parameters)
-    if plan.is_constant:
+    if plan.is_constant and not may_call(statement.text):
         return _constant(session, plan, statement.text)
     values = bind(parameters, plan.parameter_types, session.timezone)
     return session.runner.query(plan, values, statement.text)
@@ -141,7 +142,7 @@ def key_of(
     declared: tuple[DataType | None, ...] = (),
 ) -> Key | None:
     """What a plan of the text depends on; None if it is the session's alone, or not to be kept."""
-    if session.temporary or session.catalog.changed_by(session.duck.cursor):
+    if session.temporary or session.catalog.changed_by(session.duck.cursor) or may_call(text):
         return None
     return plan_key(text, context, session.catalog.version, declared)
 

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
+from sql.statements.generated import check_assigned
 from sql.statements.parts import column_of, default_of, is_default_word
 from sql.statements.target import columns_named
 
@@ -28,6 +29,8 @@ def assignments(table: Table, items: Sequence[exp.Expr], text: str) -> dict[str,
             names = [part.name for part in _parts(left)]
             pairs += zip(names, _values(right, len(names)), strict=True)
     columns = columns_named(table, [name for name, _ in pairs], text)
+    for column, (_, value) in zip(columns, pairs, strict=True):
+        check_assigned(column, value)
     return {
         column.name: default_of(column) if is_default_word(value) else value
         for column, (_, value) in zip(columns, pairs, strict=True)

@@ -224,4 +224,6 @@ def run_discard(
         return Affected("DISCARD ALL")
     if str(statement.tree.this) in ("TEMP", "TEMPORARY") and session.transaction is None:
         session.drop_temporary()
+    if str(statement.tree.this) == "SEQUENCES":
+        session.numbers.forget()
     return Affected(f"DISCARD {statement.tree.this}")

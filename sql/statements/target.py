@@ -19,10 +19,14 @@ from engine.api import Op
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
 from sql.dialect.duckdb import to_duckdb
+from sql.dialect.parser import parse
 from sql.metrics.writes import writes_of
+from sql.plan.plan import plan_query
 from sql.plan.tables import find_table
 from sql.results import Rows
 from sql.run.errors import position_of
+from sql.sequences import draw, stored_of
+from sql.session import Wire
 from sql.temporary import stored_name
 from sql.types import duckdb_name, quote
 
@@ -95,6 +99,8 @@ def complete(
 ) -> pa.Table:
     """Whole rows in table order: given columns, defaults for the others; NOT NULL checked.
 
+    Generated columns are computed, whatever was given.
+
     Raises: DbError NOT_NULL_VIOLATION.
     """
     given = {column.name: data.column(i) for i, column in enumerate(columns)}
@@ -103,11 +109,41 @@ def complete(
         array = given.get(column.name)
         if array is None:
             array = default_values(session, column, data.num_rows)
+        arrays.append(array)
+    if any(column.generated for column in table.columns):
+        arrays = _computed(session, table, arrays)
+    for column, array in zip(table.columns, arrays, strict=True):
         if not column.nullable and array.null_count:
             raise _null_error(table, column, array)
-        arrays.append(array)
     schema = pa.schema([pa.field(c.name, c.type.arrow, c.nullable) for c in table.columns])
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _computed(session: ClientSession, table: Table, arrays: list[pa.Array]) -> list[pa.Array]:
+    """The columns of whole rows, with the generated ones computed from the others."""
+    plain = [at for at, column in enumerate(table.columns) if not column.generated]
+    names = [table.columns[at].name for at in plain]
+    generated = [column for column in table.columns if column.generated]
+    if not plain:
+        message = "a table needs a column that is not generated"
+        raise DbError(ErrorKind.INVALID_TABLE_DEFINITION, message)
+    name = session.duck.register(pa.table([arrays[at] for at in plain], names=names))
+    try:
+        text = "SELECT " + ", ".join(column.generated for column in generated)
+        tree = parse(text, Wire.HTTP)[0].tree
+        assert isinstance(tree, exp.Select)
+        tree = tree.from_(exp.table_(name, quoted=True))
+        plan = plan_query(tree, session.plan_context(text))
+        found = session.runner.table(plan, (), text)
+    finally:
+        session.duck.unregister([name])
+    made = {
+        column.name: assign(found.column(at), column, session.timezone)
+        for at, column in enumerate(generated)
+    }
+    return [
+        made.get(column.name, array) for column, array in zip(table.columns, arrays, strict=True)
+    ]
 
 
 def _null_error(table: Table, column: Column, array: pa.Array) -> DbError:
@@ -128,7 +164,11 @@ def default_values(session: ClientSession, column: Column, rows: int) -> pa.Arra
         return pa.nulls(rows, column.type.arrow)
     if SEQUENCE in column.default:
         default = column.default
-        values = session.fixed(lambda: session.evaluate(default, rows))
+        stored = stored_of(default)
+        if stored is not None:
+            values = draw(session, stored, rows)
+        else:
+            values = session.fixed(lambda: session.evaluate(default, rows))
         return assign(values, column, session.timezone)
     value = session.evaluate(column.default, 1)
     return pa.repeat(assign(value, column, session.timezone)[0], rows)

@@ -25,6 +25,7 @@ from sql.statements.found import (
     seen_of,
     with_outer,
 )
+from sql.statements.generated import generated_names
 from sql.statements.joined import Joined, Target, find, read_update
 from sql.statements.parts import Pieces, assigned
 from sql.statements.setting import assignments, new_values
@@ -81,7 +82,7 @@ def _find(pieces: Pieces, joined: Joined, target: Target) -> Changes:
         new=rows,
         seen=seen_of(table, old, found),
         affected=count_of(found),
-        changed=frozenset(changes),
+        changed=frozenset(changes) | generated_names(table),
         returned=with_outer(rows, found),
     )
     check_unique(session, table, result)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from threading import Lock
+from typing import Any
 
 import pyarrow as pa
 
-from catalog.records import Database, Table
+from catalog.records import Table
 from sql.session import Wire
 from sql.system.facts import catalog_name
 from sql.system.table import SystemContext
@@ -29,7 +30,8 @@ def _told(context: SystemContext) -> Hashable:
 class Memo:
     """A maker that remembers.
 
-    Requires: the rows depend on nothing but the context's databases and tables and on `key`.
+    Requires: the rows depend on nothing but the context's databases, tables, sequences and types
+    and on `key`.
     """
 
     def __init__(self, make: Maker, key: Callable[[SystemContext], Hashable] = _told) -> None:
@@ -38,19 +40,20 @@ class Memo:
         self._key = key
         # Guarded by _lock; newest last.
         self._lock = Lock()
-        self._kept: list[tuple[Hashable, list[Table], list[Database], pa.Table]] = []
+        self._kept: list[tuple[Hashable, list[Table], list[Any], pa.Table]] = []
 
     def __call__(self, context: SystemContext) -> pa.Table:
         """The rows. Records are compared by identity first, so an unchanged catalog is cheap."""
-        key, tables, databases = self._key(context), list(context.tables), list(context.databases)
+        key, tables = self._key(context), list(context.tables)
+        others = [*context.databases, *context.objects]
         with self._lock:
             kept = list(self._kept)
         for entry in kept:
-            if entry[0] == key and entry[1] == tables and entry[2] == databases:
+            if entry[0] == key and entry[1] == tables and entry[2] == others:
                 return entry[3]
         rows = self._make(context)
         with self._lock:
-            self._kept = [*self._kept[1 - _KEPT_MAX :], (key, tables, databases, rows)]
+            self._kept = [*self._kept[1 - _KEPT_MAX :], (key, tables, others, rows)]
         return rows
 
 

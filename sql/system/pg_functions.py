@@ -110,6 +110,17 @@ def _index_definition(arguments: _Arguments) -> exp.Expr:
     return exp.case().when(whole, _definition(arguments)).else_(column)
 
 
+def _serial(arguments: _Arguments) -> exp.Expr:
+    """pg_get_serial_sequence: the sequence that belongs to a table's column."""
+    oid = to_oid("regclass", arguments[0])
+    places = exp.select("min(_columns.attnum)").from_("pg_catalog.pg_attribute AS _columns")
+    places = places.where(
+        exp.EQ(this=exp.column("attrelid", "_columns"), expression=oid),
+        exp.EQ(this=exp.column("attname", "_columns"), expression=arguments[1].copy()),
+    )
+    return text_of(Kind.SERIAL, oid.copy(), exp.Subquery(this=places))
+
+
 def _owner(arguments: _Arguments) -> exp.Expr:
     """pg_get_userbyid."""
     unknown = exp.Anonymous(
@@ -238,7 +249,7 @@ _PRIVILEGES = (
 _UNKNOWN = (
     *("triggerdef", "functiondef", "function_result", "function_arguments", "partkeydef"),
     *("function_identity_arguments", "function_sqlbody", "statisticsobjdef", "ruledef"),
-    *("statisticsobjdef_columns", "partition_constraintdef", "serial_sequence"),
+    *("statisticsobjdef_columns", "partition_constraintdef"),
     "function_arg_default",
 )
 
@@ -255,6 +266,7 @@ MAKERS: dict[str, _Maker] = {
     "pg_get_viewdef": _definition,
     "pg_get_indexdef": _index_definition,
     **{f"pg_get_{name}": _NULL for name in _UNKNOWN},
+    "pg_get_serial_sequence": _serial,
     "obj_description": _comment,
     "col_description": _column_comment,
     "shobj_description": _NULL,

@@ -31,6 +31,7 @@ from sql.system.pg_catalog import (
     lookups,
     privileges,
     relations,
+    sequences,
     types,
 )
 from sql.system.pg_catalog.shapes import SHAPES as PG_CATALOG
@@ -68,6 +69,7 @@ _INFORMATION_SCHEMA: dict[str, _Maker] = {
     "flows": flows.flows,
     "flow_statistics": flows.flow_statistics,
     "procedure_info": server.procedure_info,
+    "sequences": Memo(sequences.information_schema_sequences),
     "enabled_roles": server.enabled_roles,
     "information_schema_catalog_name": server.catalog_name_row,
     "table_privileges": partial(server.table_grants, "table_privileges"),
@@ -77,6 +79,8 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_class": relations.pg_class,
     "pg_attribute": Memo(relations.pg_attribute),
     "pg_attrdef": Memo(relations.pg_attrdef),
+    "pg_sequence": Memo(sequences.pg_sequence),
+    "pg_sequences": sequences.pg_sequences,
     "pg_index": Memo(keys.pg_index),
     "pg_constraint": Memo(keys.pg_constraint),
     "pg_description": Memo(relations.pg_description),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sql.plan.context import PlanContext
+from sql.sequences import state
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import FlowFacts, SystemContext
 from sql.temporary import PG_TEMP
@@ -51,12 +52,14 @@ def context_of(session: ClientSession) -> SystemContext:
         procedures=server.procedures.all(),
         view_text=lambda view: text_of_view(view, session.table_of),
         roles=catalog.roles(cursor),
+        objects=catalog.objects(cursor),
+        last_number=lambda one: state(session.duck, one.database, one.name)[0],
     )
 
 
 def _flow_facts(session: ClientSession) -> list[FlowFacts]:
     found = []
     for flow in session.catalog.flows(session.duck.cursor):
-        state = session.server.flows.state(flow)
-        found.append(FlowFacts(flow, state.start_ms, state.last_ms, state.error))
+        known = session.server.flows.state(flow)
+        found.append(FlowFacts(flow, known.start_ms, known.last_ms, known.error))
     return found

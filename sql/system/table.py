@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from catalog.details import Role
 from catalog.flows import Flow
+from catalog.objects import SchemaObject
+from catalog.objects import Sequence as SequenceRecord
 from catalog.records import Database, Table
 from engine.api import FileInfo, FilterInfo, RegionStatistics, StoredFile
 from engine.clock import Clock, SystemClock
@@ -29,6 +31,10 @@ class FlowFacts:
 
 def _none(_: int) -> Sequence[Any]:
     return ()
+
+
+def _no_number(_: SequenceRecord) -> int | None:
+    return None
 
 
 def _definition(view: Table) -> str:
@@ -52,12 +58,15 @@ class SystemContext:
     flows: Sequence[FlowFacts] = ()
     wanted: frozenset[str] | None = None  # columns the statement may read; None: all
 
+    last_number: Callable[[SequenceRecord], int | None] = _no_number  # of a sequence, if any yet
+
     def wants(self, *columns: str) -> bool:
         """True if the statement may read one of these columns."""
         return self.wanted is None or not self.wanted.isdisjoint(columns)
 
     view_text: Callable[[Table], str] = _definition  # with the names its tables have now
     roles: Sequence[Role] = ()  # made by CREATE ROLE
+    objects: Sequence[SchemaObject] = ()  # sequences and types
     clock: Clock = SystemClock()  # noqa: RUF009 - it has no state
 
 

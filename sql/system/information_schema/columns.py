@@ -19,6 +19,7 @@ from sql.system.information_schema.records import system_tables, told_tables
 from sql.system.information_schema.shapes import SHAPES
 from sql.system.memo import Blocks
 from sql.system.pg_catalog.oids import nullable
+from sql.system.pg_catalog.sequences import shown_default
 from sql.system.pg_catalog.types import BPCHAR, VARCHAR, Typed, format_type, typed_column
 from sql.system.table import SystemContext
 from sql.types import sql_name
@@ -89,7 +90,7 @@ def _common(found: Sequence[Located], wire: Wire, catalog: str) -> dict[str, Any
         "column_key": [column_key(table, column) for table, _, column in found],
         "extra": "",
         "privileges": "select,insert",
-        "generation_expression": "",
+        "generation_expression": [column.generated for _, _, column in found],
         "greptime_data_type": [column.type.name for _, _, column in found],
         "semantic_type": [semantic_type(column) for _, _, column in found],
         "column_default": [default_text(column, wire) for _, _, column in found],
@@ -112,7 +113,7 @@ def semantic_type(column: Column) -> str:
 
 def default_text(column: Column, wire: Wire) -> str | None:
     """The column's default: SQL text, on MySQL the bare value of a string literal."""
-    default = column.default
+    default = shown_default(column, wire)
     if wire is Wire.MYSQL and default is not None and default[:1] == "'" == default[-1:]:
         return default[1:-1].replace("''", "'")
     return default
@@ -204,9 +205,10 @@ def _postgres(found: Sequence[Located]) -> dict[str, Any]:
         "udt_name": names,
         "dtd_identifier": [str(ordinal) for _, ordinal, _ in found],
         "is_self_referencing": "NO",
-        "is_identity": "NO",
+        "is_identity": ["YES" if column.identity else "NO" for _, _, column in found],
+        "identity_generation": [column.identity.upper() or None for _, _, column in found],
         "identity_cycle": "NO",
-        "is_generated": "NEVER",
+        "is_generated": ["ALWAYS" if c.generated else "NEVER" for _, _, c in found],
         "is_updatable": ["YES" if t.kind in _WRITTEN else "NO" for t, _, _ in found],
     }
 

@@ -16,6 +16,7 @@ from sql.system.facts import size_of
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.keys import indexes
 from sql.system.pg_catalog.oids import Slot, dependent_oid
+from sql.system.pg_catalog.sequences import owned
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.table import SystemContext
 
@@ -122,16 +123,22 @@ def pg_depend(context: SystemContext) -> pa.Table:
         read = {by_name[key] for key in keys if key in by_name} - {view.id}
         read = {number for _, _, number in view.reads if number in present} or read
         found += [(rule, oid, "n") for oid in sorted(read)]
+    classes = [SHAPES["pg_rewrite"].oid] * len(found)
+    places = [0] * len(found)
+    for one, table, place, column in owned(context):
+        found.append((one.id, table.id, "i" if column.identity else "a"))
+        classes.append(SHAPES["pg_class"].oid)
+        places.append(place)
     return fill(
         SHAPES["pg_depend"].schema,
         len(found),
         {
-            "classid": SHAPES["pg_rewrite"].oid,
+            "classid": classes,
             "objid": [row[0] for row in found],
             "objsubid": 0,
             "refclassid": SHAPES["pg_class"].oid,
             "refobjid": [row[1] for row in found],
-            "refobjsubid": 0,
+            "refobjsubid": places,
             "deptype": [row[2] for row in found],
         },
     )

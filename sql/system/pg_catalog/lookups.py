@@ -22,6 +22,7 @@ from sql.system.pg_catalog.cluster import all_roles
 from sql.system.pg_catalog.keys import constraints, indexes, quote, shown_key
 from sql.system.pg_catalog.oids import namespace_oid, role_oid
 from sql.system.pg_catalog.relations import system_relations
+from sql.system.pg_catalog.sequences import owned, qualified, sequences
 from sql.system.pg_catalog.types import IO_FUNCTIONS
 from sql.system.table import SystemContext
 
@@ -59,6 +60,7 @@ class Kind(Enum):
     ROLE = "role"
     NAMESPACE = "namespace"
     FUNCTION = "function"
+    SERIAL = "serial"  # the sequence of a table's column; sub: its 1-based place
 
 
 def _path(context: SystemContext) -> tuple[str, ...]:
@@ -92,6 +94,8 @@ def _names_of_relations(context: SystemContext) -> Iterator[tuple[int, str, str]
         yield table.id, table.database, table.name
     for index in indexes(context.tables):
         yield index.oid, index.table.database, index.name
+    for one in sequences(context):
+        yield one.id, one.database, one.name
 
 
 def sizes(context: SystemContext) -> pa.Table:
@@ -122,6 +126,8 @@ def _definitions(context: SystemContext) -> Iterator[_Text]:
         yield kind, index.oid, 0, index.definition
         for place, key in enumerate(index.keys, 1):
             yield Kind.INDEX_COLUMN.value, index.oid, place, shown_key(key)
+    for sequence, table, place, _ in owned(context):
+        yield Kind.SERIAL.value, table.id, place, qualified(sequence)
     for shown in constraints(context.tables):
         yield kind, shown.oid, 0, shown.definition
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from catalog.details import ConstraintKind
 from catalog.records import Column, Table, TableKind
+from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import size_of
 from sql.system.information_schema.shapes import INFORMATION_SCHEMA_NAMES
@@ -22,6 +23,7 @@ from sql.system.memo import Memo
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.keys import constraints, indexes, quote
 from sql.system.pg_catalog.oids import namespace_oid
+from sql.system.pg_catalog.sequences import class_rows, sequences, shown_default
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import Typed, format_type, typed_column
 from sql.system.table import SystemContext
@@ -64,7 +66,10 @@ def pg_class(context: SystemContext) -> pa.Table:
 
 
 def _users(context: SystemContext) -> pa.Table:
-    return pa.concat_tables([_class_of_tables(context), _class_of_indexes(context)])
+    parts = [_class_of_tables(context), _class_of_indexes(context)]
+    found = class_rows(context, _namespaces(context))
+    count = len(sequences(context))
+    return pa.concat_tables([*parts, fill(_CLASS, count, _CLASS_DEFAULTS | found)])
 
 
 _class_of_users = Memo(_users, lambda _: None)
@@ -235,7 +240,7 @@ def _attributes(tables: Sequence[Table]) -> list[_Attribute]:
             column,
             typed_column(column),
             not oids.nullable(column, table),
-            column.default is not None,
+            _has_default(column),
         )
         for table in tables
         for ordinal, column in enumerate(table.columns, 1)
@@ -272,8 +277,8 @@ def pg_attribute(context: SystemContext) -> pa.Table:
             "attnotnull": [attribute.not_null for attribute in found],
             "atthasdef": [attribute.has_default for attribute in found],
             "atthasmissing": False,
-            "attidentity": "",
-            "attgenerated": "",
+            "attidentity": [_IDENTITIES[attribute.column.identity] for attribute in found],
+            "attgenerated": ["s" if attribute.column.generated else "" for attribute in found],
             "attisdropped": False,
             "attislocal": True,
             "attinhcount": 0,
@@ -282,13 +287,24 @@ def pg_attribute(context: SystemContext) -> pa.Table:
     )
 
 
+_IDENTITIES = {"": "", "always": "a", "by default": "d"}
+
+
+def _has_default(column: Column) -> bool:
+    return bool(column.generated) or (column.default is not None and not column.identity)
+
+
+def _default(column: Column) -> str | None:
+    return column.generated or shown_default(column, Wire.POSTGRES)
+
+
 def pg_attrdef(context: SystemContext) -> pa.Table:
     """Column defaults; `adbin` is their SQL text, which pg_get_expr returns."""
     found = [
-        (oids.default_oid(table, ordinal), table.id, ordinal, column.default)
+        (oids.default_oid(table, ordinal), table.id, ordinal, _default(column))
         for table in context.tables
         for ordinal, column in enumerate(table.columns, 1)
-        if column.default is not None
+        if _has_default(column)
     ]
     return fill(
         SHAPES["pg_attrdef"].schema,

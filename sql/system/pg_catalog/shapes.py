@@ -159,7 +159,7 @@ pg_rules 12023 v: schemaname name, tablename name, rulename name, definition tex
 pg_seclabels 12099 v: objoid oid, classoid oid, objsubid int4, objtype text, objnamespace oid,
     objname text, provider text, label text
 pg_seclabel 3596 r: objoid oid, classoid oid, objsubid int4, provider text, label text
-pg_sequences 12048 v: schemaname name, sequencename name, sequenceowner name, data_type regtype,
+pg_sequences 12048 v: schemaname name, sequencename name, sequenceowner name, data_type text,
     start_value int8, min_value int8, max_value int8, increment_by int8, cycle bool, cache_size
     int8, last_value int8
 pg_sequence 2224 r: seqrelid oid, seqtypid oid, seqstart int8, seqincrement int8, seqmax int8,

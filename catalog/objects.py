@@ -1,0 +1,88 @@
+"""What the catalog knows of a schema's sequences and types: frozen records, stored as JSON.
+
+Made by sql/statements/sequence.py and types.py, shown by sql/system/. A sequence counts in the
+embedded store, under its own name; the record says what it is and to whom it belongs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+_MAXIMA = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+
+
+class ObjectKind(Enum):
+    """Which namespace a name is in; tables and views are not in any of these."""
+
+    SEQUENCE = "sequence"
+    TYPE = "type"
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A counter, with PostgreSQL's options. `id` is stable for its life and never used again.
+
+    `type` is smallint, integer or bigint. `owner` is (table id, column id) of the column it goes
+    with.
+    """
+
+    id: int
+    database: str
+    name: str
+    type: str = "bigint"
+    start: int = 1
+    increment: int = 1
+    minimum: int = 1
+    maximum: int = _MAXIMA["bigint"]
+    cycle: bool = False
+    owner: tuple[int, int] | None = None
+    role: str = ""  # who made it; empty: the superuser
+    comment: str = ""
+
+    @property
+    def kind(self) -> ObjectKind:
+        """Its namespace."""
+        return ObjectKind.SEQUENCE
+
+
+@dataclass(frozen=True, slots=True)
+class EnumType:
+    """A type made by CREATE TYPE … AS ENUM: its values are these labels, in this order."""
+
+    id: int
+    database: str
+    name: str
+    labels: tuple[str, ...] = ()
+    role: str = ""
+    comment: str = ""
+
+    @property
+    def kind(self) -> ObjectKind:
+        """Its namespace."""
+        return ObjectKind.TYPE
+
+
+SchemaObject = Sequence | EnumType
+
+
+def limits(type_: str, increment: int) -> tuple[int, int]:
+    """The least and the greatest number of a sequence without MINVALUE and MAXVALUE."""
+    greatest = _MAXIMA[type_]
+    return (1, greatest) if increment > 0 else (-greatest - 1, -1)
+
+
+def object_to_json(one: SchemaObject) -> str:
+    """The record as stored; `object_from_json` reads it back equal."""
+    return json.dumps(asdict(one))
+
+
+def object_from_json(kind: ObjectKind, text: str) -> SchemaObject:
+    """Reads a stored record."""
+    data: dict[str, Any] = json.loads(text)
+    if kind is ObjectKind.TYPE:
+        return EnumType(**{**data, "labels": tuple(data["labels"])})
+    owner = data["owner"]
+    return Sequence(**{**data, "owner": None if owner is None else (owner[0], owner[1])})

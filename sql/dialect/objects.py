@@ -1,0 +1,166 @@
+"""Grammar of sequences, identity columns and enum types.
+
+Read off by sql/statements/sequence.py and enums.py. Options of a sequence become `Option`s whose
+keys are those of `catalog.objects.Sequence`; NO MINVALUE and its kin have no value.
+https://www.postgresql.org/docs/15/sql-createsequence.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.tokenizer_core import TokenType
+
+from sql.dialect import nodes
+from sql.dialect.flows import FlowsGrammar
+from sql.dialect.object_nodes import Identity, ObjectStatement
+
+_NUMBERS = {
+    "INCREMENT": ("increment", ("BY",)),
+    "START": ("start", ("WITH",)),
+    "RESTART": ("restart", ("WITH",)),
+    "MINVALUE": ("minimum", ()),
+    "MAXVALUE": ("maximum", ()),
+    "CACHE": ("cache", ()),
+}
+_NEVER = frozenset({"MINVALUE", "MAXVALUE", "CYCLE", "CACHE"})  # what may follow NO
+
+
+class ObjectsGrammar(FlowsGrammar):
+    """CREATE SEQUENCE, ALTER SEQUENCE, CREATE TYPE, ALTER TYPE; GENERATED … of columns."""
+
+    def create_sequence(self, *, temporary: bool) -> ObjectStatement:
+        """Behind CREATE SEQUENCE."""
+        exists = self._parse_exists(not_=True)
+        node = ObjectStatement(
+            this="CREATE SEQUENCE",
+            table=self.take_table(),
+            expressions=self.sequence_options(),
+            exists=exists or None,
+            temporary=temporary or None,
+        )
+        return self.expression(node)
+
+    def alter_sequence(self) -> ObjectStatement:
+        """Behind ALTER SEQUENCE."""
+        exists = self._parse_exists()
+        table = self.take_table()
+        if self.at_word("RENAME", "SET"):
+            raise self.expected("options: a sequence keeps its name")
+        if self.word("OWNER", "TO"):
+            options = [nodes.Option(this="role", expression=self.take_name())]
+        else:
+            options = self.sequence_options()
+        return self.expression(
+            ObjectStatement(
+                this="ALTER SEQUENCE", table=table, expressions=options, exists=exists or None
+            )
+        )
+
+    def create_type(self) -> exp.Expr:
+        """Behind CREATE TYPE; of what is no enum only the name is taken."""
+        name = self.take_table()
+        if not self._match(TokenType.ALIAS) or not self._match(TokenType.ENUM):
+            return self.expression(nodes.Utility(this="CREATE TYPE", text=self.take_rest()))
+        self._match_l_paren()
+        labels = [] if self._match(TokenType.R_PAREN, advance=False) else self._labels()
+        self._match_r_paren()
+        return self.expression(ObjectStatement(this="CREATE TYPE", table=name, expressions=labels))
+
+    def _labels(self) -> list[exp.Literal]:
+        return self._parse_csv(self.take_string)
+
+    def alter_type(self) -> exp.Expr:
+        """Behind ALTER TYPE: ADD VALUE at the end, or RENAME VALUE."""
+        name = self.take_table()
+        if self.word("ADD", "VALUE"):
+            exists = self._parse_exists(not_=True)
+            labels = [self.take_string()]
+        elif self.word("RENAME", "VALUE"):
+            exists = None
+            labels = [self.take_string()]
+            self.require("TO")
+            labels.append(self.take_string())
+        else:
+            return self.expression(nodes.Utility(this="ALTER TYPE", text=self.take_rest()))
+        if self._curr:
+            raise self.expected("the end: a new label is the last one")
+        return self.expression(
+            ObjectStatement(
+                this="ALTER TYPE", table=name, expressions=labels, exists=exists or None
+            )
+        )
+
+    # --- Options of a sequence --------------------------------------------------------------------
+
+    def sequence_options(self) -> list[nodes.Option]:
+        """All up to the end, or to a closing parenthesis."""
+        options: list[nodes.Option] = []
+        while self._curr and not self._match(TokenType.R_PAREN, advance=False):
+            options.append(self.expression(self._sequence_option()))
+        return options
+
+    def _sequence_option(self) -> nodes.Option:
+        if self._match(TokenType.ALIAS):
+            return nodes.Option(this="type", expression=exp.var(self.take_word().lower()))
+        if self.word("OWNED", "BY"):
+            return nodes.Option(this="owner", expression=self._owner_column())
+        if self.word("CYCLE"):
+            return nodes.Option(this="cycle", expression=exp.true())
+        if self.word("NO"):
+            if not self.at_word(*_NEVER):
+                raise self.expected("MINVALUE, MAXVALUE, CYCLE or CACHE")
+            key = self.take_word().upper()
+            return nodes.Option(this=_NUMBERS[key][0] if key in _NUMBERS else "cycle")
+        for word, (key, fill) in _NUMBERS.items():
+            if self.word(word):
+                for filler in fill:
+                    self.word(filler)
+                return nodes.Option(this=key, expression=self._whole_number(key))
+        raise self.expected("an option of a sequence")
+
+    def _whole_number(self, key: str) -> exp.Expr | None:
+        sign = -1 if self._match(TokenType.DASH) else 1
+        token = self._curr
+        if token.token_type is not TokenType.NUMBER or not token.text.isdigit():
+            if key == "restart":
+                return None
+            raise self.expected("a whole number")
+        self._advance()
+        return exp.Literal.number(sign * int(token.text))
+
+    def _owner_column(self) -> exp.Expr | None:
+        """`NONE`, or a table's column; the column is what a table is called in `table.column`."""
+        return None if self.word("NONE") else self.take_table()
+
+    # --- Columns ----------------------------------------------------------------------------------
+
+    def _parse_generated_as_identity(self) -> Any:
+        """`GENERATED { ALWAYS | BY DEFAULT } AS IDENTITY […]`, `GENERATED ALWAYS AS (…) STORED`."""
+        always = not self.word("BY", "DEFAULT")
+        if always:
+            self.word("ALWAYS")
+        if not self._match(TokenType.ALIAS):
+            raise self.expected("AS")
+        if self.word("IDENTITY"):
+            options: list[nodes.Option] = []
+            if self._match(TokenType.L_PAREN):
+                options = self.sequence_options()
+                self._match_r_paren()
+            return self.expression(Identity(always=always, expressions=options or None))
+        return self.generated_column()
+
+    def generated_column(self) -> exp.ComputedColumnConstraint:
+        """Behind AS: `(expression) [STORED | VIRTUAL | PERSISTENT]`."""
+        start = self._curr
+        value = self._parse_wrapped(self._parse_disjunction)
+        if value is None:
+            raise self.expected("an expression in parentheses")
+        node = exp.ComputedColumnConstraint(this=value)
+        node.meta["text"] = self.sql[start.start : self._prev.end + 1]
+        stored = self.word("STORED") or self.word("PERSISTENT")
+        if not stored:
+            self.word("VIRTUAL")
+        node.set("persisted", stored or None)
+        return self.expression(node)

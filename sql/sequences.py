@@ -1,0 +1,133 @@
+"""Numbers of sequences: taken from the embedded store, remembered for currval() and lastval().
+
+Called by whoever completes rows and by the statements that call nextval() and its kin. A sequence
+goes on counting when a transaction is rolled back, as in PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from catalog.objects import ObjectKind, Sequence
+from engine.errors import DbError, ErrorKind
+from sql.run.duck import Duck
+from sql.types import quote
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+_NEXT = re.compile(r"nextval\('((?:[^']|'')*)'\)")
+_CALL = re.compile(r"\b(nextval|currval|lastval|setval)\s*\(", re.IGNORECASE)
+_STATE = """SELECT last_value, increment_by FROM duckdb_sequences()
+ WHERE schema_name = ? AND sequence_name = ?"""
+
+
+def may_call(text: str) -> bool:
+    """True if a statement's text has nextval(), currval(), lastval() or setval().
+
+    What is planned for it holds for one run only.
+    """
+    some = "val" in text or "VAL" in text or "Val" in text  # nearly free, unlike the pattern
+    return some and _CALL.search(text) is not None
+
+
+class Numbers:
+    """What currval() and lastval() tell one session. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}  # by stored name
+        self._latest: str | None = None
+
+    def took(self, stored: str, number: int) -> None:
+        """The session was given a number of the sequence."""
+        self._last[stored] = number
+        self._latest = stored
+
+    def current(self, stored: str) -> int | None:
+        """The last number that the session was given, None if it has none."""
+        return self._last.get(stored)
+
+    def latest(self) -> int | None:
+        """The same of whichever sequence was asked last."""
+        return None if self._latest is None else self._last.get(self._latest)
+
+    def forget(self, stored: str | None = None) -> None:
+        """What was said of a sequence that is gone; of all without one (DISCARD)."""
+        if stored is None:
+            self._last.clear()
+        self._last.pop(stored or "", None)
+
+
+def stored_name(database: str, name: str) -> str:
+    """A sequence in the embedded store, as SQL."""
+    return f"{quote(database)}.{quote(name)}"
+
+
+def literal(stored: str) -> str:
+    """Its name as a string of SQL."""
+    return "'" + stored.replace("'", "''") + "'"
+
+
+def next_text(stored: str) -> str:
+    """The default of a column that a sequence numbers."""
+    return f"nextval({literal(stored)})"
+
+
+def stored_of(default: str) -> str | None:
+    """The sequence of a default that is just its next number."""
+    found = _NEXT.fullmatch(default)
+    return found[1].replace("''", "'") if found is not None else None
+
+
+def find_sequence(session: ClientSession, database: str, name: str) -> Sequence | None:
+    """The record of that exact name."""
+    found = session.catalog.object(session.duck.cursor, ObjectKind.SEQUENCE, database, name)
+    return found if isinstance(found, Sequence) else None
+
+
+def sequences_of(session: ClientSession, table_id: int) -> list[Sequence]:
+    """Those that belong to columns of a table."""
+    return [
+        one
+        for one in session.catalog.objects(session.duck.cursor)
+        if isinstance(one, Sequence) and one.owner is not None and one.owner[0] == table_id
+    ]
+
+
+def draw(session: ClientSession, stored: str, rows: int) -> pa.Array:
+    """The next numbers, in order. Raises: DbError OUT_OF_RANGE behind the last one."""
+    with session.writing() as transaction:
+        transaction.change_store()
+        values = session.fixed(lambda: session.evaluate(next_text(stored), rows))
+    session.numbers.took(stored, values[-1].as_py())
+    return values
+
+
+def state(duck: Duck, database: str, name: str) -> tuple[int | None, int]:
+    """The last number given (None: none yet) and the increment. Requires: the sequence is there."""
+    found = duck.execute(_STATE, (database, name))
+    if not found:
+        raise DbError(ErrorKind.UNDEFINED_TABLE, f'sequence "{database}.{name}" does not exist')
+    return found[0][0], found[0][1]
+
+
+def set_value(session: ClientSession, one: Sequence, number: int, *, called: bool = True) -> None:
+    """setval(): the next number follows `number`, or is that itself unless `called`.
+
+    Raises: DbError OUT_OF_RANGE.
+    """
+    if not one.minimum <= number <= one.maximum:
+        raise DbError(
+            ErrorKind.OUT_OF_RANGE,
+            f'setval: value {number} is out of bounds for sequence "{one.name}"'
+            f" ({one.minimum}..{one.maximum})",
+        )
+    stored = stored_name(one.database, one.name)
+    with session.writing() as transaction:
+        transaction.change_store()
+        session.duck.execute("SELECT setval(?, ?, ?)", (stored, number, called))
+    if called:
+        session.numbers.took(stored, number)

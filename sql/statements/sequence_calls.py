@@ -1,0 +1,225 @@
+"""nextval(), currval(), lastval() and setval() in a statement: replaced by their answers.
+
+Called by the statements that can contain them, before they plan. A call that is evaluated once is
+answered here; nextval() for every row of a query is left to the embedded store. Plans of such
+statements are never kept.
+https://www.postgresql.org/docs/15/functions-sequence.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from sqlglot import exp
+
+from catalog import objects
+from engine import datatypes
+from engine.errors import DbError, ErrorKind
+from sql.dialect.parser import ParsedStatement, parse
+from sql.results import Result, ResultColumn, Rows
+from sql.sequences import draw, may_call, set_value, state, stored_name
+from sql.statements.parts import Pieces
+from sql.statements.query import Handler
+from sql.statements.sequence import named_sequence
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+ANSWERED = (exp.Query, exp.Values, exp.DML)
+_NAMES = {"nextval": (1, 1), "currval": (1, 1), "lastval": (0, 0), "setval": (2, 3)}
+
+
+def answering(handler: Handler) -> Handler:
+    """The handler of statements, told the answers of calls. It raises what a call raises."""
+
+    def run(
+        session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+    ) -> Result:
+        if not may_call(statement.text):
+            return handler(session, statement, parameters)
+        tree = _own_tree(session, statement)
+        pieces = Pieces(session, statement.text, parameters)
+        rows = _run_per_row(tree, pieces)
+        if rows is not None:
+            return rows
+        made = settled_tree(tree, pieces)
+        return handler(session, replace(_plain(statement), tree=made), parameters)
+
+    return run
+
+
+def described(session: ClientSession, statement: ParsedStatement) -> ParsedStatement:
+    """The statement with something of the answers' types in place of calls; nothing is counted."""
+    if not may_call(statement.text) or not isinstance(statement.tree, ANSWERED):
+        return statement
+    tree = _own_tree(session, statement)
+    for call in _calls(tree):
+        parts: list[exp.Expr] = [
+            exp.Is(this=one, expression=exp.null()) for one in call.expressions
+        ]
+        answer = exp.cast(exp.Literal.number(0), exp.DType.BIGINT)
+        for part in parts:  # parameters are still needed
+            answer = exp.cast(exp.func("if", part, answer, answer.copy()), exp.DType.BIGINT)
+        call.replace(_named(call, answer))
+    return replace(_plain(statement), tree=tree)
+
+
+def _own_tree(session: ClientSession, statement: ParsedStatement) -> exp.Expr:
+    """A copy, with the literals that the text has."""
+    tree = statement.tree
+    if type(statement) is not ParsedStatement:
+        tree = parse(statement.text, session.wire)[0].tree
+    assert tree is not None
+    return tree.copy()
+
+
+def _plain(statement: ParsedStatement) -> ParsedStatement:
+    return ParsedStatement(
+        statement.text, statement.tree, statement.offset, statement.parameter_count
+    )
+
+
+def settled_tree(tree: exp.Expr, pieces: Pieces) -> exp.Expr:
+    """As `settled`, of a tree that is the caller's own."""
+    for call in _calls(tree):
+        answer = _answer(call, pieces)
+        if answer is not call:
+            made = _named(call, answer)
+            if call is tree:
+                return made
+            call.replace(made)
+    return tree
+
+
+def _calls(tree: exp.Expr) -> list[exp.Anonymous]:
+    """In the order they are written; wrong numbers of arguments are for the planner to tell."""
+    found = []
+    for node in tree.find_all(exp.Anonymous, bfs=False):
+        least, most = _NAMES.get(node.name.lower(), (1, 0))
+        if least <= len(node.expressions) <= most:
+            found.append(node)
+    return found
+
+
+def _named(call: exp.Anonymous, answer: exp.Expr) -> exp.Expr:
+    """An output column keeps the function's name."""
+    if isinstance(call.parent, exp.Select) and call.arg_key == "expressions":
+        return exp.alias_(answer, call.name.lower(), quoted=True)
+    return answer
+
+
+def _answer(call: exp.Anonymous, pieces: Pieces) -> exp.Expr:
+    session, name = pieces.session, call.name.lower()
+    if name == "lastval":
+        number = session.numbers.latest()
+        if number is None:
+            raise _not_yet("lastval is not yet defined in this session")
+        return _number(number)
+    arguments = call.expressions
+    if name == "setval" and _is_per_row(call):
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "setval() for every row of a query is supported as its only output column",
+            hint="SELECT setval('s', (SELECT max(id) FROM t))",
+        )
+    if arguments[0].is_string and arguments[0].name.startswith('"__temp_'):
+        return call  # the default of a temporary table's column
+    one = _sequence(arguments[0], pieces)
+    stored = stored_name(one.database, one.name)
+    if name == "currval":
+        number = session.numbers.current(stored)
+        if number is None:
+            raise _not_yet(f'currval of sequence "{one.name}" is not yet defined in this session')
+        return _number(number)
+    if name == "setval":
+        return _number(_set(one, [_value(a, pieces) for a in arguments[1:]], session))
+    if _is_per_row(call):
+        call.set("expressions", [exp.Literal.string(stored)])
+        return call
+    return _number(draw(session, stored, 1)[0].as_py())
+
+
+def _not_yet(message: str) -> DbError:
+    return DbError(ErrorKind.NOT_READY, message)
+
+
+def _number(value: int | None) -> exp.Expr:
+    number = exp.null() if value is None else exp.Literal.number(value)
+    return exp.cast(number, exp.DType.BIGINT)
+
+
+def _is_per_row(call: exp.Expr) -> bool:
+    select = call.find_ancestor(exp.Select)
+    return select is not None and select.args.get("from_") is not None
+
+
+def _sequence(argument: exp.Expr, pieces: Pieces) -> objects.Sequence:
+    inner = argument.this if isinstance(argument, exp.Cast) else argument
+    if isinstance(inner, exp.Column) and not inner.table and not _is_per_row(inner):
+        return named_sequence(pieces.session, inner.name)  # nextval(s), as other products have it
+    text = inner.name if inner.is_string else _value(inner, pieces)
+    if text is None:
+        raise DbError(ErrorKind.UNDEFINED_TABLE, "no sequence is named by NULL")
+    return named_sequence(pieces.session, str(text))
+
+
+def _value(argument: exp.Expr, pieces: Pieces) -> object:
+    """An argument's value: a query of its own."""
+    return pieces.table(exp.select(argument.copy()))[0][0].as_py()
+
+
+def _set(one: objects.Sequence, values: Sequence[object], session: ClientSession) -> int | None:
+    if None in values:
+        return None  # it is a strict function
+    number = int(str(values[0]))
+    set_value(session, one, number, called=len(values) < 2 or bool(values[1]))
+    return number
+
+
+# --- For every row --------------------------------------------------------------------------------
+
+
+def _run_per_row(tree: exp.Expr, pieces: Pieces) -> Result | None:
+    """`SELECT setval('s', max(id)) FROM t`, and queries with nextval() for every row.
+
+    None for other statements. Raises: DbError.
+    """
+    if not isinstance(tree, exp.Select) or tree.args.get("from_") is None:
+        return None
+    session = pieces.session
+    output = tree.expressions[0]
+    call = output.unalias()
+    if len(tree.expressions) == 1 and call in _calls(tree) and call.name.lower() == "setval":
+        return _set_per_row(tree, call, output.alias or "setval", pieces)
+    counted = [one for one in _calls(tree) if _is_per_row(one) and one.name.lower() == "nextval"]
+    if not counted:
+        return None
+    with session.writing() as transaction:
+        transaction.change_store()
+        settled_tree(tree, pieces)
+        rows = pieces.collect(tree, "SELECT")
+        for one in counted:
+            _took(session, one)
+    return rows
+
+
+def _took(session: ClientSession, call: exp.Anonymous) -> None:
+    one = named_sequence(session, call.expressions[0].name)
+    last, _ = state(session.duck, one.database, one.name)
+    if last is not None:
+        session.numbers.took(stored_name(one.database, one.name), last)
+
+
+def _set_per_row(tree: exp.Select, call: exp.Anonymous, name: str, pieces: Pieces) -> Result:
+    one = _sequence(call.expressions[0], pieces)
+    tree.set("expressions", [a.copy() for a in call.expressions[1:]])
+    found = pieces.table(tree)
+    values = [
+        _set(one, [column[at].as_py() for column in found.columns], pieces.session)
+        for at in range(found.num_rows)
+    ]
+    batch = pa.record_batch([pa.array(values, pa.int64())], names=[name])
+    return Rows((ResultColumn(name, datatypes.INT64),), iter([batch]), tag="SELECT")
