@@ -24,6 +24,7 @@ class ResultColumn:
     table: str = ""
     database: str = ""
     primary_key: bool = False
+    origin: str = ""  # the table column's own name, whatever the result calls it
 
 
 class Rows:
@@ -56,9 +57,22 @@ class Rows:
         while self._on_close:
             self._on_close.pop(0)()
 
+    def first(self, count: int) -> Rows:
+        """These rows without those after the first `count`; to be used instead of them."""
+        self._batches = _cut(self._batches, count)
+        return self
+
     def and_on_close(self, call: Callable[[], None]) -> None:
         """Adds something to do when the rows are closed, after what is there already."""
         self._on_close.append(call)
+
+
+def _cut(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch.slice(0, count)
+        count -= batch.num_rows
+        if count <= 0:
+            return
 
 
 class Cursor:

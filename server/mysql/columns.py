@@ -103,7 +103,7 @@ def definition(column: ResultColumn, charset: int) -> bytes:
             table,
             table,
             name,
-            name if column.table else b"\x00",
+            lenenc_string((column.origin or column.name).encode()) if column.table else b"\x00",
             bytes((_FIXED_LENGTH_FIELDS,)),
             (charset if wire.text else CHARSET_BINARY).to_bytes(2, "little"),
             wire.length.to_bytes(4, "little"),

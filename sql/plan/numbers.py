@@ -1,7 +1,8 @@
-"""GreptimeDB's built-in table `numbers`: the numbers from 0 on, in the default database.
+"""Tables that live in plans alone: `numbers`, and MySQL's DUAL.
 
-Called by sql/plan/tables.py for a name that no table has. It lives in plans alone: lists of tables
-show the record below, and a table of that name takes its place.
+`numbers` is GreptimeDB's: the numbers from 0 on, in the default database. Called by
+sql/plan/tables.py for a name that no table has, so a table of that name takes its place. Lists of
+tables show the record below.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from sqlglot import exp
 from catalog.records import Column, Table, TableKind
 from engine import datatypes
 from sql.plan.context import PlanContext
+from sql.session import Wire
 
 _DATABASE = "public"
 _ROWS = 100  # unless a plain LIMIT asks for more or fewer
@@ -31,6 +33,17 @@ _NARROWING = ("where", "group", "having", "distinct", "order", "joins", "offset"
 def is_numbers(node: exp.Table, context: PlanContext) -> bool:
     """True if a node that names no table means the built-in one."""
     return node.name == "numbers" and (node.db or context.database) == _DATABASE
+
+
+def is_dual(node: exp.Table, context: PlanContext) -> bool:
+    """True for the table of one row that MySQL reads where there is nothing to read."""
+    return context.wire is Wire.MYSQL and not node.db and node.name.lower() == "dual"
+
+
+def dual(node: exp.Table) -> exp.Subquery:
+    """The query that stands for DUAL."""
+    alias = exp.TableAlias(this=exp.to_identifier(node.alias_or_name, quoted=True))
+    return exp.Subquery(this=exp.select(exp.Literal.number(1).as_("dummy")), alias=alias)
 
 
 def numbers(node: exp.Table) -> exp.Subquery:

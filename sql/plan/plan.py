@@ -19,6 +19,7 @@ from sql.dialect.nodes import Tql
 from sql.functions.calls import function_calls
 from sql.partition.prune import filters
 from sql.plan.buckets import bucket_functions
+from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
 from sql.plan.context import PlanContext
 from sql.plan.front import Front, front_of
@@ -167,6 +168,8 @@ def _finish(
     tree = _called(tree, outer, context.wire)
     resolved = Resolved()
     tree = resolve_tables(tree, context, resolved)
+    if resolved.systems and context.wire is Wire.MYSQL:
+        tree = caseless(tree)
     session_bound = is_session_bound(tree)
     tree = session_functions(tree, context)
     tree = cast_literals(tree)

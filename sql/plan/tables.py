@@ -17,7 +17,7 @@ from engine.errors import DbError, ErrorKind
 from engine.schema import RegionSchema
 from sql.dialect.nodes import Tql
 from sql.plan.context import PlanContext
-from sql.plan.numbers import is_numbers, numbers
+from sql.plan.numbers import dual, is_dual, is_numbers, numbers
 from sql.run.duck import ARROW_PREFIX
 from sql.run.errors import position_of
 from sql.session import Wire
@@ -200,6 +200,9 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
     if table is None:
         system = system_name(node, context)
         if system is None:
+            if is_dual(node, context):
+                node.replace(dual(node))
+                return
             if not is_numbers(node, context):
                 raise undefined_table(node, context)
             node.replace(numbers(node))

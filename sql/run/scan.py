@@ -330,6 +330,7 @@ def result_columns(
                 table=table.name,
                 database=table.database,
                 primary_key=column_name in table.primary_key,
+                origin=column_name,
             )
         )
     return tuple(columns)

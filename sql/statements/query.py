@@ -22,6 +22,7 @@ from sql.plan.lifting import Lifted, lift
 from sql.plan.plan import QueryPlan, plan_query
 from sql.results import Description, Result, Rows
 from sql.sequences import may_call
+from sql.session import Wire
 from sql.settings import zone_of
 from sql.statements.set_config import apply_set_config
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 _PLAIN_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?")
+_LIMIT = "sql_select_limit"
 _CONSTANTS_MAX = 64  # texts a session remembers as instant: pings of connection pools
 QUERIES = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
 _LIFTED = (*QUERIES, exp.Update, exp.Delete)
@@ -73,12 +75,26 @@ def _parse_lifted(session: ClientSession, lifted: Lifted) -> ParsedStatement | U
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
     """Runs a query. Raises: DbError."""
+    rows = _run(session, statement, parameters)
+    if session.wire is Wire.MYSQL and session.settings.is_set(_LIMIT):
+        return _limited(session, statement, rows)
+    return rows
+
+
+def _run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Rows:
     plan = plan_of(session, statement)
     apply_set_config(session, statement.tree, statement.text, parameters)
     if plan.is_constant and not may_call(statement.text):
         return _constant(session, plan, statement.text)
     values = bind(parameters, plan.parameter_types, session.timezone)
     return session.runner.query(plan, values, statement.text)
+
+
+def _limited(session: ClientSession, statement: ParsedStatement, rows: Rows) -> Rows:
+    """At most sql_select_limit rows of a query without a LIMIT of its own: JDBC's setMaxRows."""
+    limit = session.settings.get(_LIMIT)
+    own = statement.tree is not None and statement.tree.args.get("limit") is not None
+    return rows if own or not limit.isdigit() else rows.first(int(limit))
 
 
 def run_lifted(session: ClientSession, statement: LiftedQuery, run_: Handler) -> Result:

@@ -26,7 +26,7 @@ from sql.system.information_schema.columns import (
     mysql_type,
     semantic_type,
 )
-from sql.system.information_schema.constraints import Key, keys, secondary
+from sql.system.information_schema.constraints import Key, declared, keys, secondary
 from sql.system.information_schema.flows import flow_statistics
 from sql.system.information_schema.records import listed_tables, system_tables
 from sql.system.information_schema.tables import schema_names
@@ -244,7 +244,7 @@ _INDEX = pa.schema(
 
 def _indexes(context: SystemContext, request: Request) -> pa.Table:
     tables = [_named(request)]
-    found = keys(tables, Wire.MYSQL) + secondary(tables)
+    found = keys(tables, Wire.MYSQL) + secondary(tables) + declared(tables)
     found.sort(key=lambda key: (key.name, key.position))
     return from_rows(_INDEX, [_index(key) for key in found])
 

@@ -49,3 +49,9 @@ def test_pgjdbc(server_factory: ServerFactory, tmp_path: Path) -> None:
     server = server_factory.start()
     url = f"jdbc:postgresql://127.0.0.1:{server.port('postgres')}/public?user=root"
     check(run(tmp_path, PGJDBC, "PgJdbc", ["PgMetadata"], url), 21)
+
+
+def test_mariadb_connector_j(server_factory: ServerFactory, tmp_path: Path) -> None:
+    server = server_factory.start()
+    url = f"jdbc:mariadb://127.0.0.1:{server.port('mysql')}/public?user=root"
+    check(run(tmp_path, MARIADB, "MariaJdbc", [], url), 19)

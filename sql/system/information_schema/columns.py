@@ -130,7 +130,17 @@ def _native(found: Sequence[Located]) -> dict[str, Any]:
 def _mysql(found: Sequence[Located]) -> dict[str, Any]:
     names = [mysql_type(column) for _, _, column in found]
     bare = [re.split(r"[( ]", name, maxsplit=1)[0] for name in names]
-    return _sizes(found) | {"data_type": bare, "column_type": names}
+    lengths = [_declared_length(name) for name in names]
+    sizes = _sizes(found)
+    for key, width in (("character_maximum_length", 1), ("character_octet_length", 4)):
+        pairs = zip(lengths, sizes[key], strict=True)
+        sizes[key] = [size if length is None else length * width for length, size in pairs]
+    return sizes | {"data_type": bare, "column_type": names}
+
+
+def _declared_length(name: str) -> int | None:
+    found = re.fullmatch(r"(?:var)?char\((\d+)\)", name)
+    return int(found[1]) if found else None
 
 
 def mysql_type(column: Column) -> str:

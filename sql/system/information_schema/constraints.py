@@ -92,6 +92,19 @@ def secondary(tables: Sequence[Table]) -> list[Key]:
     ]
 
 
+def declared(tables: Sequence[Table]) -> list[Key]:
+    """The columns of unique constraints and of indexes made by CREATE INDEX, for MySQL."""
+    found = []
+    for table in tables:
+        for constraint in table.constraints:
+            if constraint.kind is ConstraintKind.UNIQUE:
+                found += _key(table, constraint.name, constraint.columns, "UNIQUE", "BTREE")
+        for index in table.indexes:
+            kind = "UNIQUE" if index.unique else "BTREE"
+            found += _key(table, index.name, index.columns, kind, "BTREE")
+    return found
+
+
 def table_constraints(context: SystemContext) -> pa.Table:
     """Primary keys and time indexes."""
     catalog = catalog_name(context.session)
@@ -166,6 +179,7 @@ def column_usage(context: SystemContext) -> pa.Table:
 def statistics(context: SystemContext) -> pa.Table:
     """Every index, a row per column."""
     found = keys(told_tables(context), context.session.wire) + secondary(context.tables)
+    found += declared(context.tables) if context.session.wire is Wire.MYSQL else []
     return fill(
         SHAPES["statistics"],
         len(found),

@@ -1,0 +1,68 @@
+"""What MySQL's drivers count on in queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from fix_database import Client
+
+from engine.errors import DbError, ErrorKind
+from sql.results import Rows
+from sql.session import Wire
+
+
+@pytest.fixture
+def mysql(connect: Callable[..., Client]) -> Client:
+    made = connect(Wire.MYSQL)
+    made.run("CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(10) NOT NULL, c TEXT, UNIQUE (b))")
+    made.run("INSERT INTO t VALUES (1, 'x', NULL), (2, 'y', 'z'), (3, 'w', NULL)")
+    return made
+
+
+def test_dual_has_one_row(mysql: Client, db: Client) -> None:
+    assert mysql.run("SELECT 1 + 1 FROM DUAL") == [(2,)]
+    assert mysql.run("SELECT 1 FROM dual WHERE 1 = 0") == []
+    with pytest.raises(DbError) as caught:
+        db.run("SELECT 1 FROM dual")
+    assert caught.value.kind is ErrorKind.UNDEFINED_TABLE
+
+
+def test_words_of_information_schema_compare_in_any_case(mysql: Client) -> None:
+    asked = "SELECT column_name FROM information_schema.columns WHERE table_name = 't' AND {}"
+    assert mysql.run(asked.format("is_nullable = 'yes'")) == [("c",)]
+    assert mysql.run(asked.format("column_key IN ('pri')")) == [("a",)]
+    assert mysql.run(asked.format("data_type <> 'VARCHAR' AND IS_NULLABLE <> 'No'")) == [("c",)]
+    assert mysql.run(asked.format("column_name = 'A'")) == []
+
+
+def test_sql_select_limit_is_for_queries_without_their_own(mysql: Client) -> None:
+    mysql.run("SET SQL_SELECT_LIMIT = 2")
+    assert mysql.run("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
+    assert len(mysql.run("SELECT a FROM t UNION ALL SELECT a FROM t")) == 2
+    assert len(mysql.run("SELECT a FROM t LIMIT 3")) == 3
+    assert mysql.run("INSERT INTO t SELECT a + 10, concat('n', a), c FROM t") == 3
+    mysql.run("SET SQL_SELECT_LIMIT = DEFAULT")
+    assert len(mysql.run("SELECT a FROM t")) == 6
+
+
+def test_a_result_tells_a_columns_own_name(mysql: Client) -> None:
+    rows = mysql.session.execute(mysql.session.parse("SELECT a AS label, 1 AS one FROM t")[0])
+    assert isinstance(rows, Rows)
+    rows.close()
+    assert [(c.name, c.origin) for c in rows.columns] == [("label", "a"), ("one", "")]
+
+
+def test_declared_indexes_are_statistics(mysql: Client) -> None:
+    mysql.run("CREATE INDEX by_c ON t (c)")
+    listed = mysql.run(
+        "SELECT index_name, non_unique, column_name FROM information_schema.statistics"
+        " WHERE table_name = 't' ORDER BY 1"
+    )
+    assert listed == [("PRIMARY", 0, "a"), ("by_c", 1, "c"), ("t_b_key", 0, "b")]
+    assert {row[2] for row in mysql.run("SHOW INDEX FROM t")} == {"PRIMARY", "by_c", "t_b_key"}
+
+
+def test_declared_lengths_are_told(mysql: Client) -> None:
+    lengths = "SELECT character_maximum_length FROM information_schema.columns WHERE {}"
+    assert mysql.run(lengths.format("table_name = 't' AND column_name = 'b'")) == [(10,)]
