@@ -151,9 +151,9 @@ def run(rows: int, times: int) -> tuple[list[Figure], list[str]]:
         ours = Ours(Path(folder) / "ours")
         try:
             ours.ask(ddl("cpu"))
-            ours.load("cpu", _parts(steps))
+            ours.load("cpu", parts_of(steps))
             ours.settle("cpu")
-            ideal = Ideal(Path(folder) / "ideal.parquet", _parts(steps))
+            ideal = Ideal(Path(folder) / "ideal.parquet", parts_of(steps))
             span = (START_MS, START_MS + steps * STEP_MS)
             region_id, _ = ours.region("cpu")
             files = ours.database.regions.statistics(region_id).files
@@ -167,7 +167,8 @@ def run(rows: int, times: int) -> tuple[list[Figure], list[str]]:
     return figures, [f"DuckDB {duckdb.__version__} on one sorted file"]
 
 
-def _parts(steps: int) -> Iterator[pa.Table]:
+def parts_of(steps: int) -> Iterator[pa.Table]:
+    """All hosts over some steps, piece by piece."""
     for first in range(0, steps, BATCH_STEPS):
         yield readings(first, min(BATCH_STEPS, steps - first))
 
