@@ -33,7 +33,7 @@ def run(rows: int, times: int) -> tuple[list[Figure], list[str]]:
             _rate("SELECT 1, four PyMySQL, MySQL wire", pymysql_job, ours, maria, times),
         ]
         for server in (ours, postgres):
-            _load(server, rows)
+            load(server, rows)
         figures += _aggregate(ours, postgres, rows, times)
         versions = [f"{s.name} {s.version}" for s in (postgres, maria)]
     return figures, versions
@@ -87,7 +87,8 @@ def _repeat(call: Callable[[], object]) -> int:
     return count
 
 
-def _load(server: Server, rows: int) -> None:
+def load(server: Server, rows: int) -> None:
+    """Fills the table `cpu`; the peer gets an index on (host, ts)."""
     with server.psycopg() as connection:
         connection.execute(data.ddl(server.name, "cpu").encode())
         for first in range(0, rows, LOAD_ROWS):
