@@ -49,15 +49,17 @@ class MemoryFilter:
         return during(Chunk(found, part.first, part.last), shape, wanted)
 
     def _places(self, rows: pa.RecordBatch, keys: Sequence[KeyFilter]) -> Codes:
-        keep = np.ones(rows.num_rows, np.bool_)
+        """Which rows pass. Requires: there are keys."""
+        places: Codes | None = None  # None: all of them
         for key in keys:
             make = partial(_coded, rows, key.column)
             values, codes = self._memo.get(rows, key.column, make)
             wanted = pc.index_in(pa.array(key.values, values.type), value_set=values).drop_null()
             some = np.zeros(len(values) + 1, np.bool_)
             some[wanted.to_numpy()] = True
-            keep &= some[codes]
-        return np.flatnonzero(keep)
+            places = np.flatnonzero(some[codes]) if places is None else places[some[codes[places]]]
+        assert places is not None
+        return places
 
 
 def _coded(rows: pa.RecordBatch, column: str) -> _Coded:

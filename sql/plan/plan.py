@@ -22,6 +22,7 @@ from sql.plan.buckets import bucket_functions
 from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
 from sql.plan.context import PlanContext
+from sql.plan.direct import Direct, direct_of
 from sql.plan.front import Front, front_of
 from sql.plan.json_paths import json_paths
 from sql.plan.keys import tag_keys
@@ -87,6 +88,7 @@ class QueryPlan:
     files: tuple[FileReference, ...] = ()  # external tables
     system_columns: frozenset[str] | None = None  # what is read of system tables; None: anything
     front: Front | None = None  # it wants only the first moments of a scan
+    direct: Direct | None = None  # it wants plain rows, which may be in memory
     plain_sql: str | None = None  # for rows that DISTINCT ON would leave as they are
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     unused: frozenset[int] = frozenset()  # parameters that the rewritten text no longer names
@@ -213,11 +215,16 @@ def _finish(
         session_bound=session_bound,
         files=tuple(replace(f, columns=columns_read(tree, f.table)) for f in resolved.files),
         front=front_of(tree, scopes, scans) if not resolved.tqls else None,
+        direct=None if _reads_more(resolved) else direct_of(tree, scopes, scans, outputs),
         plain_sql=to_duckdb(plain, keep=False) if plain is not None else None,
         tqls=resolved.tqls,
         unused=_unused(tree, parameter_count),
         sql=to_duckdb(tree, keep=False),  # last: it changes the tree
     )
+
+
+def _reads_more(resolved: Resolved) -> bool:
+    return bool(resolved.tqls or resolved.files or resolved.systems)
 
 
 def _outputs(tree: exp.Expr, scopes: Scopes) -> tuple[tuple[Table, str] | None, ...]:

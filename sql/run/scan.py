@@ -23,6 +23,7 @@ from engine.datatypes import DataType
 from sql.dialect.nodes import Tql
 from sql.metrics.scans import MetricScans
 from sql.partition.prune import wanted_regions
+from sql.plan.direct import Direct
 from sql.plan.front import Front
 from sql.plan.keys import wanted_keys
 from sql.plan.latest import is_latest
@@ -31,6 +32,7 @@ from sql.plan.search import wanted_texts
 from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
 from sql.run.bounds import time_ranges
+from sql.run.direct import direct_rows
 from sql.run.duck import Duck, OpenResult
 from sql.run.external import FileScans
 from sql.run.front import SEARCHED_ROWS, Narrow, parts
@@ -108,6 +110,10 @@ class Runner:
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str = "SELECT"
     ) -> Rows:
         """Starts a plan; rows stream from the result. Raises: DbError."""
+        if plan.direct is not None and tag == "SELECT":
+            found = self._direct(plan, plan.direct, parameters)
+            if found is not None:
+                return found
         if plan.front is not None:
             found = self._front(plan, plan.front, parameters, text, tag)
             if found is not None:
@@ -161,6 +167,21 @@ class Runner:
             sql = self._fill(plan, parameters, stack, statistics)
             rows = self.duck.execute(f"{prefix} {sql}", plan.arguments(parameters), text)
         return rows, statistics
+
+    def _direct(self, plan: QueryPlan, direct: Direct, parameters: Sequence[object]) -> Rows | None:
+        """The rows of a query of rows that are in memory; None if DuckDB has to read them."""
+        shape, (reference,) = plan.learned.shape, plan.scans
+        if shape is None:
+            return None  # not asked before: DuckDB tells what its columns are
+        ranges, _ = time_ranges(plan, parameters, _now_text(self.clock), self.duck)
+        range_ = ranges.get(reference.placeholder, TimeRange())
+        keys = wanted_keys(reference, parameters)
+        if self.metrics.scan(reference, keys) is not None:
+            return None  # its rows lie elsewhere
+        with ExitStack() as stack:
+            pinned = self._pin(reference, range_, False, keys, parameters, stack)
+            batch = direct_rows(direct, reference.table, pinned.snapshots, parameters, shape.arrow)
+        return Rows(shape.columns, iter([batch])) if batch is not None else None
 
     def _front(
         self, plan: QueryPlan, front: Front, parameters: Sequence[object], text: str, tag: str

@@ -1,0 +1,131 @@
+"""The rows of a direct query (sql/plan/direct.py), from snapshots whose rows are all in memory.
+
+Called by sql/run/scan.py. Whatever a value or a snapshot does not let be told exactly is left to
+DuckDB, which says the same in its own time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.records import Table
+from engine.api import Snapshot
+from engine.datatypes import UNITS_PER_SECOND
+from sql.partition.prune import constant
+from sql.plan.direct import Direct
+from sql.plan.literals import Bound
+from sql.plan.parameters import parameter_number
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ISO = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,9})?)?")
+_FIRST, _LAST = -(2**63), 2**63 - 1
+
+
+def direct_rows(
+    direct: Direct,
+    table: Table,
+    snapshots: Sequence[Snapshot],
+    parameters: Sequence[object],
+    wanted: pa.Schema,
+) -> pa.RecordBatch | None:
+    """The rows as DuckDB would give them; None if that takes DuckDB."""
+    if any(snapshot.files for snapshot in snapshots):
+        return None
+    values = [(name, _value(table, name, node, parameters)) for name, node in direct.equal]
+    ends = _ends(direct.bounds, table, parameters)
+    limit = _limit(direct, parameters)
+    if ends is None or limit is None or any(value is None for _, value in values):
+        return None
+    found = [t for s in snapshots for t in (s.memory, s.selected) if t is not None and t.num_rows]
+    if not found:
+        return pa.RecordBatch.from_pylist([], schema=wanted)
+    rows = pa.concat_tables(found) if len(found) > 1 else found[0]
+    times = _times(rows, table)
+    keep = (times >= ends[0]) & (times <= ends[1])
+    for name, value in values:
+        same = pc.fill_null(pc.equal(rows.column(name), value), False)
+        keep &= same.to_numpy()
+    places = np.flatnonzero(keep)
+    if direct.descending is not None:
+        order = np.argsort(times[places], kind="stable")
+        places = places[order[::-1] if direct.descending else order]
+    rows = rows.select(sorted(set(direct.columns))).take(places[:limit])
+    return _shown(rows, direct, wanted)
+
+
+def _shown(rows: pa.Table, direct: Direct, wanted: pa.Schema) -> pa.RecordBatch:
+    arrays = []
+    for name, field in zip(direct.columns, wanted, strict=True):
+        array = rows.column(name).combine_chunks()
+        arrays.append(array if array.type == field.type else array.cast(field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
+def _times(rows: pa.Table, table: Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    found: np.ndarray[tuple[int], np.dtype[np.int64]] = (
+        rows.column(str(table.time_index)).cast(pa.int64()).to_numpy()
+    )
+    return found
+
+
+def _value(table: Table, name: str, node: object, parameters: Sequence[object]) -> pa.Scalar | None:
+    """A value of the tag's own kind; None for others, which DuckDB would convert."""
+    column = table.column(name)
+    value = constant(node, parameters)  # type: ignore[arg-type]
+    if column is None or isinstance(value, bool):
+        return None
+    if isinstance(value, str) and pa.types.is_string(column.type.arrow):
+        return pa.scalar(value, pa.string())
+    if isinstance(value, int) and column.type.is_integer and _FIRST <= value <= _LAST:
+        return pa.scalar(value, pa.int64())
+    return None
+
+
+def _limit(direct: Direct, parameters: Sequence[object]) -> int | None:
+    if direct.limit is None:
+        return _LAST
+    value = constant(direct.limit, parameters)
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _ends(
+    bounds: Sequence[Bound], table: Table, parameters: Sequence[object]
+) -> tuple[int, int] | None:
+    """First and last time in the column's unit, both wanted; None if that is not certain."""
+    time = table.column(str(table.time_index))
+    assert time is not None
+    first, last = _FIRST, _LAST
+    for bound in bounds:
+        at = _moment(bound, str(time.type.unit), parameters)
+        if at is None:
+            return None
+        if bound.is_start:
+            first = max(first, at if bound.inclusive else at + 1)
+        else:
+            last = min(last, at if bound.inclusive else at - 1)
+    return first, last
+
+
+def _moment(bound: Bound, unit: str, parameters: Sequence[object]) -> int | None:
+    """The bound in a unit, None if that cannot hold it."""
+    number = parameter_number(bound.value)
+    value = parameters[number - 1] if number is not None else bound.value.this.name
+    per_second = UNITS_PER_SECOND[unit]
+    if isinstance(value, datetime):
+        delta = (value if value.tzinfo is not None else value.replace(tzinfo=UTC)) - _EPOCH
+        micros = (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+        at, rest = divmod(micros * per_second, 1_000_000)
+        return None if rest else at
+    if not isinstance(value, str) or not _ISO.fullmatch(value):
+        return None
+    exact = np.array(value, "datetime64[ns]")
+    coarse = np.array(value, f"datetime64[{unit}]")
+    known = abs(int(coarse.astype("datetime64[s]").astype(np.int64))) < _LAST // 1_000_000_000
+    same = known and coarse.astype("datetime64[ns]") == exact
+    return int(coarse.astype(np.int64)) if same else None
