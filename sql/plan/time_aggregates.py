@@ -26,6 +26,9 @@ def time_aggregates(tree: exp.Expr, scopes: Scopes) -> exp.Expr:
     """Rewrites the calls in place, FILTER included. Raises: DbError INVALID_ARGUMENT."""
     for edge in list(tree.find_all(exp.FirstValue, exp.LastValue)):
         _in_time_order(edge, scopes)
+    for nth in list(tree.find_all(exp.NthValue)):
+        if not isinstance(nth.parent, (exp.Window, exp.IgnoreNulls)):
+            nth.replace(_nth(nth, scopes))
     for edge in list(tree.find_all(exp.First, exp.Last)):
         if edge.args.get("expression") is not None:
             edge.replace(_edge(edge))
@@ -48,16 +51,34 @@ def time_aggregates(tree: exp.Expr, scopes: Scopes) -> exp.Expr:
 def _in_time_order(edge: exp.Expr, scopes: Scopes) -> None:
     """`last_value(x)` of one time-series table is the latest, as in RANGE queries."""
     above = edge.parent.parent if isinstance(edge.parent, exp.IgnoreNulls) else edge.parent
-    holder = edge.find_ancestor(exp.Select)
-    if isinstance(edge.this, exp.Order) or isinstance(above, exp.Window) or holder is None:
-        return
-    sources = list(scopes.sources(holder).items())
+    key = _by_time(edge, scopes)
+    if not isinstance(edge.this, exp.Order) and not isinstance(above, exp.Window) and key:
+        edge.set("this", exp.Order(this=edge.this.copy(), expressions=[key]))
+
+
+def _nth(node: exp.Expr, scopes: Scopes) -> exp.Expr:
+    """`nth_value(x, n [ORDER BY …])` as an aggregate, which DuckDB has for windows only."""
+    place = node.args["offset"]
+    keys = place.expressions if isinstance(place, exp.Order) else []
+    if not keys and (key := _by_time(node, scopes)):
+        keys = [key]
+    value = node.this.copy()
+    if keys:
+        value = exp.Order(this=value, expressions=[key.copy() for key in keys])
+    found = place.this if isinstance(place, exp.Order) else place
+    listed = exp.Anonymous(this="list", expressions=[value])
+    return exp.Anonymous(this="list_extract", expressions=[listed, found.copy()])
+
+
+def _by_time(node: exp.Expr, scopes: Scopes) -> exp.Ordered | None:
+    """The order by time of a query over one time-series table."""
+    holder = node.find_ancestor(exp.Select)
+    sources = list(scopes.sources(holder).items()) if holder is not None else []
     table = sources[0][1] if len(sources) == 1 else None
     if table is None or table.time_index is None:
-        return
+        return None
     time = exp.column(table.time_index, table=sources[0][0], quoted=True)
-    key = exp.Ordered(this=time, desc=False, nulls_first=False)
-    edge.set("this", exp.Order(this=edge.this.copy(), expressions=[key]))
+    return exp.Ordered(this=time, desc=False, nulls_first=False)
 
 
 def _edge(node: exp.Expr) -> exp.Expr:

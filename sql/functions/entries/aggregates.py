@@ -69,7 +69,7 @@ FUNCTIONS: tuple[Function, ...] = (
     _agg("variance(x double precision) -> double precision", "The population's variance.",
          "var_pop", wires=MYSQL, ex={"variance(2)": 0.0}),
     _agg("var_samp(x double precision) -> double precision", "The sample's variance.", "var_samp",
-         wires=MYSQL, ex={"var_samp(2)": None}),
+         "var", "var_sample", wires=MYSQL, ex={"var_samp(2)": None}),
     _agg("var_pop(x double precision) -> double precision", "The population's variance.",
          "var_pop", "var_population", ex={"var_pop(2)": 0.0}),
     _agg("corr(y double precision, x double precision) -> double precision",

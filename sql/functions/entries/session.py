@@ -36,7 +36,7 @@ _OWN: tuple[Function, ...] = (
       ex={"last_insert_id()": 0}),
     f("row_count() -> bigint", "How many rows the last statement changed; -1 after a query.", wires=MYSQL,
       ex={"row_count()": -1}),
-    f("found_rows() -> bigint", "How many rows the last query gave.", wires=MYSQL, ex={"found_rows()": 0}),
+    f("found_rows() -> bigint", "How many rows the last query gave.", wires=MYSQL, ex={"found_rows() - found_rows()": 0}),
     f("current_setting(name text [, missing_ok boolean]) -> text", "The value of a setting.",
       wires=POSTGRES, ex={"current_setting('TimeZone')": "UTC"}),
     f("set_config(name text, value text, local boolean) -> text", "Sets a setting; its new value.",

@@ -1,4 +1,4 @@
-"""PostgreSQL's operators of JSON, and EXTRACT, where DuckDB's mean something else.
+"""PostgreSQL's operators of JSON, patterns of ANY and ALL, and EXTRACT, where DuckDB's differ.
 
 https://www.postgresql.org/docs/15/functions-json.html#FUNCTIONS-JSONB-OP-TABLE
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from sql.functions.expansion import expand
 from sql.functions.rewrites.build import call, cast, literal_text, own
 from sql.functions.rewrites.json import extract_path, extract_path_text
 from sql.system.pg_rewrites import array_literal
@@ -70,6 +71,33 @@ def _extract(node: exp.Expr) -> exp.Expr | None:
     return None
 
 
+def _of_several(node: exp.Expr) -> exp.Expr | None:
+    """`x LIKE ANY (…)` and ALL, over a list, an array or a subquery: DuckDB has them not."""
+    pattern = node.expression
+    if not isinstance(pattern, (exp.Any, exp.All)):
+        return None
+    joined, inner = (exp.or_ if isinstance(pattern, exp.Any) else exp.and_), pattern.this.unnest()
+    if isinstance(inner, (exp.Array, exp.Tuple)) and inner.expressions:
+        parts = []
+        for item in inner.expressions:
+            part = node.copy()
+            part.set("expression", item.copy())
+            parts.append(part)
+        return exp.paren(joined(*parts, copy=False), copy=False)
+    if isinstance(inner, exp.Query):
+        inner = call("array", inner)
+    found = "list_bool_or" if isinstance(pattern, exp.Any) else "list_bool_and"
+    matches = f"{'NOT ' if node.args.get('negate') else ''}{_PATTERNS[type(node)]}"
+    made = f"(x, a) AS {found}(list_transform(a, lambda p: {matches}))"
+    return expand("of_several", (made,), [node.this, inner])
+
+
+_PATTERNS: dict[type[exp.Expr], str] = {
+    exp.Like: "(x LIKE p ESCAPE '\\')",
+    exp.ILike: "(x ILIKE p ESCAPE '\\')",
+    exp.RegexpLike: "regexp_matches(x, p)",
+    exp.RegexpILike: "regexp_matches(x, p, 'i')",
+}
 OPERATORS: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr | None]] = {
     exp.ArrayContainsAll: _contains,
     exp.ArrayContainedBy: lambda node: _contains(node, mirrored=True),
@@ -79,6 +107,7 @@ OPERATORS: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr | None]] = {
     exp.JSONBContainsAnyTopKeys: _has_any_key,
     exp.JSONBContainsAllTopKeys: _has_all_keys,
     exp.Extract: _extract,
+    **dict.fromkeys(_PATTERNS, _of_several),
 }
 
 
