@@ -322,7 +322,7 @@ class Connection:
     async def _answer(self, command: Command) -> None:
         """Raises: DbError, which is the command's answer; ConnectionError."""
         match command:
-            case commands.Ping():
+            case commands.Ping() | commands.Refresh():
                 self._write_payload(self._outcome_ok())
             case commands.Statistics():
                 self._write_payload(self._listener.statistics().encode())

@@ -85,6 +85,7 @@ class CommandCode(IntEnum):
     INIT_DB = 0x02
     QUERY = 0x03
     FIELD_LIST = 0x04
+    REFRESH = 0x07
     STATISTICS = 0x09
     PROCESS_INFO = 0x0A
     PROCESS_KILL = 0x0C

@@ -45,6 +45,11 @@ class FieldList:
 
 
 @dataclass(frozen=True, slots=True)
+class Refresh:
+    """COM_REFRESH: caches and logs that are always fresh here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """COM_STATISTICS."""
 
@@ -144,6 +149,7 @@ Command = (
     | InitDb
     | Query
     | FieldList
+    | Refresh
     | Statistics
     | ProcessInfo
     | ProcessKill
@@ -252,6 +258,7 @@ _PARSERS: dict[int, Callable[[PacketReader], Command]] = {
     CommandCode.INIT_DB: lambda reader: InitDb(decode_text(reader.rest())),
     CommandCode.QUERY: lambda reader: Query(decode_statement(reader.rest())),
     CommandCode.FIELD_LIST: _parse_field_list,
+    CommandCode.REFRESH: lambda reader: Refresh(),
     CommandCode.STATISTICS: lambda reader: Statistics(),
     CommandCode.PROCESS_INFO: lambda reader: ProcessInfo(),
     CommandCode.PROCESS_KILL: lambda reader: ProcessKill(reader.integer(4)),

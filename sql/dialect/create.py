@@ -146,6 +146,7 @@ class _Reader:
         self.constraints: list[exp.Expr] = []
         self.auto_increment: list[str] = []
         self.sequence_options: dict[str, list[exp.Expr]] = {}
+        self.indexes: list[tuple[str, tuple[str, ...]]] = []
         properties = tree.args.get("properties")
         self.properties: list[exp.Expr] = properties.expressions if properties else []
 
@@ -171,8 +172,12 @@ class _Reader:
         elif isinstance(element, _TABLE_CONSTRAINTS):
             if isinstance(element.this, exp.Schema) and element.this.this is not None:
                 element.meta["name"] = element.this.this.name  # MySQL's UNIQUE KEY name (…)
+                element.this.set("this", None)
             self.constraints.append(element)
-        elif not isinstance(element, exp.IndexColumnConstraint):  # MySQL's KEY k (a): a hint
+        elif isinstance(element, exp.IndexColumnConstraint):  # MySQL's KEY k (a): a hint
+            name = element.this.name if element.this is not None else ""
+            self.indexes.append((name, tuple(_name(part) for part in element.expressions)))
+        else:
             raise DbError(ErrorKind.UNSUPPORTED, f"{element.sql()} is not supported")
 
     def _read_column(self, definition: exp.ColumnDef) -> None:
@@ -276,6 +281,7 @@ class _Reader:
             key_name=self.key_name,
             auto_increment=tuple(self.auto_increment),
             sequence_options=self.sequence_options,
+            indexes=tuple(self.indexes),
         )
         _check_names(definition)
         return definition
@@ -409,6 +415,7 @@ def _check_names(definition: TableDefinition) -> None:
         return
     names = {column.name for column in definition.columns}
     used = [*definition.primary_key, *definition.partition_columns]
+    used += [column for _, columns in definition.indexes for column in columns]
     for name in [*used, *([definition.time_index] if definition.time_index else [])]:
         if name not in names:
             raise DbError(

@@ -45,6 +45,7 @@ class TableDefinition:
     key_name: str = ""
     auto_increment: tuple[str, ...] = ()
     sequence_options: Mapping[str, Sequence[exp.Expr]] = field(default_factory=dict)
+    indexes: tuple[tuple[str, tuple[str, ...]], ...] = ()  # MySQL's KEY: name or "", columns
 
     @property
     def is_time_series(self) -> bool:

@@ -36,6 +36,7 @@ from sql.plan.literals import (
     time_bounds,
     timestamp_literals,
 )
+from sql.plan.loose_groups import loose_groups
 from sql.plan.moments import fine_scans
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types, parameter_number
@@ -147,6 +148,8 @@ def _called(tree: exp.Expr, context: PlanContext, wire: Wire) -> exp.Expr:
     tree = name_values(json_paths(tree, lambda node: known_table(node, context)))
     if wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
+    elif wire is Wire.MYSQL:
+        tree = loose_groups(tree)
     return function_calls(zone_calls(tree, context.timezone), wire)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
+from catalog.details import Index
 from catalog.options import with_templates
 from catalog.records import Column, Table, TableKind
 from catalog.shapes import STORE_REGIONS, has_store, shapes
@@ -204,7 +205,7 @@ def make_table(
             definition.key_name,
             session.next_id,
         )
-        table = replace(table, constraints=found)
+        table = replace(table, constraints=found, indexes=_indexes(session, definition))
     session.put_table(table)
     if table.is_time_series:
         home = session.catalog.database(cursor, database)
@@ -226,6 +227,21 @@ def _with_regions(session: ClientSession, table: Table) -> Table:
         return replace(table, region_ids=region_ids, store_id=table.id)
     region_ids = new_region_ids(table, max(len(table.partition_rules), 1), ())
     return replace(table, region_ids=region_ids)
+
+
+def _indexes(session: ClientSession, definition: TableDefinition) -> tuple[Index, ...]:
+    """MySQL's KEY clauses. One without a name has that of its first column."""
+    taken: set[str] = set()
+    found = []
+    for given, columns in definition.indexes:
+        name, number = given or columns[0], 1
+        while name in taken:
+            number += 1
+            name = f"{given or columns[0]}_{number}"
+        taken.add(name)
+        number = session.catalog.next_table_id(session.duck.cursor)
+        found.append(Index(number, name, columns))
+    return tuple(found)
 
 
 def _enforced(

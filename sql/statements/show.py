@@ -23,10 +23,11 @@ from sql.system.facts import SYSTEM_DATABASES, Size, size_of, table_type
 from sql.system.information_schema.columns import (
     column_key,
     default_text,
+    extra,
     mysql_type,
     semantic_type,
 )
-from sql.system.information_schema.constraints import Key, declared, keys, secondary
+from sql.system.information_schema.constraints import Key, indexed
 from sql.system.information_schema.flows import flow_statistics
 from sql.system.information_schema.records import listed_tables, system_tables
 from sql.system.information_schema.tables import schema_names
@@ -80,7 +81,7 @@ def describe(table: Table) -> pa.Table:
         (
             column.name,
             column.type.name,
-            "PRI" if column_key(table, column) else "",
+            "PRI" if column_key(table, column) in ("PRI", "TIME INDEX") else "",
             _yes_no(nullable(column, table)),
             _plain_default(column) or "",
             semantic_type(column),
@@ -213,7 +214,7 @@ def _column(table: Table, column: Column, wire: Wire) -> dict[str, str | None]:
         "Default": default_text(column, wire),
         "Comment": column.comment,
         "Privileges": "select,insert",
-        "Extra": "",
+        "Extra": extra(column),
         "Greptime_type": column.type.name,
     }
 
@@ -244,7 +245,7 @@ _INDEX = pa.schema(
 
 def _indexes(context: SystemContext, request: Request) -> pa.Table:
     tables = [_named(request)]
-    found = keys(tables, Wire.MYSQL) + secondary(tables) + declared(tables)
+    found = indexed(tables, Wire.MYSQL)
     found.sort(key=lambda key: (key.name, key.position))
     return from_rows(_INDEX, [_index(key) for key in found])
 
@@ -252,7 +253,8 @@ def _indexes(context: SystemContext, request: Request) -> pa.Table:
 def _index(key: Key) -> tuple[object, ...]:
     null = "YES" if nullable(key.column, key.table) else ""
     names = (key.table.name, int(not key.unique), key.name, key.position, key.column.name)
-    return (*names, "A", None, None, None, null, key.type, "", "", "YES", None)
+    kind = "BTREE" if key.type == "UNIQUE" else key.type
+    return (*names, "A", None, None, None, null, kind, "", "", "YES", None)
 
 
 def _regions(context: SystemContext, request: Request) -> pa.Table:

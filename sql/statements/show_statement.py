@@ -18,6 +18,7 @@ from sql.dialect.show_create import (
     create_table_sql,
     create_view_sql,
 )
+from sql.dialect.show_create_mysql import mysql_table_sql
 from sql.results import Result
 from sql.session import Wire
 from sql.statements import show_server
@@ -115,7 +116,11 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
         table, session.catalog.tables(session.duck.cursor, table.database), internal=False
     )
     home = session.catalog.database(session.duck.cursor, table.database)
-    made = create_table_sql(table, session.wire, home, _mark(session, table, text))
+    mark = _mark(session, table, text)
+    if session.wire is Wire.MYSQL and table.kind is TableKind.RELATIONAL:
+        made = mysql_table_sql(table, mark)
+    else:
+        made = create_table_sql(table, session.wire, home, mark)
     return create_statement("Table", table.name, made)
 
 

@@ -50,6 +50,7 @@ _INFORMATION_SCHEMA: dict[str, _Maker] = {
     "columns": Memo(columns.columns),
     "table_constraints": Memo(constraints.table_constraints),
     "key_column_usage": Memo(constraints.key_column_usage),
+    "referential_constraints": Memo(constraints.referential_constraints),
     "constraint_column_usage": Memo(constraints.column_usage),
     "statistics": Memo(constraints.statistics),
     "engines": server.engines,

@@ -14,8 +14,8 @@ DUMP = shutil.which("mariadb-dump") or shutil.which("mysqldump")
 CLIENT = shutil.which("mariadb") or shutil.which("mysql")
 SOURCE, TARGET = "dump_source", "dump_target"
 TABLES = (
-    "CREATE TABLE rel (id INT PRIMARY KEY, `odd name` VARCHAR(20) NOT NULL DEFAULT 'x',"
-    " at DATETIME, price DECIMAL(10,2))",
+    "CREATE TABLE rel (id INT AUTO_INCREMENT PRIMARY KEY,"
+    " `odd name` VARCHAR(20) NOT NULL DEFAULT 'x', at DATETIME, price DECIMAL(10,2))",
     r"INSERT INTO rel VALUES (1, 'a''b\\c', '2024-01-01 00:00:00', 1.5), (2, 'ü', NULL, NULL)",
     "CREATE TABLE series (host STRING, ts TIMESTAMP TIME INDEX, v DOUBLE DEFAULT 1.5"
     " COMMENT 'it''s', PRIMARY KEY (host)) PARTITION ON COLUMNS (host)"
@@ -67,7 +67,7 @@ def test_a_dump_is_loaded_again(server: RunningServer, connection: pymysql.Conne
         cursor.execute(statement)
     where = ["-h127.0.0.1", f"-P{server.port('mysql')}", "-uroot", "--skip-ssl"]
     dumped = subprocess.run(
-        [DUMP, *where, "--no-tablespaces", SOURCE],
+        [DUMP, *where, SOURCE],
         capture_output=True,
         timeout=60,
         check=True,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from catalog.details import ConstraintKind
 from catalog.records import Column, Table, TableKind
 from engine.datatypes import DataType, TypeId
 from engine.schema import Semantic
@@ -40,6 +41,7 @@ _DIGITS = {
     TypeId.FLOAT64: 22,
 }
 # Binary digits, as PostgreSQL counts them.
+_NUMBERS = "nextval("  # how the default of an AUTO_INCREMENT column begins
 _BITS = {"int2": 16, "int4": 32, "int8": 64, "float4": 24, "float8": 53}
 _SECOND_DIGITS = {
     TypeId.TIMESTAMP_SECOND: 0,
@@ -88,7 +90,7 @@ def _common(found: Sequence[Located], wire: Wire, catalog: str) -> dict[str, Any
         "character_set_name": ["utf8" if text else None for text in texts],
         "collation_name": ["utf8_bin" if text else None for text in texts],
         "column_key": [column_key(table, column) for table, _, column in found],
-        "extra": "",
+        "extra": [extra(column) for _, _, column in found],
         "privileges": "select,insert",
         "generation_expression": [column.generated for _, _, column in found],
         "greptime_data_type": [column.type.name for _, _, column in found],
@@ -100,10 +102,23 @@ def _common(found: Sequence[Located], wire: Wire, catalog: str) -> dict[str, Any
 
 
 def column_key(table: Table, column: Column) -> str:
-    """`PRI`, `TIME INDEX` or nothing."""
+    """`PRI`, `TIME INDEX`, `UNI`, `MUL` (first of an index) or nothing."""
     if column.name in table.primary_key:
         return "PRI"
-    return "TIME INDEX" if column.semantic is Semantic.TIMESTAMP else ""
+    if column.semantic is Semantic.TIMESTAMP:
+        return "TIME INDEX"
+    unique = [c.columns for c in table.constraints if c.kind is ConstraintKind.UNIQUE]
+    if (column.name,) in unique:
+        return "UNI"
+    first = {columns[:1] for columns in (*unique, *(index.columns for index in table.indexes))}
+    return "MUL" if not table.is_time_series and (column.name,) in first else ""
+
+
+def extra(column: Column) -> str:
+    """What else MySQL tells of a column."""
+    if column.generated:
+        return f"{'VIRTUAL' if column.virtual else 'STORED'} GENERATED"
+    return "auto_increment" if (column.default or "").startswith(_NUMBERS) else ""
 
 
 def semantic_type(column: Column) -> str:
@@ -148,6 +163,9 @@ def mysql_type(column: Column) -> str:
     declared = column.declared.strip().lower()
     if column.type.id is TypeId.STRING and re.fullmatch(r"(var)?char\(\d+\)", declared):
         return declared
+    if re.match(r"(enum|set|year|tinytext|mediumtext|longtext)\b", declared):
+        kind, mark, rest = column.declared.strip().partition("(")
+        return kind.lower() + mark + rest
     return sql_name(column.type, Wire.MYSQL)
 
 

@@ -7,7 +7,7 @@ see what pg_constraint says: one primary key over the whole row identity.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -48,6 +48,7 @@ class Key:
     position: int  # 1-based, within the key
     type: str  # PRIMARY, TIME, INVERTED, SKIPPING or FULLTEXT
     structure: str = ""  # how the engine keeps it
+    references: tuple[str, str, str] | None = None  # of a foreign key: database, table, column
 
     @property
     def unique(self) -> bool:
@@ -63,16 +64,31 @@ def keys(tables: Sequence[Table], wire: Wire) -> list[Key]:
 def _keys(table: Table, wire: Wire) -> list[Key]:
     if wire is Wire.POSTGRES:
         found = _key(table, key_name(table), identity_columns(table), PRIMARY)
-        for constraint in table.constraints:
-            if constraint.kind in _KINDS:
-                kind = _KINDS[constraint.kind]
-                found += _key(table, constraint.name, constraint.columns, kind)
-        return found
+        return found + _declared(table)
     time_index = () if table.time_index is None else (table.time_index,)
     return [
         *_key(table, PRIMARY, table.primary_key, PRIMARY, _PRIMARY_STRUCTURE),
         *_key(table, TIME_INDEX, time_index, "TIME"),
+        *_declared(table),
     ]
+
+
+def _declared(table: Table) -> list[Key]:
+    """UNIQUE, FOREIGN KEY and CHECK of a relational table."""
+    found: list[Key] = []
+    for constraint in table.constraints:
+        if constraint.kind not in _KINDS:
+            continue
+        columns = _key(table, constraint.name, constraint.columns, _KINDS[constraint.kind])
+        if constraint.references is not None:
+            database, other, names = constraint.references
+            there = [(database, other, name) for name in names]
+            columns = [
+                replace(key, references=there[at]) if at < len(there) else key
+                for at, key in enumerate(columns)
+            ]
+        found += columns
+    return found
 
 
 def _key(
@@ -92,17 +108,20 @@ def secondary(tables: Sequence[Table]) -> list[Key]:
     ]
 
 
-def declared(tables: Sequence[Table]) -> list[Key]:
-    """The columns of unique constraints and of indexes made by CREATE INDEX, for MySQL."""
-    found = []
-    for table in tables:
-        for constraint in table.constraints:
-            if constraint.kind is ConstraintKind.UNIQUE:
-                found += _key(table, constraint.name, constraint.columns, "UNIQUE", "BTREE")
-        for index in table.indexes:
-            kind = "UNIQUE" if index.unique else "BTREE"
-            found += _key(table, index.name, index.columns, kind, "BTREE")
-    return found
+def named_indexes(tables: Sequence[Table]) -> list[Key]:
+    """The columns of the indexes that tables were given by name."""
+    return [
+        key
+        for table in tables
+        for index in table.indexes
+        for key in _key(table, index.name, index.columns, "UNIQUE" if index.unique else "BTREE")
+    ]
+
+
+def indexed(tables: Sequence[Table], wire: Wire) -> list[Key]:
+    """All that SHOW INDEX tells of."""
+    found = [key for key in keys(tables, wire) if key.type not in ("FOREIGN KEY", "CHECK")]
+    return found + secondary(tables) + named_indexes(tables)
 
 
 def table_constraints(context: SystemContext) -> pa.Table:
@@ -153,6 +172,42 @@ def key_column_usage(context: SystemContext) -> pa.Table:
             "column_name": [key.column.name for key in found],
             "ordinal_position": [key.position for key in found],
             "greptime_index_type": [key.structure for key in found],
+            "position_in_unique_constraint": [
+                key.position if key.references else None for key in found
+            ],
+            **{
+                f"referenced_{name}": [key.references and key.references[at] for key in found]
+                for at, name in enumerate(("table_schema", "table_name", "column_name"))
+            },
+        },
+    )
+
+
+def referential_constraints(context: SystemContext) -> pa.Table:
+    """Foreign keys."""
+    catalog = catalog_name(context.session) if context.session.wire is Wire.POSTGRES else "def"
+    found = [
+        (table, one)
+        for table in told_tables(context)
+        for one in table.constraints
+        if one.references is not None
+    ]
+    there = [one.references or ("", "", ()) for _, one in found]
+    return fill(
+        SHAPES["referential_constraints"],
+        len(found),
+        {
+            "constraint_catalog": catalog,
+            "constraint_schema": [table.database for table, _ in found],
+            "constraint_name": [one.name for _, one in found],
+            "unique_constraint_catalog": catalog,
+            "unique_constraint_schema": [database for database, _, _ in there],
+            "unique_constraint_name": PRIMARY,
+            "match_option": "NONE",
+            "update_rule": "NO ACTION",
+            "delete_rule": "NO ACTION",
+            "table_name": [table.name for table, _ in found],
+            "referenced_table_name": [name for _, name, _ in there],
         },
     )
 
@@ -178,8 +233,7 @@ def column_usage(context: SystemContext) -> pa.Table:
 
 def statistics(context: SystemContext) -> pa.Table:
     """Every index, a row per column."""
-    found = keys(told_tables(context), context.session.wire) + secondary(context.tables)
-    found += declared(context.tables) if context.session.wire is Wire.MYSQL else []
+    found = indexed(told_tables(context), context.session.wire)
     return fill(
         SHAPES["statistics"],
         len(found),
@@ -194,7 +248,7 @@ def statistics(context: SystemContext) -> pa.Table:
             "column_name": [key.column.name for key in found],
             "collation": "A",
             "nullable": ["YES" if nullable(key.column, key.table) else "" for key in found],
-            "index_type": [key.type for key in found],
+            "index_type": ["BTREE" if key.type == "UNIQUE" else key.type for key in found],
             "comment": "",
             "index_comment": "",
             "is_visible": "YES",

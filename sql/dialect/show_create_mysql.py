@@ -1,0 +1,137 @@
+"""SHOW CREATE TABLE of a relational table as MySQL writes it: tools parse this text.
+
+SQLAlchemy reads columns and keys from it, dumps load it again; create.py reads it back equal.
+Tables with a time index have GreptimeDB's form (show_create.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from catalog.details import Constraint, ConstraintKind, Index
+from catalog.records import Column, Table
+from engine.datatypes import TypeId
+from engine.errors import DbError
+from sql import types
+from sql.dialect.dialects import to_sql
+from sql.dialect.parser import parse
+from sql.session import Wire
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
+_CONSTANT = re.compile(
+    r"-?\d+(\.\d+)?|'(?:''|[^'])*'|true|false|current_timestamp\(\)|now\(\)", re.IGNORECASE
+)
+_NUMBERS = "nextval("  # how the default of an AUTO_INCREMENT column begins
+_WORD_TYPE = re.compile(r"^\w+")
+# MySQL's own names; other types keep ours, which it has no name for.
+_NAMES = {
+    TypeId.INT8: "tinyint",
+    TypeId.INT16: "smallint",
+    TypeId.INT32: "int",
+    TypeId.INT64: "bigint",
+    TypeId.UINT8: "tinyint unsigned",
+    TypeId.UINT16: "smallint unsigned",
+    TypeId.UINT32: "int unsigned",
+    TypeId.UINT64: "bigint unsigned",
+    TypeId.STRING: "text",
+    TypeId.BINARY: "blob",
+    TypeId.TIMESTAMP_SECOND: "timestamp(0)",
+}
+_WITHOUT_DEFAULT = frozenset({TypeId.BINARY, TypeId.JSON, TypeId.STRING})
+
+
+def mysql_table_sql(table: Table, mark: str = "`") -> str:
+    """The CREATE TABLE text of a relational table. Names stand in `mark`s."""
+
+    def quoted(name: str) -> str:
+        return mark + name.replace(mark, mark * 2) + mark
+
+    def listed(names: tuple[str, ...]) -> str:
+        return ",".join(n if n.startswith("(") else quoted(n) for n in names)
+
+    lines = [_column(column, quoted(column.name)) for column in table.columns]
+    if table.primary_key:
+        lines.append(f"PRIMARY KEY ({listed(table.primary_key)})")
+    lines += [
+        f"UNIQUE KEY {quoted(one.name)} ({listed(one.columns)})"
+        for one in table.constraints
+        if one.kind is ConstraintKind.UNIQUE
+    ]
+    lines += [_index(index, quoted(index.name), listed(index.columns)) for index in table.indexes]
+    for one in table.constraints:
+        if one.kind is ConstraintKind.FOREIGN_KEY:
+            lines.append(f"CONSTRAINT {quoted(one.name)} {_foreign_key(table, one, quoted)}")
+        elif one.kind is ConstraintKind.CHECK:
+            lines.append(f"CONSTRAINT {quoted(one.name)} CHECK ({_mysql(one.expression)})")
+    tail = "ENGINE=duckdb DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+    if table.comment:
+        tail += f" COMMENT={_string(table.comment)}"
+    kind = "TEMPORARY TABLE" if table.temporary else "TABLE"
+    body = ",\n  ".join(lines)
+    return f"CREATE {kind} {quoted(table.name)} (\n  {body}\n) {tail}"
+
+
+def _column(column: Column, name: str) -> str:
+    parts = [name, _type(column)]
+    if column.generated:
+        kind = "VIRTUAL" if column.virtual else "STORED"
+        parts.append(f"GENERATED ALWAYS AS ({_mysql(column.generated)}) {kind}")
+    if not column.nullable:
+        parts.append("NOT NULL")
+    elif column.type.is_timestamp:
+        parts.append("NULL")  # MySQL's timestamps are NOT NULL unless they say so
+    if (column.default or "").startswith(_NUMBERS):
+        parts.append("AUTO_INCREMENT")
+    elif column.default is not None:
+        parts.append(f"DEFAULT {_default(column.default)}")
+    elif column.nullable and column.type.id not in _WITHOUT_DEFAULT and not column.generated:
+        parts.append("DEFAULT NULL")
+    if column.comment:
+        parts.append(f"COMMENT {_string(column.comment)}")
+    return " ".join(parts)
+
+
+def _type(column: Column) -> str:
+    if column.declared:
+        return _WORD_TYPE.sub(lambda word: word[0].lower(), column.declared)
+    if column.type.id is TypeId.DECIMAL:
+        return types.sql_name(column.type, Wire.MYSQL)
+    return _NAMES.get(column.type.id) or types.sql_name(column.type, Wire.HTTP).lower()
+
+
+def _default(text: str) -> str:
+    """MySQL takes expressions in parentheses only."""
+    made = _mysql(text)
+    if _CONSTANT.fullmatch(text):
+        return "CURRENT_TIMESTAMP" if text.lower() in ("now()", "current_timestamp()") else made
+    return f"({made})"
+
+
+def _index(index: Index, name: str, columns: str) -> str:
+    return f"{'UNIQUE KEY' if index.unique else 'KEY'} {name} ({columns})"
+
+
+def _foreign_key(table: Table, one: Constraint, quoted: Callable[[str], str]) -> str:
+    assert one.references is not None
+    database, other, columns = one.references
+    there = quoted(other) if database == table.database else f"{quoted(database)}.{quoted(other)}"
+    keys = ",".join(quoted(name) for name in one.columns)
+    target = f" ({','.join(quoted(name) for name in columns)})" if columns else ""
+    return f"FOREIGN KEY ({keys}) REFERENCES {there}{target}"
+
+
+def _mysql(text: str) -> str:
+    """A stored expression in MySQL's dialect."""
+    try:
+        tree = parse(f"SELECT {text}", Wire.HTTP)[0].tree
+    except DbError:
+        return text.translate(_ESCAPES)
+    assert isinstance(tree, exp.Select)
+    return to_sql(tree.expressions[0], Wire.MYSQL)
+
+
+def _string(text: str) -> str:
+    return "'" + text.replace("'", "''").translate(_ESCAPES) + "'"
