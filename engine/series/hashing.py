@@ -42,9 +42,10 @@ def new_key() -> UInt64s:
 def words_of(data: bytes | memoryview | Bytes) -> tuple[Bytes, UInt64s]:
     """The bytes, and the same memory as words with one to spare: what `hash128` reads."""
     given: NDArray[np.uint8] = np.frombuffer(data, np.uint8)
-    words = np.zeros(len(given) // 8 + 2, np.uint64)
+    words = np.empty(len(given) // 8 + 2, np.uint64)
     padded = words.view(np.uint8)
     padded[: len(given)] = given
+    padded[len(given) :] = 0
     return padded[: len(given)], words
 
 

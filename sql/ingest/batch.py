@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from engine.datatypes import DataType
 from engine.schema import Semantic
@@ -38,6 +40,7 @@ class IngestTable:
     whose column is of another family of types, or is a tag, is refused, as is a tag whose column is
     a field; otherwise values are assigned as by INSERT. The time is that of the table, however the
     table calls it.
+    `keys`: two words for each row that tell its tags, for hashed.py.
     Requires: equally long columns, one of them the TIMESTAMP; no name twice.
     """
 
@@ -47,6 +50,7 @@ class IngestTable:
     engine: str = "mito"
     options: Mapping[str, str] = field(default_factory=dict)
     exact: bool = False
+    keys: NDArray[np.uint64] | None = None
 
     @property
     def rows(self) -> int:

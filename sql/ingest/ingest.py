@@ -42,12 +42,14 @@ class Ingest:
     """A `Task`: rows for some tables. Several entries of one table are written in their order.
 
     `may_create`: tables and columns that are missing are made; otherwise they are an error.
+    `known` are rows whose place in the regions was found before.
     """
 
     tables: Sequence[IngestTable]
     may_create: bool = True
     text: str = "INGEST"
     writes: bool = True
+    known: Sequence[Write] = ()
 
     def run(self, session: ClientSession) -> int:
         """Writes the rows; returns how many. Raises: DbError; nothing was written then."""
@@ -68,7 +70,8 @@ class Ingest:
             if there is not None:
                 check_table(session, there, "INSERT")
         if all(_fits(there, given) for there, given in zip(found, wanted, strict=True)):
-            writes = [
+            writes = list(self.known)
+            writes += [
                 write
                 for there, given in zip(found, wanted, strict=True)
                 if there is not None
@@ -87,9 +90,15 @@ class Ingest:
             session.catalog.lock(session.duck.cursor, *name)
         with session.writing() as transaction:
             transaction.change_store()
+            session.apply(transaction, self.known)
             for given in wanted:
                 table = _ready(session, transaction, given)
                 session.apply(transaction, _writes(session, table, given))
+
+
+def written_to(session: ClientSession, given: IngestTable) -> Table | None:
+    """The table that such rows go to, None if there is none."""
+    return session.lookup(*_name(session, given))
 
 
 def _name(session: ClientSession, table: IngestTable) -> tuple[str, str]:

@@ -15,7 +15,8 @@ from catalog.records import SERIES, Table
 from engine.api import KeyFilter
 from engine.schema import Semantic
 from engine.series.index import SERIES_BITS, Condition, Labels
-from sql.metrics.store import Ids, SeriesStore, SeriesStores
+from sql.metrics.store import SeriesStore, SeriesStores
+from sql.metrics.tags import Ids
 from sql.plan.tables import Reference
 from sql.types import quote
 

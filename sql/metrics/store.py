@@ -15,24 +15,16 @@ from threading import Lock
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from catalog.records import REGION_BITS, SERIES, Column, Table
+from catalog.records import REGION_BITS, SERIES, Table
 from catalog.shapes import CREATED, LABELS, SERIES_SCHEMA, series_region
 from engine.api import Op, Regions, Write
 from engine.datatypes import TIMESTAMP_MILLISECOND
-from engine.schema import Semantic
 from engine.series.index import Condition, Labels, SeriesIndex, SeriesSet
-from engine.series.raw import RawSeries
+from sql.metrics.known import KnownSeries
+from sql.metrics.tags import Ids, tag_columns
 
 _LOG = logging.getLogger(__name__)
-
-Ids = NDArray[np.int64]
-
-
-def tag_columns(table: Table) -> list[Column]:
-    """The tags of a table, in its order."""
-    return [column for column in table.columns if column.semantic is Semantic.TAG]
 
 
 class SeriesStore:
@@ -44,7 +36,7 @@ class SeriesStore:
         self.samples_region_id = store_id << REGION_BITS
         self.series_region_id = series_region(store_id)
         self.index = SeriesIndex()
-        self.raw = RawSeries()
+        self.known = KnownSeries()
         self._regions = regions
         # Guarded by _lock.
         self._lock = Lock()

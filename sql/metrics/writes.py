@@ -5,6 +5,7 @@ Rows of a logical table in a series store are samples there; all others go where
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,8 @@ from catalog.records import SERIES, Table
 from engine.api import Op, Write
 from engine.schema import RegionSchema, Semantic
 from engine.series.index import Labels
-from sql.metrics.store import Ids, SeriesStore, tag_columns
+from sql.metrics.store import SeriesStore
+from sql.metrics.tags import Ids, tag_columns
 from sql.partition import route
 
 if TYPE_CHECKING:
@@ -46,9 +48,14 @@ def _schema(physical: Table) -> RegionSchema:
     return physical.samples.region_schema()
 
 
+def labels_of(table: Table, columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> dict[str, Labels]:
+    """The labels of rows, by the tags that are among their columns."""
+    names = (column.name for column in tag_columns(table))
+    return {name: Labels.of(columns[name]) for name in names if name in columns}
+
+
 def _labels(table: Table, rows: pa.Table) -> dict[str, Labels]:
-    names = set(rows.column_names)
-    return {c.name: Labels.of(rows.column(c.name)) for c in tag_columns(table) if c.name in names}
+    return labels_of(table, dict(zip(rows.column_names, rows.columns, strict=True)))
 
 
 def _deletions(store: SeriesStore, table: Table, physical: Table, rows: pa.Table) -> list[Write]:

@@ -6,20 +6,26 @@ https://prometheus.io/docs/specs/prw/remote_write_spec/ and …/remote_write_spe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 from cramjam import DecompressionError, snappy
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from engine.clock import SystemClock
 from engine.errors import DbError, ErrorKind
+from engine.jit import UInt64s
 from server.http.content import malformed, too_large, zstd_content
 from server.http.context import context_of
 from server.http.errors import error_response
+from server.http.prometheus.peel import peelable
 from server.http.prometheus.write_extras import (
     Extras,
     KnownMetadata,
+    MetricMetadata,
     exemplar_tables,
     extras_of,
     metadata_table,
@@ -33,6 +39,8 @@ from server.http.prometheus.write_request import (
 from server.http.prometheus.write_request_v2 import read_request
 from server.http.request import database_name, read_body, timeout_ms
 from server.http.tasks import in_session
+from sql.ingest.batch import IngestTable
+from sql.ingest.hashed import HashedSamples, IngestSamples
 from sql.ingest.ingest import Ingest
 from sql.ingest.metrics import PHYSICAL_TABLE
 from sql.session import SessionApi
@@ -59,7 +67,8 @@ async def write(request: Request) -> Response:
 
     def work(session: SessionApi) -> _Written:
         data = decompressed(body, encoding, content_max)
-        return _written(session, _READERS[version](data), physical, known)
+        writer = _Writer(session, physical, known)
+        return writer.version_1(data) if version == 1 else writer.version_2(data)
 
     database = database_name(request, dict(request.query_params))
     limit = timeout_ms(request.headers.get("x-greptime-timeout"))
@@ -78,25 +87,50 @@ class _Written(NamedTuple):
     exemplars: int
 
 
-def _written(
-    session: SessionApi, read: tuple[Message, Extras], physical: str, known: KnownMetadata
-) -> _Written:
-    """Writes all of a request together."""
-    message, extras = read
-    tables = tables_of_message(message, physical)
-    exemplars = exemplar_tables(message, extras.exemplars)
-    news = known.news(session.database, extras.metadata)
-    told = [metadata_table(news, SystemClock().now_ms())] if news else []
-    session.run(Ingest([*tables, *exemplars, *told], text="REMOTE WRITE"))
-    known.note(session.database, news)
-    return _Written(*counts_of(tables), sum(table.rows for table in exemplars))
+class _Writer:
+    """Writes one request. What it brings beside known samples is found when it is asked for."""
 
+    def __init__(self, session: SessionApi, physical: str, known: KnownMetadata) -> None:
+        self._session = session
+        self._physical = physical
+        self._metadata = known
+        self._news: list[MetricMetadata] = []
+        self._counts = (0, 0, 0)
 
-def _read_v1(data: bytes) -> tuple[Message, Extras]:
-    return read_message(data), extras_of(data)
+    def version_1(self, data: bytes) -> _Written:
+        """Known series are taken off first."""
+        found = peelable(data)
 
+        def rest(known: NDArray[np.bool_], keys: UInt64s | None) -> list[IngestTable]:
+            left = found.without(known)
+            return self._tables(replace(read_message(left), keys=keys), extras_of(left))
 
-_READERS = {1: _read_v1, 2: read_request}
+        samples = HashedSamples(
+            found.plain,
+            lambda store: store.known.raw.keys(data, found.labels.ravel()),
+            found.sample_series,
+            found.sample_times,
+            found.sample_values,
+        )
+        return self._done(self._session.run(IngestSamples(self._physical, samples, rest)))
+
+    def version_2(self, data: bytes) -> _Written:
+        """Everything is rows of tables."""
+        self._session.run(Ingest(self._tables(*read_request(data)), text="REMOTE WRITE"))
+        return self._done(0)
+
+    def _tables(self, message: Message, extras: Extras) -> list[IngestTable]:
+        tables = tables_of_message(message, self._physical)
+        exemplars = exemplar_tables(message, extras.exemplars)
+        self._counts = (*counts_of(tables), sum(table.rows for table in exemplars))
+        self._news = self._metadata.news(self._session.database, extras.metadata)
+        told = [metadata_table(self._news, SystemClock().now_ms())] if self._news else []
+        return [*tables, *exemplars, *told]
+
+    def _done(self, known: int) -> _Written:
+        self._metadata.note(self._session.database, self._news)
+        samples, histograms, exemplars = self._counts
+        return _Written(samples + known, histograms, exemplars)
 
 
 def _version(request: Request) -> int | None:

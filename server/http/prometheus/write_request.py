@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from engine import datatypes as dt
 from engine import jit
 from engine.errors import DbError, ErrorKind
+from engine.jit import UInt64s
 from engine.schema import Semantic
 from server.http.prometheus import write_kernels as kernels
 from server.http.prometheus.wire_kernels import WORDS
@@ -47,6 +48,7 @@ class Message:
     histogram_series: Ints
     histogram_times: Ints
     histograms: pa.BinaryArray
+    keys: UInt64s | None = None  # two words per series that tell its labels
 
 
 def tables_of(data: bytes, physical_table: str | None) -> list[IngestTable]:
@@ -207,7 +209,15 @@ def _tables(message: Message, physical_table: str | None) -> Iterator[IngestTabl
             columns.append(_tag(message, names[key % len(names)], value_of[places]))
         physical = physical or physical_table or ""
         engine, options = ("metric", {LOGICAL: physical}) if physical else ("mito", {})
-        yield IngestTable(metric, tuple(columns), database, engine, options)
+        yield IngestTable(
+            metric, tuple(columns), database, engine, options, keys=_keys(message, points)
+        )
+
+
+def _keys(message: Message, points: _Points) -> UInt64s | None:
+    if message.keys is None:
+        return None
+    return message.keys.reshape(-1, 2)[points.series].reshape(-1)
 
 
 def _check_labels(message: Message, names: list[str], codes: Ints) -> None:

@@ -1,0 +1,117 @@
+"""Samples of series that are told by a hash of their labels, beside rows of any other kind.
+
+Run for remote write. Series that the store remembers become one write to its samples, whatever the
+number of metrics; all others are rows of tables like any agent's (ingest.py), and are remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from catalog.records import Table
+from engine.api import Op, Write
+from engine.datatypes import FLOAT64
+from engine.jit import UInt64s
+from sql.ingest.batch import IngestTable
+from sql.ingest.ingest import Ingest, written_to
+from sql.metrics.store import SeriesStore
+from sql.metrics.tags import Ids
+from sql.metrics.writes import labels_of
+from sql.privileges import check_table, is_superuser
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class HashedSamples:
+    """Samples by series. `plain`: which series have nothing else; `keys_of` gives two words each.
+
+    Sample k is of series `series[k]`; times are milliseconds.
+    """
+
+    plain: Mask
+    keys_of: Callable[[SeriesStore], UInt64s]
+    series: Ids
+    times: Ids
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class IngestSamples:
+    """A `Task`: writes samples, those of known series straight to the store's.
+
+    `rest` gives, for a mask of known series and the keys of the others, the rows of all else.
+    """
+
+    physical: str
+    samples: HashedSamples
+    rest: Callable[[Mask, UInt64s | None], Sequence[IngestTable]]
+    text: str = "REMOTE WRITE"
+    writes: bool = True
+
+    def run(self, session: ClientSession) -> int:
+        """Writes all or nothing; how many samples went to known series. Raises: DbError."""
+        physical = session.lookup(session.database, self.physical)
+        if physical is None or not physical.is_store:
+            Ingest(self.rest(np.zeros(len(self.samples.plain), np.bool_), None)).run(session)
+            return 0
+        store = session.server.metrics.of(physical)
+        keys = self.samples.keys_of(store)
+        ids = self._known(session, store, keys)
+        known = ids >= 0
+        write = _write(physical, store, self.samples, ids)
+        tables = self.rest(known, keys.reshape(-1, 2)[~known].reshape(-1))
+        Ingest(tables, known=() if write is None else (write,)).run(session)
+        for given in tables:
+            if given.keys is not None:
+                _remember(session, store, given)
+        return 0 if write is None else int(write.rows.num_rows)
+
+    def _known(self, session: ClientSession, store: SeriesStore, keys: UInt64s) -> Ids:
+        ids, tables = store.known.find(keys, session.catalog.version, session.table_of)
+        if not is_superuser(session):
+            for table in tables:
+                check_table(session, table, "INSERT")
+        return np.where(self.samples.plain, ids, np.int64(-1))
+
+
+def _write(physical: Table, store: SeriesStore, samples: HashedSamples, ids: Ids) -> Write | None:
+    series = ids[samples.series]
+    known = series >= 0
+    if not known.any():
+        return None
+    times, values = samples.times, samples.values
+    if not known.all():
+        series, times, values = series[known], times[known], values[known]
+    schema = physical.samples.region_schema()
+    arrays = []
+    for column in schema.columns:
+        if column.name in schema.primary_key:
+            arrays.append(pa.array(series))
+        elif column.name == schema.time_index:
+            arrays.append(pa.array(times).view(schema.time_type.arrow))
+        elif column.type == FLOAT64:
+            arrays.append(pa.array(values))
+        else:
+            arrays.append(pa.nulls(len(series), column.type.arrow))
+    rows = pa.Table.from_arrays(arrays, schema=schema.arrow)
+    return Write(store.samples_region_id, Op.PUT, rows, schema)
+
+
+def _remember(session: ClientSession, store: SeriesStore, given: IngestTable) -> None:
+    """Notes the series of rows that were written, if they are the store's."""
+    table = written_to(session, given)
+    if table is None or table.store_id != store.id or given.keys is None:
+        return
+    columns = {column.name: column.values for column in given.columns}
+    ids = store.find(table, labels_of(table, columns), given.rows)
+    store.known.remember(table, given.keys, ids)
