@@ -30,6 +30,9 @@ WORDS = {
 @part
 def varint(data: Bytes, at: int, end: int, out: UInt64s) -> int:
     """Reads a varint into out[0]; returns the place after it, or an error."""
+    if at < end and data[at] < 128:
+        out[0] = data[at]
+        return at + 1
     value = np.uint64(0)
     shift = np.uint64(0)
     for _ in range(10):

@@ -24,11 +24,30 @@ from server.http.prometheus.wire_kernels import (
 
 # Places in `counts`.
 SERIES, LABELS, SAMPLES, HISTOGRAMS, COUNTS = 0, 1, 2, 3, 4
+# The first bytes of a Label's fields.
+_NAME, _VALUE = 1 << 3 | LENGTH, 2 << 3 | LENGTH
+
+
+@part
+def _is_short(data: Bytes, at: int, end: int) -> bool:
+    """True for a name and then a value, each of less than 128 bytes: nearly every Label."""
+    if end - at < 4 or data[at] != _NAME or data[at + 1] >= 128:
+        return False
+    middle = at + 2 + data[at + 1]
+    if middle + 2 > end or data[middle] != _VALUE or data[middle + 1] >= 128:
+        return False
+    return bool(middle + 2 + data[middle + 1] == end)
 
 
 @part
 def _label(data: Bytes, at: int, end: int, spans: Int64s, base: int, out: UInt64s) -> int:
     """Reads a Label: start and end of its name, of its value go into spans from `base` on."""
+    if _is_short(data, at, end):
+        spans[base] = at + 2
+        spans[base + 1] = at + 2 + data[at + 1]
+        spans[base + 2] = spans[base + 1] + 2
+        spans[base + 3] = end
+        return end
     spans[base] = spans[base + 1] = spans[base + 2] = spans[base + 3] = at
     while at < end:
         at = varint(data, at, end, out)
