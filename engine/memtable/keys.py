@@ -100,7 +100,11 @@ class KeySet:
         fused, known = self._fused(rows)
         found_rows = np.flatnonzero(known)
         if len(found_rows):
-            known[found_rows] = _rank_in(fused[found_rows], self._sorted)[1]
+            codes = fused[found_rows]
+            present = self._present
+            known[found_rows] = (
+                present[codes] if present is not None else _rank_in(codes, self._sorted)[1]
+            )
         return known
 
     def _fused(self, rows: pa.Table | pa.RecordBatch) -> tuple[Codes, Mask]:
@@ -118,7 +122,21 @@ class KeySet:
 
     @cached_property
     def _sorted(self) -> Codes:
-        return np.unique(self._codes)
+        return np.sort(self._codes)
+
+    @cached_property
+    def _present(self) -> Mask | None:
+        """For each code whether it is in the set; None if there are too many codes."""
+        if self._bound > self._scattered:
+            return None
+        present = np.zeros(self._bound, np.bool_)
+        present[self._codes] = True
+        return present
+
+    @property
+    def _scattered(self) -> int:
+        """How many codes may have a place of their own."""
+        return _SCATTER_FACTOR * len(self._codes) + 1024
 
     def positions(self, rows: pa.Table | pa.RecordBatch) -> Codes:
         """For each row, where in the set a row with its identity is; -1 if there is none."""
@@ -134,11 +152,13 @@ class KeySet:
     def last_positions(self) -> Codes:
         """Position of the last row of each identity, ascending."""
         count = len(self._codes)
-        if self._bound <= _SCATTER_FACTOR * count + 1024:
+        if self._bound <= self._scattered:
             # Assignment by index is done in order, so the last row of a code stays.
             slots = np.full(self._bound, -1, np.int64)
             slots[self._codes] = np.arange(count)
-            return np.sort(slots[slots >= 0])
+            is_last = np.zeros(count, np.bool_)
+            is_last[slots[slots >= 0]] = True
+            return np.flatnonzero(is_last)
         order = np.argsort(self._codes, kind="stable")
         ordered = self._codes[order]
         last = np.append(ordered[1:] != ordered[:-1], True)
