@@ -9,7 +9,8 @@ from sql.dialect.dialects import dialect_of
 from sql.session import Wire
 
 _POSTGRES_TYPES = {"INT": "int4", "BIGINT": "int8", "SMALLINT": "int2", "DOUBLE": "float8"}
-_POSTGRES_TYPES |= {"FLOAT": "float4", "BOOLEAN": "bool", "DECIMAL": "numeric"}
+_POSTGRES_TYPES |= {"FLOAT": "float4", "BOOLEAN": "bool", "DECIMAL": "numeric", "REAL": "float4"}
+_POSTGRES_TYPES |= {"DOUBLE PRECISION": "float8", "INTEGER": "int4", "CHAR": "bpchar"}
 
 
 def name_outputs(tree: exp.Expr, wire: Wire) -> exp.Expr:
@@ -69,6 +70,8 @@ def _call_name(node: exp.Expr) -> str:
         return postgres_name(node.this)
     if isinstance(node, exp.Case):
         return "case"
+    if isinstance(node, exp.Array):
+        return "array"
     if isinstance(node, exp.Anonymous):
         return str(node.name).lower()
     if isinstance(node, exp.Binary | exp.Unary | exp.Literal | exp.Null | exp.Interval):

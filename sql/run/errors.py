@@ -91,6 +91,8 @@ def translate(error: Exception, text: str = "") -> DbError:
         hint = " ".join(found.group(1).split())
         message = message[: found.start()]
     message = _SCAN_NAME.sub("", message).strip()
+    if kind is ErrorKind.DIVISION_BY_ZERO:
+        message = "division by zero"  # DuckDB goes on about settings that nobody can set here
     return DbError(kind, message, hint=_visible(hint), position=position_of(name, text))
 
 

@@ -149,8 +149,10 @@ FUNCTIONS: tuple[Function, ...] = (
       wires=POSTGRES, ex={"num_nulls(1, NULL, 2)": 1}),
     f("num_nonnulls(value any, ...) -> integer", "How many values are not NULL.",
       numbers.count_values, wires=POSTGRES, ex={"num_nonnulls(1, NULL, 2)": 2}),
-    f("arrow_typeof(value any) -> text", "The type of a value.", "typeof",
-      ex={"arrow_typeof(1::boolean)": "BOOLEAN"}),
+    f("arrow_typeof(value any) -> text", "Arrow's name for the type of a value.",
+      "(x) AS gn_arrow_type(typeof(x))",
+      ex={"arrow_typeof(1::boolean)": "Boolean", "arrow_typeof('a')": "Utf8",
+          "arrow_typeof(1.5::decimal(5, 2))": "Decimal128(5, 2)"}),
     f("pg_typeof(value any) -> text", "The type of a value.",
       "(x) AS CASE WHEN typeof(x) LIKE 'DECIMAL%' THEN 'numeric' ELSE CASE typeof(x)"
       " WHEN 'VARCHAR' THEN 'text' WHEN 'DOUBLE' THEN 'double precision' WHEN 'FLOAT' THEN 'real'"
@@ -164,7 +166,25 @@ FUNCTIONS: tuple[Function, ...] = (
 )
 # fmt: on
 
+_ARROW = {
+    "BOOLEAN": "Boolean", "TINYINT": "Int8", "SMALLINT": "Int16", "INTEGER": "Int32",
+    "BIGINT": "Int64", "HUGEINT": "Decimal128(38, 0)", "UTINYINT": "UInt8", "USMALLINT": "UInt16",
+    "UINTEGER": "UInt32", "UBIGINT": "UInt64", "FLOAT": "Float32", "DOUBLE": "Float64",
+    "VARCHAR": "Utf8", "BLOB": "Binary", "DATE": "Date32", "TIME": "Time64(µs)",
+    "TIMESTAMP_S": "Timestamp(s)", "TIMESTAMP_MS": "Timestamp(ms)", "TIMESTAMP": "Timestamp(µs)",
+    "TIMESTAMP_NS": "Timestamp(ns)", "TIMESTAMP WITH TIME ZONE": 'Timestamp(µs, "UTC")',
+    "INTERVAL": "Interval(MonthDayNano)", '"NULL"': "Null",
+}  # fmt: skip
+_ARROW_CASES = " ".join(f"WHEN '{duck}' THEN '{arrow}'" for duck, arrow in _ARROW.items())
 HELPERS: dict[str, object] = {
+    "arrow_type": (
+        "(t) AS CASE WHEN t LIKE '%[]' THEN 'List(' || gn_arrow_plain_type(left(t, length(t) - 2))"
+        " || ')' ELSE gn_arrow_plain_type(t) END",
+    ),
+    "arrow_plain_type": (
+        "(t) AS CASE WHEN starts_with(t, 'DECIMAL') THEN 'Decimal128' || replace(substr(t, 8), ',',"
+        f" ', ') ELSE CASE t {_ARROW_CASES} ELSE t END END",
+    ),
     "from_base": (
         "(s, b) AS list_reduce(list_prepend(CAST(0 AS HUGEINT), list_transform("
         "string_split(s, ''), lambda d: CAST(instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', d) - 1"
