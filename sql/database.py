@@ -31,7 +31,8 @@ from sql.flows.ledger import Ledger
 from sql.functions.macros import install_macros
 from sql.gate import CommitGate
 from sql.memory import MemoryWatch
-from sql.metrics.store import SeriesStore, SeriesStores
+from sql.metrics.store import SeriesStores
+from sql.metrics.sweep import Sweeper
 from sql.partition.layout import Layouts
 from sql.plan.cache import PlanCache
 from sql.procedures import Procedures
@@ -84,7 +85,7 @@ class Database:
         self.alterations = Alterations(catalog, regions)
         self.gate = CommitGate()
         self.layouts = Layouts(catalog)
-        self.metrics = SeriesStores(regions, self._store_opened)
+        self.metrics = SeriesStores(regions)
         self.procedures = Procedures(clock)
         self.ledger = Ledger(catalog, store.cursor(), self.gate)
         self._flow_cursor = store.cursor()
@@ -95,6 +96,8 @@ class Database:
             clock,
             options.flow_refresh_seconds,
         )
+        self._sweep_cursor = store.cursor()
+        self.sweeper = Sweeper(self.metrics, regions, lambda: catalog.tables(self._sweep_cursor))
         self._ids = itertools.count(1)
         self.local_infile = options.local_infile  # SET GLOBAL changes it
         # Guarded by _sessions_lock.
@@ -127,6 +130,7 @@ class Database:
             cursor.close()
             database._recover()
             database.flows.start()
+            database.sweeper.start()
         except BaseException:
             regions.close()
             raise
@@ -179,9 +183,6 @@ class Database:
                     f'table "{table.database}.{table.name}" has lost its region {missing[0]}',
                     hint="restore the data directory from a backup",
                 )
-
-    def _store_opened(self, store: SeriesStore) -> None:
-        """A store of metrics is used for the first time."""
 
     def reserve_id(self) -> int:
         """See `DatabaseApi.reserve_id`."""
@@ -239,6 +240,7 @@ class Database:
         for session in self.sessions():
             session.cancel()
         self.flows.close()
+        self.sweeper.close()
         self.procedures.close()
         self.ledger.close()
         self.deadlines.close()

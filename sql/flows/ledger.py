@@ -18,13 +18,15 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 import duckdb
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.api import Catalog
 from catalog.flows import Flow
-from catalog.records import REGION_BITS
+from catalog.records import REGION_BITS, SERIES
 from catalog.store import SYSTEM_SCHEMA
 from engine.api import Write
+from engine.series.index import SERIES_BITS
 from sql.gate import CommitGate
 
 _LOG = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class _Source:
     time_index: str
     unit_ns: int
     flows: tuple[int, ...]
+    metric: int = 0  # its number, if its rows are among others in a series store
 
 
 class Ledger:
@@ -87,7 +90,7 @@ class Ledger:
         self._lock = Lock()
         self._cursor = cursor
         self._version = -1
-        self._sources: dict[int, _Source] = {}
+        self._sources: dict[int, list[_Source]] = {}  # by the table with the regions
         self._states: dict[int, _State] = {}
         self._load()
 
@@ -123,7 +126,10 @@ class Ledger:
             column = table.column(table.time_index or "")
             assert column is not None
             unit = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[column.type.arrow.unit]
-            self._sources[table_id] = _Source(column.name, unit, tuple(readers[table_id]))
+            home = self._catalog.table_of(self._cursor, table.home_id) or table
+            name = str(home.time_index) if table.metric else column.name
+            source = _Source(name, unit, tuple(readers[table_id]), table.metric)
+            self._sources.setdefault(table.home_id, []).append(source)
         self._version = version
 
     def _state_of(self, flow: Flow) -> _State:
@@ -159,11 +165,11 @@ class Ledger:
         sources, states = self._sources, self._states
         found = []
         for write in writes:
-            source = sources.get(write.region_id >> REGION_BITS)
-            if source is None or not write.rows.num_rows:
-                continue
-            touched = _times(write, source)
-            found += [(states[id_], touched) for id_ in source.flows if id_ in states]
+            for source in sources.get(write.region_id >> REGION_BITS, ()):
+                rows = _rows_of(write, source)
+                if rows.num_rows:
+                    touched = _times(rows, source)
+                    found += [(states[id_], touched) for id_ in source.flows if id_ in states]
         return found
 
     def _begin(self, marks: Sequence[tuple[_State, Range]]) -> None:
@@ -242,10 +248,18 @@ class Ledger:
             self._cursor.close()
 
 
-def _times(write: Write, source: _Source) -> Range:
-    if source.time_index not in write.rows.column_names:  # renamed since the write was planned
+def _rows_of(write: Write, source: _Source) -> pa.Table:
+    """The rows that are the source's."""
+    if not source.metric:
+        return write.rows
+    numbers = pc.shift_right(write.rows.column(SERIES), SERIES_BITS)
+    return write.rows.filter(pc.equal(numbers, source.metric))
+
+
+def _times(rows: pa.Table, source: _Source) -> Range:
+    if source.time_index not in rows.column_names:  # renamed since the write was planned
         return ALL
-    ends = pc.min_max(write.rows.column(source.time_index))
+    ends = pc.min_max(rows.column(source.time_index))
     low, high = ends["min"].value, ends["max"].value
     if low is None or high is None:
         return ALL

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from threading import Lock
 
 import numpy as np
@@ -44,6 +44,8 @@ class SeriesStore:
         # Held while definitions are written.
         self._defining = Lock()
         self._load()
+        # Numbers of metrics that had a committed table at some time. Used by the sweeper only.
+        self._committed = set(self.index.metrics())
 
     def _load(self) -> None:
         started, count = time.monotonic(), 0
@@ -96,6 +98,16 @@ class SeriesStore:
             with self._lock:
                 del self._undefined[: len(waiting)]
 
+    def dead(self, alive: Set[int]) -> list[int]:
+        """Numbers of metrics that a committed table had and none of `alive` has."""
+        self._committed |= alive
+        return sorted(self._committed - alive)
+
+    def forget(self, number: int) -> None:
+        """A dead metric has no samples and no definitions any more."""
+        self.index.forget(number)
+        self._committed.discard(number)
+
     def select(
         self, table: Table, conditions: Sequence[Condition] = (), tags: Sequence[str] | None = None
     ) -> tuple[Ids, dict[str, Labels]]:
@@ -117,9 +129,8 @@ def _by_id(table: Table, labels: Mapping[str, Labels]) -> dict[int, Labels]:
 class SeriesStores:
     """The stores of a database, opened when they are first used. Any thread."""
 
-    def __init__(self, regions: Regions, opened: Callable[[SeriesStore], None]) -> None:
+    def __init__(self, regions: Regions) -> None:
         self._regions = regions
-        self._opened = opened
         # Guarded by _lock.
         self._lock = Lock()
         self._stores: dict[int, SeriesStore] = {}
@@ -132,7 +143,6 @@ class SeriesStores:
                 store = self._stores.get(table.store_id)
                 if store is None:
                     store = SeriesStore(table.store_id, self._regions)
-                    self._opened(store)
                     self._stores[table.store_id] = store
         return store
 
