@@ -153,7 +153,9 @@ def prometheus() -> Iterator[Server]:
     """Prometheus as Debian ships it, taking remote writes. Raises: MissingPeerError."""
     port = free_port()
     with _directory(None, None) as home:
-        (home / "prometheus.yml").write_text("global: {}\n")
+        # Several senders are not always equally quick.
+        tsdb = "storage: {tsdb: {out_of_order_time_window: 12h}}\n"
+        (home / "prometheus.yml").write_text(tsdb)
         options = [f"--config.file={home / 'prometheus.yml'}", "--web.enable-remote-write-receiver"]
         options += [f"--storage.tsdb.path={home / 'data'}", "--query.max-samples=1000000000"]
         options += [f"--web.listen-address=127.0.0.1:{port}"]
