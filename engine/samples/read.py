@@ -38,7 +38,7 @@ from engine.wal.payload import RegionRows
 _LEAST, _MOST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 # Below so many samples and series a second thread costs more than it brings.
 _PARALLEL = 200_000
-_THREADS_MAX = 4
+_THREADS = min(os.cpu_count() or 1, 4)
 
 
 class SampleReader:
@@ -216,7 +216,7 @@ def _read(
 
 def _parts(blocks: Sequence[Block], series: Int64s) -> list[_Part]:
     """One part, or as many as threads pay, with about as many series each."""
-    threads = min(os.cpu_count() or 1, _THREADS_MAX)
+    threads = _THREADS
     rows = sum(block.rows for block in blocks) if len(series) > 1 else 0
     if rows < _PARALLEL or len(series) < threads:
         threads = 1

@@ -26,6 +26,7 @@ from engine.series import kernels
 from engine.series.hashing import words_of
 from engine.series.symbols import Symbols, grown
 
+_RECENT_MAX = 10_000  # texts whose numbers are remembered
 SERIES_BITS = 32  # of a series' id that count within its metric
 
 
@@ -115,6 +116,8 @@ class SeriesIndex:
         self._starts = np.zeros(257, np.int64)
         self._arena = np.empty(2048, np.int32)
         self._marks = np.full(256, -1, np.int32)
+        self._recent: dict[str, int] = {}
+        self._recent_of = 0  # how many texts were known when unknown ones were looked for
 
     @property
     def count(self) -> int:
@@ -278,24 +281,51 @@ class SeriesIndex:
         """One label of some of a metric's series, in any order."""
         with self._lock:
             known = self._metrics[metric]
-            numbers = self._number_of[self._alive(known)]
+            numbers = self._number_of[self._alive(known)].astype(np.int64)
             wanted = ids & ((1 << SERIES_BITS) - 1)
-            if len(numbers) and numbers[-1] == len(numbers) - 1:
-                places = wanted  # none is missing before the last
-            else:
-                places = np.searchsorted(numbers, wanted)
-            there = places < len(numbers)
             column = self._column(known, tag)
-            if there.all():
-                codes = column[places]
-            else:
-                codes = np.where(there, column[np.minimum(places, len(numbers) - 1)], np.int32(-1))
-            return self._labels(codes)
+            if np.array_equal(numbers, wanted):
+                return self._labels(column.copy())
+            places = np.searchsorted(numbers, wanted)
+            there = np.append(numbers, -1)[places] == wanted
+            return self._labels(np.append(column, np.int32(-1))[np.where(there, places, -1)])
 
-    def knows(self, text: str) -> bool:
-        """Whether some label has, or had, this value."""
+    def texts(self, metric: int, ids: Int64s, tags: Sequence[int]) -> dict[int, list[str | None]]:
+        """Labels of a few of a metric's series, in any order; None: it has no such label."""
         with self._lock:
-            return bool(self._symbols.numbers(pa.array([text]), add=False)[0] >= 0)
+            known = self._metrics[metric]
+            series = self._alive(known)
+            wanted = ids & ((1 << SERIES_BITS) - 1)
+            numbers = self._number_of[series]
+            places = np.searchsorted(numbers, wanted).tolist()
+            rows = [
+                int(series[at]) if at < len(series) and numbers[at] == number else -1
+                for at, number in zip(places, wanted.tolist(), strict=True)
+            ]
+            return {tag: [self._text(known, row, tag) for row in rows] for tag in tags}
+
+    def _text(self, metric: _Metric, row: int, tag: int) -> str | None:
+        position = metric.positions.get(tag)
+        if row < 0 or position is None:
+            return None
+        at = int(self._starts[row]) + position
+        code = self._arena[at] if at < self._starts[row + 1] else -1
+        return self._symbols.text(int(code)) if code >= 0 else None
+
+    def knows_empty(self) -> bool:
+        """Whether some label is, or was, there with an empty text."""
+        with self._lock:
+            return self._number("") >= 0
+
+    def _number(self, text: str) -> int:
+        """The number of a text, -1 if it is not known. Recent ones are remembered."""
+        if self._recent_of != self._symbols.count or len(self._recent) > _RECENT_MAX:
+            self._recent.clear()
+            self._recent_of = self._symbols.count
+        if text not in self._recent:
+            found = self._symbols.numbers(pa.array([text], pa.string()), add=False)
+            self._recent[text] = int(found[0])
+        return self._recent[text]
 
     def _alive(self, metric: _Metric) -> Int32s:
         if metric.series is None:
@@ -330,8 +360,8 @@ class SeriesIndex:
     def _accepted(self, condition: Condition, codes: Int32s) -> NDArray[np.bool_]:
         passing: NDArray[np.bool_]
         if condition.values is not None:
-            wanted = self._symbols.numbers(pa.array(condition.values, pa.string()), add=False)
-            wanted = wanted[wanted >= 0]
+            numbers = [self._number(value) for value in condition.values]
+            wanted = np.array([number for number in numbers if number >= 0], np.int32)
             passing = codes == wanted[0] if len(wanted) == 1 else np.isin(codes, wanted)
         else:
             assert condition.accepts is not None

@@ -188,6 +188,11 @@ class Symbols:
         buffers = [None, pa.py_buffer(ends), pa.py_buffer(out)]
         return pa.StringArray.from_buffers(len(wanted), buffers[1], buffers[2])
 
+    def text(self, number: int) -> str:
+        """One text. Requires: it is known."""
+        begin, end = self._offsets[number : number + 2].tolist()
+        return self._texts[begin:end].tobytes().decode()
+
     def sizes(self, numbers: Int32s) -> Int64s:
         """How many bytes each of these texts has."""
         found: Int64s = self._offsets[numbers.astype(np.int64) + 1] - self._offsets[numbers]

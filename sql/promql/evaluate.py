@@ -181,8 +181,15 @@ def _joined(evaluator: Evaluator, parts: list[Frame], columns: int) -> Frame:
 
 def sorted_rows(labels: LabelTable) -> Rows:
     """The order of rows by their labels, names before values, as Prometheus orders series."""
-    keys = [tuple(row.items()) for row in labels.rows()]
-    return np.array(sorted(range(labels.count), key=keys.__getitem__), np.int64)
+    if labels.count < 2:
+        return np.arange(labels.count)
+    columns = [labels.columns[name] for name in sorted(labels.columns, reverse=True)]
+    there = [(column, bool(column.codes.any())) for column in columns]
+    if all(not some or column.codes.all() for column, some in there):
+        keys = [column.ranks()[column.codes] for column, some in there if some]
+        return np.lexsort(keys) if keys else np.arange(labels.count)
+    pairs = [tuple(row.items()) for row in labels.rows()]
+    return np.array(sorted(range(labels.count), key=pairs.__getitem__), np.int64)
 
 
 def _ragged(evaluator: Evaluator, tree: Node, times: Times) -> Result:

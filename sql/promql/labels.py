@@ -72,6 +72,13 @@ class LabelColumn:
         values = self.values
         return [values[code] for code in self.codes.tolist()]
 
+    def ranks(self) -> Rows:
+        """For each of `values` its place in their order."""
+        order = sorted(range(len(self.values)), key=self.values.__getitem__)
+        found = np.empty(len(order), np.int64)
+        found[order] = np.arange(len(order))
+        return found
+
     def mapped(self, change: Callable[[str], str]) -> LabelColumn:
         """Every value changed; costs one call per distinct value ("" included)."""
         return LabelColumn.of_dictionary([change(value) for value in self.values], self.codes)

@@ -26,6 +26,7 @@ from sql.promql.source_series import matches, selected, series_codes
 from sql.promql.source_tables import Metric
 
 Ids = NDArray[np.int64]
+_FEW = 32  # series whose labels are looked up together
 
 
 class StoredMetric:
@@ -49,6 +50,7 @@ class StoredMetric:
         self._index = index
         self._regions = regions
         self._region_id = region_id
+        self._last: tuple[Ids, dict[int, LabelColumn]] | None = None
         self._staged = tuple(write for write in staged if write.region_id == region_id)
 
     def select(self, start_ms: int, end_ms: int, samples_max: int) -> SelectedSeries:
@@ -100,7 +102,17 @@ class StoredMetric:
 
     def _column(self, ids: Ids, tag: Column, rows: Rows | None) -> LabelColumn:
         wanted = ids if rows is None else ids[rows]
+        if len(wanted) <= _FEW:
+            return self._few(wanted)[tag.id]
         return _label_column(self._index.labels(self._number, wanted, tag.id))
+
+    def _few(self, ids: Ids) -> dict[int, LabelColumn]:
+        """All labels of a few series: whoever asks for one of them soon asks for the others."""
+        if self._last is None or not np.array_equal(self._last[0], ids):
+            texts = self._index.texts(self._number, ids, [tag.id for tag in self._metric.tags])
+            columns = {tag: LabelColumn.of([one or "" for one in texts[tag]]) for tag in texts}
+            self._last = ids, columns
+        return self._last[1]
 
     def _distinct(self, found: SelectedSeries) -> SelectedSeries:
         """No two series with equal labels: to PromQL a label that is empty is not there.
@@ -108,7 +120,7 @@ class StoredMetric:
         Nor two samples of a series in one millisecond.
         """
         finer = UNITS_PER_SECOND[self._unit] > 1000
-        if not finer and not self._index.knows(""):
+        if not finer and not self._index.knows_empty():
             return found
         columns = dict(found.labels.columns)
         codes, first = series_codes(columns, found.labels.count)

@@ -169,7 +169,7 @@ def test_large_reads_are_split_between_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.samples.read._PARALLEL", 0)
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr("engine.samples.read._THREADS", 3)
     regions = LocalRegions(
         tmp_path, EngineOptions(row_group_rows=11, sync=False), ManualClock(1000)
     )

@@ -1,13 +1,14 @@
 """Results of evaluations as the JSON of the Prometheus API, whole columns at a time.
 
-Called by the query endpoints on worker threads. Only labels, once per series, and native
-histograms are Python objects; samples are not.
+Called by the query endpoints on worker threads. Only distinct label values and native histograms
+are Python objects; series and samples are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from json.encoder import encode_basestring
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from server.encode.style import TextStyle
 from server.encode.text import text_cells
 from server.http.prometheus.answers import as_json
 from sql.promql.histogram import Histogram
+from sql.promql.labels import LabelTable
 from sql.promql.model import Kind, Result
 
 Ints = NDArray[np.int64]
@@ -31,7 +33,9 @@ _STYLE = TextStyle(
     exponent_low=-6, exponent_high=21, long_exponent=True, nan=b"NaN", infinity=b"Inf"
 )
 _BLOCK_CELLS = 1_000_000  # of a matrix at once
-_TEXT = pa.large_string()
+_BINARY = pa.large_binary()  # a whole answer may be beyond 2 GiB
+_COMMA = pa.scalar(b",", _BINARY)
+_METRIC = b'{"metric":'
 
 
 def result_json(result: Result) -> bytes:
@@ -72,23 +76,28 @@ def _body(result: Result) -> bytes:
 
 
 def _vector(result: Result, time: str) -> bytes:
-    values = numbers(np.ascontiguousarray(result.values[:, -1])).to_pylist()
+    values = numbers(np.ascontiguousarray(result.values[:, -1]))
+    metrics = metrics_json(result.labels)
+    if result.histograms is None:
+        parts = (_METRIC, metrics, f',"value":[{time},"'.encode(), values, b'"]}')
+        return b"[" + _listed(_row_by_row(*parts)) + b"]"
+    texts = values.to_pylist()
     items = []
-    for row, labels in enumerate(result.labels.rows()):
-        found = None if result.histograms is None else result.histograms[row, -1]
+    for row, metric in enumerate(metrics.to_pylist()):
+        found = result.histograms[row, -1]
         if found is None:
-            point = f'"value":[{time},"{values[row]}"]'.encode()
+            point = f'"value":[{time},"{texts[row]}"]'.encode()
         else:
             point = f'"histogram":[{time},'.encode() + _histogram(found) + b"]"
-        items.append(b'{"metric":' + as_json(labels) + b"," + point + b"}")
+        items.append(_METRIC + metric + b"," + point + b"}")
     return b"[" + b",".join(items) + b"]"
 
 
 def _matrix(result: Result) -> Iterator[bytes]:
-    """One text per series, made block by block."""
+    """The series' texts with commas between, block by block."""
     times = seconds(result.times)
     height = max(1, _BLOCK_CELLS // max(len(result.times), 1))
-    metrics = result.labels.rows()
+    metrics = metrics_json(result.labels)
     for first in range(0, len(metrics), height):
         rows = slice(first, first + height)
         present = result.present[rows]
@@ -97,14 +106,58 @@ def _matrix(result: Result) -> Iterator[bytes]:
         series, steps = np.nonzero(floats)
         offsets = np.searchsorted(series, np.arange(len(present) + 1)).astype(np.int64)
         values = result.values[rows][series, steps]
-        texts = _points(times.take(pa.array(steps)), values, offsets)
-        for row, metric in enumerate(metrics[rows]):
-            found: list[tuple[str, Histogram]] = []
-            if marked is not None and result.histograms is not None:
-                places = np.flatnonzero(marked[row])
-                objects = result.histograms[first + row, places]
-                found = list(zip(times.take(pa.array(places)).to_pylist(), objects, strict=True))
+        points = _points(times.take(pa.array(steps)), values, offsets)
+        own = metrics.slice(first, height)
+        if marked is None or result.histograms is None:
+            yield _listed(_row_by_row(_METRIC, own, b',"values":[', points, b"]}"))
+            continue
+        texts = points.to_pylist()
+        for row, metric in enumerate(own.to_pylist()):
+            places = np.flatnonzero(marked[row])
+            objects = result.histograms[first + row, places]
+            found = list(zip(times.take(pa.array(places)).to_pylist(), objects, strict=True))
             yield _series(metric, texts[row], found)
+
+
+def metrics_json(labels: LabelTable) -> pa.LargeBinaryArray:
+    """The labels of each series as a JSON object, names in order."""
+    pairs: list[pa.Array | bytes] = []
+    is_first = np.ones(labels.count, np.bool_)
+    for name in sorted(labels.columns):
+        column = labels.columns[name]
+        if not column.codes.any():
+            continue
+        texts = [_quoted(name) + b":" + _quoted(value) for value in column.values[1:]]
+        whole = pa.array([b"", *texts, *(b"," + text for text in texts)], _BINARY)
+        has_comma = ~is_first & (column.codes > 0)
+        pairs.append(whole.take(pa.array(column.codes + has_comma * len(texts))))
+        is_first &= column.codes == 0
+    if not pairs:
+        return pa.array([b"{}"] * labels.count, _BINARY)
+    return _row_by_row(b"{", *pairs, b"}")
+
+
+def _quoted(text: str) -> bytes:
+    try:
+        return encode_basestring(text).encode()
+    except UnicodeEncodeError:
+        return as_json(text)
+
+
+def _row_by_row(*parts: pa.Array | bytes) -> pa.LargeBinaryArray:
+    """The parts of each row, one after the other; bytes are the same in all rows."""
+    wide = [
+        pa.scalar(part, _BINARY) if isinstance(part, bytes) else part.cast(_BINARY)
+        for part in (*parts, b"")  # the last one is put between the others
+    ]
+    return pc.binary_join_element_wise(*wide)
+
+
+def _listed(texts: pa.LargeBinaryArray) -> bytes:
+    """All texts with commas between."""
+    bounds = pa.array([0, len(texts)], pa.int64())
+    joined: bytes = pc.binary_join(pa.LargeListArray.from_arrays(bounds, texts), _COMMA)[0].as_py()
+    return joined
 
 
 def _marked(histograms: NDArray[np.object_] | None, present: Marks) -> Marks | None:
@@ -134,8 +187,8 @@ def _ragged(result: Result) -> Iterator[bytes]:
         whole = ~marked
     kept = np.append(0, np.cumsum(whole))[offsets]
     places = np.flatnonzero(whole)
-    texts = _points(times.take(pa.array(places)), samples.values[places], kept)
-    for row, metric in enumerate(result.labels.rows()):
+    texts = _points(times.take(pa.array(places)), samples.values[places], kept).to_pylist()
+    for row, metric in enumerate(metrics_json(result.labels).to_pylist()):
         found: list[tuple[str, Histogram]] = []
         if marked is not None and samples.histograms is not None:
             inside = np.arange(offsets[row], offsets[row + 1])
@@ -145,29 +198,21 @@ def _ragged(result: Result) -> Iterator[bytes]:
         yield _series(metric, texts[row], found)
 
 
-def _series(metric: dict[str, str], values: str, found: list[tuple[str, Histogram]]) -> bytes:
-    text = b'{"metric":' + as_json(metric)
+def _series(metric: bytes, values: bytes, found: list[tuple[str, Histogram]]) -> bytes:
+    text = _METRIC + metric
     if values:
-        text += b',"values":[' + values.encode() + b"]"
+        text += b',"values":[' + values + b"]"
     if found:
         points = (f"[{time},".encode() + _histogram(one) + b"]" for time, one in found)
         text += b',"histograms":[' + b",".join(points) + b"]"
     return text + b"}"
 
 
-def _points(times: pa.Array, values: Floats, offsets: Ints) -> list[str]:
+def _points(times: pa.Array, values: Floats, offsets: Ints) -> pa.LargeBinaryArray:
     """Per series its points `[t,"v"]` with commas between."""
-    pairs = pc.binary_join_element_wise(
-        pa.scalar("[", _TEXT),
-        times.cast(_TEXT),
-        pa.scalar(',"', _TEXT),
-        numbers(values).cast(_TEXT),
-        pa.scalar('"]', _TEXT),
-        pa.scalar("", _TEXT),
-    )
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs)
-    joined: list[str] = pc.binary_join(lists, pa.scalar(",", _TEXT)).to_pylist()
-    return joined
+    pairs = _row_by_row(b"[", times, b',"', numbers(values), b'"]')
+    lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pairs)
+    return pc.binary_join(lists, _COMMA)
 
 
 def numbers(values: Floats) -> pa.Array:

@@ -185,3 +185,24 @@ def test_many_series_need_little_memory_each() -> None:
     }
     assert len(index.find_or_add(METRIC, labels, count).fresh) == count
     assert index.memory_bytes / count < 100
+
+
+def test_labels_of_some_series_in_any_order() -> None:
+    index = SeriesIndex()
+    hosts: list[str | None] = ["a", "b", None, "d"]
+    labels = {1: Labels.of(pa.array(hosts, pa.string()))}
+    ids = index.find_or_add(5, labels, 4).ids
+    unknown = ids[-1] + 7
+    wanted = np.array([ids[3], unknown, ids[0], ids[2]])
+    assert index.labels(5, wanted, 1).strings().to_pylist() == ["d", None, "a", None]
+    assert index.labels(5, wanted, 2).strings().to_pylist() == [None] * 4
+    assert index.labels(5, ids, 1).strings().to_pylist() == hosts
+    assert index.texts(5, wanted, [1, 2]) == {1: ["d", None, "a", None], 2: [None] * 4}
+
+
+def test_an_empty_text_is_known_once_it_was_used() -> None:
+    index = SeriesIndex()
+    index.find_or_add(5, {1: Labels.of(pa.array(["a"]))}, 1)
+    assert not index.knows_empty()
+    index.find_or_add(6, {1: Labels.of(pa.array([""]))}, 1)
+    assert index.knows_empty()

@@ -145,6 +145,7 @@ def test_samples_come_with_their_series(store: Store) -> None:
 def test_labels_are_looked_up_for_the_rows_that_are_left(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sql.promql.source_store._FEW", 2)
     asked: list[tuple[int, int]] = []
     labels = SeriesIndex.labels
 
@@ -166,7 +167,7 @@ def test_labels_are_looked_up_for_the_rows_that_are_left(
     asked.clear()
     best = evaluate("topk(2, m)", 0, 1000, 0, Source())
     assert [row["host"] for row in best.labels.rows()] == ["h8", "h7"]
-    assert {count for count, _ in asked} == {2}
+    assert asked == []  # two series are few
 
 
 def test_an_empty_label_is_the_same_as_none(store: Store) -> None:
