@@ -232,6 +232,7 @@ def decode_statement(data: bytes) -> str:
     Those are strings after `_binary`, and strings that are not UTF-8 (mysql-connector sends bytes
     so). Raises: DbError INVALID_ENCODING for other bytes that are not UTF-8.
     """
+    data = data.rstrip(b"\0")  # mysqlslap sends the end of a C string
     if b"_binary" in data:
         data = _BINARY_STRING.sub(_hexadecimal, data)
     if not _is_text(data):

@@ -23,7 +23,7 @@ from sql.dialect.alter import AlterGrammar
 from sql.dialect.copy import CopyGrammar
 from sql.dialect.core import text_literal
 from sql.dialect.generate import EXTENSIONS, PROPERTY_PLACES, ExtensionGenerator
-from sql.dialect.load import LoadGrammar
+from sql.dialect.mysql_statements import MysqlStatements
 from sql.dialect.series import SeriesGrammar
 from sql.dialect.settings import SettingsGrammar
 from sql.dialect.show import ShowGrammar
@@ -52,6 +52,11 @@ _STATEMENTS = {
     "RELEASE": "_release_statement",
     "COPY": "_copy_statement",
     "LOAD": "_load_statement",
+    "DO": "_do_statement",
+    "ANALYZE": "_maintenance_statement",
+    "CHECK": "_maintenance_statement",
+    "OPTIMIZE": "_maintenance_statement",
+    "REPAIR": "_maintenance_statement",
     "PREPARE": "_prepare_statement",
     "EXECUTE": "_execute_statement",
     "DEALLOCATE": "_deallocate_statement",
@@ -81,8 +86,8 @@ _STATEMENTS = {
 } | dict.fromkeys(
     (
         *("LOCK", "UNLOCK", "LISTEN", "UNLISTEN", "NOTIFY", "VACUUM"),
-        *("ANALYZE", "ANALYSE", "CHECKPOINT", "REINDEX", "CLUSTER", "SECURITY", "DO"),
-        *("FLUSH", "OPTIMIZE", "REPAIR", "CHECK", "HANDLER", "IMPORT", "REASSIGN"),
+        *("ANALYSE", "CHECKPOINT", "REINDEX", "CLUSTER", "SECURITY"),
+        *("FLUSH", "HANDLER", "IMPORT", "REASSIGN"),
         *("SIGNAL", "PURGE", "BINLOG", "INSTALL", "UNINSTALL", "SHUTDOWN", "RESTART", "UNDROP"),
         *("ATTACH", "DETACH", "PRAGMA", "CHANGE"),
     ),
@@ -148,10 +153,10 @@ def _ranges(base: dict[TokenType, Any], matches: TokenType) -> dict[TokenType, A
 
 
 class Grammar(
+    MysqlStatements,
     SeriesGrammar,
     ShowGrammar,
     SettingsGrammar,
-    LoadGrammar,
     CopyGrammar,
     AlterGrammar,
 ):

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 from sqlglot import exp
 from sqlglot.generator import Generator
 
-from sql.dialect import mysql_nodes, nodes, object_nodes
+from sql.dialect import nodes, object_nodes
+from sql.dialect.generate_mysql import MYSQL_NODES
 
 _AFTER_COLUMNS = exp.Properties.Location.POST_SCHEMA
 PROPERTY_PLACES = {
@@ -305,34 +306,6 @@ class ExtensionGenerator(Generator):
             self.sql(exp.Literal.string(option.name)), equals if value else "", value
         )
 
-    def loadfile_sql(self, node: mysql_nodes.LoadFile) -> str:
-        options = {o.name: self.sql(o, "expression") for o in node.args.get("options") or []}
-
-        def clause(words: str, *names: tuple[str, str]) -> str:
-            found = [f"{text} {options[name]}" for name, text in names if name in options]
-            return self._words(words, *found) if found else ""
-
-        columns = self.expressions(node, key="columns", flat=True)
-        changes = self.expressions(node, flat=True)
-        return self._words(
-            "LOAD DATA",
-            self._flag(node, "local", "LOCAL"),
-            f"INFILE {self.sql(node, 'file')}",
-            str(node.args.get("duplicates") or ""),
-            f"INTO TABLE {self.sql(node, 'this')}",
-            clause("CHARACTER SET", ("encoding", "")),
-            clause(
-                "FIELDS",
-                ("field_end", "TERMINATED BY"),
-                ("quote", "ENCLOSED BY"),
-                ("escape", "ESCAPED BY"),
-            ),
-            clause("LINES", ("line_start", "STARTING BY"), ("line_end", "TERMINATED BY")),
-            f"IGNORE {options['skip_lines']} LINES" if "skip_lines" in options else "",
-            f"({columns})" if columns else "",
-            f"SET {changes}" if changes else "",
-        )
-
     def preparestatement_sql(self, node: nodes.PrepareStatement) -> str:
         types = self.expressions(node, key="types", flat=True)
         return self._words(
@@ -477,12 +450,12 @@ def _own_nodes() -> dict[type[exp.Expr], Callable[..., str]]:
         exp.Parameter: ExtensionGenerator.parameter_sql,
         exp.LikeProperty: ExtensionGenerator.likeproperty_sql,
     }
-    for module in (nodes, mysql_nodes, object_nodes):
+    for module in (nodes, object_nodes):
         classes: list[tuple[str, Any]] = inspect.getmembers(module, inspect.isclass)
         for _, node in classes:
             if node.__module__ == module.__name__:
                 found[node] = getattr(ExtensionGenerator, f"{node.key}_sql")
-    return found
+    return found | MYSQL_NODES
 
 
 EXTENSIONS: dict[Any, Any] = _own_nodes()

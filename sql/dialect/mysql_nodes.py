@@ -21,3 +21,27 @@ class LoadFile(exp.Expression):
         "columns": False,
         "expressions": False,
     }
+
+
+class Do(exp.Expression):
+    """`DO expressions`: evaluated, nothing is told."""
+
+    arg_types = {"expressions": True}
+
+
+class TableMaintenance(exp.Expression):
+    """`CHECK TABLE a, b` and its kin; `this` the upper-case verb (str)."""
+
+    arg_types = {"this": True, "expressions": True}
+
+
+class IntoVariables(exp.Into):
+    """`INTO @a, @b` behind the outputs, until the statement is read to its end."""
+
+    arg_types = {"expressions": True}
+
+
+class SelectInto(exp.Expression):
+    """`SELECT … INTO @a, @b`; `this` the query, `expressions` UserVariables."""
+
+    arg_types = {"this": True, "expressions": True}

@@ -38,6 +38,7 @@ from sql.plan.literals import (
 )
 from sql.plan.loose_groups import loose_groups
 from sql.plan.moments import fine_scans
+from sql.plan.mysql_forms import mysql_forms
 from sql.plan.naming import name_outputs
 from sql.plan.parameters import infer_types, parameter_number
 from sql.plan.pushdown import push_conditions
@@ -149,7 +150,7 @@ def _called(tree: exp.Expr, context: PlanContext, wire: Wire) -> exp.Expr:
     if wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
     elif wire is Wire.MYSQL:
-        tree = loose_groups(tree)
+        tree = loose_groups(mysql_forms(tree))
     return function_calls(zone_calls(tree, context.timezone), wire)
 
 
