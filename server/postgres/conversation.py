@@ -152,7 +152,7 @@ class Conversation:
             return
         running = Running(Cursor(result), self.session)
         try:
-            yield replies.row_description(result.columns, (0,) * len(result.columns))
+            yield replies.row_description(result.columns, (0,) * len(result.columns), vectors=True)
             yield from running.send((), 0)
             yield from self._notices()
             yield replies.command_complete(result.tag, running.sent)

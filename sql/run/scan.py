@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from catalog.records import Column, Table
 from engine.api import Extent, KeyFilter, Regions, ScanRequest, Snapshot, TimeRange, Write
 from engine.clock import Clock
-from engine.datatypes import DataType
+from engine.datatypes import DataType, TypeId
 from sql.dialect.nodes import Tql
 from sql.metrics.scans import MetricScans
 from sql.partition.prune import wanted_regions
@@ -38,6 +38,7 @@ from sql.run.external import FileScans
 from sql.run.front import SEARCHED_ROWS, Narrow, parts
 from sql.run.pin import Pinned, pin
 from sql.run.relation import relation
+from sql.system.pg_catalog.shapes import VECTOR_OIDS
 from sql.types import from_duckdb
 
 _UNIQUE_ROWS_MAX = 65_536  # of more, to see that keys are unique may cost more than it spares
@@ -336,7 +337,8 @@ def result_columns(
         origin = plan.outputs[position] if position < len(plan.outputs) else None
         type_ = from_duckdb(str(duck_type))
         if origin is None:
-            columns.append(ResultColumn(name, type_))
+            vector = VECTOR_OIDS.get(name, 0) if plan.systems and type_.id is TypeId.STRING else 0
+            columns.append(ResultColumn(name, type_, vector_oid=vector))
             continue
         table, column_name = origin
         column = table.column(column_name)

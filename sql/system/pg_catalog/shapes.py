@@ -361,7 +361,9 @@ def _of_type(*types: str) -> frozenset[str]:
 
 SHAPES = _read(_TEXT)
 REGPROC_COLUMNS = _of_type("regproc")  # stored as OIDs, shown as function names
-ZERO_BASED_COLUMNS = _of_type("int2vector", "oidvector")  # their subscripts start at 0
+_VECTORS = {"int2vector": 22, "oidvector": 30}
+ZERO_BASED_COLUMNS = _of_type(*_VECTORS)  # their subscripts start at 0
+VECTOR_OIDS = {name: oid for kind, oid in _VECTORS.items() for name in _of_type(kind)}
 ARRAY_COLUMNS = frozenset(
     name
     for shape in SHAPES.values()
