@@ -286,6 +286,9 @@ class Core(Parser):
 
     def _parse_unary(self) -> exp.Expr | None:
         this = super()._parse_unary()
+        if isinstance(this, nodes.UserVariable) and self._match(TokenType.COLON_EQ):
+            value = self.take_expression()
+            return self.expression(exp.PropertyEQ(this=this, expression=value))
         while this is not None and self._at_range():
             self._advance()
             interval = self.take_interval()

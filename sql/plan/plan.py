@@ -50,6 +50,7 @@ from sql.plan.tables import FileReference, Reference, Resolved, known_table, res
 from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
 from sql.plan.typed import typed_operators
+from sql.plan.user_variables import inline_assignments
 from sql.plan.values_names import name_values
 from sql.results import ResultColumn
 from sql.session import Wire
@@ -114,6 +115,8 @@ def plan_query(
 ) -> QueryPlan:
     """Plans a SELECT, VALUES or set operation. The tree is not changed. Raises: DbError."""
     tree = tree.copy()
+    if context.wire is Wire.MYSQL and ":=" in context.text:
+        tree = inline_assignments(tree)
     tree = _plain(tree, context)
     if target is None:
         tree = name_outputs(tree, context.wire)

@@ -66,3 +66,26 @@ def test_declared_indexes_are_statistics(mysql: Client) -> None:
 def test_declared_lengths_are_told(mysql: Client) -> None:
     lengths = "SELECT character_maximum_length FROM information_schema.columns WHERE {}"
     assert mysql.run(lengths.format("table_name = 't' AND column_name = 'b'")) == [(10,)]
+
+
+def test_later_items_read_what_earlier_ones_assigned(mysql: Client) -> None:
+    chosen = "CASE b WHEN 'x' THEN @n := a * 10 ELSE IF(a > 2, @n := 7, @n := (8)) END"
+    rows = mysql.run(f"SELECT CAST({chosen} AS SIGNED) AS v, @n + 1, @n FROM t ORDER BY a")
+    assert rows == [(10, 11, 10), (8, 9, 8), (7, 8, 7)]
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT @n := 1", "SELECT @n := @n + 1, @n FROM t", "SELECT a FROM t WHERE @n := a"]
+)
+def test_variables_that_outlive_their_row_are_refused(mysql: Client, query: str) -> None:
+    with pytest.raises(DbError) as caught:
+        mysql.run(query)
+    assert caught.value.kind is ErrorKind.UNSUPPORTED
+
+
+def test_a_drivers_question_about_the_catalog_may_leave_a_variable(mysql: Client) -> None:
+    asked = (
+        "SELECT column_name, CASE data_type WHEN 'int' THEN @t := 4 ELSE @t := 12 END AS type"
+        " FROM information_schema.columns WHERE table_name = 't' ORDER BY ordinal_position"
+    )
+    assert mysql.run(asked) == [("a", 4), ("b", 12), ("c", 12)]
