@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.records import Table
-from engine.api import Snapshot
+from engine.api import Snapshot, TimeRange
 from engine.datatypes import UNITS_PER_SECOND
 from sql.partition.prune import constant
 from sql.plan.direct import Direct
@@ -27,35 +28,57 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,9})?)?")
 _FIRST, _LAST = -(2**63), 2**63 - 1
 
 
-def direct_rows(
-    direct: Direct,
-    table: Table,
-    snapshots: Sequence[Snapshot],
-    parameters: Sequence[object],
-    wanted: pa.Schema,
-) -> pa.RecordBatch | None:
-    """The rows as DuckDB would give them; None if that takes DuckDB."""
-    if any(snapshot.files for snapshot in snapshots):
-        return None
-    values = [(name, _value(table, name, node, parameters)) for name, node in direct.equal]
+class Asked(NamedTuple):
+    """What the query says with the values of one statement."""
+
+    first: int  # times in the column's unit, both wanted
+    last: int
+    equal: tuple[tuple[str, pa.Scalar], ...]
+    limit: int
+
+    @property
+    def times(self) -> TimeRange:
+        """The times for the engine."""
+        start = None if self.first == _FIRST else self.first
+        return TimeRange(start, None if self.last == _LAST else self.last + 1)
+
+
+def asked_of(direct: Direct, table: Table, parameters: Sequence[object]) -> Asked | None:
+    """What is asked for; None if a value leaves it to DuckDB."""
     ends = _ends(direct.bounds, table, parameters)
     limit = _limit(direct, parameters)
-    if ends is None or limit is None or any(value is None for _, value in values):
+    if ends is None or limit is None:
+        return None
+    equal = []
+    for name, node in direct.equal:
+        value = _value(table, name, node, parameters)
+        if value is None:
+            return None
+        equal.append((name, value))
+    return Asked(*ends, tuple(equal), limit)
+
+
+def direct_rows(
+    direct: Direct, asked: Asked, table: Table, snapshots: Sequence[Snapshot], wanted: pa.Schema
+) -> pa.RecordBatch | None:
+    """The rows as DuckDB would give them; None if some of them are in files only."""
+    if any(snapshot.files for snapshot in snapshots):
         return None
     found = [t for s in snapshots for t in (s.memory, s.selected) if t is not None and t.num_rows]
     if not found:
         return pa.RecordBatch.from_pylist([], schema=wanted)
     rows = pa.concat_tables(found) if len(found) > 1 else found[0]
     times = _times(rows, table)
-    keep = (times >= ends[0]) & (times <= ends[1])
-    for name, value in values:
-        same = pc.fill_null(pc.equal(rows.column(name), value), False)
-        keep &= same.to_numpy()
+    keep = (times >= asked.first) & (times <= asked.last)
+    for name, value in asked.equal:
+        column = rows.column(name)
+        same = pc.equal(column, value)
+        keep &= (pc.fill_null(same, False) if column.null_count else same).to_numpy()
     places = np.flatnonzero(keep)
     if direct.descending is not None:
         order = np.argsort(times[places], kind="stable")
         places = places[order[::-1] if direct.descending else order]
-    rows = rows.select(sorted(set(direct.columns))).take(places[:limit])
+    rows = rows.select(sorted(set(direct.columns))).take(places[: asked.limit])
     return _shown(rows, direct, wanted)
 
 
@@ -100,10 +123,10 @@ def _ends(
     """First and last time in the column's unit, both wanted; None if that is not certain."""
     time = table.column(str(table.time_index))
     assert time is not None
-    first, last = _FIRST, _LAST
+    first, last, unit = _FIRST, _LAST, str(time.type.unit)
     for bound in bounds:
-        at = _moment(bound, str(time.type.unit), parameters)
-        if at is None:
+        at = _moment(bound, unit, parameters)
+        if at is None or abs(at) > _LAST // 2:
             return None
         if bound.is_start:
             first = max(first, at if bound.inclusive else at + 1)

@@ -32,7 +32,7 @@ from sql.plan.search import wanted_texts
 from sql.plan.tables import NOW, Reference
 from sql.results import ResultColumn, Rows
 from sql.run.bounds import time_ranges
-from sql.run.direct import direct_rows
+from sql.run.direct import asked_of, direct_rows
 from sql.run.duck import Duck, OpenResult
 from sql.run.external import FileScans
 from sql.run.front import SEARCHED_ROWS, Narrow, parts
@@ -174,14 +174,13 @@ class Runner:
         shape, (reference,) = plan.learned.shape, plan.scans
         if shape is None:
             return None  # not asked before: DuckDB tells what its columns are
-        ranges, _ = time_ranges(plan, parameters, _now_text(self.clock), self.duck)
-        range_ = ranges.get(reference.placeholder, TimeRange())
+        asked = asked_of(direct, reference.table, parameters)
         keys = wanted_keys(reference, parameters)
-        if self.metrics.scan(reference, keys) is not None:
-            return None  # its rows lie elsewhere
+        if asked is None or self.metrics.scan(reference, keys) is not None:
+            return None  # a metric's rows lie elsewhere
         with ExitStack() as stack:
-            pinned = self._pin(reference, range_, False, keys, parameters, stack)
-            batch = direct_rows(direct, reference.table, pinned.snapshots, parameters, shape.arrow)
+            pinned = self._pin(reference, asked.times, False, keys, parameters, stack)
+            batch = direct_rows(direct, asked, reference.table, pinned.snapshots, shape.arrow)
         return Rows(shape.columns, iter([batch])) if batch is not None else None
 
     def _front(
