@@ -255,6 +255,12 @@ class _Reader:
             raise self._not_for_series()
         columns = self._columns(time_index, key, external=external)
         options = self._external_options() if external else self._options(time_index is None)
+        if time_index is None and not external and like is None and options.keys() - {"comment"}:
+            raise DbError(
+                ErrorKind.SYNTAX,
+                "Missing time index constraint",
+                hint=f"the option {min(options)} is one of tables with a TIME INDEX",
+            )
         comment = self._find(exp.SchemaCommentProperty)
         on_commit = [p.name for p in self.properties if isinstance(p, nodes.IgnoredProperty)]
         definition = TableDefinition(

@@ -16,6 +16,7 @@ from catalog.intervals import stored_rows
 from catalog.records import Table
 from engine.api import Op, Write
 from engine.datatypes import TypeId
+from engine.errors import DbError, ErrorKind
 from engine.schema import RegionSchema
 from sql.partition.check import Partitioning, is_exclusive, partitioning_of
 from sql.partition.space import Axis
@@ -33,7 +34,15 @@ def writes_of(
 
     `schema` is what the rows are in, the table's own by default. Requires: `rows` has the partition
     columns, unless rows of one identity may be in any region (`is_exclusive`) and are deleted.
+    Raises: DbError UNSUPPORTED for rows of a physical table with a series store.
     """
+    if table.is_store:
+        if rows.num_rows:
+            raise DbError(
+                ErrorKind.UNSUPPORTED,
+                f'"{table.name}" is a physical table: its rows are changed in its logical tables',
+            )
+        return []
     schema, rows = schema or table.region_schema(), stored_rows(rows)
     partitioning = partitioning_of(table)
     if partitioning is None:

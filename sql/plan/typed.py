@@ -144,7 +144,8 @@ def _cast(node: exp.Cast, infer: Callable[[exp.Expr], DataType | None]) -> None:
     elif target.is_timestamp and source.is_integer and not node.this.is_int:
         node.set("this", exp.cast(node.this.copy(), exp.DType.BIGINT))  # now plainly an integer
     elif (source, target) == (dt.TIMESTAMP_NANOSECOND, dt.TIMESTAMP_SECOND):
-        node.set("this", exp.cast(node.this.copy(), exp.DType.TIMESTAMP))  # DuckDB has no way
+        micros = exp.DataType(this=exp.DType.TIMESTAMP)  # DuckDB has no direct way
+        node.set("this", exp.Cast(this=node.this.copy(), to=micros))
 
 
 def _epoch(node: exp.Expr, source: DataType) -> exp.Expr:

@@ -7,7 +7,6 @@ time, so that the matrices on the way stay small whatever the range.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -36,13 +35,6 @@ def warm() -> None:
     jit.warm()
 
 
-@lru_cache(maxsize=512)
-def _parsed(query: str) -> tuple[Node, Type]:
-    """The tree, which nobody changes, and the type of a text: dashboards ask the same ones."""
-    tree = parser.parse(query)
-    return tree, types.check(tree)
-
-
 def evaluate(
     query: str,
     start_ms: int,
@@ -63,7 +55,8 @@ def evaluate(
         LIMIT_EXCEEDED for limits, whatever `check` and the source raise.
     """
     jit.warm()
-    tree, kind = _parsed(query)
+    tree = parser.parse(query)
+    kind = types.check(tree)
     instant = step_ms == 0
     times = _times(end_ms if instant else start_ms, end_ms, step_ms, limits)
     span = Span(int(times[0]) if instant else start_ms, end_ms, step_ms)

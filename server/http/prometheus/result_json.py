@@ -34,7 +34,6 @@ _STYLE = TextStyle(
 )
 _BLOCK_CELLS = 1_000_000  # of a matrix at once
 _BINARY = pa.large_binary()  # a whole answer may be beyond 2 GiB
-_FEW = 16  # series whose labels are quicker written one by one
 _COMMA = pa.scalar(b",", _BINARY)
 _METRIC = b'{"metric":'
 
@@ -65,15 +64,15 @@ def truncated(result: Result, limit: int) -> Result:
 
 
 def _body(result: Result) -> bytes:
-    if result.kind is Kind.MATRIX:
-        series = _ragged(result) if result.samples is not None else _matrix(result)
-        return b"[" + b",".join(series) + b"]"
     last = seconds(result.times[-1:])[0].as_py() if len(result.times) else "0"
     if result.kind is Kind.STRING:
         return f"[{last},".encode() + as_json(result.text) + b"]"
     if result.kind is Kind.SCALAR:
         return f'[{last},"{numbers(result.values[0, -1:])[0].as_py()}"]'.encode()
-    return _vector(result, last)
+    if result.kind is Kind.VECTOR:
+        return _vector(result, last)
+    series = _ragged(result) if result.samples is not None else _matrix(result)
+    return b"[" + b",".join(series) + b"]"
 
 
 def _vector(result: Result, time: str) -> bytes:
@@ -122,8 +121,6 @@ def _matrix(result: Result) -> Iterator[bytes]:
 
 def metrics_json(labels: LabelTable) -> pa.LargeBinaryArray:
     """The labels of each series as a JSON object, names in order."""
-    if labels.count <= _FEW:
-        return pa.array([as_json(row) for row in labels.rows()], _BINARY)
     pairs: list[pa.Array | bytes] = []
     is_first = np.ones(labels.count, np.bool_)
     for name in sorted(labels.columns):
