@@ -83,6 +83,7 @@ class ErrorKind(Enum):
     NO_TRANSACTION = Codes(1004, "InvalidArguments", 400, "25P01", 1305, "42000")
     UNDEFINED_SAVEPOINT = Codes(1004, "InvalidArguments", 400, "3B001", 1305, "42000")
     SERIALIZATION_FAILURE = Codes(3001, "EngineExecuteQuery", 503, "40001", 1213, "40001")
+    DEADLOCK = Codes(3001, "EngineExecuteQuery", 503, "40P01", 1213, "40001")
     LOCK_TIMEOUT = Codes(1008, "DeadlineExceeded", 504, "55P03", 1205, "HY000")
     # Who may do what.
     BAD_PASSWORD = Codes(7002, "UserPasswordMismatch", 401, "28P01", 1045, "28000")

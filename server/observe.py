@@ -20,7 +20,7 @@ from engine.errors import DbError, ErrorKind
 from server.auth.api import AccessMode, Users
 from server.metrics import Metrics
 from sql.permissions import Access, access_of
-from sql.results import CopyOut, Cursor, Description, Notice, Result, Rows
+from sql.results import CopyOut, Cursor, Description, Notice, Notification, Result, Rows
 from sql.session import (
     Activity,
     ClientInfo,
@@ -359,6 +359,14 @@ class ObservedSession:
     def take_notices(self) -> list[Notice]:
         """Notices since the last call."""
         return self._inner.take_notices()
+
+    def take_notifications(self) -> list[Notification]:
+        """What NOTIFY has sent to this session."""
+        return self._inner.take_notifications()
+
+    def when_notified(self, call: Callable[[], object]) -> None:
+        """Registers what is told that something has come."""
+        self._inner.when_notified(call)
 
     def take_reports(self) -> dict[str, str]:
         """Reported settings changed since the last call."""

@@ -20,14 +20,15 @@ from engine.api import Write
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql import execute
+from sql.acts.channels import Mailbox
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
-from sql.limits import Limits, StatementClock
+from sql.limits import Limits, StatementClock, timeout_ms
 from sql.metrics.scans import MetricScans
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
 from sql.promql.tql import run_tql
-from sql.results import Cursor, Description, Notice, Result
+from sql.results import Cursor, Description, Notice, Notification, Result
 from sql.run.duck import Duck
 from sql.run.external import FileScans
 from sql.run.scan import Runner
@@ -63,6 +64,7 @@ class ClientSession:
         # Changed by the session's own calls only.
         self.tally = Tally()
         self.settings = Settings(wire, self._told() if wire is Wire.MYSQL else None)
+        self.mailbox = Mailbox(database.channels, session_id)
         self.local_settings = TransactionSettings(self.settings)
         self.role = client.user  # whose privileges count: SET ROLE changes it
         self.duck = Duck(database.store.cursor())
@@ -90,7 +92,7 @@ class ClientSession:
         self._connected_ms = database.clock.now_ms()
         self._query = ""  # the running statement, or the last one
         self._query_ms = 0
-        self._running = False
+        self.running = False
         self._database = client.database
         self._initial_settings: dict[str, str] = {}
         self._limits = Limits(database.deadlines, database.memory, self.duck.interrupt)
@@ -121,7 +123,7 @@ class ClientSession:
     @property
     def activity(self) -> Activity:
         """See `SessionApi.activity`."""
-        if self._running:
+        if self.running:
             state = "active"
         elif self.transaction is None:
             state = "idle"
@@ -213,7 +215,7 @@ class ClientSession:
     def close_block(self, *, commit: bool) -> None:
         """See `SessionApi.close_block`."""
         self._in_block = False
-        if self.transaction is not None and not self.transaction.explicit:
+        if self.transaction is None or not self.transaction.explicit:
             self.end_transaction(commit=commit)
 
     def cursor(self, name: str) -> Cursor | None:
@@ -248,6 +250,8 @@ class ClientSession:
         self.user_variables.clear()
         self.numbers.forget()
         self.drop_temporary()
+        self.mailbox.close()
+        self.server.locks.unlock_all(self.id)
         self.settings.restore_values(self._initial_settings)
         self._database = self.client.database
         self.role = self.client.user
@@ -264,6 +268,14 @@ class ClientSession:
         if notices:
             self.last_notices = tuple(notices)
         return notices
+
+    def take_notifications(self) -> list[Notification]:
+        """See `SessionApi.take_notifications`."""
+        return self.mailbox.take()
+
+    def when_notified(self, call: Callable[[], object]) -> None:
+        """See `SessionApi.when_notified`."""
+        self.mailbox.on_receive = call
 
     def take_reports(self) -> dict[str, str]:
         """See `SessionApi.take_reports`."""
@@ -410,6 +422,7 @@ class ClientSession:
         """Commits or rolls back the open transaction, if any. Raises: DbError (rolled back)."""
         transaction, self.transaction = self.transaction, None
         if transaction is None:
+            self._ended(commit=commit)
             return
         self.duck.settle()
         commit = commit and not transaction.failed
@@ -422,7 +435,15 @@ class ClientSession:
             commit = False
             raise
         finally:
-            self.local_settings.end(commit=commit)
+            self._ended(commit=commit)
+
+    def _ended(self, *, commit: bool) -> None:
+        self.local_settings.end(commit=commit)
+        if commit:
+            self.mailbox.commit()
+        else:
+            self.mailbox.rollback()
+        self.server.locks.end_transaction(self.id)
 
     def apply(self, transaction: Transaction, writes: Sequence[Write]) -> None:
         """Writes to regions: at once when the statement is its own transaction, else at COMMIT."""
@@ -450,32 +471,22 @@ class ClientSession:
 
     # The running statement.
 
-    @property
-    def running(self) -> bool:
-        """True between `statement_started` and `statement_ended`."""
-        return self._running
-
     def statement_started(self, text: str) -> None:
         """From here on the statement can be cancelled, and ends when its time is over."""
         self._query, self._query_ms = text, self.server.clock.now_ms()
-        self._running = True
+        self.running = True
         self.duck.start()
         memory = int(self.settings.get("statement_memory_limit"))
         self.duck.limit_memory(memory)
-        self._limits.begin(self.statement_timeout_ms(), memory)
+        self._limits.begin(timeout_ms(self.settings, self.wire), memory)
 
-    def statement_ended(self) -> None:
+    def statement_ended(self, *, failed: bool = False) -> None:
         """Later cancels and deadlines hit nothing."""
-        self._running = False
+        self.running = False
         self._limits.end()
         self.duck.finish()
-
-    def statement_timeout_ms(self) -> int:
-        """The statement's time limit in milliseconds, 0 for none."""
-        limit = int(self.settings.get("statement_timeout"))
-        if self.wire is Wire.MYSQL:
-            limit = int(self.settings.get("max_execution_time")) or limit
-        return limit
+        if self.transaction is None and not self._in_block:
+            self._ended(commit=not failed)
 
     def _staged(self) -> Sequence[Write]:
         return self.transaction.staged if self.transaction is not None else ()
@@ -483,5 +494,4 @@ class ClientSession:
     def _system_rows(
         self, database: str, name: str, wanted: frozenset[str] | None = None
     ) -> pa.Table:
-        context = replace(self.system_context(), wanted=wanted)
-        return SYSTEM_TABLES[database, name].rows(context)
+        return SYSTEM_TABLES[database, name].rows(replace(self.system_context(), wanted=wanted))

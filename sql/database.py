@@ -21,6 +21,9 @@ from engine.regions import LocalRegions
 from engine.store.opening import cache_folder
 from engine.store.options import LOCAL_FILES, StorageOptions
 from sql import backup
+from sql.acts.channels import Channels
+from sql.acts.functions import install_acts
+from sql.acts.locks import AdvisoryLocks
 from sql.alterations import Alterations
 from sql.client_session import ClientSession
 from sql.deadlines import Deadlines
@@ -87,6 +90,8 @@ class Database:
         self.layouts = Layouts(catalog)
         self.metrics = SeriesStores(regions)
         self.procedures = Procedures(clock)
+        self.locks = AdvisoryLocks()
+        self.channels = Channels()
         self.ledger = Ledger(catalog, store.cursor(), self.gate)
         self._flow_cursor = store.cursor()
         self.flows = Flows(
@@ -104,6 +109,7 @@ class Database:
         self._sessions_lock = threading.Lock()
         self._sessions: dict[int, ClientSession] = {}
         self._closed = False
+        self._acts: object = None  # kept for DuckDB, which keeps no reference to it
 
     @classmethod
     def open(cls, directory: Path, options: DatabaseOptions) -> Database:
@@ -127,6 +133,7 @@ class Database:
             install_macros(cursor)
             files = LocalFiles(options.copy_root or directory / "copy", directory / "spill")
             database = cls(store, EmbeddedCatalog(cursor), regions, clock, options, files, links)
+            database._acts = install_acts(database, cursor)
             cursor.close()
             database._recover()
             database.flows.start()

@@ -171,7 +171,7 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         check_privileges(session, lambda: insert.tree_of(statement))
         result = _run(session, statement, parameters)
     except BaseException:
-        session.statement_ended()
+        session.statement_ended(failed=True)
         _fail(session)
         raise
     if session.wire is Wire.MYSQL:

@@ -12,6 +12,16 @@ from functools import partial
 from engine.errors import DbError, ErrorKind
 from sql.deadlines import Deadline, Deadlines
 from sql.memory import MemoryWatch, Watched
+from sql.session import Wire
+from sql.settings import Settings
+
+
+def timeout_ms(settings: Settings, wire: Wire) -> int:
+    """A statement's time limit in milliseconds, 0 for none."""
+    limit = int(settings.get("statement_timeout"))
+    if wire is Wire.MYSQL:
+        limit = int(settings.get("max_execution_time")) or limit
+    return limit
 
 
 class StatementClock:

@@ -221,6 +221,15 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Notification:
+    """What another session (or this one) has sent by NOTIFY."""
+
+    sender: int  # its session id
+    channel: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """What a prepared statement takes and gives; `columns` is None when it returns no rows."""
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from engine.backup import Capture
 from engine.datatypes import DataType
-from sql.results import Cursor, Description, Notice, Result
+from sql.results import Cursor, Description, Notice, Notification, Result
 
 
 class Wire(Enum):
@@ -170,6 +170,12 @@ class SessionApi(Protocol):
 
     def when_killed(self, call: Callable[[], object]) -> None:
         """Registers what ends the connection after KILL; called from any thread, must be quick."""
+
+    def take_notifications(self) -> list[Notification]:
+        """What NOTIFY has sent to this session since the last call. Any thread."""
+
+    def when_notified(self, call: Callable[[], object]) -> None:
+        """Registers what is told that something has come; any thread calls it, must be quick."""
 
     def reset(self) -> None:
         """Back to the state after login: rolls back, forgets settings, cursors, temp tables."""

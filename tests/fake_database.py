@@ -28,6 +28,7 @@ from sql.results import (
     Description,
     Empty,
     Notice,
+    Notification,
     Result,
     ResultColumn,
     Rows,
@@ -329,6 +330,12 @@ class FakeSession:
     def take_notices(self) -> list[Notice]:
         notices, self._notices = self._notices, []
         return notices
+
+    def take_notifications(self) -> list[Notification]:
+        return []
+
+    def when_notified(self, call: object) -> None:
+        pass
 
     def take_reports(self) -> dict[str, str]:
         reports, self._reports = self._reports, {}

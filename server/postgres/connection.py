@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._lost = False
+        self._idle: Conversation | None = None  # while no message of it is being answered
         self._is_paused = False
         self._is_stopping = False
 
@@ -173,8 +174,10 @@ class Connection(asyncio.Protocol):
             sent, opened = await self._workers.run(_login_step, exchange, answer)
             if opened is not None:
                 self._session = opened
-                stop = partial(asyncio.get_running_loop().call_soon_threadsafe, self.stop)
+                loop = asyncio.get_running_loop()
+                stop = partial(loop.call_soon_threadsafe, self.stop)
                 opened.when_killed(stop)
+                opened.when_notified(partial(loop.call_soon_threadsafe, self._deliver))
                 self._reader.authenticated = True
                 self._write([sent])
                 return Conversation(opened)
@@ -211,7 +214,10 @@ class Connection(asyncio.Protocol):
     async def _converse(self, conversation: Conversation) -> None:
         """Serves messages until the client leaves or we stop."""
         while not self._is_stopping:
+            self._idle = conversation
+            self._deliver()
             events = await self._next_batch()
+            self._idle = None
             if not events:
                 break
             leaves = isinstance(events[-1], Terminate)
@@ -221,6 +227,11 @@ class Connection(asyncio.Protocol):
         if self._is_stopping:
             message = "terminating connection because the server is shutting down"
             raise DbError(ErrorKind.SHUTTING_DOWN, message)
+
+    def _deliver(self) -> None:
+        """Sends notifications to a client that asks nothing just now; others get them later."""
+        if self._idle is not None and not self._lost:
+            self._write(list(self._idle.notifications()))
 
     async def _answer(self, conversation: Conversation, events: list[Frontend]) -> None:
         """Sends the replies to some messages, as fast as the client takes them."""

@@ -37,7 +37,7 @@ from server.postgres.messages import (
 )
 from server.postgres.rows import Piece
 from sql.results import Affected, CopyIn, CopyOut, Cursor, Empty
-from sql.session import SessionApi, Statement
+from sql.session import SessionApi, Statement, TransactionStatus
 
 logger = logging.getLogger(__name__)
 
@@ -264,7 +264,13 @@ class Conversation:
     def _ready(self) -> Iterator[Piece]:
         for name, value in self.session.take_reports().items():
             yield replies.parameter_status(name, value)
+        yield from self.notifications()
         yield replies.READY[self.session.transaction_status]
+
+    def notifications(self) -> Iterator[Piece]:
+        """What NOTIFY has sent to the client; nothing while a transaction is open."""
+        if self.session.transaction_status is TransactionStatus.IDLE:
+            yield from map(replies.notification, self.session.take_notifications())
 
     def _notices(self) -> Iterator[Piece]:
         for notice in self.session.take_notices():

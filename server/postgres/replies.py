@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from engine.errors import DbError, ErrorKind
 from server.postgres.types.oids import describe
-from sql.results import Notice, ResultColumn
+from sql.results import Notice, Notification, ResultColumn
 from sql.session import TransactionStatus
 
 AUTHENTICATION_OK = b"R\0\0\0\x08\0\0\0\0"
@@ -50,6 +50,12 @@ def negotiate(minor: int, unknown: Sequence[str]) -> bytes:
     """NegotiateProtocolVersion: the newest minor we speak and the options we do not know."""
     body = struct.pack("!ii", (3 << 16) | minor, len(unknown))
     return _framed(b"v", body + b"".join(map(_string, unknown)))
+
+
+def notification(message: Notification) -> bytes:
+    """NotificationResponse: what NOTIFY has sent."""
+    body = struct.pack("!i", message.sender) + _string(message.channel) + _string(message.payload)
+    return _framed(b"A", body)
 
 
 def parameter_status(name: str, value: str) -> bytes:

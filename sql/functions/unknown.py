@@ -14,7 +14,7 @@ from engine.errors import DbError, ErrorKind
 from sql.functions.index import FUNCTIONS
 from sql.functions.registry import PREFIX, Function
 
-_OURS = re.compile(r"UDF: ArrowFunctionError: \[(\w+)\] (.*)", re.DOTALL)
+_OURS = re.compile(r"UDF: (?:ArrowFunction|Act)Error: \[(\w+)\] (.*)", re.DOTALL)
 _MISSING = re.compile(
     r"(?:Scalar |Table |Aggregate )?Function with name \"?(\w+)\"? does not exist"
 )

@@ -99,7 +99,6 @@ _MAKERS: dict[str, _Maker] = {
     "timezone": lambda c: _text(c.timezone),
     "build": lambda _: _text(f"Gnomon {PRODUCT_VERSION}"),
     "pg_is_in_recovery": lambda _: exp.false(),
-    "pg_advisory_unlock_all": lambda _: exp.null(),
     "last_insert_id": lambda c: exp.convert(int(c.setting("last_insert_id"))),
     "row_count": lambda c: exp.convert(int(c.setting("row_count"))),
     "found_rows": lambda c: exp.convert(int(c.setting("found_rows"))),

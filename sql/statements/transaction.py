@@ -63,6 +63,7 @@ def run_rollback(
         return _end(session, statement, commit=False)
     session.duck.settle()
     _open(session, "ROLLBACK TO SAVEPOINT").rollback_to(savepoint.name)
+    session.mailbox.rollback_to(savepoint.name)
     return Affected("ROLLBACK")
 
 
@@ -76,6 +77,7 @@ def run_savepoint(
             return Affected("SAVEPOINT")  # a transaction of its own, over at once
         session.begin(explicit=True)
     _open(session, "SAVEPOINT").savepoint(statement.tree.this.name)
+    session.mailbox.savepoint(statement.tree.this.name)
     return Affected("SAVEPOINT")
 
 
@@ -85,6 +87,7 @@ def run_release(
     """RELEASE SAVEPOINT name."""
     assert statement.tree is not None
     _open(session, "RELEASE SAVEPOINT").release(statement.tree.this.name)
+    session.mailbox.release(statement.tree.this.name)
     return Affected("RELEASE")
 
 

@@ -13,7 +13,8 @@ from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.results import Affected, Description, Notice, Result, ResultColumn, Rows, Severity
 from sql.run.errors import position_of
-from sql.statements import admin, describe_table, repartition, show_statement, tql
+from sql.session import Wire
+from sql.statements import admin, channels, describe_table, repartition, show_statement, tql
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -27,7 +28,6 @@ _NOTHING_TO_DO = {
     "LOCK TABLE": "LOCK TABLE",
     "LOCK TABLES": "LOCK TABLES",
     "UNLOCK TABLES": "UNLOCK TABLES",
-    "UNLISTEN": "UNLISTEN",
     "FLUSH": "FLUSH",
 }
 
@@ -73,6 +73,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     tag = _NOTHING_TO_DO.get(verb)
     if tag is not None:
         return Affected(tag, 0)
+    if verb in ("LISTEN", "UNLISTEN", "NOTIFY") and session.wire is not Wire.MYSQL:
+        return channels.run(session, verb, statement)
     if verb == "CREATE EXTENSION" and _IF_NOT_EXISTS.match(str(statement.tree.args.get("text"))):
         message = "extensions cannot be loaded: what is built in stays as it is"
         session.notice(Notice(message, Severity.WARNING, "01000"))

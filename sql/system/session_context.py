@@ -54,6 +54,7 @@ def context_of(session: ClientSession) -> SystemContext:
         roles=catalog.roles(cursor),
         objects=catalog.objects(cursor),
         last_number=lambda one: state(session.duck, one.database, one.name)[0],
+        locks=server.locks.all(),
     )
 
 

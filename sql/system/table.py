@@ -15,6 +15,7 @@ from catalog.objects import Sequence as SequenceRecord
 from catalog.records import Database, Table
 from engine.api import FileInfo, FilterInfo, RegionStatistics, StoredFile
 from engine.clock import Clock, SystemClock
+from sql.acts.locks import Key
 from sql.procedures import Procedure
 from sql.session import SessionApi, Wire
 
@@ -67,6 +68,7 @@ class SystemContext:
     view_text: Callable[[Table], str] = _definition  # with the names its tables have now
     roles: Sequence[Role] = ()  # made by CREATE ROLE
     objects: Sequence[SchemaObject] = ()  # sequences and types
+    locks: Sequence[tuple[int, Key, bool, bool]] = ()  # see AdvisoryLocks.all
     clock: Clock = SystemClock()  # noqa: RUF009 - it has no state
 
 

@@ -1,0 +1,1 @@
+"""Functions that do something between sessions: locks, notifications, ending others, waiting."""
