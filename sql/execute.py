@@ -118,6 +118,7 @@ _DESCRIBED: dict[type[exp.Expr], Describer] = {
     exp.Update: update.describe,
     exp.Merge: merge.describe,
 }
+_DEFINITIONS = (exp.Create, exp.Drop, exp.Alter, exp.TruncateTable, nodes.RenameTables)
 _ENDS_FAILED = (nodes.RollbackTransaction, nodes.CommitTransaction)
 _CONTROL = (
     *_ENDS_FAILED,
@@ -170,6 +171,7 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         session.duck.check()
         check_privileges(session, lambda: insert.tree_of(statement))
         result = _run(session, statement, parameters)
+        _commit_definition(session, statement)
     except BaseException:
         session.statement_ended(failed=True)
         _fail(session)
@@ -185,6 +187,18 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     else:
         session.statement_ended()
     return result
+
+
+def _commit_definition(session: ClientSession, statement: Runnable) -> None:
+    """Without autocommit MySQL's clients count on definitions to commit, with all before them.
+
+    Between START TRANSACTION and COMMIT definitions belong to the transaction.
+    """
+    open_, tree = session.transaction, statement.tree
+    if open_ is None or session.autocommit or not isinstance(tree, _DEFINITIONS):
+        return
+    if not tree.args.get("temporary") and tree.find(exp.TemporaryProperty) is None:
+        session.end_transaction(commit=True)
 
 
 def run_task(session: ClientSession, task: Task[T]) -> T:

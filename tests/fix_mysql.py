@@ -155,7 +155,7 @@ class FakeSession:
         return None
 
     def show(self, name: str) -> str:
-        return {"timezone": self.timezone}[name]
+        return {"timezone": self.timezone, "wait_timeout": ""}[name]
 
     def set(self, name: str, value: str) -> None:
         del name, value

@@ -294,13 +294,19 @@ class Connection:
             self._protocol.receive(data)
         return payload
 
+    def _idle_seconds(self) -> float:
+        """How long the client may be silent: what it chose (wait_timeout), or the default."""
+        assert self._speaker is not None
+        chosen = self._speaker.session.show("wait_timeout")
+        return float(chosen) if chosen.isdigit() and int(chosen) else self._options.idle_seconds
+
     async def _one_command(self) -> bool:
         """Reads and answers one command; False after COM_QUIT.
 
         Raises: DbError when the connection must end: broken packets, a refused change of user.
         """
         self._protocol.begin_command()
-        async with asyncio.timeout(self._options.idle_seconds):
+        async with asyncio.timeout(self._idle_seconds()):
             payload = await self._payload()
         self._listener.questions += 1
         try:

@@ -97,6 +97,29 @@ def test_rollback_undoes_and_commit_keeps(arguments: dict[str, Any]) -> None:
         ask(other, "DELETE FROM r WHERE id = 100")
 
 
+def test_without_autocommit_definitions_commit(arguments: dict[str, Any]) -> None:
+    with pymysql.connect(**arguments, autocommit=False) as one:
+        cursor = one.cursor()
+        cursor.execute("CREATE TABLE made (a INT)")
+        cursor.execute("INSERT INTO made VALUES (1)")
+        cursor.execute("CREATE TEMPORARY TABLE passing (a INT)")
+        with pymysql.connect(**arguments, autocommit=True) as other:
+            assert ask(other, "SELECT count(*) FROM made") == [(0,)]
+            cursor.execute("ALTER TABLE made ADD COLUMN b INT")
+            assert ask(other, "SELECT count(*) FROM made") == [(1,)]
+            cursor.execute("DROP TABLE made")
+            one.rollback()
+            with pytest.raises(pymysql.Error):
+                ask(other, "SELECT count(*) FROM made")
+
+
+def test_a_silent_client_is_let_go_when_it_said_so(arguments: dict[str, Any]) -> None:
+    with pymysql.connect(**arguments) as one:
+        one.cursor().execute("SET wait_timeout = 1")
+        one._sock.settimeout(10)
+        assert one._sock.recv(1) == b""  # the server closes
+
+
 def test_without_autocommit_rows_wait_for_commit(arguments: dict[str, Any]) -> None:
     with pymysql.connect(**arguments, autocommit=False) as one:
         ask(one, "INSERT INTO r VALUES (150, 1)")
