@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 
 from bench import (
+    browse,
     connections,
     copy_files,
     insert,
@@ -35,6 +36,7 @@ SUITES: dict[str, tuple[Run, int, str]] = {
     "result_path": (result_path.run, 1_000_000, "Results to drivers, 1 M rows of 10 columns"),
     "insert": (insert.run, 500_000, "Durable inserts over two connections"),
     "point": (point.run, 4_000_000, "Small questions"),
+    "browse": (browse.run, 1_000, "Browsing 1000 tables of 50 columns"),
     "lookups": (lookups.run, 1_000_000, "Rows by key"),
     "plan": (plan.run, 0, "Parse and plan of dashboard queries"),
     "tsbs": (tsbs.run, 4_320_000, "TSBS cpu, 1000 hosts, 12 hours"),
