@@ -156,6 +156,12 @@ def _database_size(_: _Arguments) -> exp.Expr:
     return exp.Subquery(this=query)
 
 
+def _described(arguments: _Arguments) -> exp.Expr:
+    """pg_describe_object: relations; other objects depend on nothing here."""
+    noun = exp.Literal.string("table ")
+    return exp.DPipe(this=noun, expression=relation("_shown", arguments[1]), safe=True)
+
+
 def _visible(arguments: _Arguments) -> exp.Expr:
     return relation("_visible", _oid(arguments[0]))
 
@@ -267,6 +273,9 @@ MAKERS: dict[str, _Maker] = {
     "pg_get_indexdef": _index_definition,
     **{f"pg_get_{name}": _NULL for name in _UNKNOWN},
     "pg_get_serial_sequence": _serial,
+    "pg_describe_object": _described,
+    "pg_partition_ancestors": _constant("unnest(CAST([] AS BIGINT[]))"),
+    "pg_partition_root": _constant("CAST(NULL AS BIGINT)"),
     "obj_description": _comment,
     "col_description": _column_comment,
     "shobj_description": _NULL,

@@ -213,6 +213,8 @@ class _Rewriter:
             return self._subscripts(node)
         if name == "_pg_expandarray":
             return node if _inside_unnest(node) else exp.Unnest(expressions=[node.copy()])
+        if name in _PARTITIONS and isinstance(node.parent, exp.Table):
+            return node  # a table function: see `table`
         make = MAKERS.get(name)
         if make is None or (name == "current_setting" and node.expressions[0].is_string):
             return node
@@ -290,7 +292,17 @@ def _table_function(node: exp.Table, call: exp.Anonymous) -> exp.Expr:
             exp.to_identifier(KEYWORDS, quoted=True), db=exp.to_identifier("pg_catalog")
         )
         return _derived(node, exp.select("*").from_(keywords))
+    if name in _PARTITIONS:  # no relation here is a partition, or has any
+        return _derived(node, exp.maybe_parse(_PARTITIONS[name], dialect="duckdb"))
     return _one_row(node, call) if name in _SCALARS else node
+
+
+_PARTITIONS = {
+    "pg_partition_tree": """SELECT CAST(NULL AS BIGINT) AS relid, CAST(NULL AS BIGINT) AS
+        parentrelid, CAST(NULL AS BOOLEAN) AS isleaf, CAST(NULL AS INTEGER) AS level WHERE false""",
+    "pg_partition_ancestors": """SELECT CAST(NULL AS BIGINT) AS relid,
+        CAST(NULL AS BIGINT) AS ordinality WHERE false""",
+}
 
 
 def _options_table(node: exp.Table, options: exp.Expr) -> exp.Expr:

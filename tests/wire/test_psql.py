@@ -115,3 +115,53 @@ def test_psycopg_finds_types_and_relations(house: str) -> None:
         assert visible == [("cpu",)]
         with pytest.raises(psycopg.errors.UndefinedTable):
             connection.execute("SELECT 'nope'::regclass")
+
+
+@pytest.fixture(scope="module")
+def linked(house: str) -> str:
+    """Tables with foreign keys, a materialized view and privileges, in the same schema."""
+    with psycopg.connect(house, autocommit=True) as connection:
+        for statement in (
+            "CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(20))",
+            "CREATE TABLE child (a INT PRIMARY KEY, parent_id INT REFERENCES parent (id))",
+            "CREATE MATERIALIZED VIEW kept AS SELECT a FROM child",
+            "CREATE UNIQUE INDEX kept_a ON kept (a)",
+            "CREATE ROLE psql_reader",
+            "GRANT SELECT, INSERT ON parent TO psql_reader",
+        ):
+            connection.execute(statement)
+    return house
+
+
+def test_psql_describes_both_ends_of_a_foreign_key(linked: str) -> None:
+    shown = psql(linked, r"\d child", r"\d+ parent")
+    key = 'CONSTRAINT "child_parent_id_fkey" FOREIGN KEY (parent_id) REFERENCES parent(id)'
+    assert key.removeprefix("CONSTRAINT ") in shown
+    assert f'TABLE "child" {key}' in shown
+
+
+def test_psql_shows_materialized_views(linked: str) -> None:
+    assert f" {SCHEMA} | kept | materialized view |" in psql(linked, r"\dm+")
+    shown = psql(linked, r"\d+ kept")
+    assert 'Materialized view "psql_house.kept"' in shown
+    assert '"kept_a" UNIQUE, btree (a)' in shown
+
+
+def test_psql_shows_privileges(linked: str) -> None:
+    assert "psql_reader=ar/" in psql(linked, r"\dp parent")
+
+
+DESCRIBING = (
+    *(r"\dx+", r"\dT+ int4", r"\df+ abs", r"\di+", r"\l+", r"\du+", r"\dn+", r"\dP+", r"\ddp"),
+    *(r"\da+", r"\do+ =", r"\dC+", r"\dc+", r"\dD+", r"\dO+", r"\dL+", r"\dA+", r"\dAc+"),
+    *(r"\dAf+", r"\dAo+", r"\dAp+", r"\db+", r"\dconfig+", r"\dd", r"\dy+", r"\dX", r"\des+"),
+    *(r"\det+", r"\deu+", r"\dew+", r"\dFd+", r"\dFt+", r"\dl+", r"\sv busy", r"\sv+ busy"),
+    *(r"\dtvmis+", r"\dS+ pg_class", r"\conninfo"),
+)
+
+
+def test_psql_commands_are_answered(linked: str) -> None:
+    shown = psql(linked, *DESCRIBING)
+    for title in ("Objects in extension", "List of databases", "List of casts"):
+        assert title in shown
+    assert f"CREATE OR REPLACE VIEW {SCHEMA}.busy AS" in shown

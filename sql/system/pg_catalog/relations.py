@@ -148,7 +148,8 @@ def access_list(table: Table) -> list[str] | None:
         return None
     owner = table.owner or oids.OWNER_NAME
     found = {(owner, owner): "".join(_LETTERS.values())}
-    for grant in table.grants:
+    order = [*_LETTERS]
+    for grant in sorted(table.grants, key=lambda grant: order.index(grant.privilege)):
         key = ("" if grant.grantee == "public" else quote(grant.grantee), quote(grant.grantor))
         letter = _LETTERS[grant.privilege] + ("*" if grant.grantable else "")
         found[key] = found.get(key, "") + letter
@@ -166,6 +167,7 @@ def _class_of_indexes(context: SystemContext) -> pa.Table:
             "oid": [index.oid for index in found],
             "relname": [index.name for index in found],
             "relnamespace": [namespaces.get(index.table.database, 0) for index in found],
+            "relowner": [oids.role_oid(i.table.owner or oids.OWNER_NAME) for i in found],
             "relam": oids.BTREE,
             "relfilenode": [index.oid for index in found],
             "relhasindex": False,
