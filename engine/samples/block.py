@@ -67,7 +67,8 @@ class Rows:
         """Rows of a region. One without a value and without a histogram is dead."""
         value = rows.column(columns.value)
         refs, histograms = NO_REFS, _NO_HISTOGRAMS
-        given = rows.column(columns.histogram) if columns.histogram else None
+        has_column = columns.histogram in rows.schema.names
+        given = rows.column(columns.histogram) if has_column else None
         has_histograms = given is not None and given.null_count < len(given)
         if value.null_count or has_histograms:
             refs = np.where(pc.is_null(value).to_numpy(zero_copy_only=False), DEAD, PLAIN)

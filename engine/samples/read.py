@@ -16,12 +16,13 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from engine import jit
-from engine.api import SampleRequest, SampleRows, TimeRange
+from engine import evolve, jit
+from engine.api import Op, SampleRequest, SampleRows, TimeRange
 from engine.clock import Clock
 from engine.errors import DbError, ErrorKind
 from engine.jit import Int32s, Int64s
 from engine.memtable.memtable import Memtable
+from engine.memtable.view import Shape
 from engine.options import EngineOptions
 from engine.region import Region, RegionState
 from engine.samples import kernels
@@ -33,6 +34,7 @@ from engine.scrub import Scrubber
 from engine.sst.vectors import VectorCache
 from engine.store.store import ObjectStore
 from engine.ttl import clamp, oldest_alive
+from engine.version import Version
 from engine.wal.payload import RegionRows
 
 _LEAST, _MOST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
@@ -104,13 +106,21 @@ class SampleReader:
             found += [b for b in blocks_of(memtable, columns) if _during(b, wanted)]
         if staged:
             layer = Memtable(shape)
-            layer.append([(rows.op, _plain(rows.rows)) for rows in staged], 1, 1)
+            layer.append([(rows.op, _conformed(rows, version, shape)) for rows in staged], 1, 1)
             found += blocks_of(layer, columns)
         return found
 
 
-def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    return batch.replace_schema_metadata(None)
+def _conformed(rows: RegionRows, version: Version, shape: Shape) -> pa.RecordBatch:
+    """Staged rows in the region's schema: a column of histograms may have come meanwhile."""
+    stamped, schema = evolve.stamped(rows.rows), version.schema
+    batch = rows.rows.replace_schema_metadata(None)
+    names = shape.identity if rows.op is Op.DELETE else tuple(schema.arrow.names)
+    if stamped not in version.older:  # it is the region's, or one that is still to come
+        return batch.select([name for name in names if name in batch.schema.names])
+    table = pa.Table.from_batches([batch])
+    found = evolve.conform(table, version.older[stamped], schema, names)
+    return found.combine_chunks().to_batches()[0]
 
 
 def _meets(least: object, most: object, series: Int64s) -> bool:

@@ -223,6 +223,33 @@ def test_rows_of_an_open_transaction_lie_over_all_others(regions: LocalRegions) 
     assert len(read(regions, [5, 6, 9])) == 7
 
 
+def test_histograms_come_to_a_region_that_had_none(tmp_path: Path) -> None:
+    regions = LocalRegions(tmp_path, EngineOptions(sync=False), ManualClock(0))
+    before = RegionSchema(SAMPLES.columns[:3], ("series",))
+    regions.create(1, before, RegionOptions())
+
+    def plain(at: int) -> Write:
+        rows = put([(1, at, float(at), None)]).rows.select(before.arrow.names)
+        return Write(1, Op.PUT, rows.cast(before.arrow), before)
+
+    regions.write([plain(1)])
+    regions.flush(1)
+    regions.write([plain(2)])
+    assert len(read(regions, [1])) == 2
+    after = RegionSchema(SAMPLES.columns, ("series",), 1)
+    regions.alter(1, after, RegionOptions())
+    new = Write(1, Op.PUT, put([(1, 3, None, b"h")]).rows, after)
+    expected = {(1, 1): (1.0, None), (1, 2): (2.0, None), (1, 4): (4.0, None)}
+    staged = (plain(4), Write(1, Op.DELETE, delete([(1, 9)]).rows, before))
+    assert read(regions, [1], staged=staged) == expected
+    regions.write([new])
+    expected[1, 3] = (None, b"h")
+    for _ in range(2):
+        assert read(regions, [1], staged=staged) == expected
+        regions.flush(1)
+    regions.close()
+
+
 def test_expired_samples_are_not_shown(tmp_path: Path) -> None:
     clock = ManualClock(10_000)
     regions = LocalRegions(tmp_path, EngineOptions(), clock)
