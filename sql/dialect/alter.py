@@ -11,7 +11,7 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
-from sql.dialect import nodes
+from sql.dialect import mysql_nodes, nodes
 from sql.dialect.ddl import INDEX_KINDS
 from sql.dialect.objects import ObjectsGrammar
 from sql.dialect.repartition import RepartitionGrammar
@@ -74,19 +74,27 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar):
             return nodes.IgnoredProperty(this=f"OWNER TO {self.take_name().name}")
         if self.at_word("SET", "UNSET"):
             return self._alter_options()
+        return self._alter_storage()
+
+    def _alter_storage(self) -> exp.Expr:
+        """What MySQL says of how a table is kept."""
+        if self.word("CONVERT", "TO"):  # all text is UTF-8
+            ignored = self._ignored_property()
+            return self._ignored_property() if self.at_word("COLLATE") else ignored
         for way in ("DISABLE", "ENABLE"):  # what MySQL's dumps say around the rows of a table
             if self.word(way, "KEYS"):
                 return nodes.IgnoredProperty(this=f"{way} KEYS")
         return self._table_property()  # MySQL: COMMENT = 'x', ENGINE = y
 
     def _alter_add(self) -> exp.Expr:
+        index = self._add_index()
+        if index is not None:
+            return index
         if self.at_word("CONSTRAINT", "PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "CHECK", "PRIMARY"):
             constraint = self._parse_constraint()
             if constraint is None:
                 raise self.unexpected()
             return exp.AddConstraint(expressions=[constraint])
-        if self.at_word("INDEX", "KEY", "FULLTEXT", "SPATIAL"):
-            return nodes.Utility(this="ADD INDEX", text=self.take_rest())
         self.word("COLUMN")
         exists = self._parse_exists(not_=True)
         if self._match(TokenType.L_PAREN):  # MySQL: ADD COLUMN (a INT, b INT)
@@ -97,8 +105,37 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar):
         definition.set("exists", exists or None)
         return definition
 
+    def _add_index(self) -> mysql_nodes.AddIndex | None:
+        """MySQL's `[UNIQUE | FULLTEXT] INDEX name (a, b(3) DESC) USING BTREE`."""
+        start = self._index
+        unique = self.word("UNIQUE")
+        if not unique and not self.word("FULLTEXT"):
+            self.word("SPATIAL")
+        if not self.word("INDEX") and not self.word("KEY"):
+            self._retreat(start)
+            return None
+        name = None if self._curr.token_type is TokenType.L_PAREN else self.take_name()
+        columns = self._parse_wrapped_csv(self._index_column)
+        if self.word("USING"):
+            self.take_word()
+        if self.word("COMMENT"):
+            self.take_string()
+        return mysql_nodes.AddIndex(this=name, columns=columns, unique=unique or None)
+
+    def _index_column(self) -> exp.Identifier:
+        """The column's name; how much of it and in which order says nothing here."""
+        name = self.take_name()
+        if self._match(TokenType.L_PAREN):
+            self.take_expression()
+            self._match_r_paren()
+        if not self.word("ASC"):
+            self.word("DESC")
+        return name
+
     def _alter_drop(self) -> exp.Expr:
-        if self.word("CONSTRAINT") or self.at_word("PRIMARY KEY", "INDEX", "KEY", "FOREIGN KEY"):
+        if self.word("INDEX") or self.word("KEY"):
+            return mysql_nodes.DropIndex(this=self.take_name())
+        if self.word("CONSTRAINT") or self.at_word("PRIMARY KEY", "FOREIGN KEY"):
             return nodes.Utility(this="DROP CONSTRAINT", text=self.take_rest())
         self.word("COLUMN")
         exists = self._parse_exists()

@@ -56,10 +56,22 @@ def _load(generator: Generator, node: mysql_nodes.LoadFile) -> str:
     return " ".join(part for part in parts if part)
 
 
+def _add_index(generator: Generator, node: mysql_nodes.AddIndex) -> str:
+    unique = "UNIQUE " if node.args.get("unique") else ""
+    name = f"{generator.sql(node, 'this')} " if node.this is not None else ""
+    return f"ADD {unique}INDEX {name}({generator.expressions(node, key='columns', flat=True)})"
+
+
+def _drop_index(generator: Generator, node: mysql_nodes.DropIndex) -> str:
+    return f"DROP INDEX {generator.sql(node, 'this')}"
+
+
 MYSQL_NODES: dict[type[exp.Expr], Callable[..., str]] = {
     mysql_nodes.Do: _do,
     mysql_nodes.TableMaintenance: _maintenance,
     mysql_nodes.SelectInto: _select_into,
     mysql_nodes.IntoVariables: _into,
     mysql_nodes.LoadFile: _load,
+    mysql_nodes.AddIndex: _add_index,
+    mysql_nodes.DropIndex: _drop_index,
 }

@@ -45,3 +45,15 @@ class SelectInto(exp.Expression):
     """`SELECT … INTO @a, @b`; `this` the query, `expressions` UserVariables."""
 
     arg_types = {"this": True, "expressions": True}
+
+
+class AddIndex(exp.Expression):
+    """ALTER TABLE's `ADD [UNIQUE] INDEX this (columns)`; `columns` identifiers."""
+
+    arg_types = {"this": False, "columns": True, "unique": False}
+
+
+class DropIndex(exp.Expression):
+    """ALTER TABLE's `DROP INDEX this`."""
+
+    arg_types = {"this": True}

@@ -16,13 +16,13 @@ from sqlglot import exp
 from catalog import options
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
-from sql.dialect import nodes
+from sql.dialect import mysql_nodes, nodes
 from sql.dialect.dialects import to_sql
 from sql.dialect.options import given_options
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
-from sql.statements import alter_columns, repartition
+from sql.statements import alter_columns, alter_indexes, repartition
 from sql.statements.alter_relational import rename_table
 from sql.statements.alteration import Alteration
 from sql.statements.constraints import follow_columns, with_comment
@@ -247,11 +247,8 @@ def _nothing(change: Alteration, action: exp.Expr) -> None:
 
 
 def _utility(change: Alteration, action: nodes.Utility) -> None:
-    """MySQL's ADD INDEX changes nothing but speed, and ours are made without being asked."""
-    if str(action.this) != "ADD INDEX":
-        raise DbError(ErrorKind.UNSUPPORTED, f"ALTER TABLE … {action.this} is not supported")
-    message = "indexes are chosen by the storage engine; this one was not needed"
-    change.session.notice(Notice(message))
+    """Known and refused."""
+    raise DbError(ErrorKind.UNSUPPORTED, f"ALTER TABLE … {action.this} is not supported")
 
 
 _ACTIONS: dict[type[exp.Expr], Action] = {
@@ -268,6 +265,8 @@ _ACTIONS: dict[type[exp.Expr], Action] = {
     exp.EngineProperty: _nothing,
     nodes.IgnoredProperty: _nothing,
     nodes.Utility: _utility,
+    mysql_nodes.AddIndex: alter_indexes.add,
+    mysql_nodes.DropIndex: alter_indexes.drop,
 }
 _OF_PHYSICAL = frozenset({exp.AlterRename, exp.AlterSet, nodes.IgnoredProperty, nodes.AlterOptions})
 _OF_VIEWS = frozenset({exp.AlterRename, exp.AlterSet, nodes.IgnoredProperty})

@@ -113,3 +113,25 @@ def test_columns_that_are_not_grouped_by_are_those_of_any_row(cursor: Any) -> No
     assert rows(cursor, query) == [(2, "y", "Y", 3), (1, "x", "X", 2)]
     assert [column[0] for column in cursor.description] == ["k", "b", "upper(b)", "max(c)"]
     cursor.execute("DROP TABLE g")
+
+
+def test_indexes_are_added_and_dropped(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE i (a INT, b VARCHAR(9), c INT)")
+    cursor.execute("INSERT INTO i VALUES (1, 'x', 1), (2, 'y', 1)")
+    cursor.execute(
+        "ALTER TABLE i ADD UNIQUE KEY uq (a, b(5)), ADD INDEX (c DESC) USING BTREE,"
+        " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    )
+    shown = rows(cursor, "SHOW CREATE TABLE i")[0][1]
+    assert "UNIQUE KEY `uq` (`a`,`b`),\n  KEY `c` (`c`)" in shown
+    with pytest.raises(pymysql.Error) as caught:
+        cursor.execute("INSERT INTO i VALUES (1, 'x', 2)")
+    assert caught.value.args[0] == 1062
+    with pytest.raises(pymysql.Error):
+        cursor.execute("ALTER TABLE i ADD UNIQUE KEY (c)")
+    cursor.execute("ALTER TABLE i DROP INDEX uq, DROP KEY c")
+    cursor.execute("INSERT INTO i VALUES (1, 'x', 2)")
+    assert rows(cursor, "SHOW INDEX FROM i") == []
+    with pytest.raises(pymysql.Error):
+        cursor.execute("ALTER TABLE i DROP INDEX uq")
+    cursor.execute("DROP TABLE i")

@@ -1,0 +1,53 @@
+"""ALTER TABLE … ADD INDEX and DROP INDEX, as MySQL writes them.
+
+Called by alter.py, which builds and drops what the store keeps of them (indexes.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from catalog.details import Index
+from engine.errors import DbError, ErrorKind
+from sql.dialect import mysql_nodes
+from sql.results import Notice
+from sql.statements.alteration import Alteration
+
+
+def add(change: Alteration, action: mysql_nodes.AddIndex) -> None:
+    """Raises: DbError UNDEFINED_COLUMN, DUPLICATE_TABLE, UNSUPPORTED for UNIQUE of a series."""
+    session, table = change.session, change.table
+    columns = tuple(change.column(node.name).name for node in action.args["columns"])
+    unique = bool(action.args.get("unique"))
+    if unique and table.is_time_series:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "UNIQUE indexes on time-series tables are not supported",
+            hint="tags and time index already name a row",
+        )
+    taken = {index.name for index in table.indexes} | {one.name for one in table.constraints}
+    name, number = action.name or columns[0], 1
+    while not action.name and name in taken:
+        number += 1
+        name = f"{columns[0]}_{number}"
+    if name in taken:
+        raise DbError(ErrorKind.DUPLICATE_TABLE, f'index "{name}" already exists')
+    index = Index(session.catalog.next_table_id(session.duck.cursor), name, columns, unique)
+    change.table = replace(table, indexes=(*table.indexes, index))
+    if not unique:
+        message = "indexes are chosen by the storage engine; this one was not needed"
+        session.notice(Notice(message))
+
+
+def drop(change: Alteration, action: mysql_nodes.DropIndex) -> None:
+    """Raises: DbError UNDEFINED_OBJECT; UNSUPPORTED for a constraint of CREATE TABLE."""
+    table, name = change.table, action.name
+    if any(one.name == name for one in table.constraints):
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            f'"{name}" is a constraint of CREATE TABLE and stays with the table',
+        )
+    kept = tuple(index for index in table.indexes if index.name != name)
+    if len(kept) == len(table.indexes):
+        raise DbError(ErrorKind.UNDEFINED_OBJECT, f'index "{name}" does not exist')
+    change.table = replace(table, indexes=kept)
