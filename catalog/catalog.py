@@ -45,6 +45,7 @@ class _Overlay:
     roles: dict[str, Role | None] = field(default_factory=dict)
     flows: dict[str, Flow | None] = field(default_factory=dict)
     objects: dict[_ObjectName, SchemaObject | None] = field(default_factory=dict)
+    names: dict[int, _Name] = field(default_factory=dict)  # of the tables that are not None
     locks: set[_Name] = field(default_factory=set)
 
 
@@ -237,6 +238,7 @@ class EmbeddedCatalog:
             [table.id, table.database, table.name, table_to_json(table)],
         )
         overlay.tables[table.database, table.name] = table
+        overlay.names[table.id] = table.database, table.name
 
     def remove_table(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> None:
         """See `Catalog.remove_table`."""
@@ -305,11 +307,12 @@ class EmbeddedCatalog:
             self._lock_name(cursor, old)
             cursor.execute(f"DELETE FROM {SYSTEM_SCHEMA}.tables WHERE id = ?", [table_id])
             overlay.tables[old] = None
+            overlay.names.pop(table_id, None)
 
     def _name_of(self, overlay: _Overlay, table_id: int) -> _Name | None:
-        for name, table in overlay.tables.items():
-            if table is not None and table.id == table_id:
-                return name
+        name = overlay.names.get(table_id)
+        if name is not None:
+            return name
         name_then = self._names.get(table_id)
         return None if name_then in overlay.tables else name_then
 

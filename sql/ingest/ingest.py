@@ -71,12 +71,13 @@ class Ingest:
                 check_table(session, there, "INSERT")
         if all(_fits(there, given) for there, given in zip(found, wanted, strict=True)):
             writes = list(self.known)
-            writes += [
-                write
-                for there, given in zip(found, wanted, strict=True)
-                if there is not None
-                for write in _writes(session, there, given)
-            ]
+            with session.server.metrics.together():
+                writes += [
+                    write
+                    for there, given in zip(found, wanted, strict=True)
+                    if there is not None
+                    for write in _writes(session, there, given)
+                ]
             with session.writing() as transaction:
                 session.apply(transaction, writes)
             return
@@ -90,10 +91,12 @@ class Ingest:
             session.catalog.lock(session.duck.cursor, *name)
         with session.writing() as transaction:
             transaction.change_store()
-            session.apply(transaction, self.known)
-            for given in wanted:
-                table = _ready(session, transaction, given)
-                session.apply(transaction, _writes(session, table, given))
+            writes = list(self.known)
+            with session.server.metrics.together():
+                for given in wanted:
+                    table = _ready(session, transaction, given)
+                    writes += _writes(session, table, given)
+            session.apply(transaction, writes)
 
 
 def written_to(session: ClientSession, given: IngestTable) -> Table | None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence, Set
-from threading import Lock
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from threading import Lock, local
 
 import numpy as np
 import pyarrow as pa
@@ -27,10 +28,16 @@ from sql.metrics.tags import Ids, tag_columns
 _LOG = logging.getLogger(__name__)
 
 
+class Later(local):
+    """Whether this thread defines new series later, many at once."""
+
+    on = False
+
+
 class SeriesStore:
     """Every method may be called from any thread."""
 
-    def __init__(self, store_id: int, regions: Regions) -> None:
+    def __init__(self, store_id: int, regions: Regions, later: Later) -> None:
         # Constant after construction.
         self.id = store_id
         self.samples_region_id = store_id << REGION_BITS
@@ -38,6 +45,7 @@ class SeriesStore:
         self.index = SeriesIndex()
         self.known = KnownSeries()
         self._regions = regions
+        self._later = later
         # Guarded by _lock.
         self._lock = Lock()
         self._undefined: list[Ids] = []  # in the index, but not yet durable
@@ -63,7 +71,8 @@ class SeriesStore:
             _LOG.info("%d series of store %d in %.1f s", count, self.id, time.monotonic() - started)
 
     def ids(self, table: Table, labels: Mapping[str, Labels], count: int) -> Ids:
-        """The series of `count` rows of a logical table, by its tags; new ones are defined first.
+        """The series of `count` rows of a logical table, by its tags; new ones are defined first
+        (inside `SeriesStores.together`, when it ends).
 
         Requires: the table is of this store. Raises: as `Regions.write`; the rows cannot be written
         then.
@@ -73,15 +82,15 @@ class SeriesStore:
             if len(found.fresh):
                 self._undefined.append(found.fresh)
             waiting = bool(self._undefined)
-        if waiting:
-            self._define()
+        if waiting and not self._later.on:
+            self.define()
         return found.ids
 
     def find(self, table: Table, labels: Mapping[str, Labels], count: int) -> Ids:
         """As `ids`, -1 for series that are not known."""
         return self.index.find(table.metric, _by_id(table, labels), count)
 
-    def _define(self) -> None:
+    def define(self) -> None:
         """Makes durable what others may rely on already. Waits for those who are at it."""
         with self._defining:
             with self._lock:
@@ -131,6 +140,7 @@ class SeriesStores:
 
     def __init__(self, regions: Regions) -> None:
         self._regions = regions
+        self._later = Later()
         # Guarded by _lock.
         self._lock = Lock()
         self._stores: dict[int, SeriesStore] = {}
@@ -142,9 +152,24 @@ class SeriesStores:
             with self._lock:
                 store = self._stores.get(table.store_id)
                 if store is None:
-                    store = SeriesStore(table.store_id, self._regions)
+                    store = SeriesStore(table.store_id, self._regions, self._later)
                     self._stores[table.store_id] = store
         return store
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Around finding the series of many metrics: new ones are defined at its end, at once.
+
+        Requires: nothing is written inside. Raises: as `Regions.write`.
+        """
+        assert not self._later.on
+        self._later.on = True
+        try:
+            yield
+        finally:
+            self._later.on = False
+        for store in self.open():
+            store.define()
 
     def open(self) -> list[SeriesStore]:
         """Those that were used."""
