@@ -155,7 +155,7 @@ class Table:
         """True if the region engine holds the rows."""
         return self.kind is TableKind.TIME_SERIES
 
-    @property
+    @cached_property
     def time_index(self) -> str | None:
         """Name of the time index column, None in relational tables and views."""
         for column in self.columns:

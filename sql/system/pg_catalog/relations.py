@@ -19,7 +19,7 @@ from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import size_of
 from sql.system.information_schema.shapes import INFORMATION_SCHEMA_NAMES
-from sql.system.memo import Memo
+from sql.system.memo import Blocks, Memo
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.keys import constraints, indexes, quote
 from sql.system.pg_catalog.oids import namespace_oid
@@ -257,7 +257,12 @@ def _attributes(tables: Sequence[Table]) -> list[_Attribute]:
 
 def pg_attribute(context: SystemContext) -> pa.Table:
     """The columns of all tables, views and indexes of users."""
-    found = _attributes(context.tables)
+    none = SHAPES["pg_attribute"].schema.empty_table()
+    return pa.concat_tables([none, *_attribute_blocks(context.tables, Wire.POSTGRES, "")])
+
+
+def _attribute_rows(tables: Sequence[Table], _wire: Wire, _catalog: str) -> pa.Table:
+    found = _attributes(tables)
     types = [attribute.typed.type for attribute in found]
     return fill(
         SHAPES["pg_attribute"].schema,
@@ -289,6 +294,7 @@ def pg_attribute(context: SystemContext) -> pa.Table:
     )
 
 
+_attribute_blocks = Blocks(_attribute_rows)
 _IDENTITIES = {"": "", "always": "a", "by default": "d"}
 
 
