@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,7 @@ from sql.types import from_duckdb
 
 _UNIQUE_ROWS_MAX = 65_536  # of more, to see that keys are unique may cost more than it spares
 _INFINITY = 2**63 - 1
+_SAMPLES: dict[TypeId, object] = {TypeId.INTERVAL: timedelta(0), TypeId.DECIMAL: Decimal(0)}
 
 
 @dataclass
@@ -155,8 +157,10 @@ class Runner:
     def describe(self, plan: QueryPlan, text: str) -> tuple[ResultColumn, ...]:
         """The columns a plan will give, without running it."""
         with ExitStack() as stack:
-            sql = self._fill(plan, parameters := [None] * len(plan.parameter_types), stack)
-            bound = self.duck.relation(sql, plan.arguments(parameters), text)
+            # A NULL has no type of its own: intervals and decimals would be told as text.
+            samples = [_SAMPLES.get(type_.id) for type_ in plan.parameter_types]
+            sql = self._fill(plan, samples, stack)
+            bound = self.duck.relation(sql, plan.arguments(samples), text)
             return result_columns(bound.columns, bound.types, plan)
 
     def explain(

@@ -82,6 +82,9 @@ def is_text(node: exp.Expr) -> bool:
     """True if an argument is a name, not a number: what decides regclass's direction."""
     if isinstance(node, exp.Paren):
         return is_text(node.this)
+    if isinstance(node, exp.Subquery):  # what `text_of` made of a function
+        items = node.this.expressions
+        return len(items) == 1 and isinstance(items[0], exp.Column) and items[0].name == "_text"
     if node.is_string:
         return not node.name.isdigit()
     if isinstance(node, exp.Cast):

@@ -42,10 +42,29 @@ def _path(make: Callable[..., exp.Expr]) -> Callable[[exp.Expr], exp.Expr | None
         elif isinstance(node.expression, exp.Array):
             keys = node.expression.expressions
         else:
-            return None
+            return _below_path(node)
         return make([node.this, *keys])
 
     return made
+
+
+# A text such as {a,"b c",0} or a list of texts as a JSON pointer: /a/b c/0.
+_POINTER = """concat('/', array_to_string(list_transform({keys},
+ lambda k: replace(replace(k, '~', '~0'), '/', '~1')), '/'))"""
+_SPLIT = """list_transform(string_split(trim(CAST(p AS VARCHAR), '{}'), ','),
+ lambda k: trim(trim(k), '"'))"""
+
+
+def _below_path(node: exp.Expr) -> exp.Expr:
+    """`j #> p` and `j #>> p` with a path that is only known when the statement runs."""
+    scalar = isinstance(node, exp.JSONBExtractScalar)
+    function = "json_extract_string" if scalar else "json_extract"
+    path = node.expression
+    is_list = isinstance(path, exp.Cast) and path.to.this is exp.DType.ARRAY
+    keys = "p" if is_list else _SPLIT
+    pointer = _POINTER.replace("{keys}", keys)
+    made = f"(j, p) AS {function}(CAST(j AS JSON), {pointer})"
+    return expand("below_path", (made,), [node.this, path])
 
 
 def _has_key(node: exp.Expr) -> exp.Expr:

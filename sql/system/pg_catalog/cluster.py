@@ -18,6 +18,7 @@ from sql.system.pg_catalog.oids import namespace_oid, role_oid
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import C_COLLATION, DEFAULT_COLLATION
 from sql.system.table import SystemContext
+from sql.temporary import PG_TEMP
 
 _UTF8 = 6  # PostgreSQL's number of the encoding
 
@@ -31,6 +32,7 @@ def pg_namespace(context: SystemContext) -> pa.Table:
     """Schemas: our databases and the system's own."""
     found = [(oids.PG_CATALOG, "pg_catalog"), (oids.INFORMATION_SCHEMA, "information_schema")]
     found += [(namespace_oid(database), database.name) for database in context.databases]
+    found += [(oids.TEMPORARY, PG_TEMP)]
     return fill(
         schema("pg_namespace"),
         len(found),

@@ -25,6 +25,7 @@ from sql.system.pg_catalog.relations import system_relations
 from sql.system.pg_catalog.sequences import owned, qualified, sequences
 from sql.system.pg_catalog.types import IO_FUNCTIONS
 from sql.system.table import SystemContext
+from sql.temporary import PG_TEMP
 
 RELATIONS = "#relations"
 SIZES = "#sizes"
@@ -64,7 +65,7 @@ class Kind(Enum):
 
 
 def _path(context: SystemContext) -> tuple[str, ...]:
-    return ("pg_catalog", *search_path(context.session))
+    return (PG_TEMP, "pg_catalog", *search_path(context.session))
 
 
 def _relations(context: SystemContext) -> pa.Table:

@@ -20,6 +20,7 @@ from engine.schema import Semantic
 PG_CATALOG = 11
 INFORMATION_SCHEMA = 13183
 PUBLIC = 2200
+TEMPORARY = 13184  # the schema of a session's own temporary tables
 OWNER = 10  # the bootstrap superuser
 OWNER_NAME = "postgres"
 BTREE = 403  # pg_am

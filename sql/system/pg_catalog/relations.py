@@ -27,6 +27,7 @@ from sql.system.pg_catalog.sequences import class_rows, sequences, shown_default
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import Typed, format_type, typed_column
 from sql.system.table import SystemContext
+from sql.temporary import PG_TEMP
 
 # --- pg_class -------------------------------------------------------------------------------------
 
@@ -76,7 +77,8 @@ _class_of_users = Memo(_users, lambda _: None)
 
 
 def _namespaces(context: SystemContext) -> dict[str, int]:
-    return {database.name: namespace_oid(database) for database in context.databases}
+    found = {database.name: namespace_oid(database) for database in context.databases}
+    return found | {PG_TEMP: oids.TEMPORARY}
 
 
 def _ends_of_foreign_keys(tables: Sequence[Table]) -> set[tuple[str, str]]:
