@@ -62,4 +62,4 @@ bench: setup
 	$(BIN)/python -m bench
 
 clean:
-	rm -rf $(VENV) .venv-dbt dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-dbt .venv-sqlalchemy dist .pytest_cache .mypy_cache .ruff_cache

@@ -219,6 +219,14 @@ class GnomonMySQLParser(Grammar, MySQLParser):
     DISJUNCTION = Parser.DISJUNCTION
     FUNCTION_PARSERS = _functions(MySQLParser.FUNCTION_PARSERS, Wire.MYSQL)
 
+    def _parse_limit(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+        """MySQL's way to say "no limit" is the greatest BIGINT UNSIGNED."""
+        found = super()._parse_limit(*args, **kwargs)
+        count = found.args.get("expression") if isinstance(found, exp.Limit) else None
+        if isinstance(count, exp.Literal) and len(count.name) > 18 and count.name.isdigit():
+            count.replace(exp.Literal.number(min(int(count.name), 2**63 - 1)))
+        return found
+
     def _parse_bitwise(self) -> exp.Expr | None:
         this = super()._parse_bitwise()
         while self._match(TokenType.DPIPE):

@@ -13,9 +13,10 @@ from sql.plan.numbers import RECORD as NUMBERS
 from sql.plan.numbers import is_numbers
 from sql.plan.tables import find_table, system_name, table_name
 from sql.results import Result
+from sql.session import Wire
 from sql.statements.answers import table_rows
 from sql.statements.metric_engine import as_shown
-from sql.statements.show import describe
+from sql.statements.show import describe, mysql_columns
 from sql.system.information_schema.records import system_tables
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     table = as_shown(
         table, session.catalog.tables(session.duck.cursor, table.database), internal=True
     )
+    # As with SHOW CREATE TABLE, tools quote the name that they ask for and want MySQL's columns.
+    if session.wire is Wire.MYSQL and "`" in statement.text:
+        return table_rows(mysql_columns(table), tag="DESCRIBE")
     return table_rows(describe(table), tag="DESCRIBE")
 
 

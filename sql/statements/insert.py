@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from sql.plan.cache import Unliftable
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
+from sql.session import Wire
 from sql.statements.auto_increment import numbered
 from sql.statements.changes import Changes, answer, change, result_of
 from sql.statements.conflict import policy_of, resolve, without_known
@@ -203,6 +204,8 @@ def _given(
         return to_table(statement.rows, columns, session.timezone)
     target = table, [column.name for column in columns]
     if _draws(tree, columns):
+        if session.wire is Wire.MYSQL:  # NULL asks for a number, which the session then tells
+            columns = tuple(replace(c, default=None) if _counts(c) else c for c in columns)
         plan, values = pieces.plan(settled_tree(_source(tree, columns), pieces), target)
     else:
         plan, values = pieces.prepared("source", lambda: _source(tree, columns), target)
@@ -213,10 +216,14 @@ def _given(
 
 def _draws(tree: exp.Insert, columns: Sequence[Column]) -> bool:
     """True if the word DEFAULT asks for numbers of a sequence."""
-    if not any(SEQUENCE in (column.default or "") for column in columns):
+    if not any(map(_counts, columns)):
         return False
     source = tree.expression
     return not isinstance(source, exp.Values) or any(map(is_default_word, source.walk()))
+
+
+def _counts(column: Column) -> bool:
+    return SEQUENCE in (column.default or "")
 
 
 def _is_duckdbs(tree: exp.Insert, table: Table) -> bool:
@@ -301,7 +308,7 @@ def _target(
     into = tree.this
     names = None
     if isinstance(into, exp.Schema):
-        names = [identifier.name for identifier in into.expressions]
+        names = [identifier.name for identifier in into.expressions] or None  # MySQL's ()
         into = into.this
     table = writable(session, into, text)
     check_not_physical(table)
@@ -313,6 +320,9 @@ def _source(tree: exp.Insert, columns: tuple[Column, ...]) -> exp.Expr:
     source = tree.expression
     if source is None or tree.args.get("default"):
         source = _default_row(columns)
+    if isinstance(source, exp.Values) and not any(_items(row) for row in source.expressions):
+        rows = [_default_row(columns) for _ in source.expressions]  # MySQL's VALUES ()
+        source = rows[0] if len(rows) == 1 else exp.union(*rows, distinct=False)
     if isinstance(source, exp.Values):
         source = _fill_defaults(source, columns)
         source.set("alias", None)  # MySQL's, for its conflict clause
@@ -329,11 +339,15 @@ def _default_row(columns: tuple[Column, ...]) -> exp.Expr:
     return exp.select(*[default_of(column) for column in columns])
 
 
+def _items(row: exp.Expr) -> list[exp.Expr]:
+    return row.expressions if isinstance(row, exp.Tuple) else [row]
+
+
 def _fill_defaults(values: exp.Values, columns: tuple[Column, ...]) -> exp.Values:
     """Replaces the word DEFAULT by the column's default."""
     values = values.copy()
     for row in values.expressions:
-        items = row.expressions if isinstance(row, exp.Tuple) else [row]
+        items = _items(row)
         if len(items) != len(columns):
             _check_count(len(columns), len(items))
         for item, column in zip(list(items), columns, strict=True):
@@ -370,6 +384,7 @@ def _from_rows(tree: exp.Insert, table: Table, name: str) -> exp.Expr:
     """The statement with registered rows as its source."""
     changed = tree.copy()
     changed.set("with_", None)
+    changed.set("default", None)
     changed.set("expression", exp.select("*").from_(exp.table_(name, quoted=True)))
     if isinstance(changed.this, exp.Schema):
         changed.set("this", changed.this.this)

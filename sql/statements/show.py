@@ -199,6 +199,13 @@ def _columns(context: SystemContext, request: Request) -> pa.Table:
     return from_rows(pa.schema(strings(*names)), [[row[name] for name in names] for row in told])
 
 
+def mysql_columns(table: Table) -> pa.Table:
+    """The answer of MySQL's DESCRIBE."""
+    names = _COLUMNS[:-1]
+    told = [_column(table, column, Wire.MYSQL) for column in table.columns]
+    return from_rows(pa.schema(strings(*names)), [[row[name] for name in names] for row in told])
+
+
 def _named(request: Request) -> Table:
     assert request.table is not None
     return request.table
