@@ -121,6 +121,8 @@ class Server:
             return MysqlListener(database, self._workers, self._users, options)
         if wire == "postgres":
             return PostgresListener(database, self._workers, self._users, tls=self._tls)
+        if wire == "flight":
+            return _flight(database, self._users, self._settings)
         context = HttpContext(
             database,
             self._workers,
@@ -172,7 +174,12 @@ class Server:
 
 def _addresses(settings: Settings) -> list[tuple[str, Address]]:
     """The wires that are on."""
-    wires = (("http", settings.http), ("mysql", settings.mysql), ("postgres", settings.postgres))
+    wires = (
+        ("http", settings.http),
+        ("mysql", settings.mysql),
+        ("postgres", settings.postgres),
+        ("flight", settings.flight),
+    )
     return [(wire, address) for wire, address in wires if address is not None]
 
 
@@ -187,6 +194,14 @@ def open_rules(settings: Settings, database: Database) -> Rules:
         return Rules(chosen, lambda: database.connect(Wire.HTTP, client), SystemClock())
     except RuleFileError as error:
         raise ConfigError(str(error)) from None
+
+
+def _flight(database: ObservedDatabase, users: Users, settings: Settings) -> Listener:
+    """The door of Flight SQL; gRPC is loaded only if it is wanted."""
+    from server.flight.listener import FlightListener
+
+    chain, key = settings.tls_certificate, settings.tls_key
+    return FlightListener(database, users, (chain, key) if chain and key else None)
 
 
 def open_users(settings: Settings) -> Users:

@@ -72,6 +72,7 @@ class Settings:
     http: Address | None = _HTTP
     mysql: Address | None = _MYSQL
     postgres: Address | None = _POSTGRES
+    flight: Address | None = None
     allow_remote: bool = False
     max_connections: int = 500
     users: Path | None = None
@@ -216,6 +217,7 @@ def _check(settings: Settings) -> None:
             ("http", settings.http),
             ("mysql", settings.mysql),
             ("postgres", settings.postgres),
+            ("flight", settings.flight),
         )
         if address is not None
     ]
@@ -266,6 +268,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("listen", "http", "http", ADDRESS, "where to listen for HTTP, or off"),
     Option("listen", "mysql", "mysql", ADDRESS, "where to listen for MySQL clients, or off"),
     Option("listen", "postgres", "postgres", ADDRESS, "the same for PostgreSQL clients"),
+    Option("listen", "flight", "flight", ADDRESS, "where to listen for Arrow Flight SQL, or off"),
     Option(
         "listen",
         "allow_remote",

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = ("server", "sql", "catalog", "engine")  # each may import those to its right
-WIRES = ("server.postgres", "server.mysql", "server.http")
+WIRES = ("server.postgres", "server.mysql", "server.http", "server.flight")
 FILES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 
 

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.errors import DbError, ErrorKind
+from server.auth.passwords import PasswordChecks
 from server.backup.archive import ENDPOINT as BACKUP
 from server.http import admin, backup, opentsdb, promql, sql
-from server.http.auth import PasswordChecks
 from server.http.context import HttpContext
 from server.http.errors import error_response
 from server.http.influx import query as influx_query

@@ -1,0 +1,1 @@
+"""Arrow Flight SQL: results and rows as Arrow record batches, without any conversion."""
