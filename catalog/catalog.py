@@ -22,7 +22,7 @@ import duckdb
 from catalog.details import Role, role_from_dict, role_to_dict
 from catalog.flows import Flow, flow_from_json, flow_to_json
 from catalog.objects import ObjectKind, SchemaObject, object_from_json, object_to_json
-from catalog.records import Database, Table, table_from_json, table_to_json
+from catalog.records import Column, Database, Table, table_from_json, table_to_json
 from catalog.store import SYSTEM_SCHEMA
 from engine.errors import DbError, ErrorKind
 
@@ -73,8 +73,10 @@ class EmbeddedCatalog:
         rows = cursor.execute(
             f"SELECT id, database, name, definition FROM {SYSTEM_SCHEMA}.tables"
         ).fetchall()
+        known: dict[str, tuple[Column, ...]] = {}  # metrics have the same columns by thousands
         for table_id, database, name, definition in rows:
-            self._tables[database, name] = table_from_json(table_id, database, name, definition)
+            table = table_from_json(table_id, database, name, definition, known)
+            self._tables[database, name] = table
             self._names[table_id] = (database, name)
         rows = cursor.execute(f"SELECT id, name, definition FROM {SYSTEM_SCHEMA}.roles").fetchall()
         for role_id, name, definition in rows:

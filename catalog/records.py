@@ -225,6 +225,10 @@ class Database:
     options: dict[str, str] = field(default_factory=dict)
 
 
+# Around the columns in a record's text. Quotes within strings are escaped, so neither is in one.
+_COLUMNS, _AFTER_COLUMNS = '"columns": [', ', "primary_key": '
+
+
 def table_to_json(table: Table) -> str:
     """The record as stored; `table_from_json` reads it back equal."""
     return json.dumps(
@@ -254,15 +258,30 @@ def table_to_json(table: Table) -> str:
     )
 
 
-def table_from_json(table_id: int, database: str, name: str, text: str) -> Table:
-    """Reads a stored record."""
+def table_from_json(
+    table_id: int,
+    database: str,
+    name: str,
+    text: str,
+    known: dict[str, tuple[Column, ...]] | None = None,
+) -> Table:
+    """Reads a stored record. `known`: columns by their text, so that equal ones are shared."""
+    start, end = text.find(_COLUMNS), text.find(_AFTER_COLUMNS)
+    given = text[start:end] if known is not None and 0 <= start < end else None
+    columns = known.get(given) if known is not None and given is not None else None
+    if columns is not None:
+        text = text[:start] + '"columns": []' + text[end:]
     data: dict[str, Any] = json.loads(text)
+    if columns is None:
+        columns = tuple(_column_from_dict(c) for c in data["columns"])
+        if known is not None and given is not None:
+            known[given] = columns
     return Table(
         id=table_id,
         database=database,
         name=name,
         kind=TableKind(data["kind"]),
-        columns=tuple(_column_from_dict(c) for c in data["columns"]),
+        columns=columns,
         primary_key=tuple(data["primary_key"]),
         options=data["options"],
         engine=data["engine"],

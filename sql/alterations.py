@@ -95,7 +95,7 @@ class Alterations:
     ) -> None:
         wanted: list[tuple[int, Shape]] = []
         for table in tables:
-            if table.is_time_series:
+            if table.is_time_series and table.region_ids:
                 database = self._catalog.database(cursor, table.database)
                 found = shapes(table, database)
                 wanted += [(r, shape) for r, shape in found.items() if made.get(r) != shape]
