@@ -218,6 +218,19 @@ class GnomonMySQLParser(Grammar, MySQLParser):
     )
     DISJUNCTION = Parser.DISJUNCTION
     FUNCTION_PARSERS = _functions(MySQLParser.FUNCTION_PARSERS, Wire.MYSQL)
+    STATEMENTS = _STATEMENTS | {"VALUES": "_values_statement"}
+
+    def _values_statement(self) -> exp.Expr:
+        """`VALUES ROW(1, 2), ROW(3, 4)`; ROW may be missing, as elsewhere."""
+        rows = self.expression(exp.Values(expressions=self._parse_csv(self._parse_value)))
+        made: exp.Expr = self._parse_query_modifiers(self._parse_set_operations(rows)) or rows
+        return made
+
+    def _parse_value(self, values: bool = True) -> exp.Tuple | None:
+        row = self._curr.text.upper() == "ROW" and self._next.token_type is TokenType.L_PAREN
+        if row:
+            self._advance()
+        return super()._parse_value(values)
 
     def _parse_limit(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
         """MySQL's way to say "no limit" is the greatest BIGINT UNSIGNED."""

@@ -71,7 +71,7 @@ def _meant(key: exp.Expr, items: list[exp.Expr]) -> exp.Expr:
 
 def _wrapped(node: exp.Expr, keys: list[exp.Expr], names: set[str]) -> exp.Expr:
     """The expression with its ungrouped columns wrapped; itself if there are none."""
-    if node in keys or isinstance(node, (exp.AggFunc, exp.Query, exp.Anonymous)):
+    if node in keys or isinstance(node, (exp.AggFunc, exp.WithinGroup, exp.Query, exp.Anonymous)):
         return node
     if isinstance(node, exp.Column):
         return node if node.name in names else exp.AnyValue(this=node.copy())

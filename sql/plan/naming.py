@@ -15,6 +15,8 @@ _POSTGRES_TYPES |= {"DOUBLE PRECISION": "float8", "INTEGER": "int4", "CHAR": "bp
 
 def name_outputs(tree: exp.Expr, wire: Wire) -> exp.Expr:
     """Gives every unnamed expression of the outermost select list an alias, in place."""
+    if isinstance(tree, exp.Values):
+        return _named_values(tree, wire)
     select = _leftmost(tree)
     if select is None:
         return tree
@@ -31,6 +33,21 @@ def name_outputs(tree: exp.Expr, wire: Wire) -> exp.Expr:
         alias = exp.Alias(this=projection.copy(), alias=exp.to_identifier(name, quoted=True))
         projection.replace(alias)
     return tree
+
+
+def _named_values(values: exp.Values, wire: Wire) -> exp.Expr:
+    """VALUES as a statement: `column1` and so on in PostgreSQL, `column_0` in MySQL."""
+    first = values.expressions[0]
+    count = len(first.expressions) if isinstance(first, exp.Tuple) else 1
+    shown = "column_{}" if wire is Wire.MYSQL else "column{}"
+    start = 0 if wire is Wire.MYSQL else 1
+    names = [exp.to_identifier(shown.format(n)) for n in range(start, start + count)]
+    made = exp.select("*")
+    for key in ("order", "limit", "offset"):
+        made.set(key, values.args.pop(key, None))
+    alias = exp.TableAlias(this=exp.to_identifier("values", quoted=True), columns=names)
+    values.set("alias", alias)
+    return made.from_(values, copy=False)
 
 
 def _leftmost(tree: exp.Expr | None) -> exp.Select | None:
