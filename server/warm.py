@@ -14,10 +14,12 @@ from sql.decode import jit
 # of them (or loads them from the cache).
 KERNEL_MODULES: tuple[str, ...] = (
     "engine.memtable.kernels",
+    "engine.samples.kernels",
     "server.encode.assemble",
     "server.encode.delimited",
     "server.encode.text",
     "server.http.influx.lines",
+    "server.http.prometheus.read_answer",
     "server.http.prometheus.write_request",
     "server.mysql.rows",
     "server.postgres.types.results",

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["fix_server", "fix_mysql", "fix_database", "fix_store"]
+pytest_plugins = ["fix_hypothesis", "fix_server", "fix_mysql", "fix_database", "fix_store"]

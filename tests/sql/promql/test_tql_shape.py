@@ -64,7 +64,7 @@ def shape(text: str) -> Shape:
         ("sum(abs(m))", "ts sum(abs(val))"),
         ("max(two)", "ts max(two.x) max(two.y)"),
         ("topk(2, m)", "val host dc ts"),
-        ('count_values("v", m)', "ts count(m.val) v"),
+        ('count_values("v", m)', "count(m.val) ts v"),
         ("m + 1", "host dc ts val + Float64(1)"),
         ("2 ^ m", "host dc ts power(Float64(2),val)"),
         ("m > 1", "ts host dc val"),
