@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from engine.datatypes import DataType
+from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from server.postgres import replies
 from server.postgres.messages import Bind, Parse, Target
@@ -311,6 +311,9 @@ def _check_shape(prepared: Prepared, result: Rows) -> None:
         return
     before = [oids.describe(column.type).oid for column in shown]
     now = [oids.describe(column.type).oid for column in result.columns]
+    for place, column in enumerate(result.columns):
+        if column.type.id is TypeId.NULL and place < len(before):
+            now[place] = before[place]  # nothing but NULLs reads as any type
     if before != now:
         prepared.description = prepared.shown = None  # the next Describe looks again
         raise DbError(

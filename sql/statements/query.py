@@ -5,22 +5,23 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from sqlglot import exp
 
-from engine.datatypes import TIMESTAMP_MICROSECOND, DataType
+from engine.datatypes import INT32, TIMESTAMP_MICROSECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.cache import Key, Unliftable, plan_key
 from sql.plan.context import PlanContext
 from sql.plan.lifting import Lifted, lift
+from sql.plan.parameters import parameter_number
 from sql.plan.plan import QueryPlan, plan_query
-from sql.results import Description, Result, Rows
+from sql.results import Description, Result, ResultColumn, Rows
 from sql.sequences import may_call
 from sql.session import Wire
 from sql.settings import zone_of
@@ -125,8 +126,30 @@ def describe(
     """Parameter types and columns. Raises: DbError."""
     plan = plan_of(session, statement, tuple(declared))
     if plan.learned.columns is None:
-        plan.learned.columns = session.runner.describe(plan, statement.text)
+        found = session.runner.describe(plan, statement.text)
+        plan.learned.columns = _with_parameters(statement.tree, plan, found)
     return Description(plan.parameter_types, plan.learned.columns, tag="SELECT")
+
+
+_SHORT = frozenset({TypeId.INT8, TypeId.INT16})  # DuckDB takes their values as 32 bits
+
+
+def _with_parameters(
+    tree: exp.Expr | None, plan: QueryPlan, columns: tuple[ResultColumn, ...]
+) -> tuple[ResultColumn, ...]:
+    """Outputs that plainly are parameters have the parameters' types: unbound, they are NULL."""
+    row = tree.expressions[0] if isinstance(tree, exp.Values) else tree
+    items = [item.unalias() for item in row.expressions] if row is not None else []
+    if len(items) != len(columns):
+        return columns
+    told = []
+    for item, column in zip(items, columns, strict=True):
+        number = parameter_number(item) if isinstance(item, exp.Parameter) else None
+        if number is not None and column.type.id is TypeId.NULL:
+            type_ = plan.parameter_types[number - 1]
+            column = replace(column, type=INT32 if type_.id in _SHORT else type_)
+        told.append(column)
+    return tuple(told)
 
 
 def plan_of(
