@@ -69,6 +69,7 @@ class ErrorKind(Enum):
     INVALID_BINARY = Codes(1004, "InvalidArguments", 400, "22P03", 1105, "HY000")
     INVALID_ENCODING = Codes(1004, "InvalidArguments", 400, "22021", 1300, "HY000")
     OUT_OF_RANGE = Codes(3001, "EngineExecuteQuery", 400, "22003", 1264, "22003")
+    TEXT_TOO_LONG = Codes(3001, "EngineExecuteQuery", 400, "22001", 1406, "22001")
     DATETIME_OVERFLOW = Codes(3001, "EngineExecuteQuery", 400, "22008", 1292, "22007")
     DIVISION_BY_ZERO = Codes(3001, "EngineExecuteQuery", 400, "22012", 1365, "22012")
     BAD_COPY_DATA = Codes(1004, "InvalidArguments", 400, "22P04", 1262, "01000")

@@ -25,6 +25,7 @@ class ResultColumn:
     database: str = ""
     primary_key: bool = False
     origin: str = ""  # the table column's own name, whatever the result calls it
+    alias: str = ""  # what the statement calls that table
     vector_oid: int = 0  # PostgreSQL's type if the text is an int2vector or oidvector of pg_catalog
 
 

@@ -100,7 +100,7 @@ def definition(column: ResultColumn, charset: int) -> bytes:
         (
             b"\x03def",
             lenenc_string(column.database.encode()),
-            table,
+            lenenc_string((column.alias or column.table).encode()),
             table,
             name,
             lenenc_string((column.origin or column.name).encode()) if column.table else b"\x00",

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from catalog.records import Column, Table
 from engine.errors import DbError, ErrorKind
+from sql.decode.lengths import fitted
 
 
 @dataclass
@@ -65,10 +66,13 @@ class Target:
                 )
 
     def whole(self, rows: Any) -> Any:
-        """Rows of some columns as rows of the table, in its order; other columns are ignored."""
+        """Rows of some columns as rows of the table, in its order; other columns are ignored.
+
+        Raises: DbError TEXT_TOO_LONG.
+        """
         given = set(rows.column_names)
         arrays = [
-            rows.column(column.name)
+            fitted(column, rows.column(column.name))
             if column.name in given and self.column(column.name) is not None
             else self.default(column, rows.num_rows)
             for column in self.table.columns

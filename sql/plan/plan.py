@@ -40,6 +40,7 @@ from sql.plan.loose_groups import loose_groups
 from sql.plan.moments import fine_scans
 from sql.plan.mysql_forms import mysql_forms
 from sql.plan.naming import name_outputs
+from sql.plan.origins import Origin, origins
 from sql.plan.parameters import infer_types, parameter_number
 from sql.plan.pushdown import push_conditions
 from sql.plan.scopes import Scopes
@@ -85,7 +86,7 @@ class QueryPlan:
     bounds: tuple[Bound, ...]
     systems: dict[str, tuple[str, str]]  # placeholder → (database, name)
     parameter_types: tuple[DataType, ...]
-    outputs: tuple[tuple[Table, str] | None, ...]  # table column each output plainly is
+    outputs: tuple[Origin | None, ...]  # table column each output plainly is
     is_constant: bool  # no table, no parameter, no clock: the same answer every time
     session_bound: bool  # holds a value of one session (its pid, a setting): not to be shared
     files: tuple[FileReference, ...] = ()  # external tables
@@ -217,7 +218,7 @@ def _finish(
         systems=resolved.systems,
         system_columns=names_read(tree) if resolved.systems else None,
         parameter_types=types,
-        outputs=outputs,
+        outputs=origins(tree, scopes),
         is_constant=_is_constant(tree),
         session_bound=session_bound,
         files=tuple(replace(f, columns=columns_read(tree, f.table)) for f in resolved.files),

@@ -339,11 +339,11 @@ def result_columns(
     for position, (name, duck_type) in enumerate(zip(names, types, strict=True)):
         origin = plan.outputs[position] if position < len(plan.outputs) else None
         type_ = from_duckdb(str(duck_type))
-        if origin is None:
+        if origin is None or (origin.column.lower() != name.lower() and origin.starred):
             vector = VECTOR_OIDS.get(name, 0) if plan.systems and type_.id is TypeId.STRING else 0
             columns.append(ResultColumn(name, type_, vector_oid=vector))
             continue
-        table, column_name = origin
+        table, column_name = origin.table, origin.column
         column = table.column(column_name)
         assert column is not None
         columns.append(
@@ -357,6 +357,7 @@ def result_columns(
                 database=table.database,
                 primary_key=column_name in table.primary_key,
                 origin=column_name,
+                alias=origin.alias,
             )
         )
     return tuple(columns)

@@ -241,14 +241,16 @@ def _retype(change: Alteration, name: str, kind: exp.Expr) -> None:
     column, table = change.column(name), change.table
     new = types.from_sql(kind, time_series=table.is_time_series)
     declared = "" if table.is_time_series else declared_type(kind)
-    if new == column.type:
-        change.put(replace(column, declared=declared))
-        return
     changed = replace(column, type=new, declared=declared)
+    if new == column.type:
+        alter_relational.check_length(change, changed)
+        change.put(changed)
+        return
     if table.is_time_series:
         changed = _retyped_field(change, column, changed)
     else:
         alter_relational.set_type(change, changed)
+        alter_relational.check_length(change, changed)
         default_value(change.session, changed)
     change.put(changed)
 

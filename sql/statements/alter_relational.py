@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from catalog.records import Column
 from engine.errors import DbError, ErrorKind
+from sql.decode.lengths import length_max, too_long
 from sql.run.files import literal
 from sql.statements.alteration import Alteration
 from sql.statements.sequence import drop_sequence_of
@@ -48,6 +49,17 @@ def drop_column(change: Alteration, column: Column) -> None:
 def set_type(change: Alteration, column: Column) -> None:
     """Gives the column of that name its new type. Raises: DbError if a value does not fit."""
     _run(change, f"ALTER COLUMN {quote(column.name)} TYPE {duckdb_name(column.type)}")
+
+
+def check_length(change: Alteration, column: Column) -> None:
+    """Raises: DbError TEXT_TOO_LONG if a stored value is longer than the type says."""
+    limit = length_max(column)
+    if limit is None:
+        return
+    sql = f"SELECT max(length({quote(column.name)})) FROM {quoted(change.table)}"
+    longest = change.session.duck.table(sql, None, change.text).column(0)[0].as_py()
+    if longest is not None and longest > limit:
+        raise too_long(column, f"a stored value has {longest} characters")
 
 
 def set_nullable(change: Alteration, column: Column, *, nullable: bool) -> None:

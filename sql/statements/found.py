@@ -15,6 +15,8 @@ from sqlglot import exp
 
 from catalog.records import Table
 from engine.datatypes import DataType
+from sql.decode.lengths import length_max
+from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
 from sql.statements.changes import Changes, Seen, answer, change, key_columns, result_of
@@ -75,6 +77,7 @@ def run_joined(
     """
     target = joined.targets[0]
     plain = joined.is_plain and not _asks_others(joined)
+    plain = plain and not _may_be_too_long(joined.tree, target.table, parameters)
     if plain and not target.table.is_time_series and not has_own_values(target.table):
         return _run_relational(session, statement, joined, parameters, tag=tag)
     pieces = Pieces(session, statement.text, parameters)
@@ -96,6 +99,28 @@ def _found_all(pieces: Pieces, joined: Joined, find_one: FindOne, tag: str) -> l
     items = returned_items(joined, target)
     first.result = answer(pieces, target.table, target.alias, items, whole, tag)
     return found
+
+
+def _may_be_too_long(tree: exp.Expr, table: Table, parameters: Sequence[object]) -> bool:
+    """True if a new value may be longer than its column's type says, which DuckDB does not know."""
+    limits = {column.name: length_max(column) for column in table.columns if column.declared}
+    for item in tree.expressions if any(limits.values()) else ():
+        if not isinstance(item.this, exp.Column):
+            return True
+        limit = limits.get(item.this.name)
+        if limit is not None and not _is_within(limit, item.expression, parameters):
+            return True
+    return False
+
+
+def _is_within(limit: int, value: exp.Expr, parameters: Sequence[object]) -> bool:
+    number = parameter_number(value)
+    if number is not None:
+        given = parameters[number - 1]
+        return given is None or (isinstance(given, str) and len(given) <= limit)
+    if isinstance(value, exp.Literal):
+        return len(value.name) <= limit
+    return isinstance(value, exp.Null)
 
 
 # RETURNING.

@@ -1,7 +1,7 @@
 """Writing rows into a table of either kind: the one path of INSERT, COPY, UPDATE and CTAS.
 
-Takes columns already of their declared types; adds defaults, checks NOT NULL, then hands the rows
-to the region engine or to DuckDB.
+Takes columns already of their declared types; adds defaults, checks NOT NULL and lengths, then
+hands the rows to the region engine or to DuckDB.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from catalog.records import Column, Table, TableKind
 from engine.api import Op
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
+from sql.decode.lengths import fitted
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.parser import parse
 from sql.metrics.writes import writes_of
@@ -97,11 +98,12 @@ def columns_named(table: Table, names: Sequence[str] | None, text: str) -> tuple
 def complete(
     session: ClientSession, table: Table, columns: Sequence[Column], data: pa.Table
 ) -> pa.Table:
-    """Whole rows in table order: given columns, defaults for the others; NOT NULL checked.
+    """Whole rows in table order: given columns, defaults for the others; NOT NULL and
+    declared lengths checked.
 
     Generated columns are computed, whatever was given.
 
-    Raises: DbError NOT_NULL_VIOLATION.
+    Raises: DbError NOT_NULL_VIOLATION, TEXT_TOO_LONG.
     """
     given = {column.name: data.column(i) for i, column in enumerate(columns)}
     arrays = []
@@ -112,9 +114,11 @@ def complete(
         arrays.append(array)
     if any(column.generated for column in table.columns):
         arrays = _computed(session, table, arrays)
-    for column, array in zip(table.columns, arrays, strict=True):
+    for at, (column, array) in enumerate(zip(table.columns, arrays, strict=True)):
         if not column.nullable and array.null_count:
             raise _null_error(table, column, array)
+        if column.declared:
+            arrays[at] = fitted(column, array)
     schema = pa.schema([pa.field(c.name, c.type.arrow, c.nullable) for c in table.columns])
     return pa.Table.from_arrays(arrays, schema=schema)
 

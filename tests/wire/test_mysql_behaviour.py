@@ -294,3 +294,22 @@ def test_an_unknown_database_is_refused_at_login(server: RunningServer) -> None:
     with pytest.raises(pymysql.err.MySQLError) as caught:
         pymysql.connect(**server.mysql_args(database="no_such_database"))
     assert caught.value.args[0] == 1049
+
+
+def test_columns_tell_their_tables_by_alias_and_name(
+    connection: pymysql.Connection[Any],
+) -> None:
+    cursor = connection.cursor(pymysql.cursors.DictCursor)
+    for name in ("told_a", "told_b"):
+        cursor.execute(f"create table {name} (id int primary key, word varchar(6))")
+        cursor.execute(f"insert into {name} values (1, '{name}')")
+    cursor.execute("select a.id k, b.word, b.id + 1 s from told_a a join told_b b on true")
+    fields: Any = cursor._result.fields  # type: ignore[attr-defined]
+    told = [(field.table_name, field.org_table, field.name, field.org_name) for field in fields]
+    assert told == [("a", "told_a", "k", "id"), ("b", "told_b", "word", "word"), ("", "", "s", "")]
+    cursor.execute("select *, 1 as one from told_a a cross join told_b b")
+    row = {"id": 1, "word": "told_a", "b.id": 1, "b.word": "told_b", "one": 1}
+    assert cursor.fetchone() == row
+    with pytest.raises(pymysql.err.DataError) as refused:
+        cursor.execute("insert into told_a values (2, 'a longer text')")
+    assert refused.value.args[0] == 1406

@@ -1,0 +1,61 @@
+"""VARCHAR(n) and CHAR(n): how long the text of a relational column may be.
+
+Called by INSERT, UPDATE and COPY for whole rows before they are stored, and by ALTER TABLE for
+rows that are there. Spaces at the end that do not fit are dropped without a word; whatever else
+does not fit is an error, as the SQL standard has it
+(https://www.postgresql.org/docs/15/datatype-character.html).
+Time-series tables forget declared lengths, so they are never checked.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.records import Column
+from engine.datatypes import TypeId
+from engine.errors import DbError, ErrorKind
+
+_SIZED = re.compile(r"(VARCHAR|CHAR)\((\d{1,9})\)", re.IGNORECASE)
+_NAMES = {"VARCHAR": "character varying", "CHAR": "character"}
+
+
+def length_max(column: Column) -> int | None:
+    """How many characters a value may have; None without a declared length."""
+    sized = _sized(column.declared) if column.type.id is TypeId.STRING else None
+    return sized[1] if sized is not None else None
+
+
+@lru_cache(maxsize=1024)
+def _sized(declared: str) -> tuple[str, int] | None:
+    found = _SIZED.fullmatch(declared)
+    return (_NAMES[found[1].upper()], int(found[2])) if found is not None else None
+
+
+def fitted(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The values, without spaces beyond the column's length. Raises: DbError TEXT_TOO_LONG."""
+    limit = length_max(column)
+    if limit is None:
+        return values
+    lengths = pc.utf8_length(values)
+    if (pc.max(lengths).as_py() or 0) <= limit:
+        return values
+    words = pc.utf8_length(pc.utf8_rtrim(values, characters=" "))
+    row = pc.index(pc.greater(words, limit), True).as_py()
+    if row >= 0:
+        raise too_long(column, f"row {row + 1} of the statement has {words[row]} characters")
+    return pc.utf8_slice_codeunits(values, 0, limit)
+
+
+def too_long(column: Column, detail: str) -> DbError:
+    """The error for text that does not fit. Requires: the column has a declared length."""
+    sized = _sized(column.declared)
+    assert sized is not None
+    return DbError(
+        ErrorKind.TEXT_TOO_LONG,
+        f'value too long for type {sized[0]}({sized[1]}) of column "{column.name}"',
+        detail=detail,
+    )
