@@ -91,6 +91,7 @@ class Server:
             storage=settings.storage,
             copy_root=settings.copy_root,
             local_infile=settings.local_infile,
+            max_connections=settings.max_connections,
         )
         database = await asyncio.to_thread(Database.open, settings.data, options)
         self._metrics.registry.register(EngineCollector(database.regions))

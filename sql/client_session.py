@@ -189,6 +189,8 @@ class ClientSession:
         return {
             **{name: partial(self.tally.get, name) for name in NAMES},
             "local_infile": lambda: "ON" if self.server.local_infile else "OFF",
+            "max_connections": lambda: str(self.server.max_connections),
+            "pseudo_thread_id": lambda: str(self.id),
             "warning_count": lambda: str(len(self.last_notices)),
         }
 

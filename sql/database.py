@@ -55,6 +55,7 @@ class DatabaseOptions:
     flow_refresh_seconds: float = REFRESH_SECONDS  # between two evaluations of a flow
     copy_root: Path | None = None  # where COPY's files are; None: `copy` in the data directory
     local_infile: bool = False  # whether LOAD DATA LOCAL may ask clients for files
+    max_connections: int = 500  # what clients are told; the server holds to it
 
 
 class Database:
@@ -104,6 +105,7 @@ class Database:
         self._sweep_cursor = store.cursor()
         self.sweeper = Sweeper(self.metrics, regions, lambda: catalog.tables(self._sweep_cursor))
         self._ids = itertools.count(1)
+        self.max_connections = options.max_connections
         self.local_infile = options.local_infile  # SET GLOBAL changes it
         # Guarded by _sessions_lock.
         self._sessions_lock = threading.Lock()

@@ -13,6 +13,7 @@ from datetime import timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
 from engine.errors import DbError, ErrorKind
+from sql import mysql_variables
 from sql.session import Wire
 
 # The PostgreSQL release whose behaviour clients may expect: Debian 12's tools refuse a newer one.
@@ -270,6 +271,8 @@ _MYSQL = (
     Setting("identity", "0", read_only=True),
     Setting("warning_count", "0", read_only=True),
     Setting("error_count", "0", read_only=True),
+    *(Setting(name, value, read_only=True) for name, value in mysql_variables.FIXED.items()),
+    *(Setting(name, value) for name, value in mysql_variables.CHOSEN.items()),
 )
 
 _KNOWN: dict[Wire, dict[str, Setting]] = {

@@ -187,6 +187,8 @@ def _variable(value: str) -> exp.Expr:
     """@@x: a number when it looks like one, ON and OFF as MySQL shows them in expressions."""
     if value.isdigit():
         return exp.Literal.number(value)
+    if value == "NULL":
+        return exp.null()
     if value in ("ON", "OFF"):
         return exp.Literal.number(1 if value == "ON" else 0)
     return _text(value)

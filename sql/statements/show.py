@@ -339,7 +339,7 @@ _MAKERS: dict[str, Maker] = {
     "PROCEDURE STATUS": _ROUTINES,
     "FUNCTION STATUS": _ROUTINES,
     "OPEN TABLES": _nothing("Database", "Table", "In_use", "Name_locked"),
-    "PLUGINS": _nothing("Name", "Status", "Type", "Library", "License"),
+    "PLUGINS": _server(show_server.plugins),
     "MASTER STATUS": _nothing("File", "Position", "Binlog_Do_DB", "Binlog_Ignore_DB"),
     "REPLICA STATUS": _nothing("Replica_IO_State", "Source_Host"),
     "BINARY LOGS": _nothing("Log_name", "File_size", "Encrypted"),

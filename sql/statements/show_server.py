@@ -98,6 +98,13 @@ def engines(context: SystemContext) -> pa.Table:
     return server.engines(context).rename_columns(names)
 
 
+def plugins(context: SystemContext) -> pa.Table:
+    """SHOW PLUGINS."""
+    names = ["plugin_name", "plugin_status", "plugin_type", "plugin_library", "plugin_license"]
+    shown = ["Name", "Status", "Type", "Library", "License"]
+    return server.plugins(context).select(names).rename_columns(shown)
+
+
 def variables(context: SystemContext) -> pa.Table:
     """SHOW VARIABLES: every setting of the session."""
     session = context.session

@@ -97,3 +97,21 @@ def test_views_with_the_words_of_dumps(cursor: Any) -> None:
         " VIEW w (n) AS SELECT count(*) FROM t"
     )
     assert rows(cursor, "SELECT n FROM w") == [(3,)]
+
+
+def test_variables_that_tools_read_when_they_connect(cursor: Any) -> None:
+    cursor.execute("SELECT @@basedir, @@secure_file_priv, @@big_tables, @@pseudo_thread_id")
+    assert cursor.fetchone() == ("", None, 0, cursor.connection.thread_id())
+    cursor.execute("SET SESSION long_query_time = 3")
+    cursor.execute(
+        "SELECT s.variable_value, g.variable_value FROM information_schema.session_variables s"
+        " JOIN information_schema.global_variables g USING (variable_name)"
+        " WHERE variable_name = 'long_query_time'"
+    )
+    assert cursor.fetchone() == ("3", "10.000000")
+    with pytest.raises(pymysql.err.MySQLError):
+        cursor.execute("SET SESSION max_connections = 3")
+    cursor.execute("SHOW PLUGINS")
+    assert ("caching_sha2_password", "ACTIVE", "AUTHENTICATION") in {
+        row[:3] for row in cursor.fetchall()
+    }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from catalog.details import Grant
-from sql.session import SessionApi
-from sql.settings import PRODUCT_VERSION
+from sql.session import SessionApi, Wire
+from sql.settings import PRODUCT_VERSION, Settings
 from sql.system.arrow import fill, from_rows
 from sql.system.facts import activities, catalog_name
 from sql.system.information_schema.shapes import SHAPES
@@ -20,6 +20,8 @@ _ENGINES = (
     ("metric", "YES", "Many small metric tables over one physical table", "YES", "NO", "YES"),
     ("duckdb", "YES", "Ordinary tables without a time index", "YES", "NO", "YES"),
 )
+
+_LOGINS = ("caching_sha2_password", "mysql_native_password")
 
 
 def character_sets(context: SystemContext) -> pa.Table:
@@ -51,6 +53,33 @@ def _padded(name: str, rows: tuple[tuple[object, ...], ...]) -> pa.Table:
     """Rows of the leading columns; the others are NULL."""
     schema = SHAPES[name]
     return from_rows(schema, [(*row, *[None] * (len(schema) - len(row))) for row in rows])
+
+
+def variables(name: str, context: SystemContext) -> pa.Table:
+    """global_variables and session_variables: MySQL's, with the session's values in the latter."""
+    session = context.session
+    rows = dict(Settings(Wire.MYSQL).all())
+    if name == "session_variables" and session.wire is Wire.MYSQL:
+        rows = {known: session.show(known) for known in rows}
+    return from_rows(SHAPES[name], list(rows.items()))
+
+
+def plugins(context: SystemContext) -> pa.Table:
+    """The table engines and the ways to log in, none of which can be unloaded."""
+    kinds = [(name, "STORAGE ENGINE") for name, *_ in _ENGINES]
+    kinds += [(name, "AUTHENTICATION") for name in _LOGINS]
+    return fill(
+        SHAPES["plugins"],
+        len(kinds),
+        {
+            "plugin_name": [name for name, _ in kinds],
+            "plugin_version": PRODUCT_VERSION,
+            "plugin_status": "ACTIVE",
+            "plugin_type": [kind for _, kind in kinds],
+            "plugin_license": "Apache-2.0",
+            "load_option": "FORCE",
+        },
+    )
 
 
 def process_list(context: SystemContext) -> pa.Table:

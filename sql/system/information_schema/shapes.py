@@ -105,6 +105,8 @@ files: file_id int, file_name, file_type, tablespace_name, table_catalog, table_
     create_time us, update_time us, check_time us, checksum int, status, extra
 global_status: variable_name, variable_value
 session_status: variable_name, variable_value
+global_variables: variable_name, variable_value
+session_variables: variable_name, variable_value
 optimizer_trace: query, trace, missing_bytes_beyond_max_mem_size int, insufficient_privileges int
 parameters: specific_catalog, specific_schema, specific_name, ordinal_position int,
     parameter_mode, parameter_name, data_type, character_maximum_length int,
@@ -196,4 +198,5 @@ UNLISTED = frozenset(
     {"applicable_roles", "constraint_column_usage", "constraint_table_usage", "domains"}
     | {"enabled_roles", "information_schema_catalog_name", "role_table_grants", "sequences"}
     | {"view_table_usage", "user_privileges", "plugins", "processlist", "triggers"}
+    | {"global_variables", "session_variables"}
 )
