@@ -33,6 +33,7 @@ from server.postgres.listener import PostgresListener
 from server.rules.files import RuleFileError
 from server.rules.group import Outside
 from server.rules.rules import Rules, RuleSettings
+from server.tls import Certificate
 from server.warm import warm_all
 from server.work import Workers
 from sql.database import Database, DatabaseOptions
@@ -69,12 +70,14 @@ class Server:
         self._configuration = configuration
         self._settings: Settings = configuration.settings
         self._users = open_users(self._settings)
-        self._tls = tls_context(self._settings)
+        self._certificate = open_certificate(self._settings)
+        self._tls = self._certificate.context if self._certificate is not None else None
         self._metrics = Metrics(PRODUCT_VERSION)
         self._workers = Workers(self._settings.workers)
         # What has been opened so far, in order.
         self._database: ObservedDatabase | None = None
         self._rules: Rules | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._listeners: dict[str, Listener] = {}
 
     async def start(self) -> dict[str, Address]:
@@ -114,6 +117,8 @@ class Server:
             self._listeners[wire] = listener
             addresses[wire] = Address(address.host, listener.port)
         self._rules.start()
+        if self._certificate is not None:
+            self._watch = asyncio.create_task(self._certificate.watch())
         return addresses
 
     def _listener(self, wire: str, database: ObservedDatabase) -> Listener:
@@ -138,6 +143,8 @@ class Server:
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Takes everything down in order; `hurry` ends the grace of running statements."""
+        if self._watch is not None:
+            self._watch.cancel()
         if self._rules is not None:
             await asyncio.to_thread(self._rules.close)
         if self._database is not None:
@@ -217,20 +224,17 @@ def open_users(settings: Settings) -> Users:
         raise ConfigError(str(error)) from None
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
+def open_certificate(settings: Settings) -> Certificate | None:
     """The certificate for MySQL and PostgreSQL. Raises: ConfigError."""
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        return Certificate(settings.tls_certificate, settings.tls_key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
             f"cannot use tls_certificate {settings.tls_certificate} with tls_key "
             f"{settings.tls_key}: {error.strerror or error}"
         ) from None
-    return context
 
 
 async def serve(configuration: Configuration) -> int:
