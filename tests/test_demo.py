@@ -22,7 +22,7 @@ def test_prometheus_and_gnomon_answer_the_same() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "12 of 12 answers" in done.stdout
+    assert "13 of 13 answers" in done.stdout
 
 
 @pytest.mark.slow

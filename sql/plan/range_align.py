@@ -244,7 +244,9 @@ class _Query:
 
     def _panes(self, by: list[exp.Expr], step: int, origin: exp.Expr) -> _Panes | None:
         """The rows grouped by short pieces of time; None if windows are made of rows."""
-        pane = pane_width(step, [aggregate.width for aggregate in self.aggregates])
+        pane = pane_width(
+            step, [aggregate.width for aggregate in self.aggregates], self.source.ticks_per_ms
+        )
         splits = [split(a.tree, self.source) for a in self.aggregates] if pane else []
         known = [found for found in splits if found is not None]
         if pane is None or len(known) < len(splits):

@@ -19,6 +19,9 @@ from sql.plan.range_source import Source
 
 # Below this many windows per row one pass over the rows is as fast (measured with six rows a pane).
 OFFSETS_MIN = 8
+# A pane of this length has many rows of nearly every series: grouping twice then costs little.
+LONG_PANE_MS = 600_000
+OFFSETS_OF_LONG_MIN = 2
 PANES_PER_STEP_MAX = 4
 
 Wrap = Callable[[exp.Expr], exp.Expr]  # adds the FILTER that a narrower window needs
@@ -32,10 +35,11 @@ class Split:
     combine: Callable[[Sequence[exp.Expr], Wrap], exp.Expr]
 
 
-def pane_width(step: int, widths: Sequence[int]) -> int | None:
+def pane_width(step: int, widths: Sequence[int], ticks_per_ms: int) -> int | None:
     """The length of a pane in ticks; None if windows are better made of rows."""
     pane = gcd(step, *widths)
-    many = -(-max(widths) // step) >= OFFSETS_MIN
+    least = OFFSETS_OF_LONG_MIN if pane >= LONG_PANE_MS * ticks_per_ms else OFFSETS_MIN
+    many = -(-max(widths) // step) >= least
     return pane if many and step // pane <= PANES_PER_STEP_MAX else None
 
 
