@@ -23,6 +23,7 @@ from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
 from sql.plan.context import PlanContext
 from sql.plan.direct import Direct, direct_of
+from sql.plan.fetch import check_fetch
 from sql.plan.front import Front, front_of
 from sql.plan.json_paths import json_paths
 from sql.plan.keys import tag_keys
@@ -185,6 +186,7 @@ def _finish(
     tree = cast_literals(tree)
     if context.wire is not Wire.MYSQL:
         tree = binary_literals(tree)
+    check_fetch(tree)
     tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
     tree = push_conditions(tree, scopes)
