@@ -236,8 +236,9 @@ class Cloud:
             except (BaseError, OSError) as error:
                 if _is_final(error) or time.monotonic() + pause > end:
                     raise
-            # The pause is the point: a store that is overloaded must not be asked at once again.
-            time.sleep(pause * random.uniform(0.5, 1.0))
+            time.sleep(
+                pause * random.uniform(0.5, 1.0)
+            )  # an overloaded store is left alone a while
             pause = min(pause * 2, _BACKOFF_SECONDS_MAX)
 
     def _key(self, path: str) -> str:

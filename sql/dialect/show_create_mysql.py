@@ -26,20 +26,14 @@ _CONSTANT = re.compile(
 )
 _NUMBERS = "nextval("  # how the default of an AUTO_INCREMENT column begins
 _WORD_TYPE = re.compile(r"^\w+")
-# MySQL's own names; other types keep ours, which it has no name for.
-_NAMES = {
-    TypeId.INT8: "tinyint",
-    TypeId.INT16: "smallint",
-    TypeId.INT32: "int",
-    TypeId.INT64: "bigint",
-    TypeId.UINT8: "tinyint unsigned",
-    TypeId.UINT16: "smallint unsigned",
-    TypeId.UINT32: "int unsigned",
-    TypeId.UINT64: "bigint unsigned",
-    TypeId.STRING: "text",
-    TypeId.BINARY: "blob",
-    TypeId.TIMESTAMP_SECOND: "timestamp(0)",
-}
+# These are called as MySQL calls them; it has no name of its own for the others.
+_NAMED = frozenset(
+    {
+        *(TypeId.INT8, TypeId.INT16, TypeId.INT32, TypeId.INT64),
+        *(TypeId.UINT8, TypeId.UINT16, TypeId.UINT32, TypeId.UINT64),
+        *(TypeId.STRING, TypeId.BINARY, TypeId.DECIMAL),
+    }
+)
 _WITHOUT_DEFAULT = frozenset({TypeId.BINARY, TypeId.JSON, TypeId.STRING})
 
 
@@ -97,9 +91,8 @@ def _column(column: Column, name: str) -> str:
 def _type(column: Column) -> str:
     if column.declared:
         return _WORD_TYPE.sub(lambda word: word[0].lower(), column.declared)
-    if column.type.id is TypeId.DECIMAL:
-        return types.sql_name(column.type, Wire.MYSQL)
-    return _NAMES.get(column.type.id) or types.sql_name(column.type, Wire.HTTP).lower()
+    wire = Wire.MYSQL if column.type.id in _NAMED else Wire.HTTP
+    return types.sql_name(column.type, wire).lower()
 
 
 def _default(text: str) -> str:
