@@ -26,6 +26,7 @@ from engine.manifest.codec import scalar_from_json, scalar_to_json
 from engine.schema import MergeMode, RegionColumn, RegionSchema, Semantic
 
 UNPOPULATED = {"populated": "false"}  # options of a materialized view made WITH NO DATA
+UNLOGGED = "unlogged"  # the option of a relational table made so: told only, its rows are logged
 REGION_BITS = 32  # region id = table id << 32 | region number
 SERIES = "__series"  # the column of a store's samples that says whose they are
 _SERIES_ID = 1 << 30  # beyond the ids of the columns that a physical table gets

@@ -16,6 +16,7 @@ from sql.decode import zones
 from sql.decode.cells import Cells, array_of, from_strings
 from sql.decode.jit import Bytes, Int64s
 from sql.decode.number_kernels import RANGE
+from sql.decode.spelled import iso_moment
 from sql.decode.time_kernels import NAIVE, parse_dates, parse_times, parse_timestamps
 
 _SPECIAL_DAYS = {"today": 0, "tomorrow": 1, "yesterday": -1}
@@ -34,7 +35,11 @@ def dates(cells: Cells, type_: DataType, timezone: str) -> Any:
     status = np.empty(cells.size, np.uint8)
     if parse_dates(*cells.slices, out, status):
         for row in np.flatnonzero(status):
-            days = _special_date(cells.text(int(row)), timezone)
+            text = cells.text(int(row))
+            days = _special_date(text, timezone)
+            if days is None:
+                seconds = _spelled(text, "s", "UTC")
+                days = None if seconds is None else seconds // 86_400
             if days is None:
                 raise _bad(cells, int(row), status, "date")
             out[row] = days
@@ -88,7 +93,19 @@ def _special_instant(text: str, unit: str, timezone: str) -> int | None:
     if day is not None:
         midnight = np.array([day * 86_400 * UNITS_PER_SECOND[unit]])
         return int(zones.to_utc(midnight, unit, timezone)[0])
-    return _with_named_zone(text, unit)
+    named = _with_named_zone(text, unit)
+    return _spelled(text, unit, timezone) if named is None else named
+
+
+def _spelled(text: str, unit: str, timezone: str) -> int | None:
+    """`Jan 5, 2023 10:11 PM` as an instant; None if it is not of such a form."""
+    iso = iso_moment(text)
+    if iso is None or iso == text:
+        return None
+    try:
+        return int(_instants(from_strings(pa.array([iso]), str), unit, timezone)[0])
+    except DbError:  # told by the caller, who knows where the text stands
+        return None
 
 
 def _special_date(text: str, timezone: str) -> int | None:

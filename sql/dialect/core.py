@@ -51,6 +51,7 @@ class Core(Parser):
     """Shared grammar. `STATEMENTS` maps a statement's first word to the method that parses it."""
 
     STATEMENTS: ClassVar[dict[str, str]] = {}
+    TRAILING_COMMA: ClassVar[bool] = False  # may a comma end a list?
 
     # Set by parser.py before each statement of a request.
     placeholders: tuple[int, ...] = ()  # offsets of the request's `?` tokens, ascending
@@ -226,13 +227,13 @@ class Core(Parser):
     def _parse_csv(
         self, parse_method: Callable[[], T | None], sep: TokenType = TokenType.COMMA
     ) -> list[T]:
-        """As sqlglot's, but a trailing comma is accepted and a missing item is not."""
+        """As sqlglot's, but a missing item is refused."""
         first = parse_method()
         items = [] if first is None else [first]
         while self._match(sep):
             if items and isinstance(items[-1], exp.Expr):
                 self._add_comments(items[-1])
-            if items and self._trailing_comma():
+            if self.TRAILING_COMMA and items and self._trailing_comma():
                 break
             item = parse_method()
             if item is None:

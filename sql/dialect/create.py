@@ -270,6 +270,7 @@ class _Reader:
             if_not_exists=bool(self.tree.args.get("exists")),
             or_replace=bool(self.tree.args.get("replace")),
             temporary=self._find(exp.TemporaryProperty) is not None,
+            unlogged=self._find(exp.UnloggedProperty) is not None,
             drop_on_commit="ON COMMIT DROP" in on_commit,
             empty_on_commit=any(p.args.get("delete") for p in self.properties),
             primary_key=key,

@@ -38,8 +38,9 @@ class DdlGrammar(ObjectsGrammar):
         if self.word("EXTERNAL", "TABLE"):
             return self._create_table(replace, temporary=False, external=True)
         temporary = self._temporary()
+        unlogged = not temporary and self.word("UNLOGGED")
         if self._match(TokenType.TABLE):
-            return self._create_table(replace, temporary)
+            return self._create_table(replace, temporary, unlogged=unlogged)
         if self.at_word("DATABASE", "SCHEMA"):
             return self._create_database()
         if replace is None and self.word("MATERIALIZED", "VIEW"):
@@ -97,10 +98,7 @@ class DdlGrammar(ObjectsGrammar):
     def _temporary(self) -> bool:
         if self.at_word("LOCAL", "GLOBAL") and self._next.token_type is TokenType.TEMPORARY:
             self._advance()
-        if self._match(TokenType.TEMPORARY) or self.word("TEMP"):
-            return True
-        self.word("UNLOGGED")
-        return False
+        return bool(self._match(TokenType.TEMPORARY) or self.word("TEMP"))
 
     def _create_database(self) -> exp.Create:
         kind = self.take_word().upper()
@@ -129,12 +127,18 @@ class DdlGrammar(ObjectsGrammar):
         return self.take_name()
 
     def _create_table(
-        self, replace: bool | None, temporary: bool, *, external: bool = False
+        self,
+        replace: bool | None,
+        temporary: bool,
+        *,
+        external: bool = False,
+        unlogged: bool = False,
     ) -> exp.Create:
         exists = self._parse_exists(not_=True)
         this: exp.Expr = self.take_table()
         properties: list[exp.Expr] = [exp.TemporaryProperty()] if temporary else []
         properties += [exp.ExternalProperty()] if external else []
+        properties += [exp.UnloggedProperty()] if unlogged else []
         if self._match(TokenType.L_PAREN, advance=False) and not self._at_query_in_paren():
             this = self._table_elements(this)
         like = self._element_like(this)

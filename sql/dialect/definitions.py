@@ -28,6 +28,7 @@ class TableDefinition:
     if_not_exists: bool = False
     or_replace: bool = False
     temporary: bool = False
+    unlogged: bool = False
     drop_on_commit: bool = False
     empty_on_commit: bool = False
     primary_key: tuple[str, ...] = ()

@@ -171,10 +171,17 @@ def _functions(base: dict[str, Any], wire: Wire, **added: Any) -> dict[str, Any]
     return {name: build for name, build in base.items() if name not in ours} | added
 
 
+def _now_call(arguments: list[exp.Expr]) -> exp.Expr:
+    """now(), which remembers that it was not spelled CURRENT_TIMESTAMP: its column is named so."""
+    made = exp.CurrentTimestamp.from_arg_list(arguments)
+    made.meta["name"] = "now"
+    return made
+
+
 class GnomonPostgresParser(Grammar, PostgresParser):
     """What PostgreSQL clients say."""
 
-    FUNCTIONS = _functions(PostgresParser.FUNCTIONS, Wire.POSTGRES)
+    FUNCTIONS = _functions(PostgresParser.FUNCTIONS, Wire.POSTGRES, NOW=_now_call)
     FUNC_TOKENS = PostgresParser.FUNC_TOKENS | {TokenType.DATABASE, TokenType.SCHEMA}
     FUNCTION_PARSERS = _functions(PostgresParser.FUNCTION_PARSERS, Wire.POSTGRES)
 
@@ -197,6 +204,7 @@ class GnomonPostgresParser(Grammar, PostgresParser):
 class GnomonHttpParser(GnomonPostgresParser):
     """PostgreSQL's grammar with `?` parameters."""
 
+    TRAILING_COMMA = True
     PLACEHOLDER_PARSERS = _PARAMETER | _QUESTION_MARK
     JSON_OPERATORS = {
         token: parse

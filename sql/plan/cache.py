@@ -32,7 +32,8 @@ def plan_key(
         return None
     client = context.client
     names = (context.database, client.database, client.user, client.address.rpartition(":")[0])
-    return text, context.wire, *names, context.timezone, version, declared
+    zone = (context.timezone, context.date_order)
+    return text, context.wire, *names, *zone, version, declared
 
 
 class Lru(Generic[_K, _V]):

@@ -15,26 +15,29 @@ from sqlglot import exp
 
 from engine.datatypes import TIMESTAMP_UNITS, TypeId
 from engine.errors import DbError
+from sql.decode.spelled import iso_moment
 from sql.decode.text import column_from_text
 from sql.dialect.pieces import cast_to
 from sql.plan.tables import NOW
 from sql.types import from_sql
 
 
-def cast_literals(tree: exp.Expr) -> exp.Expr:
+def cast_literals(tree: exp.Expr, order: str = "") -> exp.Expr:
     """Checks the literals of `'12'::int` and its kin, and replaces them where DuckDB would differ.
+
+    `order` says which number of a date is the month (see `iso_moment`).
 
     Raises: DbError INVALID_TEXT, OUT_OF_RANGE, INVALID_DATETIME and DATETIME_OVERFLOW.
     """
     for node in list(tree.find_all(exp.Cast)):
         if type(node) is exp.Cast and node.this.is_string and isinstance(node.to, exp.DataType):
-            made = _special_day(node) or _read(node.this.name, node.to)
+            made = _special_day(node) or _read(node.this.name, node.to, order)
             if made is not None:
                 node.this.replace(made)
     return tree
 
 
-def _read(text: str, to: exp.DataType) -> exp.Expr | None:
+def _read(text: str, to: exp.DataType, order: str) -> exp.Expr | None:
     """The literal that DuckDB shall cast instead; None to leave it as it is."""
     try:
         type_ = from_sql(to)
@@ -43,8 +46,13 @@ def _read(text: str, to: exp.DataType) -> exp.Expr | None:
     show = _vector if type_.dimensions else _SHOWN.get(type_.id)
     if type_.is_integer:
         show = exp.convert
+    is_moment = type_.is_timestamp or type_.id is TypeId.DATE
+    spelled = iso_moment(text, order) if is_moment and not _YEAR_FIRST.match(text) else None
+    if spelled is not None and type_.is_timestamp:
+        return exp.Literal.string(spelled)
     if type_.is_timestamp and not _FAR.match(text.strip()):
         return None  # DuckDB reads years that no column can hold
+    text = spelled or text
     if show is None or (type_.id in _DAYS and not text.strip()[:1].isdigit()):
         return None
     try:
@@ -55,6 +63,7 @@ def _read(text: str, to: exp.DataType) -> exp.Expr | None:
     return made
 
 
+_YEAR_FIRST = re.compile(r"\s*[+-]?\d{4,}-\d")
 _FAR = re.compile(r"[+-]?\d{5,}-|\d+-.*\(BC\)")
 _SPECIAL_DAYS = {"now": 0, "today": 0, "tomorrow": 1, "yesterday": -1}
 

@@ -33,6 +33,11 @@ class PlanContext:
     given: Mapping[str, Table] = field(default_factory=dict)  # registered rows → whose they are
 
     @property
+    def date_order(self) -> str:
+        """Which number of `09/12/2023` is the month: MDY, DMY, YMD; empty where nobody says."""
+        return self.setting("DateStyle")[-3:] if self.wire is Wire.POSTGRES else ""
+
+    @property
     def catalogs(self) -> frozenset[str]:
         """Names that may stand before the database in a three-part name."""
         return frozenset({CATALOG, self.client.database or CATALOG, "def", self.database})

@@ -89,6 +89,8 @@ def _call_name(node: exp.Expr) -> str:
         return "case"
     if isinstance(node, exp.Array):
         return "array"
+    if isinstance(node, exp.CurrentTimestamp):
+        return str(node.meta.get("name", "current_timestamp"))
     if isinstance(node, exp.Anonymous):
         return str(node.name).lower()
     if isinstance(node, exp.Binary | exp.Unary | exp.Literal | exp.Null | exp.Interval):

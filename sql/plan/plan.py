@@ -183,7 +183,7 @@ def _finish(
         tree = caseless(tree)
     session_bound = is_session_bound(tree)
     tree = session_functions(tree, context)
-    tree = cast_literals(tree)
+    tree = cast_literals(tree, context.date_order)
     if context.wire is not Wire.MYSQL:
         tree = binary_literals(tree)
     check_fetch(tree)

@@ -29,6 +29,12 @@ def _now(_: PlanContext) -> exp.Expr:
     return cast_to(exp.Literal.string(NOW), "TIMESTAMP")
 
 
+def _zoned_now(context: PlanContext) -> exp.Expr:
+    """PostgreSQL's now() has a zone."""
+    kind = "TIMESTAMPTZ" if context.wire is Wire.POSTGRES else "TIMESTAMP"
+    return cast_to(exp.Literal.string(NOW), kind)
+
+
 def _today(_: PlanContext) -> exp.Expr:
     return cast_to(_now(_), "DATE")
 
@@ -68,12 +74,12 @@ def _user(context: PlanContext) -> exp.Expr:
 
 
 _MAKERS: dict[str, _Maker] = {
-    "now": _now,
-    "current_timestamp": _now,
+    "now": _zoned_now,
+    "current_timestamp": _zoned_now,
     "localtimestamp": _now,
-    "statement_timestamp": _now,
-    "transaction_timestamp": _now,
-    "clock_timestamp": _now,
+    "statement_timestamp": _zoned_now,
+    "transaction_timestamp": _zoned_now,
+    "clock_timestamp": _zoned_now,
     "utc_timestamp": _now,
     "sysdate": _now,
     "current_date": _today,
@@ -102,8 +108,8 @@ _MAKERS: dict[str, _Maker] = {
     "last_insert_id": lambda c: exp.convert(int(c.setting("last_insert_id"))),
     "row_count": lambda c: exp.convert(int(c.setting("row_count"))),
     "found_rows": lambda c: exp.convert(int(c.setting("found_rows"))),
-    "pg_postmaster_start_time": _now,
-    "pg_conf_load_time": _now,
+    "pg_postmaster_start_time": _zoned_now,
+    "pg_conf_load_time": _zoned_now,
     "inet_client_addr": _address,
     "inet_client_port": _port,
     "pg_my_temp_schema": lambda _: exp.Literal.number(0),
@@ -125,8 +131,8 @@ _NODES: dict[type[exp.Expr], str] = {
     exp.SessionUser: "session_user",
     exp.CurrentRole: "current_role",
     exp.CurrentVersion: "version",
-    exp.Localtimestamp: "now",
-    exp.UtcTimestamp: "now",
+    exp.Localtimestamp: "localtimestamp",
+    exp.UtcTimestamp: "utc_timestamp",
 }
 
 
@@ -138,7 +144,7 @@ def session_functions(tree: exp.Expr, context: PlanContext) -> exp.Expr:
     True
     """
     if isinstance(tree, tuple(_NODES)):
-        return _MAKERS[_NODES[type(tree)]](context)
+        return _made(_NODES[type(tree)], tree, context)
     if isinstance(tree, UserVariable):
         return _constant(context.variable(str(tree.this)))
     for node in list(tree.find_all(*_NODES, exp.Anonymous, exp.SessionParameter, UserVariable)):
@@ -178,9 +184,21 @@ def _replacement(node: exp.Expr, context: PlanContext) -> exp.Expr | None:
         name = node.name.lower()
         if name == "current_setting" and node.expressions and node.expressions[0].is_string:
             return _text(context.setting(node.expressions[0].name))
-        maker = _MAKERS.get(name)
-        return maker(context) if maker is not None and not node.expressions else None
-    return _MAKERS[_NODES[type(node)]](context)
+        return _made(name, node, context) if name in _MAKERS and not node.expressions else None
+    return _made(_NODES[type(node)], node, context)
+
+
+def _made(name: str, node: exp.Expr, context: PlanContext) -> exp.Expr:
+    """A time that is only compared has no zone: bounds of a scan are read off such conditions."""
+    maker = _MAKERS[name]
+    if maker is _zoned_now and isinstance(
+        node.find_ancestor(*_CONDITIONS, exp.Select), _CONDITIONS
+    ):
+        maker = _now
+    return maker(context)
+
+
+_CONDITIONS = (exp.Where, exp.Having, exp.Qualify, exp.Join)
 
 
 def _variable(value: str) -> exp.Expr:

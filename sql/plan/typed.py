@@ -134,7 +134,7 @@ def _cast(node: exp.Cast, infer: Callable[[exp.Expr], DataType | None]) -> None:
         target = types.from_sql(node.to)
     except DbError:
         return
-    if not target.is_integer and not target.is_timestamp:
+    if not target.is_integer and not target.is_timestamp and target != dt.TIME:
         return
     source = infer(node.this)
     if source is None:
@@ -143,9 +143,14 @@ def _cast(node: exp.Cast, infer: Callable[[exp.Expr], DataType | None]) -> None:
         node.set("this", _epoch(node.this, source))
     elif target.is_timestamp and source.is_integer and not node.this.is_int:
         node.set("this", exp.cast(node.this.copy(), exp.DType.BIGINT))  # now plainly an integer
-    elif (source, target) == (dt.TIMESTAMP_NANOSECOND, dt.TIMESTAMP_SECOND):
-        micros = exp.DataType(this=exp.DType.TIMESTAMP)  # DuckDB has no direct way
+    elif (source, target) in _NO_DIRECT_WAY:
+        micros = exp.DataType(this=exp.DType.TIMESTAMP)
         node.set("this", exp.Cast(this=node.this.copy(), to=micros))
+
+
+_NO_DIRECT_WAY = frozenset(  # for DuckDB, but by way of TIMESTAMP
+    {(dt.TIMESTAMP_NANOSECOND, dt.TIMESTAMP_SECOND), (dt.TIMESTAMP_TZ, dt.TIME)}
+)
 
 
 def _epoch(node: exp.Expr, source: DataType) -> exp.Expr:

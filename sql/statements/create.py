@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from catalog.details import Index
 from catalog.options import with_templates
-from catalog.records import Column, Table, TableKind
+from catalog.records import UNLOGGED, Column, Table, TableKind
 from catalog.shapes import STORE_REGIONS, has_store, shapes
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
@@ -262,7 +262,7 @@ def _options(session: ClientSession, definition: TableDefinition, database: str)
             return {ON_COMMIT: DROP}
         return {ON_COMMIT: DELETE_ROWS} if definition.empty_on_commit else {}
     if definition.time_index is None:
-        return definition.options
+        return definition.options | ({UNLOGGED: "true"} if definition.unlogged else {})
     home = session.catalog.database(session.duck.cursor, database)
     return with_templates(definition.options, home)
 

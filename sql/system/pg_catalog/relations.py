@@ -14,7 +14,7 @@ from functools import cache
 import pyarrow as pa
 
 from catalog.details import ConstraintKind
-from catalog.records import Column, Table, TableKind
+from catalog.records import UNLOGGED, Column, Table, TableKind
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import size_of
@@ -101,6 +101,12 @@ def _relkind(table: Table) -> str:
     return "m" if table.is_materialized else "r"
 
 
+def _persistence(table: Table) -> str:
+    if table.temporary:
+        return "t"
+    return "u" if UNLOGGED in table.options else "p"
+
+
 def _class_of_tables(context: SystemContext) -> pa.Table:
     namespaces = _namespaces(context)
     tables = context.tables
@@ -122,7 +128,7 @@ def _class_of_tables(context: SystemContext) -> pa.Table:
             # PostgreSQL keeps foreign keys by triggers on both sides; psql asks for those first
             "relhastriggers": [(t.database, t.name) in with_triggers for t in tables],
             "relchecks": [_checks(table) for table in tables],
-            "relpersistence": ["t" if table.temporary else "p" for table in tables],
+            "relpersistence": [_persistence(table) for table in tables],
             "relkind": [_relkind(table) for table in tables],
             "relnatts": [len(table.columns) for table in tables],
             "relhasrules": [bool(table.definition) for table in tables],
@@ -173,7 +179,7 @@ def _class_of_indexes(context: SystemContext) -> pa.Table:
             "relam": oids.BTREE,
             "relfilenode": [index.oid for index in found],
             "relhasindex": False,
-            "relpersistence": ["t" if index.table.temporary else "p" for index in found],
+            "relpersistence": [_persistence(index.table) for index in found],
             "relkind": "i",
             "relnatts": [len(index.keys) for index in found],
             "relhasrules": False,
