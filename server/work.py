@@ -32,6 +32,10 @@ class Workers:
             return await loop.run_in_executor(self._pool, lambda: call(*args, **kwargs))
         return await loop.run_in_executor(self._pool, call, *args)
 
+    def start(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Begins a blocking call on a worker thread; its result or error comes to the future."""
+        return asyncio.get_running_loop().run_in_executor(self._pool, call)
+
     def close(self) -> None:
         """Waits for running calls to end; cancel the sessions first."""
         self._pool.shutdown(wait=True, cancel_futures=True)

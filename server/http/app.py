@@ -1,4 +1,4 @@
-"""The HTTP application: routes, middleware, and nothing else.
+"""The HTTP application: its routes, and nothing else.
 
 Built by server/app.py, served by uvicorn in the server's event loop. To add an endpoint: a module
 with its handler, a line in `ROUTES`.
@@ -6,23 +6,15 @@ with its handler, a line in `ROUTES`.
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.errors import DbError, ErrorKind
 from server.auth.passwords import PasswordChecks
 from server.backup.archive import ENDPOINT as BACKUP
 from server.http import admin, backup, opentsdb, promql, sql
+from server.http.application import Application
 from server.http.context import HttpContext
-from server.http.errors import error_response
 from server.http.influx import query as influx_query
 from server.http.influx import write as influx
-from server.http.middleware import Counted, SameOrigin
 from server.http.prometheus import api, federate, read, rules, status, write
 from server.http.prometheus.write_extras import KnownMetadata
 
@@ -78,41 +70,10 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def create_app(context: HttpContext) -> Starlette:
+def create_app(context: HttpContext) -> Application:
     """The application over one server's parts."""
-    origins = context.configuration.settings.http_origins
-    middleware = [
-        Middleware(Counted, metrics=context.metrics),
-        Middleware(SameOrigin, allowed=origins),
-    ]
-    if origins:
-        middleware.append(
-            Middleware(
-                CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
-            )
-        )
-    app = Starlette(
-        routes=list(ROUTES),
-        middleware=middleware,
-        exception_handlers={DbError: _on_db_error, HTTPException: _on_http_error},
-    )
+    app = Application(ROUTES, context.metrics, context.configuration.settings.http_origins)
     app.state.context = context
     app.state.password_checks = PasswordChecks()
     app.state.known_metadata = KnownMetadata()
     return app
-
-
-async def _on_db_error(request: Request, error: Exception) -> Response:
-    del request
-    assert isinstance(error, DbError)
-    return error_response(error)
-
-
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals (404, 405) in the shape of ours."""
-    assert isinstance(error, HTTPException)
-    words = f"{request.method} {request.url.path}: {error.detail}"
-    response = error_response(DbError(ErrorKind.INVALID_ARGUMENT, words))
-    response.status_code = error.status_code
-    response.headers.update(error.headers or {})
-    return response

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine import datatypes as dt
-from server.encode.cells import to_arrow
+from server.encode.cells import from_arrow, to_arrow
 from server.encode.style import TextStyle
 from server.encode.text import text_cells
 from server.http.prometheus.answers import as_json
+from server.http.prometheus.result_kernels import NUMBER_BYTES, POINT_BYTES, write_points
 from sql.promql.histogram import Histogram
 from sql.promql.labels import LabelTable
 from sql.promql.model import Kind, Result
@@ -33,9 +34,11 @@ _STYLE = TextStyle(
     exponent_low=-6, exponent_high=21, long_exponent=True, nan=b"NaN", infinity=b"Inf"
 )
 _BLOCK_CELLS = 1_000_000  # of a matrix at once
+_FEW = 16  # series that are put together one by one: a call of Arrow's takes longer
 _BINARY = pa.large_binary()  # a whole answer may be beyond 2 GiB
 _COMMA = pa.scalar(b",", _BINARY)
 _METRIC = b'{"metric":'
+_NO_TEXTS, _NO_BYTES = np.zeros(0, np.int32), np.zeros(0, np.uint8)
 
 
 def result_json(result: Result) -> bytes:
@@ -64,38 +67,49 @@ def truncated(result: Result, limit: int) -> Result:
 
 
 def _body(result: Result) -> bytes:
-    last = seconds(result.times[-1:])[0].as_py() if len(result.times) else "0"
     if result.kind is Kind.STRING:
+        last = seconds(result.times[-1:])[0].as_py() if len(result.times) else "0"
         return f"[{last},".encode() + as_json(result.text) + b"]"
     if result.kind is Kind.SCALAR:
-        return f'[{last},"{numbers(result.values[0, -1:])[0].as_py()}"]'.encode()
+        point: bytes = _points(result.times[-1:], result.values[0, -1:], np.arange(2))[0].as_py()
+        return point
     if result.kind is Kind.VECTOR:
-        return _vector(result, last)
+        return _vector(result)
     series = _ragged(result) if result.samples is not None else _matrix(result)
     return b"[" + b",".join(series) + b"]"
 
 
-def _vector(result: Result, time: str) -> bytes:
-    values = numbers(np.ascontiguousarray(result.values[:, -1]))
+def _vector(result: Result) -> bytes:
+    count = len(result.values)
+    times = np.full(count, result.times[-1])
+    values = np.ascontiguousarray(result.values[:, -1])
+    points = _points(times, values, np.arange(count + 1))
     metrics = metrics_json(result.labels)
     if result.histograms is None:
-        parts = (_METRIC, metrics, f',"value":[{time},"'.encode(), values, b'"]}')
-        return b"[" + _listed(_row_by_row(*parts)) + b"]"
-    texts = values.to_pylist()
+        return b"[" + _whole(metrics, b',"value":', points, b"}") + b"]"
+    time = seconds(times[:1])[0].as_py() if count else ""
     items = []
-    for row, metric in enumerate(metrics.to_pylist()):
+    for row, (metric, text) in enumerate(zip(metrics.to_pylist(), points.to_pylist(), strict=True)):
         found = result.histograms[row, -1]
         if found is None:
-            point = f'"value":[{time},"{texts[row]}"]'.encode()
+            point = b'"value":' + text
         else:
             point = f'"histogram":[{time},'.encode() + _histogram(found) + b"]"
         items.append(_METRIC + metric + b"," + point + b"}")
     return b"[" + b",".join(items) + b"]"
 
 
+def _whole(metrics: pa.Array, before: bytes, points: pa.Array, after: bytes) -> bytes:
+    """Series with commas between: `{"metric":` and of each its labels, then its samples."""
+    if len(metrics) > _FEW:
+        return _listed(_row_by_row(_METRIC, metrics, before, points, after))
+    pairs = zip(metrics.to_pylist(), points.to_pylist(), strict=True)
+    return b",".join([_METRIC + metric + before + text + after for metric, text in pairs])
+
+
 def _matrix(result: Result) -> Iterator[bytes]:
     """The series' texts with commas between, block by block."""
-    times = seconds(result.times)
+    times = result.times
     height = max(1, _BLOCK_CELLS // max(len(result.times), 1))
     metrics = metrics_json(result.labels)
     for first in range(0, len(metrics), height):
@@ -106,21 +120,23 @@ def _matrix(result: Result) -> Iterator[bytes]:
         series, steps = np.nonzero(floats)
         offsets = np.searchsorted(series, np.arange(len(present) + 1)).astype(np.int64)
         values = result.values[rows][series, steps]
-        points = _points(times.take(pa.array(steps)), values, offsets)
+        points = _points(times[steps], values, offsets)
         own = metrics.slice(first, height)
         if marked is None or result.histograms is None:
-            yield _listed(_row_by_row(_METRIC, own, b',"values":[', points, b"]}"))
+            yield _whole(own, b',"values":[', points, b"]}")
             continue
         texts = points.to_pylist()
         for row, metric in enumerate(own.to_pylist()):
             places = np.flatnonzero(marked[row])
             objects = result.histograms[first + row, places]
-            found = list(zip(times.take(pa.array(places)).to_pylist(), objects, strict=True))
+            found = list(zip(seconds(times[places]).to_pylist(), objects, strict=True))
             yield _series(metric, texts[row], found)
 
 
 def metrics_json(labels: LabelTable) -> pa.LargeBinaryArray:
     """The labels of each series as a JSON object, names in order."""
+    if labels.count <= _FEW:
+        return _few_metrics(labels)
     pairs: list[pa.Array | bytes] = []
     is_first = np.ones(labels.count, np.bool_)
     for name in sorted(labels.columns):
@@ -135,6 +151,16 @@ def metrics_json(labels: LabelTable) -> pa.LargeBinaryArray:
     if not pairs:
         return pa.array([b"{}"] * labels.count, _BINARY)
     return _row_by_row(b"{", *pairs, b"}")
+
+
+def _few_metrics(labels: LabelTable) -> pa.LargeBinaryArray:
+    found: list[list[bytes]] = [[] for _ in range(labels.count)]
+    for name in sorted(labels.columns):
+        column = labels.columns[name]
+        for own, code in zip(found, column.codes.tolist(), strict=True):
+            if code:
+                own.append(_quoted(name) + b":" + _quoted(column.values[code]))
+    return pa.array([b"{" + b",".join(own) + b"}" for own in found], _BINARY)
 
 
 def _quoted(text: str) -> bytes:
@@ -178,7 +204,7 @@ def _ragged(result: Result) -> Iterator[bytes]:
     """The samples of an instant query for a range vector."""
     samples = result.samples
     assert samples is not None
-    times, offsets = seconds(samples.times), samples.offsets
+    times, offsets = samples.times, samples.offsets
     total = int(offsets[-1])
     whole = np.ones(total, np.bool_)
     marked = None
@@ -187,14 +213,14 @@ def _ragged(result: Result) -> Iterator[bytes]:
         whole = ~marked
     kept = np.append(0, np.cumsum(whole))[offsets]
     places = np.flatnonzero(whole)
-    texts = _points(times.take(pa.array(places)), samples.values[places], kept).to_pylist()
+    texts = _points(times[places], samples.values[places], kept).to_pylist()
     for row, metric in enumerate(metrics_json(result.labels).to_pylist()):
         found: list[tuple[str, Histogram]] = []
         if marked is not None and samples.histograms is not None:
             inside = np.arange(offsets[row], offsets[row + 1])
             inside = inside[marked[inside]]
             objects = samples.histograms[inside]
-            found = list(zip(times.take(pa.array(inside)).to_pylist(), objects, strict=True))
+            found = list(zip(seconds(times[inside]).to_pylist(), objects, strict=True))
         yield _series(metric, texts[row], found)
 
 
@@ -208,11 +234,17 @@ def _series(metric: bytes, values: bytes, found: list[tuple[str, Histogram]]) ->
     return text + b"}"
 
 
-def _points(times: pa.Array, values: Floats, offsets: Ints) -> pa.LargeBinaryArray:
+def _points(times: Ints, values: Floats, offsets: Ints) -> pa.LargeBinaryArray:
     """Per series its points `[t,"v"]` with commas between."""
-    pairs = _row_by_row(b"[", times, b',"', numbers(values), b'"]')
-    lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pairs)
-    return pc.binary_join(lists, _COMMA)
+    ends = np.zeros(len(offsets), np.int64)
+    out = np.empty(len(values) * (POINT_BYTES + NUMBER_BYTES), np.uint8)
+    times, values = np.ascontiguousarray(times), np.ascontiguousarray(values)
+    if write_points(times, values, _NO_TEXTS, _NO_BYTES, offsets, out, ends):
+        texts = from_arrow(numbers(values))
+        out = np.empty(len(values) * POINT_BYTES + len(texts.data), np.uint8)
+        write_points(times, values, texts.offsets, texts.data, offsets, out, ends)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(out)]
+    return pa.LargeBinaryArray.from_buffers(_BINARY, len(offsets) - 1, buffers)
 
 
 def numbers(values: Floats) -> pa.Array:
