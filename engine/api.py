@@ -169,8 +169,9 @@ class SampleRequest:
     """Samples of some series, from a region with one INT64 tag (the series) and one DOUBLE field.
 
     `series` ascend, none is named twice. `staged`: as in `ScanRequest`. `presence`: it only matters
-    which series have samples; these get a row each that means nothing. Beyond `rows_max` samples
-    is LIMIT_EXCEEDED.
+    which series have samples; these get a row each that means nothing. `survey`: the same for all
+    series there are, cheaply and without `staged`; it may take series for present that lost their
+    last sample in memory. Beyond `rows_max` samples is LIMIT_EXCEEDED.
     """
 
     series: NDArray[np.int64]
@@ -178,6 +179,7 @@ class SampleRequest:
     staged: tuple[Write, ...] = ()
     presence: bool = False
     rows_max: int = 2**62
+    survey: bool = False
 
 
 @dataclass(frozen=True, slots=True)

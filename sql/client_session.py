@@ -446,6 +446,7 @@ class ClientSession:
         else:
             self.mailbox.rollback()
         self.server.locks.end_transaction(self.id)
+        self.server.metrics.leases.release(self)
 
     def apply(self, transaction: Transaction, writes: Sequence[Write]) -> None:
         """Writes to regions: at once when the statement is its own transaction, else at COMMIT."""

@@ -8,13 +8,15 @@ lies together in one file is not even copied.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from engine import evolve, jit
 from engine.api import Op, SampleRequest, SampleRows, TimeRange
@@ -30,7 +32,9 @@ from engine.samples.block import NO_REFS, Block, Columns
 from engine.samples.files import SampleFiles
 from engine.samples.kernels import Floats
 from engine.samples.runs import blocks_of
+from engine.samples.survey import survey
 from engine.scrub import Scrubber
+from engine.sst.file import FileMeta
 from engine.sst.vectors import VectorCache
 from engine.store.store import ObjectStore
 from engine.ttl import clamp, oldest_alive
@@ -56,6 +60,7 @@ class SampleReader:
     ) -> None:
         # Constant after construction.
         self._store = store
+        self._vectors = vectors
         self._clock = clock
         self._scrubber = scrubber
         self._files = SampleFiles(store, vectors, options.sample_cache_bytes)
@@ -73,12 +78,27 @@ class SampleReader:
         wanted = clamp(request.time_range, oldest)
         state, pins = region.pinned_state(wanted)
         try:
+            if request.survey:
+                dead = self._vectors.positions
+                return _shown(survey(state, request.series, wanted, self._local, dead))
             blocks = self._blocks(state, wanted, request.series, staged)
         finally:
             region.unpin(pins)
         if request.presence:
             return _present(blocks, request.series, wanted)
         return _read(blocks, request.series, wanted, request.rows_max)
+
+    @contextmanager
+    def _local(self, file: FileMeta) -> Iterator[str]:
+        """The path of a pinned file while it is read."""
+        paths = frozenset((file.path,))
+        self._scrubber.check([file])
+        self._store.hold(paths)
+        try:
+            self._store.fetch(paths)
+            yield self._store.local_path(file.path)
+        finally:
+            self._store.release(paths)
 
     def _blocks(
         self, state: RegionState, wanted: TimeRange, series: Int64s, staged: Sequence[RegionRows]
@@ -171,6 +191,11 @@ def _present(blocks: Sequence[Block], series: Int64s, wanted: TimeRange) -> Samp
     if doubtful.any():
         found = _read(blocks, series[doubtful], wanted)
         has_rows[doubtful] = np.diff(found.offsets) > 0
+    return _shown(has_rows)
+
+
+def _shown(has_rows: NDArray[np.bool_]) -> SampleRows:
+    """A row for each series that has some."""
     offsets = _offsets(has_rows)
     return SampleRows(offsets, np.zeros(offsets[-1], np.int64), np.zeros(offsets[-1]))
 

@@ -110,10 +110,17 @@ class RawSeries:
                 self._move(room)
             self._count = _put_all(self._table, keys, ids, self._count)
 
+    def forget(self, ids: Int64s) -> None:
+        """Drops all keys of these ids."""
+        with self._lock:
+            rows = self._table.reshape(-1, 3)
+            rows[np.isin(rows[:, 2].view(np.int64), ids), 2] = _EMPTY
+            self._move(len(rows))
+
     def _move(self, room: int) -> None:
         rows = self._table.reshape(-1, 3)
         rows = rows[rows[:, 2] != _EMPTY]
-        self._table = _empty(room)
+        self._table, self._count = _empty(room), len(rows)
         keys = np.ascontiguousarray(rows[:, :2]).reshape(-1)
         _put_all(self._table, keys, rows[:, 2].astype(np.int64), 0)
 

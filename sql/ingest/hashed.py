@@ -64,6 +64,10 @@ class IngestSamples:
         if physical is None or not physical.is_store:
             Ingest(self.rest(np.zeros(len(self.samples.plain), np.bool_), None)).run(session)
             return 0
+        with session.server.metrics.leases.held(session):
+            return self._run(session, physical)
+
+    def _run(self, session: ClientSession, physical: Table) -> int:
         store = session.server.metrics.of(physical)
         keys = self.samples.keys_of(store)
         ids = self._known(session, store, keys)
@@ -81,6 +85,7 @@ class IngestSamples:
         if not is_superuser(session):
             for table in tables:
                 check_table(session, table, "INSERT")
+        store.touch(ids)
         return np.where(self.samples.plain, ids, np.int64(-1))
 
 

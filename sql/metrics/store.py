@@ -4,6 +4,9 @@ Shared by all sessions. The definitions lie in a region of the store and, once i
 index in memory; samples are written and read by others (writes.py, scans.py, engine.samples).
 
 I1. An id that `ids` has returned is defined durably: no sample is acknowledged before its labels.
+I2. An id that a writer with a lease was given stays good until the lease ends. When series are
+    retired the index is replaced: who reads several times keeps the object it began with.
+I3. A label set is not defined anew before the definition it had is durably gone.
 """
 
 from __future__ import annotations
@@ -22,16 +25,40 @@ from catalog.shapes import CREATED, LABELS, SERIES_SCHEMA, series_region
 from engine.api import Op, Regions, Write
 from engine.datatypes import TIMESTAMP_MILLISECOND
 from engine.series.index import Condition, Labels, SeriesIndex, SeriesSet
+from engine.series.renewal import Renewal
 from sql.metrics.known import KnownSeries
+from sql.metrics.leases import Leases
 from sql.metrics.tags import Ids, tag_columns
 
 _LOG = logging.getLogger(__name__)
+
+_RETIRED_AT_ONCE = 100_000  # definitions removed by one record of the log
+_TOUCHED_MAX = 4_000_000  # ids that are noted before repetitions are taken out
 
 
 class Later(local):
     """Whether this thread defines new series later, many at once."""
 
     on = False
+
+
+class Touched:
+    """Ids that writers were given while series are retired. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._ids: list[Ids] = []
+        self._count = 0
+
+    def add(self, ids: Ids) -> None:
+        """Takes some, in any order; negative ones mean nothing."""
+        self._ids.append(ids)
+        self._count += len(ids)
+        if self._count > _TOUCHED_MAX:
+            self._ids, self._count = [self.ids()], 0
+
+    def ids(self) -> Ids:
+        """All of them, ascending."""
+        return np.unique(np.concatenate([np.empty(0, np.int64), *self._ids]))
 
 
 class SeriesStore:
@@ -49,6 +76,8 @@ class SeriesStore:
         # Guarded by _lock.
         self._lock = Lock()
         self._undefined: list[Ids] = []  # in the index, but not yet durable
+        self._retired: list[Ids] = []  # no longer in the index, but still defined
+        self._touched: Touched | None = None  # what writers are given while series are retired
         # Held while definitions are written.
         self._defining = Lock()
         self._load()
@@ -82,6 +111,8 @@ class SeriesStore:
             if len(found.fresh):
                 self._undefined.append(found.fresh)
             waiting = bool(self._undefined)
+            if self._touched is not None:
+                self._touched.add(found.ids)
         if waiting and not self._later.on:
             self.define()
         return found.ids
@@ -90,9 +121,16 @@ class SeriesStore:
         """As `ids`, -1 for series that are not known."""
         return self.index.find(table.metric, _by_id(table, labels), count)
 
+    def touch(self, ids: Ids) -> None:
+        """Writers must say which ids they use that `ids` has not given them. Requires: a lease."""
+        with self._lock:
+            if self._touched is not None:
+                self._touched.add(ids)
+
     def define(self) -> None:
         """Makes durable what others may rely on already. Waits for those who are at it."""
         with self._defining:
+            self._undefine()
             with self._lock:
                 waiting = list(self._undefined)
             if not waiting:
@@ -106,6 +144,46 @@ class SeriesStore:
             self._regions.write([Write(self.series_region_id, Op.PUT, given, SERIES_SCHEMA)])
             with self._lock:
                 del self._undefined[: len(waiting)]
+
+    def _undefine(self) -> None:
+        """Removes the definitions of retired series. Requires: _defining is held."""
+        while self._retired:
+            self.remove_definitions(self._retired[0])
+            with self._lock:
+                del self._retired[0]
+
+    def remove_definitions(self, ids: Ids) -> None:
+        """Removes some durably; the index is left as it is. Raises: as `Regions.write`."""
+        created = pa.array(np.zeros(len(ids), np.int64)).view(TIMESTAMP_MILLISECOND.arrow)
+        keys = pa.table({SERIES: ids, CREATED: created})
+        self._regions.write([Write(self.series_region_id, Op.DELETE, keys, SERIES_SCHEMA)])
+
+    # Retiring, in this order; by one thread.
+
+    def watch(self) -> None:
+        """From now on it is noted which ids writers use. Requires: nobody has a lease."""
+        with self._lock:
+            self._touched = Touched()
+
+    def unwatch(self) -> None:
+        """Ends what `watch` began."""
+        with self._lock:
+            self._touched = None
+
+    def retire(self, dead: Ids, renewal: Renewal) -> int:
+        """Replaces the index by its renewed copy, without those of the dead that writers touched.
+
+        Returns: how many are retired. Requires: nobody has a lease since `watch`, but for those who
+        were noted; the dead have no samples and ascend. Their definitions go with `define`.
+        """
+        with self._lock:
+            assert self._touched is not None
+            revived = np.intersect1d(dead, self._touched.ids())
+            gone = np.setdiff1d(dead, revived, assume_unique=True)
+            self.index = renewal.finish(revived)
+            self.known.raw.forget(gone)
+            self._retired += np.array_split(gone, len(gone) // _RETIRED_AT_ONCE + 1)
+            return len(gone)
 
     def dead(self, alive: Set[int]) -> list[int]:
         """Numbers of metrics that a committed table had and none of `alive` has."""
@@ -141,6 +219,7 @@ class SeriesStores:
     def __init__(self, regions: Regions) -> None:
         self._regions = regions
         self._later = Later()
+        self.leases = Leases()
         # Guarded by _lock.
         self._lock = Lock()
         self._stores: dict[int, SeriesStore] = {}

@@ -3,10 +3,12 @@
 A metric's number dies with DROP or TRUNCATE of its table. A thread of the database looks for dead
 numbers now and then; what a crash or a full disk leaves is found by the next start. It never
 touches a number that no committed table had: that may be of a transaction that is still open.
+Once an hour it also retires series without samples (retire.py).
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -15,16 +17,16 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.records import SERIES, Table
-from catalog.shapes import CREATED, SERIES_SCHEMA
 from engine.api import Op, Regions, SampleRequest, Write
-from engine.datatypes import TIMESTAMP_MILLISECOND
 from engine.errors import DbError
+from sql.metrics.retire import DEAD_MIN, retire
 from sql.metrics.store import SeriesStore, SeriesStores
 from sql.metrics.tags import Ids
 
 _LOG = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60.0
+_RETIRE_EVERY = 60  # sweeps: it reads a column of many files
 _SERIES_AT_ONCE = 1_000
 _ROWS_AT_ONCE = 100_000
 
@@ -55,11 +57,21 @@ class Sweeper:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._ended.wait(SWEEP_SECONDS):
+        for turn in itertools.count():
+            if self._ended.wait(SWEEP_SECONDS):
+                return
             try:
                 self.sweep()
+                if turn % _RETIRE_EVERY == 0:
+                    self.retire()
             except DbError as error:
                 _LOG.warning("dropped metrics are swept later: %s", error)
+
+    def retire(self, least: int = DEAD_MIN) -> int:
+        """Retires series without samples where a store has so many; how many. Raises: DbError."""
+        with self._sweeping:
+            stores = self._stores.open()
+            return sum(retire(one, self._stores.leases, self._regions, least) for one in stores)
 
     def sweep(self) -> int:
         """Removes dead metrics; how many. Raises: DbError; what is left is for the next time."""
@@ -85,9 +97,7 @@ class Sweeper:
         for begin in range(0, len(ids), _SERIES_AT_ONCE):
             part = ids[begin : begin + _SERIES_AT_ONCE]
             self._remove_samples(store, physical, part)
-            created = pa.array(np.zeros(len(part), np.int64)).view(TIMESTAMP_MILLISECOND.arrow)
-            keys = pa.table({SERIES: part, CREATED: created})
-            self._regions.write([Write(store.series_region_id, Op.DELETE, keys, SERIES_SCHEMA)])
+            store.remove_definitions(part)
         store.forget(number)
         _LOG.info("metric %d of store %d is gone with %d series", number, store.id, len(ids))
 

@@ -35,7 +35,9 @@ def writes_of(session: ClientSession, table: Table, op: Op, rows: pa.Table) -> l
         return []
     physical = session.table_of(table.store_id)
     assert physical is not None, "a logical table keeps its physical one"
-    store = session.server.metrics.of(table)
+    stores = session.server.metrics
+    store = stores.of(table)
+    stores.leases.keep(session)  # until these rows are written
     if op is Op.DELETE:
         return _deletions(store, table, physical, rows)
     ids = store.ids(table, _labels(table, rows), rows.num_rows)
