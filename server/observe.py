@@ -205,11 +205,11 @@ class ObservedSession:
         """MySQL's autocommit flag."""
         return self._inner.autocommit
 
-    def parse(self, text: str) -> list[Statement]:
+    def parse(self, text: str, parameter_types: Sequence[DataType | None] = ()) -> list[Statement]:
         """Splits and parses a request; a refused text counts as a failed statement."""
         started = perf_counter()
         try:
-            return self._inner.parse(text)
+            return self._inner.parse(text, parameter_types)
         except DbError as error:
             self._record(text, started, 0, error)
             raise

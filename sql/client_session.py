@@ -139,7 +139,7 @@ class ClientSession:
             return True
         return check_boolean("autocommit", self.settings.get("autocommit")) == "on"
 
-    def parse(self, text: str) -> list[Statement]:
+    def parse(self, text: str, parameter_types: Sequence[DataType | None] = ()) -> list[Statement]:
         """See `SessionApi.parse`."""
         known = self._texts.get(text)
         if known is None:
@@ -149,7 +149,13 @@ class ClientSession:
                 if len(self._texts) >= STATEMENT_CACHE_SIZE:
                     self._texts.pop(next(iter(self._texts)))
                 self._texts[text] = known
-        return list(known)
+        if not parameter_types:
+            return list(known)
+        types = tuple(parameter_types)
+        return [
+            replace(each, declared=types) if isinstance(each, ParsedStatement) else each
+            for each in known
+        ]
 
     def is_instant(self, text: str) -> bool:
         """See `SessionApi.is_instant`."""

@@ -26,6 +26,7 @@ class ResultColumn:
     primary_key: bool = False
     origin: str = ""  # the table column's own name, whatever the result calls it
     alias: str = ""  # what the statement calls that table
+    declared: str = ""  # the table column's type as its definition spelled it
     vector_oid: int = 0  # PostgreSQL's type if the text is an int2vector or oidvector of pg_catalog
 
 

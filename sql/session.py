@@ -118,8 +118,12 @@ class SessionApi(Protocol):
     def autocommit(self) -> bool:
         """MySQL's autocommit flag."""
 
-    def parse(self, text: str) -> list[Statement]:
-        """Splits and parses a request; no statement gives one empty one. Raises: DbError SYNTAX."""
+    def parse(self, text: str, parameter_types: Sequence[DataType | None] = ()) -> list[Statement]:
+        """Splits and parses a request; no statement gives one empty one.
+
+        `parameter_types` is what the client declares of its placeholders (None: nothing).
+        Raises: DbError SYNTAX.
+        """
 
     def is_instant(self, text: str) -> bool:
         """True if the request's answer is known and takes no time: it may run on an event loop."""

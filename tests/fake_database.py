@@ -144,7 +144,7 @@ class FakeSession:
     def is_instant(self, text: str) -> bool:
         return text == "SELECT 'known'"
 
-    def parse(self, text: str) -> list[FakeStatement]:
+    def parse(self, text: str, parameter_types: object = ()) -> list[FakeStatement]:
         if "SYNTAXERROR" in text:
             raise DbError(
                 ErrorKind.SYNTAX,

@@ -75,7 +75,7 @@ class FakeSession:
     def is_instant(self, text: str) -> bool:
         return False
 
-    def parse(self, text: str) -> list[FakeStatement]:
+    def parse(self, text: str, parameter_types: object = ()) -> list[FakeStatement]:
         pieces = [piece.strip() for piece in re.split(r";(?=(?:[^']*'[^']*')*[^']*$)", text)]
         found = [FakeStatement(piece, _placeholders(piece)) for piece in pieces if piece]
         return found or [FakeStatement("", is_empty=True)]

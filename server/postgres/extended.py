@@ -127,14 +127,14 @@ class Extended:
                 f"a connection may have {STATEMENTS_MAX} prepared statements",
                 hint="close or deallocate the ones no longer needed",
             )
-        statements = self.session.parse(event.text)
+        declared = tuple(oids.from_oid(oid) for oid in event.types)
+        statements = self.session.parse(event.text, declared)
         if len(statements) != 1:
             raise DbError(
                 ErrorKind.SYNTAX, "cannot insert multiple commands into a prepared statement"
             )
         if event.statement == "":
             self._statements.pop("", None)
-        declared = tuple(oids.from_oid(oid) for oid in event.types)
         self._statements[event.statement] = Prepared(statements[0], declared, event.types)
         return replies.PARSE_COMPLETE
 
@@ -309,15 +309,15 @@ def _check_shape(prepared: Prepared, result: Rows) -> None:
     shown = prepared.shown
     if shown is None:
         return
-    before = [oids.describe(column.type).oid for column in shown]
-    now = [oids.describe(column.type).oid for column in result.columns]
+    before = [oids.describe_column(column).oid for column in shown]
+    now = [oids.describe_column(column).oid for column in result.columns]
     for place, column in enumerate(result.columns):
         if column.type.id is TypeId.NULL and place < len(before):
             now[place] = before[place]  # nothing but NULLs reads as any type
     if before != now:
         prepared.description = prepared.shown = None  # the next Describe looks again
         raise DbError(
-            ErrorKind.UNSUPPORTED,
+            ErrorKind.PLAN_CHANGED,
             "cached plan must not change result type",
             hint="prepare the statement again",
         )

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 
 from engine.errors import DbError, ErrorKind
-from server.postgres.types.oids import describe
+from server.postgres.types.oids import describe_column
 from sql.results import Notice, Notification, ResultColumn
 from sql.session import TransactionStatus
 
@@ -27,6 +27,8 @@ READY = {
     status: b"Z\0\0\0\x05" + status.value.encode() for status in TransactionStatus
 }  # ReadyForQuery
 
+# asyncpg and pgjdbc know by this that they shall prepare the statement again.
+_ROUTINES = {ErrorKind.PLAN_CHANGED: "RevalidateCachedQuery"}
 # Tags that PostgreSQL ends with a row count; SHOW and EXPLAIN, for example, have none.
 _COUNTED = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "FETCH", "MOVE", "COPY"})
 
@@ -86,7 +88,7 @@ def row_description(
     """
     parts = [struct.pack("!H", len(columns))]
     for column, code in zip(columns, formats, strict=True):
-        kind = describe(column.type)
+        kind = describe_column(column)
         parts.append(_string(column.name))
         parts.append(
             struct.pack(
@@ -119,6 +121,9 @@ def error_response(error: DbError, *, fatal: bool = False, offset: int = 0) -> b
     fields = _fields(severity, error.codes.sqlstate, error.message, error.detail, error.hint)
     if error.position is not None:
         fields += b"P" + _string(str(error.position + offset))
+    routine = _ROUTINES.get(error.kind)
+    if routine is not None:
+        fields += b"R" + _string(routine)
     return _framed(b"E", fields + b"\0")
 
 

@@ -13,6 +13,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
+from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.dialect.core import GrammarError
@@ -36,12 +37,14 @@ class ParsedStatement:
 
     `text` is its own text without the semicolon, `offset` where that begins in the request, `tree`
     what it says: None if there is nothing to run. Trees may be shared: copy before changing one.
+    `declared` is what the client says of its placeholders; None for those it leaves open.
     """
 
     text: str
     tree: exp.Expr | None
     offset: int = 0
     parameter_count: int = 0
+    declared: tuple[DataType | None, ...] = ()
     _tokens: tuple[Token, ...] = field(default=(), repr=False, compare=False)
 
     @property

@@ -12,10 +12,10 @@ from sqlglot import exp
 
 from catalog.records import Table
 from engine import datatypes
-from engine.datatypes import DataType
+from engine.datatypes import DataType, TypeId
 from sql.plan.scopes import Scopes
 from sql.plan.typed import inferred_type
-from sql.types import from_sql
+from sql.types import duckdb_name, from_sql
 
 _LIKE_TEXT = (exp.Like, exp.ILike, exp.SimilarTo, exp.RegexpLike, exp.RegexpILike, exp.DPipe)
 
@@ -33,9 +33,14 @@ def infer_types(
     count: int,
     declared: Sequence[DataType | None] = (),
     target: tuple[Table, Sequence[str]] | None = None,
+    called: Sequence[DataType | None] = (),
 ) -> tuple[DataType, ...]:
-    """One type per placeholder. `target`: the table and columns an INSERT fills, if it is one."""
-    types: list[DataType | None] = [None] * count
+    """One type per placeholder.
+
+    `target`: the table and columns an INSERT fills, if it is one; `called`: what functions take
+    (argument_types.py).
+    """
+    types = [*called, *[None] * (count - len(called))]
     if target is not None:
         _from_values(tree, target, types)
     for node in tree.find_all(exp.Parameter):
@@ -90,6 +95,32 @@ def _beside(node: exp.Expr, scopes: Scopes) -> DataType | None:
     if isinstance(parent, exp.And | exp.Or | exp.Not | exp.Where):
         return datatypes.BOOLEAN
     return None
+
+
+def cast_outputs(tree: exp.Expr, types: Sequence[DataType]) -> None:
+    """Outputs and items of VALUES that plainly are parameters get their types; changes the tree.
+
+    A value's own type may be another: a moment with a zone is bound without one, small integers as
+    larger ones. Text, decimals and intervals are what their values are.
+    """
+    rows = [tree]
+    for values in tree.find_all(exp.Values):
+        rows += values.expressions
+    for item in [item for row in rows for item in row.expressions]:
+        output = item.unalias()
+        number = parameter_number(output)
+        if number is not None and _is_certain(types[number - 1]):
+            name = exp.DataType.build(duckdb_name(types[number - 1]), dialect="duckdb")
+            output.replace(exp.Cast(this=output.copy(), to=name))
+
+
+_OF_THEIR_VALUES = (TypeId.STRING, TypeId.DECIMAL, TypeId.INTERVAL, TypeId.JSON, TypeId.NULL)
+
+
+def _is_certain(type_: DataType) -> bool:
+    while type_.element is not None:
+        type_ = type_.element
+    return type_.id not in _OF_THEIR_VALUES
 
 
 def _first_type(nodes: Sequence[exp.Expr], scopes: Scopes) -> DataType | None:

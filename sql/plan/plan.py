@@ -18,6 +18,7 @@ from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import Tql
 from sql.functions.calls import function_calls
 from sql.partition.prune import filters
+from sql.plan.argument_types import argument_types
 from sql.plan.buckets import bucket_functions
 from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
@@ -42,7 +43,7 @@ from sql.plan.moments import fine_scans
 from sql.plan.mysql_forms import mysql_forms
 from sql.plan.naming import name_outputs
 from sql.plan.origins import Origin, origins
-from sql.plan.parameters import infer_types, parameter_number
+from sql.plan.parameters import cast_outputs, infer_types, parameter_number
 from sql.plan.pushdown import push_conditions
 from sql.plan.scopes import Scopes
 from sql.plan.search import text_asks
@@ -176,6 +177,7 @@ def _finish(
 ) -> QueryPlan:
     outer = context
     context = replace(outer, parse_view=lambda view: _view(view, outer))
+    called = argument_types(tree, context.wire, parameter_count)
     tree = _called(tree, outer, context.wire)
     resolved = Resolved()
     tree = resolve_tables(tree, context, resolved)
@@ -194,7 +196,7 @@ def _finish(
     tree = typed_operators(tree, scopes, context.wire)
     tree = bucket_functions(tree, scopes)
     tree = time_aggregates(tree, scopes)
-    types = infer_types(tree, scopes, parameter_count, declared, target)
+    types = infer_types(tree, scopes, parameter_count, declared, target, called)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
     texts = text_asks(tree, scopes, resolved.scans)
@@ -214,6 +216,8 @@ def _finish(
         for scan in resolved.scans
     )
     plain = without_distinct(tree, scans)
+    if parameter_count and target is None:
+        cast_outputs(tree, types)
     return QueryPlan(
         scans=scans,
         bounds=time_bounds(tree, scopes, [*resolved.scans, *resolved.files]),

@@ -358,6 +358,7 @@ def result_columns(
                 primary_key=column_name in table.primary_key,
                 origin=column_name,
                 alias=origin.alias,
+                declared=column.declared,
             )
         )
     return tuple(columns)

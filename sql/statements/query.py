@@ -5,23 +5,22 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from sqlglot import exp
 
-from engine.datatypes import INT32, TIMESTAMP_MICROSECOND, DataType, TypeId
+from engine.datatypes import TIMESTAMP_MICROSECOND, DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.cache import Key, Unliftable, plan_key
 from sql.plan.context import PlanContext
 from sql.plan.lifting import Lifted, lift
-from sql.plan.parameters import parameter_number
 from sql.plan.plan import QueryPlan, plan_query
-from sql.results import Description, Result, ResultColumn, Rows
+from sql.results import Description, Result, Rows
 from sql.sequences import may_call
 from sql.session import Wire
 from sql.settings import zone_of
@@ -126,30 +125,8 @@ def describe(
     """Parameter types and columns. Raises: DbError."""
     plan = plan_of(session, statement, tuple(declared))
     if plan.learned.columns is None:
-        found = session.runner.describe(plan, statement.text)
-        plan.learned.columns = _with_parameters(statement.tree, plan, found)
+        plan.learned.columns = session.runner.describe(plan, statement.text)
     return Description(plan.parameter_types, plan.learned.columns, tag="SELECT")
-
-
-_SHORT = frozenset({TypeId.INT8, TypeId.INT16})  # DuckDB takes their values as 32 bits
-
-
-def _with_parameters(
-    tree: exp.Expr | None, plan: QueryPlan, columns: tuple[ResultColumn, ...]
-) -> tuple[ResultColumn, ...]:
-    """Outputs that plainly are parameters have the parameters' types: unbound, they are NULL."""
-    row = tree.expressions[0] if isinstance(tree, exp.Values) else tree
-    items = [item.unalias() for item in row.expressions] if row is not None else []
-    if len(items) != len(columns):
-        return columns
-    told = []
-    for item, column in zip(items, columns, strict=True):
-        number = parameter_number(item) if isinstance(item, exp.Parameter) else None
-        if number is not None and column.type.id is TypeId.NULL:
-            type_ = plan.parameter_types[number - 1]
-            column = replace(column, type=INT32 if type_.id in _SHORT else type_)
-        told.append(column)
-    return tuple(told)
 
 
 def plan_of(
@@ -160,6 +137,7 @@ def plan_of(
     """The plan of a query, from the cache when nothing it depends on has changed."""
     context = session.plan_context(statement.text)
     cache = session.server.plans
+    declared = declared or statement.declared
     key = key_of(session, statement.text, context, declared)
     plan = cache.get(key)
     if plan is None:

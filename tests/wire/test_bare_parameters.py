@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import uuid
 from decimal import Decimal
 
+import asyncpg
 import psycopg
 import pytest
 from fix_server import RunningServer
 
 pytestmark = pytest.mark.slow
+
+
+async def _asyncpg(server: RunningServer) -> asyncpg.Connection:
+    port = server.port("postgres")
+    return await asyncpg.connect(host="127.0.0.1", port=port, user="gnomon", database="public")
+
 
 VALUES = [1, 2**40, "a", 1.5, Decimal("1.5"), True, None, b"x", dt.date(2024, 1, 1)]
 VALUES += [dt.datetime(2024, 1, 1, 1), dt.timedelta(days=1), uuid.UUID(int=1), dt.time(1, 2)]  # noqa: DTZ001
@@ -24,3 +32,56 @@ def test_bare_parameters(server: RunningServer, binary: bool) -> None:
             assert row == (value, 1)
         rows = connection.execute("VALUES (%s, %s)", (7, "x"), binary=binary).fetchall()
     assert rows == [(7, "x")]
+
+
+MOMENT = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("value", [[1, 2], MOMENT, "a", 3])
+def test_a_prepared_parameter_keeps_the_type_it_was_described_with(
+    server: RunningServer, value: object
+) -> None:
+    with psycopg.connect(server.postgres_dsn(), autocommit=True) as connection:
+        for _ in range(3):  # from the second time on by what the server told of it
+            row = connection.execute("SELECT %s", (value,), prepare=True).fetchone()
+            assert row == (value,)
+
+
+def test_functions_tell_the_types_of_their_arguments(server: RunningServer) -> None:
+    async def ask() -> list[object]:
+        connection = await _asyncpg(server)
+        try:
+            series = "SELECT i FROM generate_series(1, $1) AS g(i) WHERE i > $2::int"
+            return [
+                await connection.fetchval("SELECT pg_cancel_backend($1)", 2**31 - 1),
+                await connection.fetch(series, 3, 1),
+            ]
+        finally:
+            await connection.close()
+
+    assert asyncio.run(ask()) == [False, [(2,), (3,)]]
+
+
+def test_text_is_told_as_its_column_was_declared(server: RunningServer) -> None:
+    with psycopg.connect(server.postgres_dsn(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS spelled (a text, b varchar(10), c char(3))")
+        cursor = connection.execute("SELECT a, b, c, lower(b) FROM spelled")
+        described = [(c.type_code, c.display_size) for c in cursor.description or ()]
+    assert described == [(25, None), (1043, 10), (1042, 3), (25, None)]
+
+
+def test_a_changed_table_is_told_so_that_drivers_prepare_again(server: RunningServer) -> None:
+    """asyncpg knows it by the error's routine."""
+
+    async def ask() -> object:
+        connection = await _asyncpg(server)
+        try:
+            await connection.execute("DROP TABLE IF EXISTS reshaped; CREATE TABLE reshaped (a int)")
+            await connection.execute("INSERT INTO reshaped VALUES (1)")
+            assert await connection.fetchval("SELECT a FROM reshaped") == 1
+            await connection.execute("ALTER TABLE reshaped ALTER COLUMN a TYPE text")
+            return await connection.fetchval("SELECT a FROM reshaped")
+        finally:
+            await connection.close()
+
+    assert asyncio.run(ask()) == "1"

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from engine import datatypes as dt
 from engine.datatypes import DataType, TypeId
+from sql.results import ResultColumn
+from sql.system.pg_catalog.types import typed_text
 
 BOOL, BYTEA, CHAR, NAME = 16, 17, 18, 19
 INT8, INT2, INT4, REGPROC, TEXT, OID = 20, 21, 23, 24, 25, 26
@@ -65,7 +67,7 @@ _KINDS = {
     TypeId.UINT64: Kind(NUMERIC, -1),
     TypeId.FLOAT32: Kind(FLOAT4, 4),
     TypeId.FLOAT64: Kind(FLOAT8, 8),
-    TypeId.STRING: Kind(VARCHAR, -1),
+    TypeId.STRING: Kind(TEXT, -1),
     TypeId.BINARY: Kind(BYTEA, -1),
     TypeId.JSON: Kind(JSON, -1),
     TypeId.UUID: Kind(UUID, 16),
@@ -120,9 +122,16 @@ def describe(data_type: DataType) -> Kind:
         inner = data_type
         while inner.element is not None:  # arrays of arrays have the type of their innermost items
             inner = inner.element
-        item = describe(inner).oid  # text[] is one of the few arrays drivers know without asking
-        return Kind(ARRAYS[TEXT if item == VARCHAR else item], -1)
+        return Kind(ARRAYS[describe(inner).oid], -1)
     return _KINDS[data_type.id]
+
+
+def describe_column(column: ResultColumn) -> Kind:
+    """As `describe`, and what the definition of a table's column says: its length, say."""
+    if column.type.id is not TypeId.STRING or not column.table_id:
+        return describe(column.type)
+    found = typed_text(column.declared)
+    return Kind(found.type.oid, -1, found.modifier)
 
 
 def from_oid(oid: int) -> DataType | None:

@@ -366,9 +366,14 @@ _DECLARED_NAMES = {"text": "text", "char": "bpchar", "character": "bpchar", "bpc
 
 def typed_column(column: Column) -> Typed:
     """The type of a column, with the spelling and length it was declared with."""
-    match = _DECLARED.fullmatch(column.declared)
-    if column.type.id is not TypeId.STRING or match is None:
-        return typed(column.type)
+    return typed_text(column.declared) if column.type.id is TypeId.STRING else typed(column.type)
+
+
+def typed_text(declared: str) -> Typed:
+    """The type of a column of text that was declared so; text if nothing tells more."""
+    match = _DECLARED.fullmatch(declared)
+    if match is None:
+        return Typed(BY_NAME["text"])
     name = _DECLARED_NAMES.get(match[1].lower(), "varchar")
     if name == "text" or match[2] is None:
         return Typed(BY_NAME[name])
