@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -40,7 +39,7 @@ from sql.statements.modes import TransactionSettings, begin_modes, check_writabl
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.session_context import context_of, plan_context_of
 from sql.system.table import SystemContext
-from sql.tally import NAMES, Tally
+from sql.tally import Tally, told
 from sql.temporary import TemporaryTables
 from sql.transaction import Transaction
 
@@ -63,7 +62,7 @@ class ClientSession:
         self.regions = database.regions
         # Changed by the session's own calls only.
         self.tally = Tally()
-        self.settings = Settings(wire, self._told() if wire is Wire.MYSQL else None)
+        self.settings = Settings(wire, told(self) if wire is Wire.MYSQL else None)
         self.mailbox = Mailbox(database.channels, session_id)
         self.local_settings = TransactionSettings(self.settings)
         self.role = client.user  # whose privileges count: SET ROLE changes it
@@ -189,16 +188,6 @@ class ClientSession:
         if name.lower() == "search_path":
             return self._database
         return self.settings.get(name)
-
-    def _told(self) -> dict[str, Callable[[], str]]:
-        """MySQL's variables that are no choice of the session's."""
-        return {
-            **{name: partial(self.tally.get, name) for name in NAMES},
-            "local_infile": lambda: "ON" if self.server.local_infile else "OFF",
-            "max_connections": lambda: str(self.server.max_connections),
-            "pseudo_thread_id": lambda: str(self.id),
-            "warning_count": lambda: str(len(self.last_notices)),
-        }
 
     def set(self, name: str, value: str) -> None:
         """See `SessionApi.set`."""

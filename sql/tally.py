@@ -6,12 +6,17 @@ Source: MySQL 8.4 reference, "Information Functions".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from sql.results import Affected, Result, Rows
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
 
 NAMES = frozenset({"last_insert_id", "identity", "row_count", "found_rows"})
 _COUNTED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "SELECT"})
@@ -61,3 +66,14 @@ class Tally:
         for batch in batches:
             self._found_rows += batch.num_rows
             yield batch
+
+
+def told(session: ClientSession) -> dict[str, Callable[[], str]]:
+    """MySQL's variables that are no choice of the session's."""
+    return {
+        **{name: partial(session.tally.get, name) for name in NAMES},
+        "local_infile": lambda: "ON" if session.server.local_infile else "OFF",
+        "max_connections": lambda: str(session.server.max_connections),
+        "pseudo_thread_id": lambda: str(session.id),
+        "warning_count": lambda: str(len(session.last_notices)),
+    }
