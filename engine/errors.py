@@ -57,6 +57,10 @@ class ErrorKind(Enum):
     NO_SUCH_KEY = Codes(1004, "InvalidArguments", 400, "42P10", 1105, "HY000")
     DEPENDENT_OBJECTS = Codes(1004, "InvalidArguments", 400, "2BP01", 1451, "23000")
     GROUPING = Codes(3000, "PlanQuery", 400, "42803", 1055, "42000")
+    MISPLACED_AGGREGATE = Codes(3000, "PlanQuery", 400, "42803", 1111, "HY000")
+    DUPLICATE_ALIAS = Codes(3000, "PlanQuery", 400, "42712", 1066, "42000")
+    SET_OPERATION_COLUMNS = Codes(3000, "PlanQuery", 400, "42601", 1222, "21000")
+    SUBQUERY_COLUMNS = Codes(3000, "PlanQuery", 400, "42601", 1241, "21000")
     WINDOWING = Codes(3000, "PlanQuery", 400, "42P20", 3593, "HY000")
     DATATYPE_MISMATCH = Codes(3000, "PlanQuery", 400, "42804", 1105, "HY000")
     COLUMN_COUNT = Codes(1004, "InvalidArguments", 400, "42601", 1136, "21S01")
@@ -145,6 +149,8 @@ class DbError(Exception):
     """An error a client may see.
 
     `position` is the 1-based character offset in the statement's text, None when unknown.
+    `mysql` are MySQL's errno and SQLSTATE where it tells apart by the statement what the kind
+    does not (an unknown table that is to be dropped), None where the kind's own are right.
     """
 
     def __init__(
@@ -162,11 +168,15 @@ class DbError(Exception):
         self.detail = detail
         self.hint = hint
         self.position = position
+        self.mysql: tuple[int, str] | None = None
 
     @property
     def codes(self) -> Codes:
-        """The wire codes of this error's kind."""
-        return self.kind.codes
+        """The wire codes of this error: its kind's, or those of `mysql` in their place."""
+        codes = self.kind.codes
+        if self.mysql is None:
+            return codes
+        return codes._replace(errno=self.mysql[0], mysql_state=self.mysql[1])
 
     def __repr__(self) -> str:
         return f"DbError({self.kind.name}, {self.message!r})"

@@ -205,6 +205,11 @@ class ObservedSession:
         """MySQL's autocommit flag."""
         return self._inner.autocommit
 
+    @property
+    def literal_backslashes(self) -> bool:
+        """See `SessionApi.literal_backslashes`."""
+        return self._inner.literal_backslashes
+
     def parse(self, text: str, parameter_types: Sequence[DataType | None] = ()) -> list[Statement]:
         """Splits and parses a request; a refused text counts as a failed statement."""
         started = perf_counter()

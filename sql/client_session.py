@@ -140,6 +140,8 @@ class ClientSession:
 
     def parse(self, text: str, parameter_types: Sequence[DataType | None] = ()) -> list[Statement]:
         """See `SessionApi.parse`."""
+        if "\\" in text and self.literal_backslashes:
+            return self._parse_doubled(text)
         known = self._texts.get(text)
         if known is None:
             with self._failing():
@@ -155,6 +157,17 @@ class ClientSession:
             replace(each, declared=types) if isinstance(each, ParsedStatement) else each
             for each in known
         ]
+
+    def _parse_doubled(self, text: str) -> list[Statement]:
+        """Text whose backslashes mean nothing, read where they do."""
+        with self._failing():
+            return list(execute.parse_request(self, text.replace("\\", "\\\\")))
+
+    @property
+    def literal_backslashes(self) -> bool:
+        """See `SessionApi.literal_backslashes`."""
+        mode = self.settings.get("sql_mode") if self.wire is Wire.MYSQL else ""
+        return "NO_BACKSLASH_ESCAPES" in mode.upper()
 
     def is_instant(self, text: str) -> bool:
         """See `SessionApi.is_instant`."""

@@ -16,10 +16,11 @@ from sqlglot import exp
 
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
+from sql import mysql_errors
 from sql.decode import jit
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.object_nodes import ObjectStatement
-from sql.dialect.parser import ParsedStatement, parse
+from sql.dialect.parser import ParsedStatement, UnreadableStatement, parse
 from sql.privileges import check_privileges
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
 from sql.run import waiting
@@ -162,6 +163,9 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     """Runs one statement. Raises: DbError; an open transaction has failed then."""
     if statement.is_empty:
         return Empty()
+    if isinstance(statement, UnreadableStatement):
+        assert statement.error is not None
+        raise statement.error.with_traceback(None)  # it may be raised again
     _check_transaction(session, statement)
     session.statement_started(statement.text)
     session.tally.begin()
@@ -172,8 +176,10 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         check_privileges(session, lambda: insert.tree_of(statement))
         result = _run(session, statement, parameters)
         _commit_definition(session, statement)
-    except BaseException:
+    except BaseException as error:
         session.statement_ended(failed=True)
+        if session.wire is Wire.MYSQL and isinstance(error, DbError):
+            mysql_errors.refine(error, insert.tree_of(statement))
         _fail(session)
         raise
     if session.wire is Wire.MYSQL:

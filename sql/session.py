@@ -125,6 +125,10 @@ class SessionApi(Protocol):
         Raises: DbError SYNTAX.
         """
 
+    @property
+    def literal_backslashes(self) -> bool:
+        """MySQL's NO_BACKSLASH_ESCAPES: a backslash in a string stands for itself."""
+
     def is_instant(self, text: str) -> bool:
         """True if the request's answer is known and takes no time: it may run on an event loop."""
 

@@ -111,6 +111,7 @@ class FakeSession:
         self.database = client.database
         self.transaction_status = TransactionStatus.IDLE
         self.autocommit = True
+        self.literal_backslashes = False
         self.activity = Activity()
         self.is_closed = False
         self.open_rows = 0

@@ -49,6 +49,7 @@ class FakeSession:
         self.database = client.database
         self.timezone = "UTC"
         self.autocommit = True
+        self.literal_backslashes = False
         self.activity = Activity()
         self.transaction_status = TransactionStatus.IDLE
         self.is_closed = False

@@ -59,6 +59,8 @@ class Speaker:
             status |= Status.AUTOCOMMIT
         if self.session.transaction_status is not TransactionStatus.IDLE:
             status |= Status.IN_TRANS
+        if self.session.literal_backslashes:
+            status |= Status.NO_BACKSLASH_ESCAPES
         return status
 
     def outcome(self, affected: int = 0, *, extra: Status = _NO_FLAGS) -> Outcome:

@@ -198,7 +198,8 @@ class Connection:
 
     async def _converse(self) -> None:
         database = self._listener.database
-        self.id = await self._workers.run(database.reserve_id)
+        # Taken here, not on a worker: a greeting must not wait behind other clients' statements.
+        self.id = database.reserve_id()
         self._listener.connections[self.id] = self
         self._terms = Terms(
             self.id,

@@ -53,10 +53,24 @@ class ParsedStatement:
         return self.tree is None
 
 
+@dataclass(frozen=True)
+class UnreadableStatement(ParsedStatement):
+    """A statement behind others of its request that is no SQL: told when its turn comes."""
+
+    error: DbError | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """It has no tree, but it is not nothing."""
+        return False
+
+
 def parse(text: str, wire: Wire) -> list[ParsedStatement]:
     """Splits a request at its semicolons and parses each statement.
 
     Empty statements between others are dropped; an empty request gives one empty statement.
+    On MySQL statements are read one after another: one that is no SQL ends the list, and those
+    before it run first.
     Raises: DbError SYNTAX (with the 1-based position in `text`), LIMIT_EXCEEDED for statements
     nested too deeply.
     """
@@ -71,7 +85,14 @@ def parse(text: str, wire: Wire) -> list[ParsedStatement]:
     statements: list[ParsedStatement] = []
     for chunk in _chunks(tokens):
         state = _State(text, readable, wire, regions, marks)
-        statements.append(state.statement(chunk))
+        try:
+            statements.append(state.statement(chunk))
+        except DbError as error:
+            if wire is not Wire.MYSQL or not statements:
+                raise
+            at = chunk[0].start
+            statements.append(UnreadableStatement(text[at:], None, at, error=error))
+            break
     return statements or [ParsedStatement("", None, len(text))]
 
 

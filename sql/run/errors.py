@@ -37,6 +37,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = tuple(
     for pattern, kind in (
         (r'Referenced table "([^"]+)" not found', _K.UNDEFINED_TABLE),
         (r'relation "(.+)" does not exist', _K.UNDEFINED_TABLE),
+        (
+            r'Ambiguous reference to column name "[^"]+" \(use: \'(\w+)\.\w+\' or \'\1\.',
+            _K.DUPLICATE_ALIAS,
+        ),
         (r'Ambiguous reference to column name "([^"]+)"', _K.AMBIGUOUS_COLUMN),
         (r'Referenced column "([^"]+)" (?:was )?not found', _K.UNDEFINED_COLUMN),
         (r"Referenced update column (\w+) not found", _K.UNDEFINED_COLUMN),
@@ -49,7 +53,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = tuple(
         (r"Type with name (\w+) does not exist", _K.UNDEFINED_OBJECT),
         (r"Table with name \"?(\w+)\"? does not exist", _K.UNDEFINED_TABLE),
         (r"(?:Table|View) with name \"(\w+)\" already exists", _K.DUPLICATE_TABLE),
-        (r"aggregate functions? (?:calls )?cannot|WHERE clause cannot contain", _K.GROUPING),
+        (
+            r"aggregate functions? (?:calls )?cannot|WHERE clause cannot contain",
+            _K.MISPLACED_AGGREGATE,
+        ),
         (r"window functions? (?:are|is|calls)", _K.WINDOWING),
         (r"Division by zero", _K.DIVISION_BY_ZERO),
         (r"NOT NULL constraint failed", _K.NOT_NULL_VIOLATION),
@@ -57,7 +64,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = tuple(
         (r"Violates foreign key|foreign key constraint", _K.FOREIGN_KEY_VIOLATION),
         (r"Duplicate key|duplicate key", _K.UNIQUE_VIOLATION),
         (r"More than one row returned by a subquery", _K.CARDINALITY),
-        (r"set operations can only apply|same number of result columns", _K.SYNTAX),
+        (
+            r"set operations can only apply|same number of result columns",
+            _K.SET_OPERATION_COLUMNS,
+        ),
+        (r"Subquery returns \d+ columns", _K.SUBQUERY_COLUMNS),
+        (r"Duplicate alias \"([^\"]+)\" in query", _K.DUPLICATE_ALIAS),
+        (r"(?:ORDER|GROUP BY) term out of range", _K.NO_SUCH_KEY),
         (r"out of range for the destination|out of range|Overflow in", _K.OUT_OF_RANGE),
         (r"date field value out of range|timestamp field value out", _K.DATETIME_OVERFLOW),
         (

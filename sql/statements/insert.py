@@ -117,9 +117,11 @@ def _parsed_form(session: ClientSession, form: str) -> ParsedStatement | Unlifta
 
 
 def tree_of(statement: ParsedStatement | FastInsert) -> exp.Expr:
-    """The statement's tree; of a fast INSERT just enough to tell its table."""
+    """The statement's tree; of a fast INSERT just enough to tell its table and columns."""
     if isinstance(statement, FastInsert):
-        return exp.Insert(this=_table_node(statement.head.table))
+        table = _table_node(statement.head.table)
+        names = [exp.to_identifier(name) for name in statement.head.columns or ()]
+        return exp.Insert(this=exp.Schema(this=table, expressions=names) if names else table)
     assert statement.tree is not None
     return statement.tree
 
