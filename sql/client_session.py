@@ -141,7 +141,7 @@ class ClientSession:
     def parse(self, text: str, parameter_types: Sequence[DataType | None] = ()) -> list[Statement]:
         """See `SessionApi.parse`."""
         if "\\" in text and self.literal_backslashes:
-            return self._parse_doubled(text)
+            text = text.replace("\\", "\\\\")  # read where a single one means something
         known = self._texts.get(text)
         if known is None:
             with self._failing():
@@ -158,26 +158,16 @@ class ClientSession:
             for each in known
         ]
 
-    def _parse_doubled(self, text: str) -> list[Statement]:
-        """Text whose backslashes mean nothing, read where they do."""
-        with self._failing():
-            return list(execute.parse_request(self, text.replace("\\", "\\\\")))
-
     @property
     def literal_backslashes(self) -> bool:
         """See `SessionApi.literal_backslashes`."""
-        mode = self.settings.get("sql_mode") if self.wire is Wire.MYSQL else ""
-        return "NO_BACKSLASH_ESCAPES" in mode.upper()
+        return self.settings.literal_backslashes
 
     def is_instant(self, text: str) -> bool:
         """See `SessionApi.is_instant`."""
         known = self._texts.get(text)
-        return (
-            known is not None
-            and len(known) == 1
-            and known[0].text in self.constants
-            and self.duck.is_free
-        )
+        alone = known is not None and len(known) == 1
+        return alone and known[0].text in self.constants and self.duck.is_free
 
     def describe(
         self, statement: Statement, parameter_types: Sequence[DataType | None] = ()

@@ -319,6 +319,11 @@ class Settings:
             )
         return setting.default
 
+    @property
+    def literal_backslashes(self) -> bool:
+        """See `SessionApi.literal_backslashes`."""
+        return "NO_BACKSLASH_ESCAPES" in self._values.get("sql_mode", "").upper()
+
     def set(self, name: str, value: str) -> None:
         """Raises: DbError INVALID_ARGUMENT for a bad value or a read-only setting."""
         key = self._key(name)
