@@ -165,9 +165,8 @@ class ClientSession:
 
     def is_instant(self, text: str) -> bool:
         """See `SessionApi.is_instant`."""
-        known = self._texts.get(text)
-        alone = known is not None and len(known) == 1
-        return alone and known[0].text in self.constants and self.duck.is_free
+        known = self._texts.get(text) or ()
+        return len(known) == 1 and known[0].text in self.constants and self.duck.is_free
 
     def describe(
         self, statement: Statement, parameter_types: Sequence[DataType | None] = ()
