@@ -22,6 +22,7 @@ from sql import execute
 from sql.acts.channels import Mailbox
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
+from sql.instant import Instant
 from sql.limits import Limits, StatementClock, timeout_ms
 from sql.metrics.scans import MetricScans
 from sql.plan.context import PlanContext
@@ -79,12 +80,14 @@ class ClientSession:
             MetricScans(
                 database.metrics, self.table_of, lambda: self.catalog.tables(self.duck.cursor)
             ),
+            database.copies,
+            lambda: self.transaction is None or self.transaction.sees_committed,
         )
         self.temporary = TemporaryTables()
         self.transaction: Transaction | None = None
         self.prepared: dict[str, ParsedStatement] = {}
         self.cursors: dict[str, Cursor] = {}
-        self.constants: set[str] = set()  # queries of literals that were answered before
+        self.instant = Instant()
         self.user_variables: dict[str, object] = {}
         self.numbers = Numbers()
         self.last_notices: tuple[Notice, ...] = ()  # what SHOW WARNINGS tells
@@ -165,8 +168,9 @@ class ClientSession:
 
     def is_instant(self, text: str) -> bool:
         """See `SessionApi.is_instant`."""
-        known = self._texts.get(text) or ()
-        return len(known) == 1 and known[0].text in self.constants and self.duck.is_free
+        known = self._texts.get(text)
+        alone = known is None or len(known) == 1
+        return self.duck.is_free and alone and self.instant.holds(known[0].text if known else text)
 
     def describe(
         self, statement: Statement, parameter_types: Sequence[DataType | None] = ()

@@ -39,6 +39,7 @@ from sql.metrics.sweep import Sweeper
 from sql.partition.layout import Layouts
 from sql.plan.cache import PlanCache
 from sql.procedures import Procedures
+from sql.run.keyed import Copies
 from sql.session import ClientInfo, SessionApi, Wire
 
 DEFAULT_DATABASE = "public"
@@ -88,6 +89,7 @@ class Database:
         self.plans = PlanCache()
         self.alterations = Alterations(catalog, regions)
         self.gate = CommitGate()
+        self.copies = Copies(self.gate.changes)
         self.layouts = Layouts(catalog)
         self.metrics = SeriesStores(regions)
         self.procedures = Procedures(clock)

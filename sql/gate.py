@@ -1,17 +1,59 @@
 """The gate that commits of the embedded store pass, so that a backup can hold them for a moment.
 
-Passed by sql/transaction.py, closed by sql/backup.py. Writes that touch regions alone do not pass
-here: one log record each, they are whole or absent at any moment. Statements that met another
-transaction's rows wait here for one to end (sql/execute.py).
+Passed by sql/transaction.py, closed by sql/backup.py. What a commit changes is told here, too, for
+whoever keeps rows of ordinary tables in memory (sql/run/keyed.py). Writes that touch regions alone
+do not pass here: one log record each, they are whole or absent at any moment. Statements that met
+another transaction's rows wait here for one to end (sql/execute.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Condition
+from threading import Condition, Lock
 
 from engine.errors import DbError, ErrorKind
+
+Version = tuple[int, int]
+
+
+class Changes:
+    """Tells whether commits have begun to change a table: before anybody can see what they did.
+
+    I1. A version that is still the same was the table's all the while.
+    """
+
+    def __init__(self) -> None:
+        # Guarded by _lock; reading one number needs no lock, as they only grow.
+        self._lock = Lock()
+        self._all = 0
+        self._tables: dict[int, int] = {}
+        self._inside = 0
+
+    def version(self, table_id: int) -> Version:
+        """What the next commit that changes the table changes."""
+        return self._all, self._tables.get(table_id, 0)
+
+    @property
+    def is_settled(self) -> bool:
+        """True if no commit is on its way: what has begun can be seen by new transactions."""
+        return not self._inside
+
+    @contextmanager
+    def changing(self, table_ids: frozenset[int] | None) -> Iterator[None]:
+        """Around a commit of rows of these tables, or of anything (None)."""
+        with self._lock:
+            self._inside += 1
+            if table_ids is None:
+                self._all += 1
+            else:
+                for table_id in table_ids:
+                    self._tables[table_id] = self._tables.get(table_id, 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
 
 
 class CommitGate:
@@ -21,6 +63,7 @@ class CommitGate:
     """
 
     def __init__(self) -> None:
+        self.changes = Changes()
         # Guarded by _changed.
         self._changed = Condition()
         self._inside = 0

@@ -22,25 +22,22 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
-import pyarrow.compute as pc
-
 from catalog.api import Catalog
-from catalog.records import REGION_BITS, SERIES, Table
+from catalog.records import REGION_BITS, Table
 from catalog.shapes import Shape
 from catalog.store import SYSTEM_SCHEMA
-from engine import evolve
-from engine.api import Op, Regions, Write
+from engine.api import Regions, Write
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionOptions, RegionSchema
-from engine.series.index import SERIES_BITS
 from sql.alterations import Alterations
 from sql.flows.ledger import Ledger
 from sql.gate import CommitGate
 from sql.partition.layout import Layouts
 from sql.run.duck import Duck
+from sql.staged import reshaped, without_metric
 from sql.temporary import TemporaryTables
 
 
@@ -130,6 +127,7 @@ class Transaction:
         self._steps: list[Step] = []
         self._savepoints: list[Savepoint] = []
         self._changed_store = False  # something in DuckDB was, or is about to be, written
+        self._changed_tables: frozenset[int] | None = frozenset()  # whose rows; None: anything
         self._begun = False  # in DuckDB
         self._is_torn = False  # a statement failed after it had changed something in DuckDB
         self._effects: list[Callable[[], object]] | None = []  # of the step; None: it has others
@@ -148,16 +146,28 @@ class Transaction:
         return any(step.changed_store for step in self._steps)
 
     @property
+    def sees_committed(self) -> bool:
+        """True as long as its queries of relational tables see what is committed, and no more."""
+        return not self._begun and not self.one_moment
+
+    @property
     def changed_store(self) -> bool:
         """True once `change_store` was called."""
         return self._changed_store
 
-    def change_store(self, effect: Callable[[], object] | None = None) -> None:
+    def change_store(
+        self, effect: Callable[[], object] | None = None, *, rows_of: Table | None = None
+    ) -> None:
         """Must be called before the catalog or a relational table is changed.
 
         `effect` makes just that change; without it the whole statement is run again when it has to
-        be. A statement that only writes time-series rows needs no transaction of DuckDB's.
+        be. `rows_of` promises that nothing but rows of that table will be changed. A statement
+        that only writes time-series rows needs no transaction of DuckDB's.
         """
+        if rows_of is None:
+            self._changed_tables = None
+        elif self._changed_tables is not None:
+            self._changed_tables |= {rows_of.id}
         if effect is None:
             self._effects = None
         elif self._effects is not None:
@@ -200,7 +210,7 @@ class Transaction:
         staged, self._staged = self._staged, []
         for write in staged:
             self.stage(
-                _without_metric(write, table.metric) if write.region_id == region_id else write
+                without_metric(write, table.metric) if write.region_id == region_id else write
             )
 
     def follow(self, table: Table) -> None:
@@ -214,7 +224,7 @@ class Transaction:
             table = table.samples
         regions = set(table.region_ids)
         self._staged = [
-            _reshaped(write, table) if write.region_id in regions else write
+            reshaped(write, table) if write.region_id in regions else write
             for write in self._staged
         ]
 
@@ -432,7 +442,11 @@ class Transaction:
         if self._begun:
             self._begun = False
             try:
-                self._duck.execute(how)
+                if how == "COMMIT":
+                    with self._gate.changes.changing(self._changed_tables):
+                        self._duck.execute(how)
+                else:
+                    self._duck.execute(how)
             finally:
                 if self._changed_store:
                     self._gate.left()
@@ -460,28 +474,3 @@ class Transaction:
             self._altered.clear()
             self._altered_databases.clear()
             self._dropped.clear()
-
-
-def _without_metric(write: Write, metric: int) -> Write:
-    """The write to a store's samples without those of one metric."""
-    numbers = pc.shift_right(write.rows.column(SERIES), SERIES_BITS)
-    return replace(write, rows=write.rows.filter(pc.not_equal(numbers, metric)))
-
-
-def _reshaped(write: Write, table: Table) -> Write:
-    """The write in the table's columns of now."""
-    schema = table.region_schema()
-    assert write.schema is not None
-    names: Sequence[str] = schema.arrow.names
-    if write.op is Op.DELETE and not table.append_mode:
-        names = schema.sort_key
-    elif write.op is Op.DELETE and len(write.schema.columns) > write.rows.num_columns:
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            f'rows of "{table.name}" were deleted in this transaction',
-            hint="commit before the table is changed to append mode",
-        )
-    if write.schema == schema:
-        return write
-    rows = evolve.conform(write.rows, write.schema, schema, names)
-    return replace(write, rows=rows, schema=schema)

@@ -220,11 +220,9 @@ class Extended:
         return result
 
     def is_instant(self, name: str) -> bool:
-        """True for a prepared statement without parameters whose answer is known."""
+        """True for a prepared statement whose answer is known."""
         prepared = self._statements.get(name)
-        if prepared is None or prepared.statement.parameter_count:
-            return False
-        return self.session.is_instant(prepared.statement.text)
+        return prepared is not None and self.session.is_instant(prepared.statement.text)
 
     def drop(self, target: Target, name: str) -> bytes:
         """Closes a statement or portal; one that does not exist is no error."""

@@ -22,7 +22,7 @@ from sql.plan.tables import NOW, Reference
 
 _CLAUSES = frozenset({"expressions", "from_", "where", "order", "limit"})
 # Types that rows in memory have as results show them.
-_PLAIN = frozenset(
+PLAIN = frozenset(
     {TypeId.BOOLEAN, TypeId.INT8, TypeId.INT16, TypeId.INT32, TypeId.INT64, TypeId.STRING}
     | {TypeId.UINT8, TypeId.UINT16, TypeId.UINT32, TypeId.FLOAT32, TypeId.FLOAT64}
     | {TypeId.TIMESTAMP_SECOND, TypeId.TIMESTAMP_MILLISECOND, TypeId.TIMESTAMP_MICROSECOND}
@@ -57,7 +57,7 @@ def direct_of(
         return None
     (scan,) = scans
     references = references_of(tree, {scan.node_id: scan})
-    if not references or not _is_bare(tree.args["from_"].this):
+    if not references or not is_bare(tree.args["from_"].this):
         return None
     columns = tuple(output[1] for output in outputs if output is not None)
     if len(columns) < len(outputs) or not all(_is_plain(scan.table, name) for name in columns):
@@ -74,13 +74,14 @@ def direct_of(
     return Direct(columns, equal, bounds, descending, limit.expression if limit else None)
 
 
-def _is_bare(node: exp.Expr) -> bool:
-    return not any(value for name, value in node.args.items() if name not in ("this", "alias"))
+def is_bare(node: exp.Expr, parts: Sequence[str] = ("this", "alias")) -> bool:
+    """True if a table of FROM is a name and nothing more."""
+    return not any(value for name, value in node.args.items() if name not in parts)
 
 
 def _is_plain(table: Table, name: str) -> bool:
     column = table.column(name)
-    return column is not None and column.type.id in _PLAIN
+    return column is not None and column.type.id in PLAIN
 
 
 def _conditions(
@@ -109,7 +110,7 @@ def _tag(node: exp.Expr, scopes: Scopes, scan: Reference) -> tuple[str, exp.Expr
     if source is None or source[2] is not scan.table:
         return None
     column = source[1]
-    mine = column.name in scan.table.primary_key and column.type.id in _PLAIN
+    mine = column.name in scan.table.primary_key and column.type.id in PLAIN
     return (column.name, node.right) if mine else None
 
 

@@ -27,6 +27,7 @@ from sql.plan.direct import Direct, direct_of
 from sql.plan.fetch import check_fetch
 from sql.plan.front import Front, front_of
 from sql.plan.json_paths import json_paths
+from sql.plan.keyed import Keyed, keyed_of
 from sql.plan.keys import tag_keys
 from sql.plan.latest import latest_scans, without_distinct
 from sql.plan.literals import (
@@ -95,6 +96,7 @@ class QueryPlan:
     system_columns: frozenset[str] | None = None  # what is read of system tables; None: anything
     front: Front | None = None  # it wants only the first moments of a scan
     direct: Direct | None = None  # it wants plain rows, which may be in memory
+    keyed: Keyed | None = None  # it wants one row of an ordinary table, by its key
     plain_sql: str | None = None  # for rows that DISTINCT ON would leave as they are
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     unused: frozenset[int] = frozenset()  # parameters that the rewritten text no longer names
@@ -230,6 +232,7 @@ def _finish(
         files=tuple(replace(f, columns=columns_read(tree, f.table)) for f in resolved.files),
         front=front_of(tree, scopes, scans) if not resolved.tqls else None,
         direct=None if _reads_more(resolved) else direct_of(tree, scopes, scans, outputs),
+        keyed=None if scans or _reads_more(resolved) else keyed_of(tree, scopes, outputs),
         plain_sql=to_duckdb(plain, keep=False) if plain is not None else None,
         tqls=resolved.tqls,
         unused=_unused(tree, parameter_count),

@@ -37,6 +37,7 @@ from sql.run.direct import asked_of, direct_rows
 from sql.run.duck import Duck, OpenResult
 from sql.run.external import FileScans
 from sql.run.front import SEARCHED_ROWS, Narrow, parts
+from sql.run.keyed import Copies
 from sql.run.pin import Pinned, pin
 from sql.run.relation import relation
 from sql.system.pg_catalog.shapes import VECTOR_OIDS
@@ -108,13 +109,15 @@ class Runner:
     tql_rows: Callable[[Tql], pa.Table]  # PromQL's answer
     files: FileScans
     metrics: MetricScans
+    copies: Copies
+    sees_committed: Callable[[], bool]  # and nothing else, in relational tables
 
     def query(
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str = "SELECT"
     ) -> Rows:
         """Starts a plan; rows stream from the result. Raises: DbError."""
-        if plan.direct is not None and tag == "SELECT":
-            found = self._direct(plan, plan.direct, parameters)
+        if tag == "SELECT":
+            found = self._in_memory(plan, parameters)
             if found is not None:
                 return found
         if plan.front is not None:
@@ -173,11 +176,28 @@ class Runner:
             rows = self.duck.execute(f"{prefix} {sql}", plan.arguments(parameters), text)
         return rows, statistics
 
-    def _direct(self, plan: QueryPlan, direct: Direct, parameters: Sequence[object]) -> Rows | None:
-        """The rows of a query of rows that are in memory; None if DuckDB has to read them."""
-        shape, (reference,) = plan.learned.shape, plan.scans
+    def is_instant(self, plan: QueryPlan) -> bool:
+        """True if a plan that was run before would be answered from memory at once."""
+        keyed = plan.keyed
+        return keyed is not None and self.sees_committed() and self.copies.holds(keyed.table.id)
+
+    def _in_memory(self, plan: QueryPlan, parameters: Sequence[object]) -> Rows | None:
+        """The rows of a query that DuckDB has answered before; None if it has to again."""
+        shape = plan.learned.shape
         if shape is None:
             return None  # not asked before: DuckDB tells what its columns are
+        if plan.direct is not None:
+            return self._direct(plan, plan.direct, shape, parameters)
+        if plan.keyed is None or not self.sees_committed():
+            return None
+        row = self.copies.row(plan.keyed, parameters, shape.arrow, self.duck)
+        return Rows(shape.columns, iter([row])) if row is not None else None
+
+    def _direct(
+        self, plan: QueryPlan, direct: Direct, shape: Shape, parameters: Sequence[object]
+    ) -> Rows | None:
+        """The rows of a query of rows that are in memory; None if DuckDB has to read them."""
+        (reference,) = plan.scans
         asked = asked_of(direct, reference.table, parameters)
         keys = wanted_keys(reference, parameters)
         if asked is None or self.metrics.scan(reference, keys) is not None:

@@ -241,7 +241,7 @@ def _run_relational(
     pieces = Pieces(session, statement.text, parameters)
     plan, values = pieces.statement("whole", lambda: _with_defaults(tree, target.table))
     with session.writing() as transaction:
-        transaction.change_store()
+        transaction.change_store(rows_of=target.table)
         if returning_of(tree):
             return session.runner.collect(plan, values, statement.text, tag=tag)
         differing = None

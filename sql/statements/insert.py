@@ -370,7 +370,7 @@ def _insert_relational(
     pieces: Pieces, transaction: Transaction, tree: exp.Insert, table: Table, rows: pa.Table
 ) -> Result:
     """ON CONFLICT, IGNORE and RETURNING, which DuckDB does for its own tables."""
-    transaction.change_store()
+    transaction.change_store(rows_of=table)
     session = pieces.session
     if _does_nothing(tree, table):
         rows = without_known(pieces, table, _alias(tree), rows)

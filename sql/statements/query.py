@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,9 +17,10 @@ from engine.datatypes import TIMESTAMP_MICROSECOND, DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
 from sql.dialect.parser import ParsedStatement, parse
+from sql.instant import always
 from sql.plan.cache import Key, Unliftable, plan_key
 from sql.plan.context import PlanContext
-from sql.plan.lifting import Lifted, lift
+from sql.plan.lifting import Lifted
 from sql.plan.plan import QueryPlan, plan_query
 from sql.results import Description, Result, Rows
 from sql.sequences import may_call
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 _PLAIN_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?")
 _LIMIT = "sql_select_limit"
-_CONSTANTS_MAX = 64  # texts a session remembers as instant: pings of connection pools
 QUERIES = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
 _LIFTED = (*QUERIES, exp.Update, exp.Delete)
 _OF_VALUES = ("0A", "22", "42")  # classes of SQLSTATE: not supported, data, names and types
@@ -51,7 +52,7 @@ class LiftedQuery(ParsedStatement):
 
 def recognise(session: ClientSession, text: str) -> LiftedQuery | None:
     """The request as a lifted query, UPDATE or DELETE, if it is one."""
-    lifted = lift(text)
+    lifted = session.instant.lift(text)
     if lifted is None:
         return None
     cache = session.server.plans.lifted
@@ -87,7 +88,10 @@ def _run(session: ClientSession, statement: ParsedStatement, parameters: Sequenc
     if plan.is_constant and not may_call(statement.text):
         return _constant(session, plan, statement.text)
     values = bind(parameters, plan.parameter_types, session.timezone)
-    return session.runner.query(plan, values, statement.text)
+    rows = session.runner.query(plan, values, statement.text)
+    if plan.keyed is not None:
+        session.instant.remember(statement.text, partial(session.runner.is_instant, plan))
+    return rows
 
 
 def _limited(session: ClientSession, statement: ParsedStatement, rows: Rows) -> Rows:
@@ -209,7 +213,6 @@ def _constant(session: ClientSession, plan: QueryPlan, text: str) -> Rows:
             plan.learned.constant = rows.columns, list(rows)
         finally:
             rows.close()
-    if len(session.constants) < _CONSTANTS_MAX:
-        session.constants.add(text)
+    session.instant.remember(text, always)
     columns, batches = plan.learned.constant
     return Rows(columns, iter(batches))

@@ -188,7 +188,7 @@ def insert_rows(
         session.apply(transaction, writes_of(session, table, Op.PUT, rows))
         return
     again = partial(_insert_again, session.duck, table, rows)
-    transaction.change_store(again if rows.nbytes <= _KEPT_BYTES_MAX else None)
+    transaction.change_store(again if rows.nbytes <= _KEPT_BYTES_MAX else None, rows_of=table)
     again()
 
 
