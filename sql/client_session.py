@@ -298,8 +298,7 @@ class ClientSession:
 
     def inner_statement(self, outer: ParsedStatement, tree: exp.Expr) -> ParsedStatement:
         """A query inside another statement (EXPLAIN, DECLARE, COPY), as one of its own."""
-        text = to_sql(tree, self.wire)
-        return replace(outer, tree=tree, text=text)
+        return replace(outer, tree=tree, text=to_sql(tree, self.wire))
 
     def evaluate(self, expression: str, rows: int) -> pa.Array:
         """A stored SQL expression, such as a column default, for that many rows."""
