@@ -33,6 +33,7 @@ class ErrorKind(Enum):
     EMPTY_STATEMENT = Codes(2000, "InvalidSyntax", 400, "42601", 1065, "42000")
     UNSUPPORTED = Codes(1001, "Unsupported", 400, "0A000", 1235, "42000")
     PLAN_CHANGED = Codes(1001, "Unsupported", 400, "0A000", 1615, "HY000")
+    WRONG_ARGUMENTS = Codes(1004, "InvalidArguments", 400, "42601", 1210, "HY000")  # their number
     INVALID_ARGUMENT = Codes(1004, "InvalidArguments", 400, "22023", 1210, "HY000")
     PLAN = Codes(3000, "PlanQuery", 400, "42000", 1105, "HY000")
     UNDEFINED_COLUMN = Codes(4002, "TableColumnNotFound", 400, "42703", 1054, "42S22")

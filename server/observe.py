@@ -235,6 +235,10 @@ class ObservedSession:
         """Lets FETCH, MOVE and CLOSE reach a portal of the protocol."""
         self._inner.share_cursor(name, cursor)
 
+    def share_statement(self, name: str, statement: Statement | None) -> None:
+        """Lets EXECUTE reach a named statement of the protocol."""
+        self._inner.share_statement(name, statement)
+
     def when_killed(self, call: Callable[[], object]) -> None:
         """Registers what ends the connection after KILL."""
         self._inner.when_killed(call)
@@ -298,7 +302,9 @@ class ObservedSession:
     def _observed(self, rows: Rows, text: str, started: float) -> Rows:
         """The same rows; the statement ends when they do."""
         stream = _Stream(rows, lambda count, error: self._ended(text, started, count, error))
-        return Rows(rows.columns, iter(stream), tag=rows.tag, on_close=stream.close)
+        return Rows(
+            rows.columns, iter(stream), tag=rows.tag, on_close=stream.close, binary=rows.binary
+        )
 
     def _ended(self, text: str, started: float, rows: int, error: BaseException | None) -> None:
         self._observer.statement_ends()

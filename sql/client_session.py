@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
-from catalog.records import Table
 from engine.api import Write
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
@@ -27,6 +26,7 @@ from sql.limits import Limits, StatementClock, timeout_ms
 from sql.metrics.scans import MetricScans
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
+from sql.prepared import Prepared
 from sql.promql.tql import run_tql
 from sql.results import Cursor, Description, Notice, Notification, Result
 from sql.run.duck import Duck
@@ -34,6 +34,7 @@ from sql.run.external import FileScans
 from sql.run.scan import Runner
 from sql.sequences import Numbers
 from sql.session import Activity, ClientInfo, Statement, T, Task, TransactionStatus, Wire
+from sql.session_tables import SessionTables
 from sql.settings import Settings, check_boolean
 from sql.statements.insert import FastInsert
 from sql.statements.modes import TransactionSettings, begin_modes, check_writable
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 STATEMENT_CACHE_SIZE = 256  # parsed texts a session remembers
 
 
-class ClientSession:
+class ClientSession(SessionTables):
     """One client's conversation. One thread at a time, except `cancel`."""
 
     def __init__(self, database: Database, wire: Wire, client: ClientInfo, session_id: int) -> None:
@@ -85,7 +86,7 @@ class ClientSession:
         )
         self.temporary = TemporaryTables()
         self.transaction: Transaction | None = None
-        self.prepared: dict[str, ParsedStatement] = {}
+        self.prepared: dict[str, Prepared] = {}
         self.cursors: dict[str, Cursor] = {}
         self.instant = Instant()
         self.user_variables: dict[str, object] = {}
@@ -232,6 +233,14 @@ class ClientSession:
         else:
             self.cursors[name] = cursor
 
+    def share_statement(self, name: str, statement: Statement | None) -> None:
+        """See `SessionApi.share_statement`."""
+        if isinstance(statement, ParsedStatement):
+            made_ms = self.server.clock.now_ms()
+            self.prepared[name] = Prepared(statement, statement.text, made_ms, from_sql=False)
+        else:
+            self.prepared.pop(name, None)
+
     def when_killed(self, call: Callable[[], object]) -> None:
         """See `SessionApi.when_killed`."""
         self._when_killed = call
@@ -318,35 +327,6 @@ class ClientSession:
             else:
                 cursor.close()
                 del self.cursors[name]
-
-    def lookup(self, database: str, name: str) -> Table | None:
-        """The table of that name as this session's transaction sees it."""
-        return self.temporary.lookup(database, name) or self.catalog.table(
-            self.duck.cursor, database, name
-        )
-
-    def table_of(self, table_id: int) -> Table | None:
-        """The table of that id as this session's transaction sees it."""
-        return self.catalog.table_of(self.duck.cursor, table_id)
-
-    def put_table(self, table: Table) -> None:
-        """Stores the record of a new or changed table. Raises: DbError DUPLICATE_TABLE."""
-        if table.temporary:
-            self.temporary.put(table)
-        else:
-            self.catalog.put_table(self.duck.cursor, table)
-
-    def remove_table(self, table: Table) -> None:
-        """Forgets the record of a table."""
-        if table.temporary:
-            self.temporary.remove(table)
-        else:
-            self.catalog.remove_table(self.duck.cursor, table)
-
-    def drop_temporary(self) -> None:
-        """Drops the session's temporary tables. Requires: no transaction is open."""
-        self.duck.settle()
-        self.temporary.drop_all(self.duck.execute)
 
     def plan_context(self, text: str = "") -> PlanContext:
         """The session as the planner sees it."""

@@ -39,7 +39,8 @@ def check_privileges(session: ClientSession, statement: Callable[[], exp.Expr]) 
     tree = statement()
     if isinstance(tree, nodes.ExecuteStatement):
         prepared = session.prepared.get(tree.this.name)
-        tree = prepared.tree if prepared is not None and prepared.tree is not None else tree
+        inner = prepared.statement.tree if prepared is not None else None
+        tree = inner if inner is not None else tree
     if isinstance(tree, _SUPERUSERS_ONLY) or _uses_files(tree):
         raise DbError(ErrorKind.ACCESS_DENIED, "permission denied: must be superuser")
     names = roles_of(session, role)

@@ -45,8 +45,10 @@ class Rows:
         *,
         tag: str = "SELECT",
         on_close: Callable[[], None] | None = None,
+        binary: bool = False,
     ) -> None:
         self.columns = columns
+        self.binary = binary  # PostgreSQL's clients get them so, whatever they ask for
         self.tag = tag  # PostgreSQL's command tag without the row count: SELECT, SHOW, FETCH, …
         self._batches = batches
         self._on_close = [on_close] if on_close is not None else []

@@ -176,6 +176,9 @@ class SessionApi(Protocol):
     def share_cursor(self, name: str, cursor: Cursor | None) -> None:
         """Lets FETCH, MOVE and CLOSE reach a portal of the protocol; None: it is gone."""
 
+    def share_statement(self, name: str, statement: Statement | None) -> None:
+        """Lets EXECUTE reach a named statement of the protocol; None: it is gone."""
+
     def when_killed(self, call: Callable[[], object]) -> None:
         """Registers what ends the connection after KILL; called from any thread, must be quick."""
 

@@ -70,6 +70,9 @@ class FakeSession:
     def close_block(self, *, commit: bool) -> None:
         pass
 
+    def share_statement(self, name: str, statement: object) -> None:
+        pass
+
     def when_killed(self, call: object) -> None:
         pass
 

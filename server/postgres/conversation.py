@@ -152,8 +152,9 @@ class Conversation:
             return
         running = Running(Cursor(result), self.session)
         try:
-            yield replies.row_description(result.columns, (0,) * len(result.columns), vectors=True)
-            yield from running.send((), 0)
+            formats = (int(result.binary),) * len(result.columns)
+            yield replies.row_description(result.columns, formats, vectors=not result.binary)
+            yield from running.send(formats, 0)
             yield from self._notices()
             yield replies.command_complete(result.tag, running.sent)
         finally:

@@ -33,13 +33,13 @@ from sql.session import SessionApi, Statement, TransactionStatus
 
 STATEMENTS_MAX = 10_000  # per connection; a driver that never closes them is broken
 
-_DEALLOCATE = re.compile(
-    r'\s*DEALLOCATE\s+(?:PREPARE\s+)?(?:"((?:[^"]|"")*)"|([a-z_][\w$]*))\s*;?\s*', re.I
-)
+_NAME = r'(?:"((?:[^"]|"")*)"|([a-z_][\w$]*))\s*;?\s*'
+_DEALLOCATE = re.compile(rf"\s*DEALLOCATE\s+(?:PREPARE\s+)?(?!ALL\b){_NAME}", re.I)
+_FETCH = re.compile(rf"\s*(?:FETCH|MOVE)\s(?:[^\"]*\s)?{_NAME}", re.I)
 # Ours are 64-bit integers, but drivers must know an OID from one: asyncpg reads arrays only when
 # the parameter of its own catalog query, `$1::oid[]`, is of a type it need not ask about.
 _OID_CASTS = re.compile(r"\$(\d+)\s*::\s*(?:pg_catalog\.)?oid\b(\s*\[\s*\])?", re.I)
-_FORGETTING = frozenset({"DEALLOCATE ALL", "DISCARD ALL"})
+_FORGETTING = frozenset({"DEALLOCATE", "DEALLOCATE ALL", "DISCARD ALL"})
 
 
 @dataclass(slots=True)
@@ -136,6 +136,8 @@ class Extended:
         if event.statement == "":
             self._statements.pop("", None)
         self._statements[event.statement] = Prepared(statements[0], declared, event.types)
+        if event.statement:
+            self.session.share_statement(event.statement, statements[0])
         return replies.PARSE_COMPLETE
 
     def bind(self, event: Bind) -> bytes:
@@ -188,15 +190,11 @@ class Extended:
         if portal.is_done:
             raise DbError(ErrorKind.UNDEFINED_CURSOR, f'portal "{name}" cannot be run')
         if portal.running is None:
-            result = self.run(portal.prepared.statement, portal.parameters)
-            if not isinstance(result, Rows):
-                portal.is_done = True
+            result = self._start(name, portal)
+            if result is not None:
                 return result
-            portal.running = Running(Cursor(result), self.session)
-            _check_shape(portal.prepared, result)
-            if name:
-                self.session.share_cursor(name, portal.running.cursor)
         running = portal.running
+        assert running is not None
         yield from running.send(portal.formats, max_rows)
         yield from notices()
         if max_rows and running.sent == max_rows and not running.is_finished:
@@ -206,17 +204,31 @@ class Extended:
         yield replies.command_complete(running.tag, running.sent)
         return None
 
+    def _start(self, name: str, portal: Portal) -> Affected | Empty | CopyIn | CopyOut | None:
+        """Runs the portal's statement; its result if that is no rows."""
+        result = self.run(portal.prepared.statement, portal.parameters)
+        if not isinstance(result, Rows):
+            portal.is_done = True
+            return result
+        portal.running = Running(Cursor(result), self.session)
+        _check_shape(portal.prepared, result)
+        if name:
+            self.session.share_cursor(name, portal.running.cursor)
+        return None
+
     def run(self, statement: Statement, parameters: Sequence[object]) -> Result:
-        """Runs a statement; DEALLOCATE and DISCARD also reach the protocol's own statements."""
+        """Runs a statement; SQL also reaches the protocol's own statements and portals."""
         if statement.is_empty:
             return Empty()
         if len(statement.text) < 200:
-            match = _DEALLOCATE.fullmatch(statement.text)
-            if match is not None and self._deallocate(match):
-                return Affected("DEALLOCATE")
+            self._start_named(statement.text)
         result = self.session.execute(statement, parameters)
         if isinstance(result, Affected) and result.tag in _FORGETTING:
-            self._statements.clear()
+            match = _DEALLOCATE.fullmatch(statement.text)
+            if match is None:
+                self._statements.clear()
+            else:
+                self._statements.pop(_name(match), None)
         return result
 
     def is_instant(self, name: str) -> bool:
@@ -227,7 +239,8 @@ class Extended:
     def drop(self, target: Target, name: str) -> bytes:
         """Closes a statement or portal; one that does not exist is no error."""
         if target is Target.STATEMENT:
-            self._statements.pop(name, None)
+            if self._statements.pop(name, None) is not None and name:
+                self.session.share_statement(name, None)
         else:
             self._drop_portal(name)
         return replies.CLOSE_COMPLETE
@@ -248,10 +261,12 @@ class Extended:
         for name in list(self._portals):
             self._drop_portal(name)
 
-    def _deallocate(self, match: re.Match[str]) -> bool:
-        quoted = match[1]
-        name = quoted.replace('""', '"') if quoted is not None else match[2].lower()
-        return self._statements.pop(name, None) is not None
+    def _start_named(self, text: str) -> None:
+        """Runs the portal that FETCH or MOVE is about, if it was bound only."""
+        match = _FETCH.fullmatch(text) if self._portals else None
+        portal = self._portals.get(_name(match)) if match is not None else None
+        if match is not None and portal is not None and portal.running is None:
+            self._start(_name(match), portal)
 
     def _statement(self, name: str) -> Prepared:
         prepared = self._statements.get(name)
@@ -300,6 +315,12 @@ class Extended:
                 oid = oids.describe(inferred[index]).oid if index < len(inferred) else oids.TEXT
             found.append(oid)
         return tuple(found)
+
+
+def _name(match: re.Match[str]) -> str:
+    """The name that a statement ends with."""
+    quoted = match[1]
+    return quoted.replace('""', '"') if quoted is not None else str(match[2]).lower()
 
 
 def _check_shape(prepared: Prepared, result: Rows) -> None:

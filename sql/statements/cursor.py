@@ -1,14 +1,16 @@
-"""DECLARE, FETCH, MOVE, CLOSE: forward-only cursors over streaming results."""
+"""DECLARE, FETCH, MOVE, CLOSE: cursors over streaming results (sql/scrolling.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
 from sql.results import Affected, Cursor, Result, Rows
+from sql.scrolling import DeclaredCursor
 from sql.session import Wire
 from sql.statements.query import bind, plan_of
 
@@ -34,38 +36,61 @@ def run_declare(
     plan = plan_of(session, inner)
     values = bind(parameters, plan.parameter_types, session.timezone)
     rows = session.runner.query(plan, values, statement.text)
-    session.cursors[name] = Cursor(rows, hold=hold)
+    session.cursors[name] = DeclaredCursor(
+        rows,
+        statement=statement.text,
+        hold=hold,
+        scroll=tree.args.get("scroll"),
+        binary=bool(tree.args.get("binary")),
+        made_ms=session.moment_ms(),
+    )
     return Affected("DECLARE CURSOR", 0 if session.wire is not Wire.POSTGRES else None)
 
 
 def run_fetch(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
-    """FETCH and MOVE, forward. Raises: DbError UNDEFINED_CURSOR, WRONG_OBJECT_TYPE (backward)."""
+    """FETCH and MOVE. Raises: DbError UNDEFINED_CURSOR, NOT_READY (it cannot go back there)."""
     tree = statement.tree
     assert tree is not None
     cursor = _named(session, tree.this.name)
-    taken = cursor.take(_count(tree))
+    taken = _taken(cursor, str(tree.args["direction"]), _count(tree))
     if tree.args.get("move"):
         return Affected("MOVE", sum(batch.num_rows for batch in taken))
-    return Rows(cursor.columns, iter(taken), tag="FETCH")
+    binary = isinstance(cursor, DeclaredCursor) and cursor.binary
+    return Rows(cursor.columns, iter(taken), tag="FETCH", binary=binary)
+
+
+def _taken(cursor: Cursor, direction: str, count: int | None) -> list[pa.RecordBatch]:
+    """The rows FETCH asks for; `count` is None for ALL."""
+    if direction in _PLACES:
+        direction, count = "ABSOLUTE", _PLACES[direction]
+    elif direction == "PRIOR":
+        direction = "BACKWARD"
+    if direction == "BACKWARD" and count is not None:
+        direction, count = "FORWARD", -count
+    if not isinstance(cursor, DeclaredCursor):  # a portal of the protocol
+        if direction not in ("NEXT", "FORWARD", "RELATIVE") or (count is not None and count < 0):
+            raise DbError(ErrorKind.NOT_READY, "cursor can only scan forward")
+        return cursor.take(count)
+    if direction == "BACKWARD":
+        return cursor.back(None)
+    if direction in ("NEXT", "FORWARD") and count != 0:
+        return cursor.back(-count) if count is not None and count < 0 else cursor.take(count)
+    assert count is not None
+    return cursor.absolute(count) if direction == "ABSOLUTE" else cursor.relative(count)
+
+
+_PLACES = {"FIRST": 1, "LAST": -1}
 
 
 def _count(tree: exp.Expr) -> int | None:
-    direction = str(tree.args["direction"])
     count = tree.args.get("count")
-    if direction not in ("NEXT", "FORWARD", "RELATIVE"):
-        raise DbError(
-            ErrorKind.WRONG_OBJECT_TYPE,
-            "cursor can only scan forward",
-            hint="cursors keep no rows they have given",
-        )
     if count is None:
         return 1
     if isinstance(count, exp.Var):
         return None
-    number = int(count.name)
-    return max(number, 0)
+    return -int(count.this.name) if isinstance(count, exp.Neg) else int(count.name)
 
 
 def run_close(

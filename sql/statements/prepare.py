@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -11,8 +12,10 @@ from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.plan import plan_query
+from sql.prepared import Prepared
 from sql.results import Affected, Result
 from sql.session import Wire
+from sql.types import from_sql, sql_name
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -38,7 +41,9 @@ def run_prepare(
     parsed = parse(str(text), session.wire)
     if len(parsed) != 1:
         raise DbError(ErrorKind.SYNTAX, "a prepared statement holds exactly one statement")
-    session.prepared[name] = parsed[0]
+    types = tuple(from_sql(node) for node in tree.args.get("types") or ())
+    made = replace(parsed[0], declared=types) if types else parsed[0]
+    session.prepared[name] = Prepared(made, statement.text, session.moment_ms())
     return Affected("PREPARE", 0)
 
 
@@ -50,14 +55,19 @@ def run_execute(
 
     tree = statement.tree
     assert tree is not None
-    prepared = _named(session, tree.this.name)
-    values = [_argument(session, item, statement.text) for item in tree.expressions]
-    if len(values) != prepared.parameter_count:
+    prepared = _named(session, tree.this.name).statement
+    given = list(tree.expressions)
+    if len(given) != prepared.parameter_count:
         raise DbError(
-            ErrorKind.UNDEFINED_PARAMETER,
-            f"the prepared statement takes {prepared.parameter_count} parameters,"
-            f" {len(values)} were given",
+            ErrorKind.WRONG_ARGUMENTS,
+            f'wrong number of parameters for prepared statement "{tree.this.name}"',
+            detail=f"it takes {prepared.parameter_count}, {len(given)} were given",
         )
+    for place, type_ in enumerate(prepared.declared[: len(given)]):
+        if type_ is not None:
+            name = exp.DataType.build(sql_name(type_, session.wire), dialect="postgres")
+            given[place] = exp.Cast(this=given[place].copy(), to=name)
+    values = [_argument(session, item, statement.text) for item in given]
     return handler_of(prepared)(session, prepared, values)
 
 
@@ -82,7 +92,7 @@ def run_deallocate(
     return Affected("DEALLOCATE", 0 if session.wire is Wire.MYSQL else None)
 
 
-def _named(session: ClientSession, name: str) -> ParsedStatement:
+def _named(session: ClientSession, name: str) -> Prepared:
     found = session.prepared.get(name)
     if found is None:
         message = f'prepared statement "{name}" does not exist'

@@ -125,5 +125,5 @@ def describe(session: ClientSession, statement: ParsedStatement) -> Description:
     if isinstance(tree, nodes.ExecuteStatement):
         prepared = session.prepared.get(tree.this.name)
         if prepared is not None:
-            return session.describe(prepared)
+            return session.describe(prepared.statement, prepared.statement.declared)
     return Description((), None, tag=tag)

@@ -25,6 +25,7 @@ from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.memo import Memo
 from sql.system.pg_catalog import (
     cluster,
+    conversation,
     derived,
     functions,
     keys,
@@ -98,6 +99,8 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_user": cluster.pg_user,
     "pg_shadow": cluster.pg_shadow,
     "pg_locks": locks.pg_locks,
+    "pg_cursors": conversation.pg_cursors,
+    "pg_prepared_statements": conversation.pg_prepared_statements,
     "pg_settings": cluster.pg_settings,
     "pg_stat_activity": cluster.pg_stat_activity,
     "pg_am": cluster.pg_am,

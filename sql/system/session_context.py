@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engine.errors import DbError
 from sql.plan.context import PlanContext
+from sql.prepared import Prepared
+from sql.scrolling import DeclaredCursor
 from sql.sequences import state
+from sql.system.pg_catalog.types import format_type, typed
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import FlowFacts, SystemContext
 from sql.temporary import PG_TEMP
@@ -55,7 +59,18 @@ def context_of(session: ClientSession) -> SystemContext:
         objects=catalog.objects(cursor),
         last_number=lambda one: state(session.duck, one.database, one.name)[0],
         locks=server.locks.all(),
+        cursors={n: c for n, c in session.cursors.items() if isinstance(c, DeclaredCursor)},
+        prepared=session.prepared,
+        parameters=lambda prepared: _parameters(session, prepared),
     )
+
+
+def _parameters(session: ClientSession, prepared: Prepared) -> list[str]:
+    try:
+        described = session.describe(prepared.statement, prepared.statement.declared)
+    except DbError:  # its tables are gone, say
+        return []
+    return [format_type(typed(type_)) for type_ in described.parameters]
 
 
 def _flow_facts(session: ClientSession) -> list[FlowFacts]:

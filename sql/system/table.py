@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +16,9 @@ from catalog.records import Database, Table
 from engine.api import FileInfo, FilterInfo, RegionStatistics, StoredFile
 from engine.clock import Clock, SystemClock
 from sql.acts.locks import Key
+from sql.prepared import Prepared
 from sql.procedures import Procedure
+from sql.scrolling import DeclaredCursor
 from sql.session import SessionApi, Wire
 
 
@@ -30,7 +32,7 @@ class FlowFacts:
     error: str
 
 
-def _none(_: int) -> Sequence[Any]:
+def _none(_: object) -> Sequence[Any]:
     return ()
 
 
@@ -69,6 +71,9 @@ class SystemContext:
     roles: Sequence[Role] = ()  # made by CREATE ROLE
     objects: Sequence[SchemaObject] = ()  # sequences and types
     locks: Sequence[tuple[int, Key, bool, bool]] = ()  # see AdvisoryLocks.all
+    cursors: Mapping[str, DeclaredCursor] = field(default_factory=dict)
+    prepared: Mapping[str, Prepared] = field(default_factory=dict)
+    parameters: Callable[[Prepared], Sequence[str]] = _none  # names of their types
     clock: Clock = SystemClock()  # noqa: RUF009 - it has no state
 
 

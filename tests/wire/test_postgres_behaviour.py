@@ -408,3 +408,23 @@ def test_pings_are_answered_between_everything_else(dsn: str, prepare: bool) -> 
             connection.execute("SELECT 1", prepare=prepare)
         connection.rollback()
         assert connection.execute("SELECT 1", prepare=prepare).fetchall() == [(1,)]
+
+
+def test_sql_reaches_the_protocols_portals_and_statements(postgres_dsn: str) -> None:
+    async def ask() -> list[object]:
+        async with connected(postgres_dsn) as connection:
+            async with connection.transaction():
+                cursor = await connection.cursor("SELECT generate_series(0, 100)")
+                await cursor.forward(42)
+                row = (await cursor.fetchrow())[0]
+            await connection.prepare("SELECT 7", name="seven")
+            return [row, await connection.fetchval("EXECUTE seven")]
+
+    assert asyncio.run(ask()) == [42, 7]
+
+
+def test_a_binary_cursor_gives_binary(postgres_dsn: str) -> None:
+    with psycopg.connect(postgres_dsn) as connection:
+        connection.execute("DECLARE b BINARY CURSOR FOR SELECT 258::int4")
+        result = connection.pgconn.exec_(b"FETCH b")
+    assert (result.fformat(0), result.get_value(0, 0)) == (1, b"\0\0\x01\x02")

@@ -1,0 +1,48 @@
+"""Which tables a session sees and changes: the catalog's and its own temporary ones.
+
+A part of the session (sql/client_session.py), which has the attributes that are declared here.
+"""
+
+from __future__ import annotations
+
+from catalog.api import Catalog
+from catalog.records import Table
+from sql.run.duck import Duck
+from sql.temporary import TemporaryTables
+
+
+class SessionTables:
+    """Records of tables by name and id, as the session's transaction sees them."""
+
+    catalog: Catalog
+    duck: Duck
+    temporary: TemporaryTables
+
+    def lookup(self, database: str, name: str) -> Table | None:
+        """The table of that name as this session's transaction sees it."""
+        return self.temporary.lookup(database, name) or self.catalog.table(
+            self.duck.cursor, database, name
+        )
+
+    def table_of(self, table_id: int) -> Table | None:
+        """The table of that id as this session's transaction sees it."""
+        return self.catalog.table_of(self.duck.cursor, table_id)
+
+    def put_table(self, table: Table) -> None:
+        """Stores the record of a new or changed table. Raises: DbError DUPLICATE_TABLE."""
+        if table.temporary:
+            self.temporary.put(table)
+        else:
+            self.catalog.put_table(self.duck.cursor, table)
+
+    def remove_table(self, table: Table) -> None:
+        """Forgets the record of a table."""
+        if table.temporary:
+            self.temporary.remove(table)
+        else:
+            self.catalog.remove_table(self.duck.cursor, table)
+
+    def drop_temporary(self) -> None:
+        """Drops the session's temporary tables. Requires: no transaction is open."""
+        self.duck.settle()
+        self.temporary.drop_all(self.duck.execute)
