@@ -12,10 +12,13 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from engine.evolve import layout
 from engine.memtable.keys import Codes, KeySet
 from engine.memtable.order import Ranked, ascending
 from engine.memtable.view import Chunk, Shape, keys_within
-from engine.sst import deletion, fingerprints, lookup
+from engine.schema import RegionSchema
+from engine.sst import deletion, fingerprints, lookup, series_lookup
+from engine.sst.deletion import Positions
 from engine.sst.file import DeletionVector, FileMeta, deletion_path
 from engine.sst.fingerprints import FingerprintCache, Fingerprints
 from engine.sst.gather import SortedRows
@@ -64,6 +67,7 @@ class Rows:
         self._cache = cache
         self._store = store
         self._is_hashed = False
+        self._is_series = series_lookup.applies(rows.schema, rows.schema.sort_key)
 
     def near(self, file: FileMeta) -> pa.Table:
         """Those within the file's times, less those whose fingerprint the file has not."""
@@ -71,7 +75,7 @@ class Rows:
         if file.time_max < self._span[0] or file.time_min > self._span[1]:
             return pa.table([])  # at once: there may be thousands of files
         places = np.flatnonzero((times >= file.time_min) & (times <= file.time_max))
-        if len(places) * _MANY >= file.rows:
+        if len(places) * _MANY >= file.rows and not self._is_series:
             places = self._matching(places, file)
         return self._rows.identities(places)
 
@@ -152,10 +156,9 @@ def shadowed(
         near = newer.near(file)
         if not near.num_rows:
             continue
-        keys = KeySet(near, shape.identity)
         schema = version.schema_of(file.schema_version)
         with reading(store, file.path) as path:
-            positions = lookup.positions(path, keys, shape.identity, schema, shape.schema)
+            positions = _positions(path, near, schema, shape)
         old = vectors.positions(file)
         dead = np.union1d(old, positions)
         if len(dead) == file.rows:
@@ -165,3 +168,13 @@ def shadowed(
             store.put(name, deletion.encode(dead))
             found[file.id] = DeletionVector(name, len(dead))
     return found, tuple(removed)
+
+
+def _positions(path: str, near: pa.Table, schema: RegionSchema, shape: Shape) -> Positions:
+    """Where the file, which has this schema, has rows of these identities."""
+    identity = shape.identity
+    plain = all(not c.casts and c.source for c in layout(schema, shape.schema, identity))
+    if plain and series_lookup.applies(shape.schema, identity):
+        keys = series_lookup.SeriesKeys.of(near, identity)
+        return series_lookup.positions(path, keys, identity, schema, shape.schema)
+    return lookup.positions(path, KeySet(near, identity), identity, schema, shape.schema)

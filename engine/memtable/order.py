@@ -42,11 +42,12 @@ class Ranked:
 
 def rank(column: pa.ChunkedArray) -> Ranked:
     """Ranks of the values. NULL comes last, NaN behind all numbers."""
-    if pa.types.is_timestamp(column.type) and column.null_count == 0 and len(column):
-        times = np.concatenate([chunk.view(pa.int64()).to_numpy() for chunk in column.chunks])
-        least, span = int(times.min()), int(times.max()) - int(times.min())
+    is_number = pa.types.is_timestamp(column.type) or pa.types.is_int64(column.type)
+    if is_number and column.null_count == 0 and len(column):
+        numbers = np.concatenate([chunk.view(pa.int64()).to_numpy() for chunk in column.chunks])
+        least, span = int(numbers.min()), int(numbers.max()) - int(numbers.min())
         if span < FUSED_MAX:
-            return Ranked(times - least, span + 1)
+            return Ranked(numbers - least, span + 1)
     if not pa.types.is_string(column.type):
         column = pa.chunked_array([canonical(column)])
     encoded = column.dictionary_encode(null_encoding="encode")

@@ -84,17 +84,30 @@ class Found:
     fresh: Int64s
 
 
+def _no_series() -> Int32s:
+    return np.empty(0, np.int32)
+
+
 @dataclass
 class _Metric:
-    """One metric: `positions` of tags in its series' codes; `head` is its newest series."""
+    """One metric: `positions` of tags in its series' codes; `head` is its newest series.
+
+    `series` and `columns` are what was listed last; `listed` was the newest then.
+    """
 
     number: int
     slot: int
     positions: dict[int, int] = field(default_factory=dict)
     head: int = -1
     count: int = 0  # ids given out
-    series: Int32s | None = None  # alive ones, ascending by id; None when that is not known
+    series: Int32s = field(default_factory=_no_series)  # alive ones, ascending by id
     columns: dict[int, Int32s] = field(default_factory=dict)  # codes of those, by position
+    listed: int = -1
+
+    def unlist(self) -> None:
+        """What was listed no longer holds."""
+        self.series, self.listed = _no_series(), -1
+        self.columns.clear()
 
 
 class SeriesIndex:
@@ -235,8 +248,6 @@ class SeriesIndex:
         self._previous[before + 1 : self._count] = np.arange(before, self._count - 1)
         metric.head = self._count - 1
         metric.count = max(metric.count, int(own.max()) + 1)
-        metric.series = None
-        metric.columns.clear()
 
     def _grow(self, width: int) -> None:
         self._metric_of = grown(self._metric_of, self._count + 1)
@@ -328,15 +339,25 @@ class SeriesIndex:
         return self._recent[text]
 
     def _alive(self, metric: _Metric) -> Int32s:
-        if metric.series is None:
-            found = np.empty(metric.count, np.int32)
-            count = kernels.collect(metric.head, self._previous, self._metric_of, found)
-            found = found[:count][::-1]
-            numbers = self._number_of[found]
+        """All series that are alive, ascending by id. Only those that are new cost anything."""
+        if metric.listed != metric.head:
+            new = self._newest(metric, metric.listed, self._count)
+            before = len(metric.series)
+            for position, codes in metric.columns.items():
+                metric.columns[position] = np.append(codes, self._codes(new, position))
+            metric.series = np.append(metric.series, new)
+            metric.listed = metric.head
+            numbers = self._number_of[metric.series[max(before - 1, 0) :]]
             if (numbers[1:] < numbers[:-1]).any():
-                found = found[np.argsort(numbers)]
-            metric.series = np.ascontiguousarray(found)
+                metric.series = metric.series[np.argsort(self._number_of[metric.series])]
+                metric.columns.clear()
         return metric.series
+
+    def _newest(self, metric: _Metric, until: int, most: int) -> Int32s:
+        """The last that came, at most so many and none up to `until`; in order of arrival."""
+        found = np.empty(min(most, self._count - 1 - until), np.int32)
+        count = kernels.collect(metric.head, until, self._previous, self._metric_of, found)
+        return np.ascontiguousarray(found[:count][::-1])
 
     def _column(self, metric: _Metric, tag: int) -> Int32s:
         series = self._alive(metric)
@@ -345,9 +366,12 @@ class SeriesIndex:
             return np.full(len(series), -1, np.int32)
         codes = metric.columns.get(position)
         if codes is None:
-            codes = np.empty(len(series), np.int32)
-            kernels.column(series, position, self._starts, self._arena, codes)
-            metric.columns[position] = codes
+            codes = metric.columns[position] = self._codes(series, position)
+        return codes
+
+    def _codes(self, series: Int32s, position: int) -> Int32s:
+        codes = np.empty(len(series), np.int32)
+        kernels.column(series, position, self._starts, self._arena, codes)
         return codes
 
     def _labels(self, codes: Int32s) -> Labels:
@@ -376,9 +400,12 @@ class SeriesIndex:
         """What `load` reads: the ids of one metric's series and their labels as bytes."""
         with self._lock:
             known = self._metrics[int(ids[0]) >> SERIES_BITS]
-            series = self._alive(known)
-            at = np.searchsorted(self._number_of[series], ids & ((1 << SERIES_BITS) - 1))
-            return pa.table({"series": ids, "labels": self._encoded(known, series[at])})
+            wanted = ids & ((1 << SERIES_BITS) - 1)
+            series = self._newest(known, -1, len(ids))  # nearly always it is they
+            if not np.array_equal(self._number_of[series], wanted):
+                series = self._alive(known)
+                series = series[np.searchsorted(self._number_of[series], wanted)]
+            return pa.table({"series": ids, "labels": self._encoded(known, series)})
 
     def _encoded(self, metric: _Metric, series: Int32s) -> pa.BinaryArray:
         tags = np.array(sorted(metric.positions), np.int64)
@@ -454,8 +481,7 @@ class SeriesIndex:
             series = self._alive(known)
             mine = np.isin(self._number_of[series], ids & ((1 << SERIES_BITS) - 1))
             self._kill(series[mine])
-            known.series = None
-            known.columns.clear()
+            known.unlist()
 
     def _kill(self, series: Int32s) -> None:
         if len(series):

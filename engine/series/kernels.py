@@ -136,11 +136,14 @@ def place_all(
         table[place] = series
 
 
-@jit.kernel(INT, OUT_INT32, OUT_INT32, OUT_INT32)
-def collect(head: int, previous: Int32s, metrics: Int32s, out: Int32s) -> int:
-    """A metric's series that are alive, last one first; how many."""
+@jit.kernel(INT, INT, OUT_INT32, OUT_INT32, OUT_INT32)
+def collect(head: int, until: int, previous: Int32s, metrics: Int32s, out: Int32s) -> int:
+    """A metric's series that are alive, last one first, as far as there is room; how many.
+
+    None is numbered `until` or less.
+    """
     count = 0
-    while head >= 0:
+    while head > until and count < len(out):
         if metrics[head] >= 0:
             out[count] = head
             count += 1

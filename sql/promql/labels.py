@@ -243,7 +243,32 @@ def stack(tables: Sequence[LabelTable]) -> LabelTable:
         return tables[0]
     names = sorted({name for table in tables for name in table.columns})
     count = sum(table.count for table in tables)
-    return LabelTable(count, {name: _stack_column(tables, name) for name in names})
+    return LabelTable(count, {name: _stack_late(tables, name) for name in names})
+
+
+def _stack_late(tables: Sequence[LabelTable], name: str) -> LabelColumn:
+    """As `_stack_column`; what was not read before is not read now."""
+    if not any(isinstance(table.columns.get(name), LateColumn) for table in tables):
+        return _stack_column(tables, name)
+    starts = np.cumsum([0, *(table.count for table in tables)])
+
+    def find(rows: Rows | None) -> LabelColumn:
+        if rows is None:
+            return _stack_column(tables, name)
+        owner = np.searchsorted(starts, rows, "right") - 1
+        order = np.argsort(owner, kind="stable")
+        cuts = np.searchsorted(owner[order], np.arange(len(tables) + 1))
+        parts = []
+        for k, table in enumerate(tables):
+            own = rows[order[cuts[k] : cuts[k + 1]]] - starts[k]
+            if len(own):
+                parts.append(LabelTable(len(own), {name: table.column(name).take(own)}))
+        found = _stack_column(parts, name) if parts else LabelColumn.constant("", 0)
+        back = np.empty(len(rows), np.int64)
+        back[order] = np.arange(len(rows))
+        return found.take(back)
+
+    return LateColumn(find)
 
 
 def _stack_column(tables: Sequence[LabelTable], name: str) -> LabelColumn:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -206,3 +208,37 @@ def test_an_empty_text_is_known_once_it_was_used() -> None:
     assert not index.knows_empty()
     index.find_or_add(6, {1: Labels.of(pa.array([""]))}, 1)
     assert index.knows_empty()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 6)), max_size=12), st.randoms())
+@settings(max_examples=40, deadline=None)
+def test_looks_between_additions_see_what_a_new_index_would(
+    steps: list[tuple[bool, int]], random: Random
+) -> None:
+    """Series come in order or, loaded, in any; some go; what is listed is kept up."""
+    index, texts, count = SeriesIndex(), dict[int, str](), 0
+    for is_loaded, size in steps:
+        names = [f"v{random.randrange(1000)}-{count + n}" for n in range(size)]
+        numbers = list(range(count, count + size))
+        if is_loaded:
+            other = SeriesIndex()
+            other.find_or_add(1, {5: Labels.of(pa.array(names))}, size)
+            made = other.definitions(np.arange(size) | 1 << 32).column("labels").combine_chunks()
+            later = [*numbers[1:], numbers[0]]  # the first of them comes last
+            labels = made.take(pa.array([n - count for n in later]))
+            for number, place in zip(later, range(size), strict=True):
+                index.load(np.array([number | 1 << 32]), labels.slice(place, 1))
+        else:
+            found = index.find_or_add(1, {5: Labels.of(pa.array(names))}, size)
+            assert found.ids.tolist() == [n | 1 << 32 for n in numbers]
+        texts.update(zip(numbers, names, strict=True))
+        count += size
+        if random.random() < 0.7:
+            index.select(1, (), [5])
+        if random.random() < 0.3:
+            gone = random.choice(sorted(texts))
+            index.forget_series(np.array([gone | 1 << 32]))
+            del texts[gone]
+        seen = index.select(1, (), [5])
+        assert seen.ids.tolist() == [n | 1 << 32 for n in sorted(texts)]
+        assert seen.labels[5].strings().to_pylist() == [texts[n] for n in sorted(texts)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import DbError, ErrorKind
 from sql.promql import regex
-from sql.promql.labels import LabelColumn, LabelTable, stack
+from sql.promql.labels import LabelColumn, LabelTable, LateColumn, stack
 
 Row = dict[str, str]
 rows_of_labels = st.lists(
@@ -54,6 +54,35 @@ def test_a_column_that_tells_all_apart_settles_the_groups() -> None:
 @given(rows_of_labels, rows_of_labels)
 def test_stacked_tables_are_comparable(one: list[Row], other: list[Row]) -> None:
     both = stack([LabelTable.of_rows(one), LabelTable.of_rows(other)])
+    assert both.rows() == plain(one + other)
+
+
+@given(rows_of_labels, rows_of_labels, st.lists(st.integers(0, 23)))
+def test_late_columns_stay_late_in_a_stack(
+    one: list[Row], other: list[Row], wanted: list[int]
+) -> None:
+    """And only what is taken of them is looked up."""
+    asked: list[int] = []
+
+    def late(rows: list[Row]) -> LabelTable:
+        table = LabelTable.of_rows(rows)
+
+        def column(name: str) -> LateColumn:
+            def find(places: np.ndarray | None) -> LabelColumn:
+                asked.append(len(rows) if places is None else len(places))
+                found = table.column(name)
+                return found if places is None else found.take(places)
+
+            return LateColumn(find)
+
+        return LabelTable(len(rows), {name: column(name) for name in "abc"})
+
+    both = stack([late(one), late(other)])
+    assert not asked
+    chosen = [row for row in wanted if row < both.count]
+    part = both.take(np.array(chosen, np.int64))
+    assert part.rows() == [plain(one + other)[row] for row in chosen]
+    assert sum(asked) <= 3 * len(chosen)
     assert both.rows() == plain(one + other)
 
 
