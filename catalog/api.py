@@ -38,6 +38,9 @@ class Catalog(Protocol):
     def table_of(self, cursor: duckdb.DuckDBPyConnection, table_id: int) -> Table | None:
         """The table or view of that id, under whatever name."""
 
+    def referring(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[Table]:
+        """The tables that have foreign keys."""
+
     def create_database(
         self, cursor: duckdb.DuckDBPyConnection, name: str, options: dict[str, str]
     ) -> Database:

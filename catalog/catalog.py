@@ -61,6 +61,7 @@ class EmbeddedCatalog:
         self._flows: dict[str, Flow] = {}
         self._objects: dict[_ObjectName, SchemaObject] = {}
         self._names: dict[int, _Name] = {}  # of committed tables
+        self._referring: dict[int, Table] = {}  # committed tables with foreign keys, by id
         self._overlays: dict[int, _Overlay] = {}
         self._owners: dict[_Name, int] = {}
         self._version = 0
@@ -78,6 +79,8 @@ class EmbeddedCatalog:
             table = table_from_json(table_id, database, name, definition, known)
             self._tables[database, name] = table
             self._names[table_id] = (database, name)
+            if table.has_foreign_keys:
+                self._referring[table_id] = table
         rows = cursor.execute(f"SELECT id, name, definition FROM {SYSTEM_SCHEMA}.roles").fetchall()
         for role_id, name, definition in rows:
             self._roles[name] = role_from_dict(role_id, name, json.loads(definition))
@@ -138,6 +141,15 @@ class EmbeddedCatalog:
             overlay = self._overlays.get(id(cursor)) or _Overlay()
             name = self._name_of(overlay, table_id)
             return self.table(cursor, *name) if name is not None else None
+
+    def referring(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[Table]:
+        """See `Catalog.referring`."""
+        overlay = self._overlays.get(id(cursor))
+        if overlay is None:
+            return list(self._referring.values())
+        hidden = overlay.tables
+        found = [t for t in self._referring.values() if (t.database, t.name) not in hidden]
+        return found + [t for t in hidden.values() if t is not None and t.has_foreign_keys]
 
     def roles(self, cursor: duckdb.DuckDBPyConnection) -> Sequence[Role]:
         """See `Catalog.roles`."""
@@ -341,10 +353,13 @@ class EmbeddedCatalog:
             for key, table in overlay.tables.items():
                 if (old := self._tables.get(key)) is not None:
                     self._names.pop(old.id, None)
+                    self._referring.pop(old.id, None)
                 _put(self._tables, key, table)
             for key, table in overlay.tables.items():
                 if table is not None:
                     self._names[table.id] = key
+                    if table.has_foreign_keys:
+                        self._referring[table.id] = table
             self._version += 1
             self._release(overlay)
 

@@ -23,12 +23,49 @@ class ConstraintKind(Enum):
     FOREIGN_KEY = "f"
 
 
+class KeyAction(Enum):
+    """What becomes of rows whose foreign key points at a row that goes; PostgreSQL's letters."""
+
+    NO_ACTION = "a"
+    RESTRICT = "r"
+    CASCADE = "c"
+    SET_NULL = "n"
+    SET_DEFAULT = "d"
+
+    @property
+    def words(self) -> str:
+        """As it stands in SQL."""
+        return self.name.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a foreign key points at, and what happens then.
+
+    `table_id` and `column_ids` tell the parent whatever it is called by now. A `table_id` of 0
+    means whatever table has the name: the parent was not there when the key was made, or the key is
+    of an older store. `null_columns`: what ON DELETE SET NULL or DEFAULT sets, none for all.
+    """
+
+    database: str
+    table: str
+    columns: tuple[str, ...] = ()  # none: the primary key
+    table_id: int = 0
+    column_ids: tuple[int, ...] = ()
+    on_delete: KeyAction = KeyAction.NO_ACTION
+    on_update: KeyAction = KeyAction.NO_ACTION
+    match_full: bool = False
+    null_columns: tuple[str, ...] = ()
+    deferrable: bool = False
+    deferred: bool = False  # at first; SET CONSTRAINTS changes it for a transaction
+
+
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """One constraint of a relational table.
 
-    `id` is from the catalog's numbers, as tables' are. `expression` is a CHECK's SQL text.
-    `references` is (database, table, columns) of a foreign key.
+    `id` is from the catalog's numbers, as tables' are. `expression` is a CHECK's SQL text,
+    `references` a foreign key's other end.
     """
 
     id: int
@@ -36,9 +73,9 @@ class Constraint:
     kind: ConstraintKind
     columns: tuple[str, ...] = ()
     expression: str = ""
-    references: tuple[str, str, tuple[str, ...]] | None = None
+    references: Reference | None = None
     comment: str = ""
-    enforced: bool = True  # a foreign key into another database is only told
+    valid: bool = True  # False: rows that were there before it may break it
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +130,20 @@ def details_to_dict(
     """A table's details as its stored record holds them; empty ones are left out."""
     found: dict[str, Any] = {}
     if constraints:
-        found["constraints"] = [{**asdict(c), "kind": c.kind.value} for c in constraints]
+        found["constraints"] = [_constraint_to_dict(c) for c in constraints]
     if indexes:
         found["declared_indexes"] = [asdict(index) for index in indexes]
     if grants:
         found["grants"] = [asdict(grant) for grant in grants]
     return found
+
+
+def _constraint_to_dict(constraint: Constraint) -> dict[str, Any]:
+    made = {**asdict(constraint), "kind": constraint.kind.value}
+    if constraint.references is not None:
+        for event in ("on_delete", "on_update"):
+            made["references"][event] = made["references"][event].value
+    return made
 
 
 def constraints_from(data: dict[str, Any]) -> tuple[Constraint, ...]:
@@ -107,16 +152,31 @@ def constraints_from(data: dict[str, Any]) -> tuple[Constraint, ...]:
 
 
 def _constraint(data: dict[str, Any]) -> Constraint:
-    there = data["references"]
     return Constraint(
         id=data["id"],
         name=data["name"],
         kind=ConstraintKind(data["kind"]),
         columns=tuple(data["columns"]),
         expression=data["expression"],
-        references=None if there is None else (there[0], there[1], tuple(there[2])),
+        references=_reference(data["references"]),
         comment=data.get("comment", ""),
-        enforced=data.get("enforced", True),
+        valid=data.get("valid", data.get("enforced", True)),  # the older name
+    )
+
+
+def _reference(data: Any) -> Reference | None:
+    if data is None:
+        return None
+    if isinstance(data, list):  # before there were actions: database, table, columns
+        return Reference(data[0], data[1], tuple(data[2]))
+    listed = ("columns", "column_ids", "null_columns")
+    actions = ("on_delete", "on_update")
+    return Reference(
+        **{
+            **data,
+            **{name: tuple(data[name]) for name in listed},
+            **{name: KeyAction(data[name]) for name in actions},
+        }
     )
 
 

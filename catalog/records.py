@@ -174,6 +174,11 @@ class Table:
         """True if a NULL in a new row leaves the older value (merge mode last_non_null)."""
         return self.options.get("merge_mode") == MergeMode.LAST_NON_NULL.value
 
+    @property
+    def has_foreign_keys(self) -> bool:
+        """True if its rows need rows of other tables."""
+        return any(one.references is not None for one in self.constraints)
+
     def column(self, name: str) -> Column | None:
         """The column of that exact name."""
         return next((c for c in self.columns if c.name == name), None)

@@ -83,6 +83,9 @@ class ErrorKind(Enum):
     UNIQUE_VIOLATION = Codes(1004, "InvalidArguments", 400, "23505", 1062, "23000")
     CHECK_VIOLATION = Codes(1004, "InvalidArguments", 400, "23514", 3819, "HY000")
     FOREIGN_KEY_VIOLATION = Codes(1004, "InvalidArguments", 400, "23503", 1452, "23000")
+    STILL_REFERENCED = Codes(1004, "InvalidArguments", 400, "23503", 1451, "23000")
+    CANNOT_TRUNCATE = Codes(1001, "Unsupported", 400, "0A000", 1701, "42000")
+    INVALID_FOREIGN_KEY = Codes(1004, "InvalidArguments", 400, "42830", 1822, "HY000")
     CARDINALITY = Codes(3001, "EngineExecuteQuery", 400, "21000", 1242, "21000")
     # Transactions.
     ACTIVE_TRANSACTION = Codes(1004, "InvalidArguments", 400, "25001", 1568, "25001")

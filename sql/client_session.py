@@ -19,8 +19,8 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql import execute
 from sql.acts.channels import Mailbox
-from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
+from sql.foreign.enforce import commit_checked, end_statement
 from sql.instant import Instant
 from sql.limits import Limits, StatementClock, timeout_ms
 from sql.metrics.scans import MetricScans
@@ -305,10 +305,6 @@ class ClientSession(SessionTables):
             return True
         return self.catalog.database(self.duck.cursor, name) is not None
 
-    def inner_statement(self, outer: ParsedStatement, tree: exp.Expr) -> ParsedStatement:
-        """A query inside another statement (EXPLAIN, DECLARE, COPY), as one of its own."""
-        return replace(outer, tree=tree, text=to_sql(tree, self.wire))
-
     def evaluate(self, expression: str, rows: int) -> pa.Array:
         """A stored SQL expression, such as a column default, for that many rows."""
         tree = parse(f"SELECT {expression}", Wire.HTTP)[0].tree
@@ -342,11 +338,13 @@ class ClientSession(SessionTables):
         check_writable(self)
         if self.transaction is not None:
             yield self.transaction
+            end_statement(self, self.transaction)
             return
         lasts = not self.autocommit
         transaction = self.begin(explicit=lasts)
         try:
             yield transaction
+            end_statement(self, transaction)
         except BaseException:
             if not lasts:
                 self.end_transaction(commit=False)
@@ -375,6 +373,7 @@ class ClientSession(SessionTables):
             self.server.gate,
             self.server.layouts,
             self.server.ledger,
+            self.server.keys,
             explicit=explicit,
             temporary=self.temporary,
             started_ms=self._query_ms,
@@ -410,7 +409,7 @@ class ClientSession(SessionTables):
         commit = commit and not transaction.failed
         try:
             if commit:
-                transaction.commit()
+                commit_checked(self, transaction)
             else:
                 transaction.rollback()
         except DbError:

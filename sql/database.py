@@ -31,6 +31,8 @@ from sql.files.links import Links
 from sql.files.places import LocalFiles
 from sql.flows.flows import REFRESH_SECONDS, Flows
 from sql.flows.ledger import Ledger
+from sql.foreign.adopt import adopt_keys
+from sql.foreign.guard import KeyGuard
 from sql.functions.macros import install_macros
 from sql.gate import CommitGate
 from sql.memory import MemoryWatch
@@ -91,6 +93,7 @@ class Database:
         self.gate = CommitGate()
         self.copies = Copies(self.gate.changes)
         self.layouts = Layouts(catalog)
+        self.keys = KeyGuard()
         self.metrics = SeriesStores(regions)
         self.procedures = Procedures(clock)
         self.locks = AdvisoryLocks()
@@ -136,7 +139,9 @@ class Database:
             cursor = store.cursor()
             install_macros(cursor)
             files = LocalFiles(options.copy_root or directory / "copy", directory / "spill")
-            database = cls(store, EmbeddedCatalog(cursor), regions, clock, options, files, links)
+            catalog = EmbeddedCatalog(cursor)
+            adopt_keys(cursor, catalog)
+            database = cls(store, catalog, regions, clock, options, files, links)
             database._acts = install_acts(database, cursor)
             cursor.close()
             database._recover()

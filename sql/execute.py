@@ -19,6 +19,7 @@ from engine.errors import DbError, ErrorKind
 from sql import mysql_errors
 from sql.decode import jit
 from sql.dialect import mysql_nodes, nodes
+from sql.dialect.key_nodes import SetConstraints
 from sql.dialect.object_nodes import ObjectStatement
 from sql.dialect.parser import ParsedStatement, UnreadableStatement, parse
 from sql.privileges import check_privileges
@@ -36,6 +37,7 @@ from sql.statements import (
     drop,
     explain,
     flow,
+    foreign_keys,
     insert,
     load,
     merge,
@@ -79,6 +81,7 @@ HANDLERS: dict[type[exp.Expr], query.Handler] = {
     exp.Use: settings.run_use,
     nodes.SetVariables: settings.run_set,
     nodes.SetTransaction: settings.run_set_transaction,
+    SetConstraints: foreign_keys.run_set,
     nodes.Reset: settings.run_reset,
     nodes.ShowSetting: settings.run_show,
     nodes.Discard: settings.run_discard,

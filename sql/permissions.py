@@ -13,6 +13,7 @@ from enum import Flag, auto
 from sqlglot import exp
 
 from sql.dialect import mysql_nodes, nodes
+from sql.dialect.key_nodes import SetConstraints
 from sql.dialect.object_nodes import ObjectStatement
 from sql.dialect.parser import ParsedStatement
 from sql.session import Statement
@@ -157,6 +158,7 @@ RULES: dict[type[exp.Expr], Callable[[exp.Expr], Access]] = {
     exp.Use: _nothing,
     nodes.SetVariables: _nothing,
     nodes.SetTransaction: _nothing,
+    SetConstraints: _nothing,
     nodes.Reset: _nothing,
     nodes.Discard: _nothing,
     nodes.ShowSetting: _nothing,

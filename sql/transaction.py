@@ -34,6 +34,8 @@ from engine.errors import DbError, ErrorKind
 from engine.schema import RegionOptions, RegionSchema
 from sql.alterations import Alterations
 from sql.flows.ledger import Ledger
+from sql.foreign.guard import KeyGuard
+from sql.foreign.pending import PendingKeys
 from sql.gate import CommitGate
 from sql.partition.layout import Layouts
 from sql.run.duck import Duck
@@ -96,6 +98,7 @@ class Transaction:
         gate: CommitGate,
         layouts: Layouts,
         ledger: Ledger,
+        guard: KeyGuard,
         *,
         explicit: bool,
         temporary: TemporaryTables | None = None,
@@ -115,6 +118,8 @@ class Transaction:
         self._gate = gate
         self._layouts = layouts
         self._ledger = ledger
+        self._guard = guard
+        self.keys = PendingKeys()
         self._temporary = temporary if temporary is not None else TemporaryTables()
         self._temporary.begin()
         self._catalog_version = catalog.version  # before anything was staged
@@ -137,6 +142,7 @@ class Transaction:
 
     def _begin(self) -> None:
         if not self._begun:
+            self._guard.begin(self.keys.claims)
             self._duck.execute("BEGIN TRANSACTION")
             self._begun = True
 
@@ -397,7 +403,10 @@ class Transaction:
                 self.rollback()
                 raise
             self._temporary.commit()
-            self._publish(prepared)
+            try:
+                self._publish(prepared)
+            finally:
+                self._guard.end(self.keys.claims, committed=True)
 
     def _check_expected(self) -> None:
         """Raises: DbError SERIALIZATION_FAILURE if rows that were read are no longer so."""
@@ -453,11 +462,15 @@ class Transaction:
 
     def rollback(self) -> None:
         """Undoes everything."""
-        self._undo(keep_names=False)
+        try:
+            self._undo(keep_names=False)
+        finally:
+            self._guard.end(self.keys.claims, committed=False)
 
     def _undo(self, *, keep_names: bool) -> None:
         self._staged.clear()
         self._expected.clear()
+        self.keys.written.clear()
         self._sound = Mark(0, 0, 0)
         self._temporary.rollback()
         try:

@@ -13,12 +13,13 @@ from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.ddl import INDEX_KINDS
+from sql.dialect.foreign import ForeignGrammar
 from sql.dialect.objects import ObjectsGrammar
 from sql.dialect.repartition import RepartitionGrammar
 from sql.dialect.roles import ROLE_WORDS
 
 
-class AlterGrammar(RepartitionGrammar, ObjectsGrammar):
+class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
     """ALTER and RENAME."""
 
     def _alter_statement(self) -> exp.Expr:
@@ -58,6 +59,8 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar):
     def _alter_action(self) -> exp.Expr:
         if self.at_word("PARTITION", "SPLIT", "MERGE"):
             return self._repartition()
+        if (on_constraint := self.constraint_action()) is not None:
+            return on_constraint
         if self.word("ADD"):
             return self._alter_add()
         if self.word("DROP"):
@@ -135,8 +138,6 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar):
     def _alter_drop(self) -> exp.Expr:
         if self.word("INDEX") or self.word("KEY"):
             return mysql_nodes.DropIndex(this=self.take_name())
-        if self.word("CONSTRAINT") or self.at_word("PRIMARY KEY", "FOREIGN KEY"):
-            return nodes.Utility(this="DROP CONSTRAINT", text=self.take_rest())
         self.word("COLUMN")
         exists = self._parse_exists()
         column = exp.Column(this=self.take_name())

@@ -16,6 +16,7 @@ from sqlglot.generator import Generator
 
 from sql.dialect import nodes, object_nodes
 from sql.dialect.generate_mysql import MYSQL_NODES
+from sql.dialect.key_nodes import KEY_NODES
 
 _AFTER_COLUMNS = exp.Properties.Location.POST_SCHEMA
 PROPERTY_PLACES = {
@@ -455,7 +456,7 @@ def _own_nodes() -> dict[type[exp.Expr], Callable[..., str]]:
         for _, node in classes:
             if node.__module__ == module.__name__:
                 found[node] = getattr(ExtensionGenerator, f"{node.key}_sql")
-    return found | MYSQL_NODES
+    return found | MYSQL_NODES | KEY_NODES
 
 
 EXTENSIONS: dict[Any, Any] = _own_nodes()

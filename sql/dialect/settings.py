@@ -9,7 +9,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
-from sql.dialect.core import Core
+from sql.dialect.foreign import ForeignGrammar
 
 _SCOPES = frozenset({"SESSION", "LOCAL", "GLOBAL", "PERSIST", "PERSIST_ONLY"})
 _LEVELS = (
@@ -28,7 +28,7 @@ _MODES = (
 )
 
 
-class SettingsGrammar(Core):
+class SettingsGrammar(ForeignGrammar):
     """SET, RESET, DISCARD; BEGIN, COMMIT, ROLLBACK and savepoints."""
 
     # --- SET --------------------------------------------------------------------------------------
@@ -43,7 +43,9 @@ class SettingsGrammar(Core):
             modes = self._transaction_modes(required=True)
             return self.expression(nodes.SetTransaction(modes=modes, session=session or None))
         self._retreat(start)
-        if self.at_word("CONSTRAINTS", "PASSWORD", "DEFAULT"):
+        if self.word("CONSTRAINTS"):
+            return self.set_constraints()
+        if self.at_word("PASSWORD", "DEFAULT"):
             verb = f"SET {self.take_word().upper()}"
             return self.expression(nodes.Utility(this=verb, text=self.take_rest()))
         return self.expression(nodes.SetVariables(expressions=self._parse_csv(self._assignment)))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from catalog.details import Constraint, ConstraintKind, Index
+from catalog.details import Constraint, ConstraintKind, Index, KeyAction
 from catalog.records import Column, Table
 from engine.datatypes import TypeId
 from engine.errors import DbError
@@ -57,7 +57,8 @@ def mysql_table_sql(table: Table, mark: str = "`") -> str:
     lines += [_index(index, quoted(index.name), listed(index.columns)) for index in table.indexes]
     for one in table.constraints:
         if one.kind is ConstraintKind.FOREIGN_KEY:
-            lines.append(f"CONSTRAINT {quoted(one.name)} {_foreign_key(table, one, quoted)}")
+            text = foreign_key_text(table, one, quoted)
+            lines.append(f"CONSTRAINT {quoted(one.name)} {text}")
         elif one.kind is ConstraintKind.CHECK:
             lines.append(f"CONSTRAINT {quoted(one.name)} CHECK ({_mysql(one.expression)})")
     tail = "ENGINE=duckdb DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
@@ -107,13 +108,21 @@ def _index(index: Index, name: str, columns: str) -> str:
     return f"{'UNIQUE KEY' if index.unique else 'KEY'} {name} ({columns})"
 
 
-def _foreign_key(table: Table, one: Constraint, quoted: Callable[[str], str]) -> str:
-    assert one.references is not None
-    database, other, columns = one.references
+def foreign_key_text(table: Table, one: Constraint, quoted: Callable[[str], str]) -> str:
+    """A foreign key as SHOW CREATE TABLE tells it."""
+    reference = one.references
+    assert reference is not None
+    database, other, columns = reference.database, reference.table, reference.columns
     there = quoted(other) if database == table.database else f"{quoted(database)}.{quoted(other)}"
-    keys = ",".join(quoted(name) for name in one.columns)
-    target = f" ({','.join(quoted(name) for name in columns)})" if columns else ""
-    return f"FOREIGN KEY ({keys}) REFERENCES {there}{target}"
+    keys = ", ".join(quoted(name) for name in one.columns)
+    target = f" ({', '.join(quoted(name) for name in columns)})" if columns else ""
+    actions = (("DELETE", reference.on_delete), ("UPDATE", reference.on_update))
+    told = "".join(
+        f" ON {event} {action.words}"
+        for event, action in actions
+        if action is not KeyAction.NO_ACTION
+    )
+    return f"FOREIGN KEY ({keys}) REFERENCES {there}{target}{told}"
 
 
 def _mysql(text: str) -> str:

@@ -18,6 +18,7 @@ from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.dialects import to_sql
+from sql.dialect.key_nodes import ConstraintAction
 from sql.dialect.options import given_options
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result
@@ -27,6 +28,7 @@ from sql.statements.alter_relational import rename_table
 from sql.statements.alteration import Alteration
 from sql.statements.constraints import follow_columns, with_comment
 from sql.statements.dependents import kind_of, refresh_views
+from sql.statements.foreign_keys import run_action
 from sql.statements.found_flow import comment_on_flow
 from sql.statements.indexes import without_indexes
 from sql.statements.metric_engine import check_alterable
@@ -258,6 +260,7 @@ _ACTIONS: dict[type[exp.Expr], Action] = {
     exp.AlterColumn: alter_columns.alter,
     exp.RenameColumn: alter_columns.rename,
     exp.AddConstraint: alter_columns.add_constraint,
+    ConstraintAction: run_action,
     exp.AlterRename: _rename,
     exp.AlterSet: _set_schema,
     nodes.AlterOptions: _options,

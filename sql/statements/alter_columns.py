@@ -30,9 +30,11 @@ from sql.results import Notice
 from sql.session import Wire
 from sql.statements import alter_relational
 from sql.statements.alteration import Alteration
+from sql.statements.constraints import NAME, described
 from sql.statements.conversions import converts, keeps_every_value
 from sql.statements.create import check_column_storable
 from sql.statements.defaults import converted, default_value, settled
+from sql.statements.foreign_keys import add_key, check_column_free
 from sql.statements.metric_engine import in_order
 from sql.statements.sequence import numbered_column
 
@@ -88,6 +90,8 @@ def _add_relational(change: Alteration, action: exp.ColumnDef, defined: ColumnDe
     value = default_value(change.session, column)
     alter_relational.add_column(change, column, value)
     change.table = replace(table, columns=(*table.columns, column), next_column_id=column.id + 1)
+    for key in defined.keys:
+        _add_key(change, key)
 
 
 def _placed(
@@ -125,6 +129,7 @@ def drop(change: Alteration, action: exp.Drop) -> None:
     if table.is_time_series:
         _require_field(change, column, "dropped")
     else:
+        check_column_free(change, name)
         alter_relational.drop_column(change, column)
     kept = tuple(c for c in table.columns if c.id != column.id)
     change.table = replace(table, columns=kept)
@@ -207,7 +212,7 @@ def _redefine(change: Alteration, action: nodes.ChangeColumn) -> None:
         constraints=[c.copy() for c in action.args.get("constraints") or []],
     )
     wanted = read_column(definition, time_series=change.table.is_time_series)
-    if wanted.is_key or wanted.auto_increment:
+    if wanted.is_key or wanted.auto_increment or wanted.keys:
         raise DbError(ErrorKind.UNSUPPORTED, f'the key of column "{name}" cannot be changed')
     if wanted.says_null and wanted.column.nullable:
         _set_nullable(change, name, nullable=True)
@@ -388,7 +393,11 @@ def add_constraint(change: Alteration, action: exp.AddConstraint) -> None:
     _require_relational(change)
     inner: exp.Expr = action.expressions[0]
     if isinstance(inner, exp.Constraint):
+        inner.expressions[0].meta[NAME] = inner.this.name
         inner = inner.expressions[0]
+    if isinstance(inner, exp.ForeignKey):
+        _add_key(change, inner)
+        return
     if not isinstance(inner, exp.PrimaryKey):
         raise DbError(
             ErrorKind.UNSUPPORTED,
@@ -402,6 +411,13 @@ def add_constraint(change: Alteration, action: exp.AddConstraint) -> None:
     alter_relational.add_primary_key(change, names)
     columns = [replace(c, nullable=False) if c.name in names else c for c in table.columns]
     change.table = replace(table, columns=tuple(columns), primary_key=names)
+
+
+def _add_key(change: Alteration, tree: exp.ForeignKey) -> None:
+    for one in described(change.table, [tree], "", change.session.next_id):
+        for name in one.columns:
+            change.column(name)
+        add_key(change, one)
 
 
 def _require_relational(change: Alteration) -> None:

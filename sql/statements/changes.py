@@ -19,6 +19,8 @@ from sqlglot import exp
 from catalog.records import REGION_BITS, Table
 from engine.api import Op, Write
 from engine.errors import DbError, ErrorKind
+from sql.foreign.keys import watched
+from sql.foreign.pending import touch, wrote
 from sql.metrics.writes import writes_of
 from sql.results import Affected, Result
 from sql.statements.lookup import SEEN, is_empty, rows_at, same_rows
@@ -89,7 +91,7 @@ def change(
         changes, sequences = _found(session, tables, find, write=not staged)
     for table, one in zip(tables, changes, strict=True):
         if not table.is_time_series:
-            _change_relational(session, transaction, table, one)
+            change_relational(session, transaction, table, one)
         elif staged:
             _expect(session, transaction, table, one, sequences)
             for write in writes_for(session, table, one):
@@ -246,14 +248,22 @@ def result_of(done: Sequence[Changes]) -> Result:
 # Relational tables.
 
 
-def _change_relational(
+def change_relational(
     session: ClientSession, transaction: Transaction, table: Table, changes: Changes
 ) -> None:
+    """Deletes, updates, then inserts rows of a relational table. Raises: DbError."""
     name = quoted(table)
+    touch(session, transaction, table)
+    over = watched(session, table)
     if changes.deleted is not None:
+        if over:
+            wrote(session, transaction, table, old=_before(session, table, changes.deleted, over))
         where = "rowid IN (SELECT rowid FROM {0})"
         _run(session, f"DELETE FROM {name} WHERE {where}", changes.deleted)
     if changes.old is not None and changes.new is not None:
+        if over & (changes.changed or over):
+            before = _before(session, table, changes.old, over)
+            wrote(session, transaction, table, old=before, new=changes.new)
         names = [c.name for c in table.columns if not changes.changed or c.name in changes.changed]
         # An UPDATE of a key column is a delete and an insert to DuckDB, with limits.
         sets = ", ".join(f"{quote(name)} = n.{quote(name)}" for name in names)
@@ -262,6 +272,19 @@ def _change_relational(
         _run(session, f"UPDATE {name} AS t SET {sets} FROM {{0}} AS n WHERE {where}", rows)
     if changes.inserted is not None:
         insert_rows(session, transaction, table, changes.inserted)
+
+
+def _before(
+    session: ClientSession, table: Table, rowids: pa.Table, names: frozenset[str]
+) -> pa.Table:
+    """These columns of the rows as they are, in the order of the rowids."""
+    places = pa.array(range(rowids.num_rows), pa.int64())
+    columns = ", ".join(f"t.{quote(name)}" for name in sorted(names))
+    with Pieces(session, "").with_rows(rowids.append_column("place", places)) as (name, _):
+        return session.duck.table(
+            f"SELECT {columns} FROM {quoted(table)} AS t JOIN {name} AS n"
+            " ON t.rowid = n.rowid ORDER BY n.place"
+        )
 
 
 def _run(session: ClientSession, sql: str, rows: pa.Table) -> None:

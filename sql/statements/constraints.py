@@ -1,7 +1,7 @@
 """What CREATE TABLE's constraints and CREATE INDEX leave in a table's record.
 
-DuckDB enforces the constraints; the record says what they are called and what they are over, for
-pg_catalog and information_schema. Names that nobody gave are PostgreSQL's.
+DuckDB enforces UNIQUE and CHECK, sql/foreign/ the foreign keys; the record says what they are over
+and what they are called. Names that nobody gave are PostgreSQL's.
 https://www.postgresql.org/docs/15/ddl-constraints.html
 """
 
@@ -12,11 +12,12 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from catalog.details import Constraint, ConstraintKind
+from catalog.details import Constraint, ConstraintKind, Reference
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import parse
+from sql.foreign.reading import read_key
 from sql.session import Wire
 
 NAME = "name"  # the key under which the grammar's trees carry a constraint's name
@@ -27,7 +28,7 @@ def described(
 ) -> tuple[Constraint, ...]:
     """The constraints of a relational table; its primary key only if it has a name of its own."""
     found: list[Constraint] = []
-    taken = {f"{table.name}_pkey"}
+    taken = {f"{table.name}_pkey", *(one.name for one in table.constraints)}
     if key_name and table.primary_key:
         taken = {key_name}
         kind = ConstraintKind.PRIMARY_KEY
@@ -48,32 +49,9 @@ def _bare(tree: exp.Expr, table: Table) -> Constraint:
         text = to_sql(tree.this.unnest(), Wire.POSTGRES)
         return Constraint(0, "", ConstraintKind.CHECK, columns, text)
     if isinstance(tree, exp.ForeignKey):
-        columns = tuple(node.name for node in tree.expressions)
-        return Constraint(
-            0,
-            "",
-            ConstraintKind.FOREIGN_KEY,
-            columns,
-            references=_references(tree, table),
-            enforced=not reaches_out(tree, table.database),
-        )
+        return read_key(tree)
     columns = tuple(node.name for node in tree.this.expressions)
     return Constraint(0, "", ConstraintKind.UNIQUE, columns)
-
-
-def reaches_out(tree: exp.Expr, database: str) -> bool:
-    """True for a foreign key into another database, which DuckDB cannot watch over."""
-    if not isinstance(tree, exp.ForeignKey):
-        return False
-    there = tree.args["reference"].this.find(exp.Table)
-    return bool(there.db) and there.db != database
-
-
-def _references(tree: exp.ForeignKey, table: Table) -> tuple[str, str, tuple[str, ...]]:
-    target = tree.args["reference"].this
-    there = target.find(exp.Table)
-    columns = tuple(node.name for node in target.expressions)
-    return there.db or table.database, there.name, columns
 
 
 _SUFFIXES = {
@@ -120,7 +98,12 @@ def follow_columns(old: Table, new: Table) -> Table:
     return replace(
         new,
         constraints=tuple(
-            replace(c, columns=_moved(c.columns, moved), expression=_text(c.expression, moved))
+            replace(
+                c,
+                columns=_moved(c.columns, moved),
+                expression=_text(c.expression, moved),
+                references=_moved_reference(c.references, moved),
+            )
             for c in new.constraints
             if all(moved.get(name, name) for name in c.columns)
         ),
@@ -134,6 +117,12 @@ def follow_columns(old: Table, new: Table) -> Table:
 
 def _moved(names: Sequence[str], moved: dict[str, str | None]) -> tuple[str, ...]:
     return tuple(moved.get(name) or name for name in names)
+
+
+def _moved_reference(reference: Reference | None, moved: dict[str, str | None]) -> Reference | None:
+    if reference is None or not reference.null_columns:
+        return reference
+    return replace(reference, null_columns=_moved(reference.null_columns, moved))
 
 
 def _text(expression: str, moved: dict[str, str | None]) -> str:

@@ -17,7 +17,7 @@ from sql.dialect.nodes import CopyStatement
 from sql.results import CopyIn, CopyOptions, CopyOut, Result, ResultColumn
 from sql.session import Wire
 from sql.statements import copy_database, copy_files
-from sql.statements.query import QUERIES, bind, plan_of
+from sql.statements.query import QUERIES, bind, inner_statement, plan_of
 from sql.statements.target import columns_named, complete, insert_rows, writable
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     if isinstance(query, exp.Table):
         chosen = [exp.column(name, quoted=True) for name in names] if names else ["*"]
         query = exp.select(*chosen).from_(query.copy())
-    inner = session.inner_statement(statement, query)
+    inner = inner_statement(session, statement, query)
     plan = plan_of(session, inner)
     values = bind(parameters, plan.parameter_types, session.timezone)
     return CopyOut(session.runner.query(plan, values, statement.text, tag="COPY"), options)

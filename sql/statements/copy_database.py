@@ -29,7 +29,7 @@ from sql.statements.copy_files import (
     write_loads,
     write_rows,
 )
-from sql.statements.query import plan_of
+from sql.statements.query import inner_statement, plan_of
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -93,7 +93,7 @@ def _copy_to(
             node = exp.table_(table.name, database, quoted=True)
             bounded = options if table.is_time_series else replace(options, start=None, end=None)
             query = table_query(session, node, None, bounded, statement.text)
-            plan = plan_of(session, session.inner_statement(statement, query))
+            plan = plan_of(session, inner_statement(session, statement, query))
             target = f"{path}{file_name(table.name)}{_suffix(options)}"
             file = files.enter_context(place.writing(target))
             rows = session.runner.query(plan, (), statement.text, tag="COPY")

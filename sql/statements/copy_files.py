@@ -31,7 +31,7 @@ from sql.files.writers import open_writer, write_all
 from sql.metrics.writes import writes_of
 from sql.plan.tables import find_table
 from sql.results import Affected, Notice, Result, Rows
-from sql.statements.query import bind, plan_of
+from sql.statements.query import bind, inner_statement, plan_of
 from sql.statements.target import columns_named, insert_rows, writable
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _copy_to(
         query = table_query(session, query, names, options, statement.text)
     elif options.start is not None or options.end is not None:
         raise _no_time_index("a query")
-    inner = session.inner_statement(statement, query)
+    inner = inner_statement(session, statement, query)
     plan = plan_of(session, inner)
     values = bind(parameters, plan.parameter_types, session.timezone)
     with place.writing(path) as file:

@@ -25,11 +25,12 @@ from sql.partition.layout import new_region_ids
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table
 from sql.privileges import owner_of_new
-from sql.results import Affected, Notice, Result, ResultColumn, Severity
+from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
-from sql.statements.constraints import described, reaches_out
+from sql.statements.constraints import described
 from sql.statements.defaults import settled
 from sql.statements.external import create_external
+from sql.statements.foreign_keys import settled_keys
 from sql.statements.indexes import create_index
 from sql.statements.metric_engine import LOGICAL, PHYSICAL, check_logical, fitted, in_order
 from sql.statements.query import bind
@@ -206,6 +207,7 @@ def make_table(
             session.next_id,
         )
         table = replace(table, constraints=found, indexes=_indexes(session, definition))
+        table = settled_keys(session, transaction, table)
     session.put_table(table)
     if table.is_time_series:
         home = session.catalog.database(cursor, database)
@@ -213,7 +215,8 @@ def make_table(
             transaction.create_region(region_id, *shape)
         transaction.follow(table)
     else:
-        session.duck.execute(relational_ddl(table, _enforced(session, definition, database)))
+        kept = [one for one in definition.constraints if not isinstance(one, exp.ForeignKey)]
+        session.duck.execute(relational_ddl(table, kept))
     return table
 
 
@@ -242,17 +245,6 @@ def _indexes(session: ClientSession, definition: TableDefinition) -> tuple[Index
         number = session.catalog.next_table_id(session.duck.cursor)
         found.append(Index(number, name, columns))
     return tuple(found)
-
-
-def _enforced(
-    session: ClientSession, definition: TableDefinition, database: str
-) -> Sequence[exp.Expr]:
-    """The constraints that DuckDB can keep; of the others the client is told."""
-    kept = [tree for tree in definition.constraints if not reaches_out(tree, database)]
-    if len(kept) < len(definition.constraints):
-        message = "a foreign key into another schema is recorded, but not enforced"
-        session.notice(Notice(message, Severity.WARNING, "01000"))
-    return kept
 
 
 def _options(session: ClientSession, definition: TableDefinition, database: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from engine.errors import DbError, ErrorKind
 from sql.results import Affected, Cursor, Result, Rows
 from sql.scrolling import DeclaredCursor
 from sql.session import Wire
-from sql.statements.query import bind, plan_of
+from sql.statements.query import bind, inner_statement, plan_of
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -32,7 +32,7 @@ def run_declare(
     if session.wire is Wire.POSTGRES and session.transaction is None and not hold:
         message = "DECLARE CURSOR can only be used in transaction blocks"
         raise DbError(ErrorKind.NO_TRANSACTION, message, hint="use WITH HOLD, or BEGIN first")
-    inner = session.inner_statement(statement, tree.args["query"])
+    inner = inner_statement(session, statement, tree.args["query"])
     plan = plan_of(session, inner)
     values = bind(parameters, plan.parameter_types, session.timezone)
     rows = session.runner.query(plan, values, statement.text)

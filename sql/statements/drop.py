@@ -18,6 +18,7 @@ from sql.plan.tables import table_name, undefined_table
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
 from sql.statements.dependents import kind_of, views_over
+from sql.statements.foreign_keys import keys_left, loosen
 from sql.statements.indexes import drop_indexes
 from sql.statements.metric_engine import check_unused
 from sql.statements.schema_object import drop_object, objects_in
@@ -68,6 +69,9 @@ def _drop_databases(session: ClientSession, tree: exp.Drop) -> None:
                     detail=f'it holds {len(held)} objects, "{held[0].name}" among them',
                     hint="use DROP … CASCADE to drop them too",
                 )
+            if keys := keys_left(session, tables):
+                transaction.change_store()
+                loosen(session, keys, cascade=bool(tree.args.get("cascade")))
             over = [view for view, _ in _dependents(session, tables)]
             _drop_all(session, transaction, tables, over if tree.args.get("cascade") else [])
             transaction.change_store()
@@ -97,6 +101,9 @@ def _drop_named(
         if session.wire is Wire.POSTGRES and kind != "VIEW":
             raise _needed(kind, *over[-1])
         over = []
+    if keys := keys_left(session, found.values()):
+        transaction.change_store()
+        loosen(session, keys, cascade=bool(tree.args.get("cascade")))
     _drop_all(session, transaction, [*found.values()], [view for view, _ in over])
 
 

@@ -14,7 +14,7 @@ from sql.run.errors import strip_internal
 from sql.session import Wire
 from sql.statements.answers import table_rows
 from sql.statements.plan_nodes import PlanNode, document, plan_nodes
-from sql.statements.query import QUERIES, bind, plan_of
+from sql.statements.query import QUERIES, bind, inner_statement, plan_of
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -30,7 +30,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         raise DbError(ErrorKind.UNSUPPORTED, "EXPLAIN is supported for queries")
     analyze, is_json = bool(tree.args.get("analyze")), tree.args.get("format") == "JSON"
     options = [*(["ANALYZE"] if analyze else []), *(["FORMAT JSON"] if is_json else [])]
-    plan = plan_of(session, session.inner_statement(statement, inner))
+    plan = plan_of(session, inner_statement(session, statement, inner))
     values = bind(parameters, plan.parameter_types, session.timezone)
     prefix = f"EXPLAIN ({', '.join(options)})" if options else "EXPLAIN"
     rows, statistics = session.runner.explain(plan, values, statement.text, prefix)

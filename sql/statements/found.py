@@ -15,7 +15,10 @@ from sqlglot import exp
 
 from catalog.records import Table
 from engine.datatypes import DataType
+from engine.errors import DbError, ErrorKind
 from sql.decode.lengths import length_max
+from sql.foreign.keys import is_checked, keys_onto, watched
+from sql.foreign.pending import touch
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
@@ -78,7 +81,8 @@ def run_joined(
     target = joined.targets[0]
     plain = joined.is_plain and not _asks_others(joined)
     plain = plain and not _may_be_too_long(joined.tree, target.table, parameters)
-    if plain and not target.table.is_time_series and not has_own_values(target.table):
+    plain = plain and not target.table.is_time_series and not has_own_values(target.table)
+    if plain and not _meets_keys(session, joined.tree, target.table):
         return _run_relational(session, statement, joined, parameters, tag=tag)
     pieces = Pieces(session, statement.text, parameters)
     tables = [one.table for one in joined.targets]
@@ -89,6 +93,15 @@ def run_joined(
             session, transaction, tables, lambda: _found_all(pieces, joined, find_one, tag)
         )
         return result_of(done)
+
+
+def _meets_keys(session: ClientSession, tree: exp.Expr, table: Table) -> bool:
+    """True if a foreign key asks for the rows that the statement changes."""
+    if isinstance(tree, exp.Delete):
+        return bool(keys_onto(session, table)) and is_checked(session)
+    over = watched(session, table)
+    names = {i.this.name if isinstance(i.this, exp.Column) else "" for i in tree.expressions}
+    return bool(over) and ("" in names or bool(over & names))
 
 
 def _found_all(pieces: Pieces, joined: Joined, find_one: FindOne, tag: str) -> list[Changes]:
@@ -242,6 +255,10 @@ def _run_relational(
     plan, values = pieces.statement("whole", lambda: _with_defaults(tree, target.table))
     with session.writing() as transaction:
         transaction.change_store(rows_of=target.table)
+        touch(session, transaction, target.table)
+        if _meets_keys(session, tree, target.table):
+            message = f'table "{target.table.name}" was given a foreign key meanwhile'
+            raise DbError(ErrorKind.SERIALIZATION_FAILURE, message)
         if returning_of(tree):
             return session.runner.collect(plan, values, statement.text, tag=tag)
         differing = None

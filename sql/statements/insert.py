@@ -17,6 +17,8 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode.values import InsertHead, LiteralRows, match_insert, read_values, to_table
 from sql.dialect.parser import ParsedStatement, parse
+from sql.foreign.pending import touch, wrote
+from sql.foreign.upsert import watch_upsert
 from sql.plan.cache import Unliftable
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
@@ -374,6 +376,9 @@ def _insert_relational(
     session = pieces.session
     if _does_nothing(tree, table):
         rows = without_known(pieces, table, _alias(tree), rows)
+    touch(session, transaction, table)
+    wrote(session, transaction, table, new=rows)  # a row left out will not be found broken
+    watch_upsert(session, transaction, tree, table)
     with pieces.with_rows(rows) as (name, inner):
         plan, values = inner.statement(f"from {name}", lambda: _from_rows(tree, table, name))
         if tree.args.get("returning"):

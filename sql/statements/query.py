@@ -16,6 +16,7 @@ from sqlglot import exp
 from engine.datatypes import TIMESTAMP_MICROSECOND, DataType
 from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
+from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.instant import always
 from sql.plan.cache import Key, Unliftable, plan_key
@@ -216,3 +217,10 @@ def _constant(session: ClientSession, plan: QueryPlan, text: str) -> Rows:
     session.instant.remember(text, always)
     columns, batches = plan.learned.constant
     return Rows(columns, iter(batches))
+
+
+def inner_statement(
+    session: ClientSession, outer: ParsedStatement, tree: exp.Expr
+) -> ParsedStatement:
+    """A query inside another statement (EXPLAIN, DECLARE, COPY), as one of its own."""
+    return replace(outer, tree=tree, text=to_sql(tree, session.wire))

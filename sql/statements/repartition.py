@@ -145,6 +145,7 @@ def _stores(session: ClientSession) -> Stores:
             server.gate,
             server.layouts,
             server.ledger,
+            server.keys,
             explicit=False,
         )
 

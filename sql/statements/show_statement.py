@@ -19,6 +19,7 @@ from sql.dialect.show_create import (
     create_view_sql,
 )
 from sql.dialect.show_create_mysql import mysql_table_sql
+from sql.foreign.keys import with_present_names
 from sql.results import Result
 from sql.session import Wire
 from sql.statements import show_server
@@ -118,7 +119,7 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
     home = session.catalog.database(session.duck.cursor, table.database)
     mark = _mark(session, table, text)
     if session.wire is Wire.MYSQL and table.kind is TableKind.RELATIONAL:
-        made = mysql_table_sql(table, mark)
+        made = mysql_table_sql(with_present_names(session, table), mark)
     else:
         made = create_table_sql(table, session.wire, home, mark)
     return create_statement("Table", table.name, made)

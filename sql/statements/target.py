@@ -21,6 +21,8 @@ from sql.decode.assign import assign
 from sql.decode.lengths import fitted
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.parser import parse
+from sql.foreign.guard import COME
+from sql.foreign.pending import touch, wrote
 from sql.metrics.writes import writes_of
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table
@@ -189,7 +191,9 @@ def insert_rows(
         return
     again = partial(_insert_again, session.duck, table, rows)
     transaction.change_store(again if rows.nbytes <= _KEPT_BYTES_MAX else None, rows_of=table)
+    touch(session, transaction, table, COME)
     again()
+    wrote(session, transaction, table, new=rows)
 
 
 def _insert_again(duck: Duck, table: Table, rows: pa.Table) -> None:

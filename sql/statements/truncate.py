@@ -17,8 +17,13 @@ from catalog.options import region_options
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
+from sql.foreign import lookup
+from sql.foreign.guard import GO
+from sql.foreign.keys import keys_onto
+from sql.foreign.pending import touch
 from sql.partition.layout import new_region_ids
 from sql.results import Affected, Result
+from sql.statements.foreign_keys import with_children
 from sql.statements.metric_engine import check_not_physical
 from sql.statements.parts import Pieces
 from sql.statements.target import quoted, writable
@@ -43,6 +48,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     else:
         with session.writing() as transaction:
             transaction.change_store()
+            cascade = str(tree.args.get("option") or "").upper() == "CASCADE"
+            with_children(session, tables, cascade=cascade)
             for table in tables.values():
                 _empty(session, transaction, table)
     return Affected("TRUNCATE TABLE", 0)
@@ -50,6 +57,11 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
 
 def _empty(session: ClientSession, transaction: Transaction, table: Table) -> None:
     if not table.is_time_series:
+        touch(session, transaction, table, GO)
+        for key in keys_onto(session, table):
+            everything, meet = lookup.everything(key), lookup.meeting(session)
+            guard = session.server.keys
+            guard.take(transaction.keys.claims, key.constraint.id, everything, meet)
         session.duck.execute(f"DELETE FROM {quoted(table)}")
         return
     if table.metric:

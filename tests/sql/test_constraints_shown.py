@@ -128,14 +128,3 @@ def test_constraints_have_comments(one: Client) -> None:
     with pytest.raises(DbError) as caught:
         one.run("COMMENT ON CONSTRAINT nope ON t IS 'x'")
     assert caught.value.kind is ErrorKind.UNDEFINED_OBJECT
-
-
-def test_a_foreign_key_into_another_schema_is_told_and_not_enforced(one: Client) -> None:
-    one.run("CREATE SCHEMA far; CREATE TABLE far.x (id INT PRIMARY KEY)")
-    one.run("CREATE TABLE near (a INT REFERENCES far.x (id))")
-    assert "not enforced" in one.session.take_notices()[-1].message
-    one.run("INSERT INTO near VALUES (5)")
-    assert one.run(
-        "SELECT pg_get_constraintdef(oid), convalidated FROM pg_constraint"
-        " WHERE conname = 'near_a_fkey'"
-    ) == [("FOREIGN KEY (a) REFERENCES far.x(id)", False)]

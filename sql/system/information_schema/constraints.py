@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from catalog.details import ConstraintKind
+from catalog.details import Constraint, ConstraintKind, Reference
 from catalog.records import Column, Table
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import catalog_name
 from sql.system.information_schema.records import told_tables
 from sql.system.information_schema.shapes import SHAPES
-from sql.system.pg_catalog.keys import identity_columns, key_name
+from sql.system.pg_catalog.keys import Places, identity_columns, key_name
 from sql.system.pg_catalog.oids import nullable
 from sql.system.table import SystemContext
 
@@ -49,6 +49,7 @@ class Key:
     type: str  # PRIMARY, TIME, INVERTED, SKIPPING or FULLTEXT
     structure: str = ""  # how the engine keeps it
     references: tuple[str, str, str] | None = None  # of a foreign key: database, table, column
+    deferral: tuple[bool, bool] = (False, False)  # may it be deferred, is it at first
 
     @property
     def unique(self) -> bool:
@@ -56,39 +57,49 @@ class Key:
         return self.type in (PRIMARY, "UNIQUE")
 
 
-def keys(tables: Sequence[Table], wire: Wire) -> list[Key]:
-    """The columns of all primary keys and time indexes."""
-    return [key for table in tables for key in _keys(table, wire)]
+def keys(tables: Sequence[Table], wire: Wire, places: Places | None = None) -> list[Key]:
+    """The columns of all constraints; `places` are all tables, where foreign keys may point."""
+    places = places or Places(tables)
+    return [key for table in tables for key in _keys(table, wire, places)]
 
 
-def _keys(table: Table, wire: Wire) -> list[Key]:
+def _keys(table: Table, wire: Wire, places: Places) -> list[Key]:
     if wire is Wire.POSTGRES:
         found = _key(table, key_name(table), identity_columns(table), PRIMARY)
-        return found + _declared(table)
+        return found + _declared(table, places)
     time_index = () if table.time_index is None else (table.time_index,)
     return [
         *_key(table, PRIMARY, table.primary_key, PRIMARY, _PRIMARY_STRUCTURE),
         *_key(table, TIME_INDEX, time_index, "TIME"),
-        *_declared(table),
+        *_declared(table, places),
     ]
 
 
-def _declared(table: Table) -> list[Key]:
+def _declared(table: Table, places: Places) -> list[Key]:
     """UNIQUE, FOREIGN KEY and CHECK of a relational table."""
     found: list[Key] = []
     for constraint in table.constraints:
         if constraint.kind not in _KINDS:
             continue
         columns = _key(table, constraint.name, constraint.columns, _KINDS[constraint.kind])
-        if constraint.references is not None:
-            database, other, names = constraint.references
-            there = [(database, other, name) for name in names]
+        reference = _told(table, constraint, places)
+        if reference is not None:
+            deferral = reference.deferrable, reference.deferred
+            there = [(reference.database, reference.table, name) for name in reference.columns]
             columns = [
-                replace(key, references=there[at]) if at < len(there) else key
-                for at, key in enumerate(columns)
+                replace(key, references=there[key.position - 1], deferral=deferral)
+                for key in columns
             ]
         found += columns
     return found
+
+
+def _told(table: Table, constraint: Constraint, places: Places) -> Reference | None:
+    """Where a foreign key points, by the names of now."""
+    if constraint.references is None:
+        return None
+    key = places.key(table, constraint)
+    return constraint.references if key is None else key.reference
 
 
 def _key(
@@ -127,7 +138,8 @@ def indexed(tables: Sequence[Table], wire: Wire) -> list[Key]:
 def table_constraints(context: SystemContext) -> pa.Table:
     """Primary keys and time indexes."""
     catalog = catalog_name(context.session)
-    found = [key for key in keys(told_tables(context), context.session.wire) if key.position == 1]
+    every = keys(told_tables(context), context.session.wire, Places(context.tables))
+    found = [key for key in every if key.position == 1]
     return fill(
         SHAPES["table_constraints"],
         len(found),
@@ -140,8 +152,8 @@ def table_constraints(context: SystemContext) -> pa.Table:
             "constraint_type": [_constraint_type(key) for key in found],
             "enforced": "YES",
             "table_catalog": catalog,
-            "is_deferrable": "NO",
-            "initially_deferred": "NO",
+            "is_deferrable": ["YES" if key.deferral[0] else "NO" for key in found],
+            "initially_deferred": ["YES" if key.deferral[1] else "NO" for key in found],
         },
     )
 
@@ -155,7 +167,8 @@ def _constraint_type(key: Key) -> str:
 def key_column_usage(context: SystemContext) -> pa.Table:
     """The columns of primary keys and time indexes; not on PostgreSQL: of other indexes too."""
     wire, catalog = context.session.wire, catalog_name(context.session)
-    found = [key for key in keys(told_tables(context), wire) if key.type != "CHECK"]
+    every = keys(told_tables(context), wire, Places(context.tables))
+    found = [key for key in every if key.type != "CHECK"]
     if wire is not Wire.POSTGRES:
         found += secondary(context.tables)
     return fill(
@@ -186,30 +199,40 @@ def key_column_usage(context: SystemContext) -> pa.Table:
 def referential_constraints(context: SystemContext) -> pa.Table:
     """Foreign keys."""
     catalog = catalog_name(context.session) if context.session.wire is Wire.POSTGRES else "def"
+    places = Places(context.tables)
     found = [
-        (table, one)
+        (table, one, there)
         for table in told_tables(context)
         for one in table.constraints
-        if one.references is not None
+        if (there := _told(table, one, places)) is not None
     ]
-    there = [one.references or ("", "", ()) for _, one in found]
     return fill(
         SHAPES["referential_constraints"],
         len(found),
         {
             "constraint_catalog": catalog,
-            "constraint_schema": [table.database for table, _ in found],
-            "constraint_name": [one.name for _, one in found],
+            "constraint_schema": [table.database for table, _, _ in found],
+            "constraint_name": [one.name for _, one, _ in found],
             "unique_constraint_catalog": catalog,
-            "unique_constraint_schema": [database for database, _, _ in there],
-            "unique_constraint_name": PRIMARY,
-            "match_option": "NONE",
-            "update_rule": "NO ACTION",
-            "delete_rule": "NO ACTION",
-            "table_name": [table.name for table, _ in found],
-            "referenced_table_name": [name for _, name, _ in there],
+            "unique_constraint_schema": [there.database for _, _, there in found],
+            "unique_constraint_name": [_relied_on(table, one, places) for table, one, _ in found],
+            "match_option": ["FULL" if there.match_full else "NONE" for _, _, there in found],
+            "update_rule": [there.on_update.words for _, _, there in found],
+            "delete_rule": [there.on_delete.words for _, _, there in found],
+            "table_name": [table.name for table, _, _ in found],
+            "referenced_table_name": [there.table for _, _, there in found],
         },
     )
+
+
+def _relied_on(table: Table, one: Constraint, places: Places) -> str:
+    """The name of the parent's key that the columns are."""
+    key = places.key(table, one)
+    for other in key.parent.constraints if key is not None else ():
+        unique = other.kind is ConstraintKind.UNIQUE
+        if key is not None and unique and set(other.columns) == set(key.parent_columns):
+            return other.name
+    return PRIMARY
 
 
 def column_usage(context: SystemContext) -> pa.Table:

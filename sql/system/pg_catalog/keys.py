@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catalog.details import Constraint, ConstraintKind
+from catalog.details import Constraint, ConstraintKind, KeyAction, Reference
 from catalog.records import Column, Table, TableKind
 from engine import datatypes
+from sql.foreign.keys import ForeignKey, resolved
 from sql.system.arrow import fill
 from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid, object_oid
 from sql.system.pg_catalog.shapes import SHAPES
@@ -171,7 +172,8 @@ class Shown:
     there_columns: tuple[str, ...] = ()
     expression: str = ""
     comment: str = ""
-    enforced: bool = True
+    valid: bool = True
+    reference: Reference | None = None
 
     @property
     def definition(self) -> str:
@@ -188,16 +190,46 @@ class Shown:
         if self.there.database != self.table.database:
             name = f"{quote(self.there.database)}.{name}"
         far = ", ".join(map(quote, self.there_columns))
-        return f"FOREIGN KEY ({columns}) REFERENCES {name}({far})"
+        return f"FOREIGN KEY ({columns}) REFERENCES {name}({far}){self._options}"
+
+    @property
+    def _options(self) -> str:
+        """In pg_get_constraintdef's order."""
+        reference = self.reference
+        assert reference is not None
+        found = [" MATCH FULL"] if reference.match_full else []
+        for event, action in (("UPDATE", reference.on_update), ("DELETE", reference.on_delete)):
+            if action is not KeyAction.NO_ACTION:
+                found.append(f" ON {event} {action.words}")
+        if reference.null_columns:
+            found.append(f" ({', '.join(map(quote, reference.null_columns))})")
+        found += [" DEFERRABLE"] if reference.deferrable else []
+        found += [" INITIALLY DEFERRED"] if reference.deferred else []
+        found += [] if self.valid else [" NOT VALID"]
+        return "".join(found)
 
 
 def constraints(tables: Sequence[Table]) -> list[Shown]:
     """The constraints of all tables."""
-    by_name = {(table.database, table.name): table for table in tables}
-    return [shown for table in tables for shown in _constraints(table, by_name)]
+    places = Places(tables)
+    return [shown for table in tables for shown in _constraints(table, places)]
 
 
-def _constraints(table: Table, by_name: dict[tuple[str, str], Table]) -> Iterator[Shown]:
+class Places:
+    """The tables by id and by name, for the far ends of keys."""
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self._by_id = {table.id: table for table in tables}
+        self._by_name = {(table.database, table.name): table for table in tables}
+
+    def key(self, table: Table, one: Constraint) -> ForeignKey | None:
+        """The foreign key with its parent, None if that is not there."""
+        return resolved(
+            table, one, self._by_id.get, lambda base, name: self._by_name.get((base, name))
+        )
+
+
+def _constraints(table: Table, places: Places) -> Iterator[Shown]:
     identity = identity_columns(table)
     if identity:
         yield Shown(
@@ -210,14 +242,12 @@ def _constraints(table: Table, by_name: dict[tuple[str, str], Table]) -> Iterato
             comment=key_comment(table),
         )
     for constraint in table.constraints:
-        shown = _shown(table, constraint, by_name)
+        shown = _shown(table, constraint, places)
         if shown is not None:
             yield shown
 
 
-def _shown(
-    table: Table, constraint: Constraint, by_name: dict[tuple[str, str], Table]
-) -> Shown | None:
+def _shown(table: Table, constraint: Constraint, places: Places) -> Shown | None:
     kind, columns = constraint.kind, constraint.columns
     if kind is ConstraintKind.PRIMARY_KEY:
         return None
@@ -234,24 +264,30 @@ def _shown(
             expression=constraint.expression,
             comment=constraint.comment,
         )
-    database, name, far = constraint.references
-    there = by_name.get((database, name))
-    if there is None:
+    key = places.key(table, constraint)
+    if key is None:
         return None
-    index = dependent_oid(there, Slot.PRIMARY_INDEX)
-    far = far or there.primary_key
     return Shown(
         oid,
         constraint.name,
         table,
         kind,
         columns,
-        index,
-        there,
-        far,
+        _unique_index(key),
+        key.parent,
+        key.parent_columns,
         comment=constraint.comment,
-        enforced=constraint.enforced,
+        valid=constraint.valid,
+        reference=key.reference,
     )
+
+
+def _unique_index(key: ForeignKey) -> int:
+    """The index of the parent that the key relies on."""
+    wanted = set(key.parent_columns)
+    found = (index for index in _indexes(key.parent) if index.unique and set(index.keys) == wanted)
+    index = next(found, None)
+    return 0 if index is None else index.oid
 
 
 def _is_unique(kind: ConstraintKind) -> bool:
@@ -262,7 +298,7 @@ def pg_constraint(context: SystemContext) -> pa.Table:
     """Primary keys, unique, check and foreign key constraints."""
     namespaces = {database.name: namespace_oid(database) for database in context.databases}
     found = constraints(context.tables)
-    foreign = [shown.there is not None for shown in found]
+    references = [shown.reference for shown in found]
     return fill(
         SHAPES["pg_constraint"].schema,
         len(found),
@@ -271,17 +307,17 @@ def pg_constraint(context: SystemContext) -> pa.Table:
             "conname": [shown.name for shown in found],
             "connamespace": [namespaces.get(shown.table.database, 0) for shown in found],
             "contype": [shown.kind.value for shown in found],
-            "condeferrable": False,
-            "condeferred": False,
-            "convalidated": [shown.enforced for shown in found],
+            "condeferrable": [bool(r and r.deferrable) for r in references],
+            "condeferred": [bool(r and r.deferred) for r in references],
+            "convalidated": [shown.valid for shown in found],
             "conrelid": [shown.table.id for shown in found],
             "contypid": 0,
             "conindid": [shown.index for shown in found],
             "conparentid": 0,
             "confrelid": [0 if shown.there is None else shown.there.id for shown in found],
-            "confupdtype": ["a" if far else " " for far in foreign],
-            "confdeltype": ["a" if far else " " for far in foreign],
-            "confmatchtype": ["s" if far else " " for far in foreign],
+            "confupdtype": [r.on_update.value if r else " " for r in references],
+            "confdeltype": [r.on_delete.value if r else " " for r in references],
+            "confmatchtype": [("f" if r.match_full else "s") if r else " " for r in references],
             "conislocal": True,
             "coninhcount": 0,
             "connoinherit": [shown.kind is not ConstraintKind.CHECK for shown in found],

@@ -81,12 +81,10 @@ def _namespaces(context: SystemContext) -> dict[str, int]:
     return found | {PG_TEMP: oids.TEMPORARY}
 
 
-def _ends_of_foreign_keys(tables: Sequence[Table]) -> set[tuple[str, str]]:
-    ends = set()
-    for table in tables:
-        for far in (c.references for c in table.constraints if c.references is not None):
-            ends.update([(table.database, table.name), far[:2]])
-    return ends
+def _ends_of_foreign_keys(tables: Sequence[Table]) -> set[int]:
+    """Ids of the tables at either end."""
+    found = (one for one in constraints(tables) if one.there is not None)
+    return {table.id for one in found for table in (one.table, one.there) if table is not None}
 
 
 def _checks(table: Table) -> int:
@@ -126,7 +124,7 @@ def _class_of_tables(context: SystemContext) -> pa.Table:
             "relfilenode": [t.id if t.kind in _HEAPS else 0 for t in tables],
             "relhasindex": [table.id in indexed for table in tables],
             # PostgreSQL keeps foreign keys by triggers on both sides; psql asks for those first
-            "relhastriggers": [(t.database, t.name) in with_triggers for t in tables],
+            "relhastriggers": [table.id in with_triggers for table in tables],
             "relchecks": [_checks(table) for table in tables],
             "relpersistence": [_persistence(table) for table in tables],
             "relkind": [_relkind(table) for table in tables],

@@ -1,0 +1,1 @@
+"""Foreign keys: what they are, how they are kept to, how transactions stay apart."""

@@ -1,0 +1,139 @@
+"""Keeps transactions apart whose foreign keys meet: one adds a child, the other takes its parent.
+
+DuckDB's transactions each see a snapshot of their own, so neither would see what the other does.
+Here every open transaction says which keys its child rows want (`wanted`) and which parent keys it
+has taken away (`gone`); who comes second, or has a snapshot from before the other's commit, fails
+with SERIALIZATION_FAILURE, and sql/run/waiting.py tries again when the other has ended.
+
+I1. Whoever checks a key has said so before it looks, and takes it back only by its end.
+I2. What a committed transaction said is remembered as long as one is open that began before it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from threading import Lock
+
+import pyarrow as pa
+
+from engine.errors import DbError, ErrorKind
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Key values of one foreign key, columns `k0`, `k1`, … of these DuckDB types.
+
+    `rows` of None stands for every key there may be.
+    """
+
+    types: tuple[str, ...]
+    rows: pa.Table | None
+
+
+Side = tuple[str, int]  # rows COME to the table of that id, or they GO
+COME, GO = "come", "go"
+Meet = Callable[[Keys, Keys], bool]  # whether two have a key in common
+
+
+@dataclass(eq=False)
+class Claims:
+    """What one transaction has said. Changed by the guard alone."""
+
+    started: int = -1  # how many had ended when its snapshot was taken; -1: it has none
+    touched: set[Side] = field(default_factory=set)  # what it wrote
+    fenced: set[Side] = field(default_factory=set)  # what it makes a key of
+    wanted: dict[int, list[Keys]] = field(default_factory=dict)  # by the key's id
+    gone: dict[int, list[Keys]] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """True if it stands in nobody's way."""
+        return not (self.touched or self.fenced or self.wanted or self.gone)
+
+
+class KeyGuard:
+    """The claims of all open transactions, and of those that have committed lately."""
+
+    def __init__(self) -> None:
+        # Guarded by _lock.
+        self._lock = Lock()
+        self._ends = 0
+        self._open: set[Claims] = set()
+        self._past: deque[tuple[int, Claims]] = deque()
+
+    def begin(self, claims: Claims) -> None:
+        """Must be called before the transaction's snapshot is taken, or is taken anew."""
+        with self._lock:
+            claims.started = self._ends
+            self._open.add(claims)
+
+    def end(self, claims: Claims, *, committed: bool) -> None:
+        """Must be called after what was committed is visible to later snapshots."""
+        with self._lock:
+            self._open.discard(claims)
+            if committed and not claims.is_empty:
+                self._ends += 1
+                self._past.append((self._ends, claims))
+            oldest = min((one.started for one in self._open), default=self._ends)
+            while self._past and self._past[0][0] <= oldest:
+                self._past.popleft()
+
+    def touch(self, claims: Claims, side: Side) -> None:
+        """Rows are about to be written. Raises: DbError SERIALIZATION_FAILURE."""
+        if side in claims.touched:
+            return
+        with self._lock:
+            if any(side in other.fenced for other in self._others(claims)):
+                raise _conflict("a foreign key is made there")
+            claims.touched.add(side)
+
+    def fence(self, claims: Claims, side: Side) -> None:
+        """A key is about to be made: no child may come, no parent go. Raises: as `touch`."""
+        with self._lock:
+            if any(side in other.touched for other in self._others(claims)):
+                raise _conflict("rows of the table are written")
+            claims.fenced.add(side)
+
+    def want(self, claims: Claims, key_id: int, keys: Keys, meet: Meet) -> None:
+        """Child rows with these keys are there. Raises: as `touch`."""
+        self._say(claims, claims.wanted, key_id, keys, lambda other: other.gone, meet)
+
+    def take(self, claims: Claims, key_id: int, keys: Keys, meet: Meet) -> None:
+        """Parent rows with these keys are gone. Raises: as `touch`."""
+        self._say(claims, claims.gone, key_id, keys, lambda other: other.wanted, meet)
+
+    def _say(
+        self,
+        claims: Claims,
+        mine: dict[int, list[Keys]],
+        key_id: int,
+        keys: Keys,
+        opposite: Callable[[Claims], dict[int, list[Keys]]],
+        meet: Meet,
+    ) -> None:
+        with self._lock:
+            mine[key_id] = [*mine.get(key_id, ()), keys]
+            against = [
+                theirs
+                for other in self._others(claims)
+                for theirs in opposite(other).get(key_id, ())
+            ]
+        if any(meet(keys, theirs) for theirs in against):
+            with self._lock:
+                mine[key_id] = [one for one in mine[key_id] if one is not keys]
+            raise _conflict("a row of one end came or went while the other end was changed")
+
+    def _others(self, claims: Claims) -> Iterable[Claims]:
+        yield from (one for one in self._open if one is not claims)
+        yield from (one for at, one in self._past if at > claims.started)
+
+
+def _conflict(detail: str) -> DbError:
+    return DbError(
+        ErrorKind.SERIALIZATION_FAILURE,
+        "could not serialize access due to a concurrent change of a foreign key's rows",
+        detail=detail,
+        hint="run the transaction again",
+    )

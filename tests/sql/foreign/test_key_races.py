@@ -1,0 +1,128 @@
+"""Two transactions at the ends of one foreign key: never both, whoever comes first."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from fix_database import Client, Databases, client
+
+from engine.errors import DbError, ErrorKind
+from sql.database import Database
+
+LOST = ErrorKind.SERIALIZATION_FAILURE
+ORPHANS = "SELECT count(*) FROM c WHERE pid NOT IN (SELECT id FROM p)"
+
+
+@pytest.fixture
+def database(databases: Databases) -> Database:
+    made = databases.open()
+    one = client(made)
+    one.run("CREATE TABLE p (id INT PRIMARY KEY); CREATE TABLE c (pid INT REFERENCES p)")
+    one.run("INSERT INTO p VALUES (1), (2), (3); CREATE TABLE other (a INT)")
+    return made
+
+
+def kind_of(one: Client, sql: str) -> ErrorKind | None:
+    try:
+        one.run(sql)
+    except DbError as error:
+        return error.kind
+    return None
+
+
+def test_a_parent_goes_while_a_child_comes(database: Database) -> None:
+    one, two = client(database), client(database)
+    one.run("BEGIN; INSERT INTO c VALUES (1)")
+    two.run("BEGIN; INSERT INTO other VALUES (1)")  # holds changes: it may not wait
+    assert kind_of(two, "DELETE FROM p WHERE id = 1") is LOST
+    two.run("ROLLBACK; DELETE FROM p WHERE id = 2")  # another key is in nobody's way
+    one.run("COMMIT")
+    assert kind_of(two, "DELETE FROM p WHERE id = 1") is ErrorKind.STILL_REFERENCED
+
+
+def test_a_child_comes_while_its_parent_goes(database: Database) -> None:
+    one, two = client(database), client(database)
+    one.run("BEGIN; DELETE FROM p WHERE id = 1")
+    two.run("BEGIN; INSERT INTO other VALUES (1)")
+    assert kind_of(two, "INSERT INTO c VALUES (1)") is LOST
+    two.run("ROLLBACK; INSERT INTO c VALUES (2)")
+    one.run("COMMIT")
+    assert kind_of(two, "INSERT INTO c VALUES (1)") is ErrorKind.FOREIGN_KEY_VIOLATION
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("INSERT INTO c VALUES (1)", "DELETE FROM p WHERE id = 1"),
+        ("DELETE FROM p WHERE id = 1", "INSERT INTO c VALUES (1)"),
+        ("TRUNCATE p, c", "INSERT INTO c VALUES (1)"),
+        ("UPDATE p SET id = 9 WHERE id = 1", "INSERT INTO c VALUES (1)"),
+        ("ALTER TABLE other ADD FOREIGN KEY (a) REFERENCES p", "INSERT INTO other VALUES (7)"),
+        ("CREATE TABLE d (a INT REFERENCES p)", "DELETE FROM p WHERE id = 1"),
+    ],
+)
+def test_what_was_committed_after_the_snapshot_counts(
+    database: Database, first: str, second: str
+) -> None:
+    one, two = client(database), client(database)
+    two.run("BEGIN; CREATE TABLE mine (a INT)")  # its snapshot is taken here
+    one.run(first)
+    assert kind_of(two, second) is LOST
+    two.run("ROLLBACK")
+    assert one.run(ORPHANS) == [(0,)]
+
+
+@pytest.mark.parametrize("wins", ["COMMIT", "ROLLBACK"])
+def test_a_statement_of_its_own_waits_for_the_other(database: Database, wins: str) -> None:
+    one, two = client(database), client(database)
+    one.run("BEGIN; DELETE FROM p WHERE id = 1")
+    found: list[ErrorKind | None] = []
+    waiting = threading.Thread(
+        target=lambda: found.append(kind_of(two, "INSERT INTO c VALUES (1)"))
+    )
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    one.run(wins)
+    waiting.join(30)
+    assert found == [ErrorKind.FOREIGN_KEY_VIOLATION if wins == "COMMIT" else None]
+    assert one.run(ORPHANS) == [(0,)]
+
+
+def test_a_key_is_made_while_rows_are_written(database: Database) -> None:
+    one, two = client(database), client(database)
+    one.run("BEGIN; INSERT INTO other VALUES (99)")
+    two.run("BEGIN; INSERT INTO p VALUES (50)")
+    assert kind_of(two, "ALTER TABLE other ADD FOREIGN KEY (a) REFERENCES p") is LOST
+    two.run("ROLLBACK")
+    one.run("COMMIT")
+    found = kind_of(two, "ALTER TABLE other ADD FOREIGN KEY (a) REFERENCES p")
+    assert found is ErrorKind.FOREIGN_KEY_VIOLATION
+
+
+def test_many_at_once_leave_no_orphan(database: Database) -> None:
+    client(database).run("INSERT INTO p SELECT i FROM range(100, 130) t(i)")
+    start = threading.Barrier(2)
+
+    def comes() -> None:
+        one = client(database)
+        start.wait()
+        for number in range(100, 130):
+            kind_of(one, f"INSERT INTO c VALUES ({number})")
+
+    def goes() -> None:
+        one = client(database)
+        start.wait()
+        for number in reversed(range(100, 130)):
+            kind_of(one, f"DELETE FROM p WHERE id = {number}")
+
+    threads = [threading.Thread(target=run) for run in (comes, goes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    one = client(database)
+    assert one.run(ORPHANS) == [(0,)]
+    gone = 33 - one.run("SELECT count(*) FROM p")[0][0]
+    assert one.run("SELECT count(*) FROM c") == [(30 - gone,)]
