@@ -17,10 +17,11 @@ TABLES = "__gnomon.tables"
 def make_older(directory: Path, ddl: list[str], names: list[str]) -> None:
     """Puts the tables back as they were: keys in DuckDB, records without actions."""
     with duckdb.connect(str(directory / "catalog.duckdb")) as store:
+        (index,) = store.execute("SELECT index_name FROM duckdb_indexes()").fetchall()[0]
         for name in names:
             store.execute(f"DROP TABLE public.{name}")
         for text in ddl:
-            store.execute(text)
+            store.execute(text.format(index=index))
         for table_id, text in store.execute(f"SELECT id, definition FROM {TABLES}").fetchall():
             record = json.loads(text)
             for one in record.get("constraints", ()):
@@ -47,7 +48,7 @@ def test_keys_are_taken_over(databases: Databases) -> None:
             "CREATE TABLE public.c (id INTEGER NOT NULL, v VARCHAR NOT NULL, up INTEGER,"
             " PRIMARY KEY (id), UNIQUE (v), CHECK (v > 'a'), FOREIGN KEY (id) REFERENCES p (id),"
             " FOREIGN KEY (up) REFERENCES c (id))",
-            "CREATE UNIQUE INDEX __index_1 ON public.c (lower(v))",
+            "CREATE UNIQUE INDEX {index} ON public.c (lower(v))",
             "CREATE TABLE public.g (a INTEGER, FOREIGN KEY (a) REFERENCES c (id))",
             "INSERT INTO public.p VALUES (1), (2)",
             "INSERT INTO public.c VALUES (1, 'b', NULL)",
@@ -61,7 +62,8 @@ def test_keys_are_taken_over(databases: Databases) -> None:
     for sql, kind in (
         ("INSERT INTO c VALUES (3, 'd', 1)", ErrorKind.FOREIGN_KEY_VIOLATION),
         ("DELETE FROM c WHERE id = 2", ErrorKind.STILL_REFERENCED),
-        ("UPDATE c SET v = 'B' WHERE id = 2", ErrorKind.CHECK_VIOLATION),
+        ("UPDATE c SET v = 'B' WHERE id = 2", ErrorKind.UNIQUE_VIOLATION),  # the index
+        ("UPDATE c SET v = 'A' WHERE id = 2", ErrorKind.CHECK_VIOLATION),
         ("UPDATE c SET v = 'b' WHERE id = 2", ErrorKind.UNIQUE_VIOLATION),
         (
             "INSERT INTO p VALUES (3); INSERT INTO c VALUES (3, NULL, 1)",

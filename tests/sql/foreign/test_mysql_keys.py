@@ -1,0 +1,87 @@
+"""Foreign keys as MySQL's clients know them: errors, foreign_key_checks, what SHOW tells."""
+
+from __future__ import annotations
+
+import pytest
+from fix_database import Client, Databases, client
+
+from engine.errors import DbError
+from sql.session import Wire
+
+RULES = (
+    "SELECT constraint_name, update_rule, delete_rule, referenced_table_name"
+    " FROM information_schema.referential_constraints"
+)
+
+
+@pytest.fixture
+def one(databases: Databases) -> Client:
+    made = client(databases.open(), Wire.MYSQL)
+    made.run("CREATE TABLE p (id INT PRIMARY KEY); INSERT INTO p VALUES (1), (2)")
+    made.run(
+        "CREATE TABLE c (id INT PRIMARY KEY, pid INT, CONSTRAINT `k` FOREIGN KEY `i` (`pid`)"
+        " REFERENCES `p` (`id`) ON DELETE CASCADE ON UPDATE RESTRICT)"
+    )
+    return made
+
+
+def code_of(one: Client, sql: str) -> tuple[int, str]:
+    with pytest.raises(DbError) as caught:
+        one.run(sql)
+    return caught.value.kind.codes.errno, caught.value.message
+
+
+def test_errors_are_mysqls(one: Client) -> None:
+    key = (
+        "(`public`.`c`, CONSTRAINT `k` FOREIGN KEY (`pid`) REFERENCES `p` (`id`)"
+        " ON DELETE CASCADE ON UPDATE RESTRICT)"
+    )
+    assert code_of(one, "INSERT INTO c VALUES (1, 9)") == (
+        1452,
+        f"Cannot add or update a child row: a foreign key constraint fails {key}",
+    )
+    one.run("INSERT INTO c VALUES (1, 1)")
+    assert code_of(one, "UPDATE p SET id = 9 WHERE id = 1") == (
+        1451,
+        f"Cannot delete or update a parent row: a foreign key constraint fails {key}",
+    )
+    assert code_of(one, "TRUNCATE p")[0] == 1701
+    assert code_of(one, "DROP TABLE p")[0] == 1451
+    one.run("DELETE FROM p WHERE id = 1")
+    assert one.run("SELECT * FROM c") == []
+
+
+def test_writers_of_mysqls_own(one: Client) -> None:
+    one.run("INSERT INTO c VALUES (1, 1)")
+    for sql in (
+        "REPLACE INTO c VALUES (1, 9)",
+        "INSERT INTO c VALUES (1, 1) ON DUPLICATE KEY UPDATE pid = 9",
+        "INSERT INTO c VALUES (1, 9) ON DUPLICATE KEY UPDATE pid = VALUES(pid)",
+        "UPDATE c JOIN p ON c.pid = p.id SET c.pid = 9",
+    ):
+        assert code_of(one, sql)[0] == 1452, sql
+    assert one.run("SELECT * FROM c") == [(1, 1)]
+
+
+def test_checks_are_off_while_a_dump_is_read(one: Client) -> None:
+    one.run("SET FOREIGN_KEY_CHECKS = 0; CREATE TABLE early (a INT REFERENCES late (id))")
+    one.run("INSERT INTO early VALUES (7); INSERT INTO c VALUES (1, 9); TRUNCATE p; DROP TABLE p")
+    one.run("CREATE TABLE late (id INT PRIMARY KEY); CREATE TABLE p (id INT PRIMARY KEY)")
+    one.run("SET FOREIGN_KEY_CHECKS = 1")
+    assert code_of(one, "INSERT INTO early VALUES (8)")[0] == 1452
+    assert code_of(one, "INSERT INTO c VALUES (2, 9)")[0] == 1452
+    one.run("INSERT INTO late VALUES (8); INSERT INTO early VALUES (8)")
+    assert code_of(one, "DELETE FROM late")[0] == 1451
+
+
+def test_what_is_told(one: Client) -> None:
+    assert one.run(RULES) == [("k", "RESTRICT", "CASCADE", "p")]
+    text = one.run("SHOW CREATE TABLE c")[0][1]
+    key = "CONSTRAINT `k` FOREIGN KEY (`pid`) REFERENCES `p` (`id`) ON DELETE CASCADE"
+    assert f"{key} ON UPDATE RESTRICT" in text
+    one.run("ALTER TABLE p RENAME TO parents; DROP TABLE IF EXISTS d")
+    assert "REFERENCES `parents` (`id`)" in one.run("SHOW CREATE TABLE c")[0][1]
+    one.run("ALTER TABLE c DROP FOREIGN KEY k")
+    assert one.run(RULES) == []
+    one.run("ALTER TABLE c ADD FOREIGN KEY (pid) REFERENCES parents (id) ON DELETE SET NULL")
+    assert one.run(RULES) == [("c_pid_fkey", "NO ACTION", "SET NULL", "parents")]
