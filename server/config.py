@@ -86,6 +86,7 @@ class Settings:
     local_infile: bool = False
     http_body_bytes_max: int = 64 << 20
     http_origins: tuple[str, ...] = ()
+    prom_validation: str = "strict"
     log_format: str = "text"
     log_level: str = "info"
     slow_statement_ms: int = 5_000
@@ -313,6 +314,13 @@ OPTIONS: tuple[Option, ...] = (
         "http_origins",
         Kind(parse_origins, lambda origins: quote(",".join(origins)), "ORIGIN,…"),
         "web origins whose pages may send requests, or *",
+    ),
+    Option(
+        "http",
+        "prom_validation_mode",
+        "prom_validation",
+        choice("strict", "lossy", "unchecked"),
+        "remote write with bytes that are not UTF-8: refuse it, or replace them",
     ),
     Option("log", "log_format", "log_format", _LOG_FORMAT, "layout of log lines"),
     Option("log", "log_level", "log_level", _LOG_LEVEL, "least severity that is logged"),

@@ -25,7 +25,10 @@ MakeRules = Callable[[Database], Rules]
 
 @contextlib.asynccontextmanager
 async def application(
-    directory: Path, users: Users | None = None, rules: MakeRules | None = None
+    directory: Path,
+    users: Users | None = None,
+    rules: MakeRules | None = None,
+    settings: Settings | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application over a database of its own; everybody is let in without users."""
     users = users or OpenDoor()
@@ -35,7 +38,7 @@ async def application(
         workers = Workers(4)
         stack.callback(workers.close)
         metrics = Metrics("1.2.3")
-        configuration = Configuration(Settings(), load({}, {}).origins)
+        configuration = Configuration(settings or Settings(), load({}, {}).origins)
         observed = ObservedDatabase(database, metrics, users, connections_max=50, slow_ms=0)
         made = None if rules is None else rules(database)
         context = HttpContext(

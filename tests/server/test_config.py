@@ -60,6 +60,7 @@ def test_the_printed_configuration_reads_back_equal(tmp_path: Path) -> None:
         "statement_timeout": "1500ms",
         "http_body_limit": "1000",
         "http_origins": "https://a.example,https://b.example",
+        "prom_validation_mode": "lossy",
         "warm": "no",
     }
     first = load(flags, {})

@@ -36,12 +36,11 @@ from server.http.prometheus.write_request import (
     read_message,
     tables_of_message,
 )
-from server.http.prometheus.write_request_v2 import read_request
+from server.http.prometheus.write_request_v2 import Request as Version2
 from server.http.request import database_name, read_body, timeout_ms
 from server.http.tasks import in_session
 from sql.ingest.batch import IngestTable
 from sql.ingest.hashed import HashedSamples, IngestSamples
-from sql.ingest.ingest import Ingest
 from sql.ingest.metrics import PHYSICAL_TABLE
 from sql.session import SessionApi
 
@@ -61,13 +60,14 @@ async def write(request: Request) -> Response:
         return _refusal()
     body = await read_body(request)
     physical = request.query_params.get("physical_table") or PHYSICAL_TABLE
-    content_max = context_of(request).configuration.settings.http_body_bytes_max * _GROWTH_MAX
+    settings = context_of(request).configuration.settings
+    content_max = settings.http_body_bytes_max * _GROWTH_MAX
     encoding = request.headers.get("content-encoding", "snappy").strip().lower()
     known: KnownMetadata = request.app.state.known_metadata
 
     def work(session: SessionApi) -> _Written:
         data = decompressed(body, encoding, content_max)
-        writer = _Writer(session, physical, known)
+        writer = _Writer(session, physical, known, lossy=settings.prom_validation != "strict")
         return writer.version_1(data) if version == 1 else writer.version_2(data)
 
     database = database_name(request, dict(request.query_params))
@@ -90,8 +90,11 @@ class _Written(NamedTuple):
 class _Writer:
     """Writes one request. What it brings beside known samples is found when it is asked for."""
 
-    def __init__(self, session: SessionApi, physical: str, known: KnownMetadata) -> None:
+    def __init__(
+        self, session: SessionApi, physical: str, known: KnownMetadata, *, lossy: bool
+    ) -> None:
         self._session = session
+        self._lossy = lossy
         self._physical = physical
         self._metadata = known
         self._news: list[MetricMetadata] = []
@@ -103,7 +106,8 @@ class _Writer:
 
         def rest(known: NDArray[np.bool_], keys: UInt64s | None) -> list[IngestTable]:
             left = found.without(known)
-            return self._tables(replace(read_message(left), keys=keys), extras_of(left))
+            message = replace(read_message(left, lossy=self._lossy), keys=keys)
+            return self._tables(message, extras_of(left, lossy=self._lossy))
 
         samples = HashedSamples(
             found.plain,
@@ -115,9 +119,22 @@ class _Writer:
         return self._done(self._session.run(IngestSamples(self._physical, samples, rest)))
 
     def version_2(self, data: bytes) -> _Written:
-        """Everything is rows of tables."""
-        self._session.run(Ingest(self._tables(*read_request(data)), text="REMOTE WRITE"))
-        return self._done(0)
+        """As version 1."""
+        found = Version2(data, lossy=self._lossy)
+
+        def rest(known: NDArray[np.bool_], keys: UInt64s | None) -> list[IngestTable]:
+            found.without(known)
+            message, extras = found.read()
+            return self._tables(replace(message, keys=keys), extras)
+
+        samples = HashedSamples(
+            found.plain,
+            lambda store: found.keys(store.known.raw),
+            found.sample_series,
+            found.sample_times,
+            found.sample_values,
+        )
+        return self._done(self._session.run(IngestSamples(self._physical, samples, rest)))
 
     def _tables(self, message: Message, extras: Extras) -> list[IngestTable]:
         tables = tables_of_message(message, self._physical)

@@ -69,8 +69,10 @@ class Extras:
 # --- Version 1 ------------------------------------------------------------------------------------
 
 
-def extras_of(data: bytes) -> Extras:
+def extras_of(data: bytes, *, lossy: bool = False) -> Extras:
     """The exemplars and metadata of a WriteRequest whose samples were read before.
+
+    `lossy`: what is not UTF-8 becomes U+FFFD.
 
     Raises: DbError INVALID_ARGUMENT, INVALID_ENCODING.
     """
@@ -83,10 +85,11 @@ def extras_of(data: bytes) -> Extras:
     metadata = np.empty(2 * int(counts[1]), np.int64)
     counts[:] = 0
     check(kernels.read_extras(array, True, counts, exemplars, metadata))
+    errors = "replace" if lossy else "strict"
     try:
         return Extras(
-            [_exemplar(data[a:b], series) for series, a, b in exemplars.reshape(-1, 3).tolist()],
-            [_metadata(data[a:b]) for a, b in metadata.reshape(-1, 2).tolist()],
+            [_exemplar(data[a:b], n, errors) for n, a, b in exemplars.reshape(-1, 3).tolist()],
+            [_metadata(data[a:b], errors) for a, b in metadata.reshape(-1, 2).tolist()],
         )
     except UnicodeDecodeError:
         message = "an exemplar or metadata of the remote write request is not UTF-8"
@@ -96,23 +99,24 @@ def extras_of(data: bytes) -> Extras:
         raise DbError(ErrorKind.INVALID_ARGUMENT, words) from None
 
 
-def _exemplar(message: bytes, series: int) -> Exemplar:
+def _exemplar(message: bytes, series: int, errors: str) -> Exemplar:
     found = list(fields(message))
     labels = {}
     for number, value in found:
         if number == 1 and isinstance(value, bytes):
             pair = list(fields(value))
-            labels[content(pair, 1).decode()] = content(pair, 2).decode()
+            name, text = content(pair, 1), content(pair, 2)
+            labels[name.decode(errors=errors)] = text.decode(errors=errors)
     return Exemplar(series, labels, double(found, 2), signed(last(found, 3)))
 
 
-def _metadata(message: bytes) -> MetricMetadata:
+def _metadata(message: bytes, errors: str) -> MetricMetadata:
     found = list(fields(message))
     return MetricMetadata(
-        content(found, 2).decode(),
+        content(found, 2).decode(errors=errors),
         kind_of(last(found, 1)),
-        content(found, 4).decode(),
-        content(found, 5).decode(),
+        content(found, 4).decode(errors=errors),
+        content(found, 5).decode(errors=errors),
     )
 
 

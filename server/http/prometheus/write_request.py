@@ -61,10 +61,13 @@ def tables_of(data: bytes, physical_table: str | None) -> list[IngestTable]:
     return tables_of_message(read_message(data), physical_table)
 
 
-def read_message(data: bytes) -> Message:
-    """Takes a request apart. Raises: DbError INVALID_ARGUMENT, INVALID_ENCODING."""
+def read_message(data: bytes, *, lossy: bool = False) -> Message:
+    """Takes a request apart; `lossy`: as in `texts_of`.
+
+    Raises: DbError INVALID_ARGUMENT, INVALID_ENCODING.
+    """
     jit.warm()
-    return _read(np.frombuffer(data, np.uint8))
+    return _read(np.frombuffer(data, np.uint8), lossy)
 
 
 def tables_of_message(message: Message, physical_table: str | None) -> list[IngestTable]:
@@ -91,7 +94,7 @@ def counts_of(tables: list[IngestTable]) -> tuple[int, int]:
 # --- Taking apart ---------------------------------------------------------------------------------
 
 
-def _read(data: NDArray[np.uint8]) -> Message:
+def _read(data: NDArray[np.uint8], lossy: bool) -> Message:
     counts = np.zeros(kernels.COUNTS, np.int64)
     nothing = np.zeros(0, np.int64)
     no_bits = np.zeros(0, np.uint64)
@@ -116,8 +119,8 @@ def _read(data: NDArray[np.uint8]) -> Message:
     return Message(
         series,
         label_series,
-        texts_of(data, pairs[:, :2]).dictionary_encode(),
-        texts_of(data, pairs[:, 2:]),
+        texts_of(data, pairs[:, :2], lossy=lossy).dictionary_encode(),
+        texts_of(data, pairs[:, 2:], lossy=lossy),
         sample_series,
         bits[1::2].view(np.int64),
         bits[0::2].view(np.float64),
@@ -135,14 +138,23 @@ def check(code: int) -> None:
         )
 
 
-def texts_of(data: NDArray[np.uint8], spans: Ints) -> pa.StringArray:
-    """Pieces of the message as text. Raises: DbError INVALID_ENCODING."""
+def texts_of(data: NDArray[np.uint8], spans: Ints, *, lossy: bool = False) -> pa.StringArray:
+    """Pieces of the message as text. `lossy`: what is not UTF-8 becomes U+FFFD.
+
+    Raises: DbError INVALID_ENCODING unless `lossy`.
+    """
     found = pieces_of(data, spans, pa.string())
     try:
         found.validate(full=True)
     except pa.ArrowInvalid:
+        if lossy:
+            # Rare, and of series that are not known yet: no kernel is worth it.
+            pieces = found.view(pa.binary()).to_pylist()
+            return pa.array([piece.decode(errors="replace") for piece in pieces], pa.string())
         raise DbError(
-            ErrorKind.INVALID_ENCODING, "a label of the remote write request is not UTF-8"
+            ErrorKind.INVALID_ENCODING,
+            "a label of the remote write request is not UTF-8",
+            hint="prom_validation_mode = lossy replaces such bytes",
         ) from None
     return found
 

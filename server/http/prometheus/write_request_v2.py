@@ -1,6 +1,8 @@
 """A remote write 2.0 request (protobuf `io.prometheus.write.v2.Request`), taken apart.
 
-Called by write.py with the uncompressed message. What comes out is what version 1 gives, too.
+Called by write.py with the uncompressed message. What comes out is what version 1 gives, too. A
+series is known by its symbols' hashes, whatever their numbers in this request, and by what is said
+of its metric: metadata that changes makes it unknown, and is looked at.
 https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/
 """
 
@@ -8,10 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from engine import jit
 from engine.errors import DbError, ErrorKind
-from engine.jit import Bytes
+from engine.jit import UInt64s
+from engine.series.raw import RawSeries
 from server.http.prometheus import write_kernels_v2 as kernels
 from server.http.prometheus.write_extras import Exemplar, Extras, MetricMetadata, kind_of
 from server.http.prometheus.write_request import (
@@ -24,29 +28,37 @@ from server.http.prometheus.write_request import (
 )
 
 
-def read_request(data: bytes) -> tuple[Message, Extras]:
+def read_request(data: bytes, *, lossy: bool = False) -> tuple[Message, Extras]:
     """Raises: DbError INVALID_ARGUMENT for a malformed message, INVALID_ENCODING."""
-    jit.warm()
-    array = np.frombuffer(data, np.uint8)
-    return _Reader(array).read()
+    return Request(data, lossy=lossy).read()
 
 
-class _Reader:
-    """The arrays of one request while it is read."""
+class Request:
+    """The arrays of one request. Raises: DbError INVALID_ARGUMENT, INVALID_ENCODING.
 
-    def __init__(self, data: Bytes) -> None:
+    Sample k is of series `sample_series[k]`.
+    """
+
+    def __init__(self, data: bytes, *, lossy: bool = False) -> None:
+        jit.warm()
+        array = np.frombuffer(data, np.uint8)
         counts = np.zeros(kernels.COUNTS, np.int64)
-        check(kernels.read_symbols(data, False, counts, np.zeros(0, np.int64)))
-        spans = np.empty(2 * int(counts[kernels.SYMBOLS]), np.int64)
+        check(kernels.read_symbols(array, False, counts, np.zeros(0, np.int64)))
+        self.spans = np.empty(2 * int(counts[kernels.SYMBOLS]), np.int64)
         counts[:] = 0
-        check(kernels.read_symbols(data, True, counts, spans))
-        self.data = data
-        self.symbols = texts_of(data, spans.reshape(-1, 2))
+        check(kernels.read_symbols(array, True, counts, self.spans))
+        self.data = array
+        self.symbols = texts_of(array, self.spans.reshape(-1, 2), lossy=lossy)
         self._allocate(np.zeros(kernels.COUNTS, np.int64))
         counts = self._run(fill=False)
         self._allocate(counts)
         self.series = int(counts[kernels.SERIES])
         self._run(fill=True)
+        if (self.label_counts % 2).any() or (self.exemplar_counts % 2).any():
+            raise DbError(
+                ErrorKind.INVALID_ARGUMENT,
+                "the body is not a remote write request: a label has a name and no value",
+            )
 
     def _allocate(self, counts: Ints) -> None:
         sizes = counts.tolist()
@@ -61,6 +73,58 @@ class _Reader:
         self.exemplar_counts = np.empty(sizes[kernels.EXEMPLARS], np.int64)
         self.exemplar_refs = np.empty(sizes[kernels.EXEMPLAR_LABELS], np.int64)
         self.metadata = np.zeros(kernels.METADATA * sizes[kernels.SERIES], np.int64)
+
+    @property
+    def plain(self) -> NDArray[np.bool_]:
+        """Which series have nothing but labels, samples and metadata."""
+        found = np.ones(self.series, np.bool_)
+        found[self.histogram_series] = False
+        found[self.exemplar_series] = False
+        return found
+
+    @property
+    def sample_times(self) -> Ints:
+        """Milliseconds."""
+        return self.samples[1::2].view(np.int64)
+
+    @property
+    def sample_values(self) -> NDArray[np.float64]:
+        """As they came, stale markers among them."""
+        return self.samples[0::2].view(np.float64)
+
+    def keys(self, raw: RawSeries) -> UInt64s:
+        """Two words per series that tell its labels and metadata."""
+        symbols = raw.keys(self.data, self.spans).reshape(-1, 2)
+        # One after the other: the labels' symbols, and the metadata's type, help and unit.
+        ends = np.cumsum(self.label_counts + kernels.METADATA)
+        words = np.empty((int(ends[-1]) if len(ends) else 0, 2), np.uint64)
+        places = np.arange(len(self.label_refs)) + kernels.METADATA * np.repeat(
+            np.arange(self.series), self.label_counts
+        )
+        words[places] = symbols[self.label_refs]
+        about = self.metadata.reshape(-1, kernels.METADATA)
+        words[ends - 3] = about[:, [kernels.KIND, kernels.KIND]]
+        words[ends - 2] = symbols[about[:, kernels.HELP]] if len(symbols) else 0
+        words[ends - 1] = symbols[about[:, kernels.UNIT]] if len(symbols) else 0
+        starts = ends - self.label_counts - kernels.METADATA
+        spans = words.itemsize * 2 * np.column_stack((starts, ends))
+        return raw.keys(words.reshape(-1).view(np.uint8), spans.reshape(-1))
+
+    def without(self, known: NDArray[np.bool_]) -> None:
+        """Forgets these series."""
+        if not known.any():
+            return
+        left = ~known
+        numbers = np.cumsum(left) - 1
+        self.label_refs = self.label_refs[np.repeat(left, self.label_counts)]
+        self.label_counts = self.label_counts[left]
+        samples = left[self.sample_series]
+        self.sample_series = numbers[self.sample_series[samples]]
+        self.samples = self.samples.reshape(-1, 2)[samples].reshape(-1)
+        self.histogram_series = numbers[self.histogram_series]
+        self.exemplar_series = numbers[self.exemplar_series]
+        self.metadata = self.metadata.reshape(-1, kernels.METADATA)[left].reshape(-1)
+        self.series = len(self.label_counts)
 
     def _run(self, *, fill: bool) -> Ints:
         counts = np.zeros(kernels.COUNTS, np.int64)
@@ -86,11 +150,7 @@ class _Reader:
         return counts
 
     def read(self) -> tuple[Message, Extras]:
-        if (self.label_counts % 2).any() or (self.exemplar_counts % 2).any():
-            raise DbError(
-                ErrorKind.INVALID_ARGUMENT,
-                "the body is not a remote write request: a label has a name and no value",
-            )
+        """The series as version 1 has them, and what they bring beside samples."""
         pairs = self.label_refs.reshape(-1, 2)
         names = self.symbols.take(pa.array(pairs[:, 0])).dictionary_encode()
         message = Message(
@@ -99,8 +159,8 @@ class _Reader:
             names,
             self.symbols.take(pa.array(pairs[:, 1])),
             self.sample_series,
-            self.samples[1::2].view(np.int64),
-            self.samples[0::2].view(np.float64),
+            self.sample_times,
+            self.sample_values,
             self.histogram_series,
             self.histograms[2::3],
             pieces_of(self.data, self.histograms.reshape(-1, 3)[:, :2], pa.binary()),

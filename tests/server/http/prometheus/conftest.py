@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import httpx
 import pytest
 import write_requests as wr
 from http_application import ann_and_rob, application
+
+from server.config import Settings
 
 API = "/v1/prometheus/api/v1/"
 
@@ -59,6 +62,18 @@ def series(name: str, labels: Mapping[str, str], *samples: tuple[int, float]) ->
 async def prom(tmp_path: Path) -> AsyncIterator[Prometheus]:
     async with application(tmp_path / "data") as client:
         yield Prometheus(client)
+
+
+@pytest.fixture
+def prom_with(tmp_path: Path) -> Callable[[Settings], AbstractAsyncContextManager[Prometheus]]:
+    """One with settings of its own."""
+
+    @asynccontextmanager
+    async def opened(settings: Settings) -> AsyncIterator[Prometheus]:
+        async with application(tmp_path / "data", settings=settings) as client:
+            yield Prometheus(client)
+
+    return opened
 
 
 @pytest.fixture

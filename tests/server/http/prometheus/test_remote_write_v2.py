@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import write_requests as wr
 
+from server.config import Settings
 from server.http.prometheus.write_request import tables_of
 from server.http.prometheus.write_request_v2 import read_request
 
@@ -162,3 +163,73 @@ def test_both_readers_see_the_same_samples() -> None:
         for tables in both
     )
     assert first == second
+
+
+async def test_known_series_of_version_2_are_told_by_their_texts(prom: Any) -> None:
+    """Not by their numbers in the request, which change; other metadata are noted."""
+
+    async def send(value: float, *before: str, unit: str = "", help_: str = "h") -> Any:
+        request = Request()
+        request.symbols += before
+        request.add(
+            {"__name__": "up", "job": "a"}, sample(int(value), value), meta=(2, help_, unit)
+        )
+        request.add({"__name__": "up", "job": "b"}, sample(int(value), -value))
+        answer = await prom.post(wr.compressed(request.message()), V2)
+        assert answer.headers["x-prometheus-remote-write-samples-written"] == "2"
+        return answer
+
+    await send(1)
+    await send(2)
+    await send(3, "x", "job")
+    await send(4, "x", unit="seconds")
+    found = await prom.sql("SELECT job, greptime_value FROM up ORDER BY greptime_timestamp, job")
+    assert found == [[job, value] for n in (1.0, 2.0, 3.0, 4.0) for job, value in
+                     (("a", n), ("b", -n))]  # fmt: skip
+    told = await prom.data("metadata", metric="up")
+    assert {one["unit"] for one in told["up"]} == {"seconds"}
+
+
+async def test_known_series_of_version_2_with_others_around(prom: Any) -> None:
+    def request(time: int, *jobs: str) -> Request:
+        made = Request()
+        for job in jobs:
+            points = [sample(time, float(time))]
+            if job == "x":
+                points.append(made.exemplar({"trace_id": f"t{time}"}, 1.0, time))
+            if job == "h":
+                points = [wr.piece(3, wr.histogram(time, 4)[2:])]
+            made.add({"__name__": "up", "job": job}, *points)
+        return made
+
+    await prom.post(wr.compressed(request(1, "a", "x", "h", "b").message()), V2)
+    answer = await prom.post(wr.compressed(request(2, "b", "new", "h", "x", "a").message()), V2)
+    written = {k: v for k, v in answer.headers.items() if k.startswith("x-prometheus-remote")}
+    assert list(written.values()) == ["4", "1", "1"]
+    found = await prom.sql("SELECT job, greptime_value FROM up WHERE greptime_value = 2 ORDER BY 1")
+    assert found == [["a", 2.0], ["b", 2.0], ["new", 2.0], ["x", 2.0]]
+    asked = await prom.data("query_exemplars", query="up", start="0", end="5")
+    assert [one["labels"]["trace_id"] for one in asked[0]["exemplars"]] == ["t1", "t2"]
+
+
+@pytest.mark.parametrize("mode", ["strict", "lossy", "unchecked"])
+async def test_bytes_that_are_no_utf8_are_refused_or_replaced(prom_with: Any, mode: str) -> None:
+    """Text that nobody could read again is never stored, whatever the mode."""
+    bad = wr.piece(1, wr.piece(1, b"job") + wr.piece(2, b"a\xff\xfeb"))
+    name = wr.label("__name__", "up")
+    first = wr.piece(1, name + bad + sample(1, 1.0))
+    again = wr.piece(1, name + bad + sample(2, 2.0))
+    texts = [b"", b"__name__", b"up", b"job", b"a\xff\xfeb"]
+    symbols = b"".join(wr.piece(4, text) for text in texts)
+    second = symbols + wr.piece(5, wr.piece(1, bytes([1, 2, 3, 4])) + sample(3, 3.0))
+    async with prom_with(Settings(prom_validation=mode)) as prom:
+        answers = [await prom.post(wr.compressed(body)) for body in (first, again)]
+        answers.append(await prom.post(wr.compressed(second), V2))
+        codes = [answer.status_code for answer in answers]
+        if mode == "strict":
+            assert codes == [400] * 3
+            assert await prom.data("series", **{"match[]": "up", "start": "0", "end": "9"}) == []
+            return
+        assert codes == [204] * 3
+        found = await prom.sql("SELECT job, greptime_value FROM up ORDER BY greptime_value")
+        assert found == [["a\ufffd\ufffdb", float(n)] for n in (1, 2, 3)]
