@@ -144,17 +144,20 @@ class Region:
         version = self._version
         stamped = evolve.stamped(rows)
         rows = rows.replace_schema_metadata(None)
-        names = Shape.of(version.schema, version.options).identity
-        if op is Op.PUT:
-            names = tuple(version.schema.arrow.names)
-        elif version.options.append_mode and rows.num_columns < len(
-            version.schema_of(stamped).columns
+        if (
+            op is not Op.PUT
+            and version.options.append_mode
+            and rows.num_columns < len(version.schema_of(stamped).columns)
         ):
             raise DbError(
                 ErrorKind.REGION_BUSY, "the table was altered meanwhile", hint="try again"
             )
         if stamped == version.schema.version:
             return rows
+        if op is Op.PUT:
+            names = tuple(version.schema.arrow.names)
+        else:
+            names = Shape.of(version.schema, version.options).identity
         table = pa.Table.from_batches([rows])
         found = evolve.conform(table, version.schema_of(stamped), version.schema, names)
         return found.combine_chunks().to_batches()[0]

@@ -33,11 +33,13 @@ def checked(write: Write, shape: Shape) -> Iterator[RegionRows]:
     if write.op is Op.DELETE and not shape.append_mode:
         schema = pa.schema([schema.field(name) for name in shape.identity])
     rows = _conformed(write, schema)
-    for field, column in zip(schema, rows.columns, strict=True):
-        if not field.nullable and column.null_count:
+    for column in shape.schema.columns:
+        if column.nullable or (write.op is Op.DELETE and column.name not in schema.names):
+            continue
+        if rows.column(column.name).null_count:
             raise DbError(
                 ErrorKind.NOT_NULL_VIOLATION,
-                f'NULL value in column "{field.name}", which does not allow it',
+                f'NULL value in column "{column.name}", which does not allow it',
             )
     for batch in rows.combine_chunks().to_batches():
         if batch.num_rows:
@@ -53,6 +55,8 @@ def staged(writes: Sequence[Write], shape: Shape) -> list[RegionRows]:
 def _conformed(write: Write, schema: pa.Schema) -> pa.Table:
     """The rows with exactly the schema's columns, types and order."""
     rows = write.rows
+    if rows.schema.equals(schema):
+        return rows
     if set(rows.column_names) != set(schema.names) or rows.num_columns != len(schema):
         raise DbError(
             ErrorKind.INVALID_ARGUMENT,
@@ -75,7 +79,8 @@ def _conformed(write: Write, schema: pa.Schema) -> pa.Table:
 
 def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch, copied if it is a small window into large buffers."""
-    held = batch.get_total_buffer_size()
-    if held <= _WINDOW_FACTOR * batch.nbytes + batch.num_columns * 128:
+    # As the log would write it: the values and some bytes per column. `nbytes` takes Arrow longer
+    # than all the rest of a small write.
+    if batch.get_total_buffer_size() <= _WINDOW_FACTOR * pa.ipc.get_record_batch_size(batch):
         return batch
     return batch.take(pa.array(range(batch.num_rows), pa.int64()))

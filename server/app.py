@@ -34,7 +34,7 @@ from server.rules.files import RuleFileError
 from server.rules.group import Outside
 from server.rules.rules import Rules, RuleSettings
 from server.tls import Certificate
-from server.warm import warm_all
+from server.warm import settle_garbage, warm_all
 from server.work import Workers
 from sql.database import Database, DatabaseOptions
 from sql.session import ClientInfo, Wire
@@ -287,6 +287,7 @@ def _warm() -> None:
     except Exception:
         logger.exception("kernels could not be compiled ahead")
         return
+    settle_garbage()
     logger.info("kernels are compiled", extra={"seconds": round(seconds, 3)})
 
 

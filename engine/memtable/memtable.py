@@ -20,14 +20,15 @@ from engine.memtable.view import Arrivals, Shape, View, fold
 # 15 parts per tier wait, so that a view is made from a few dozen parts.
 _FAN_IN = 16
 # Parts of this size stay as they came: copying them costs more than having a few hundred.
-_TIER_ROWS_MAX = 4096
+_TIER_ROWS_MAX = 2048
 _LARGE = -1  # the tier that is never merged
 _PART_OVERHEAD_BYTES = 200  # of each column of an Arrow batch: its objects, not its values
 
 
 def _memory(part: Arrivals) -> int:
     rows = part.rows
-    return int(rows.nbytes + part.arrival.nbytes + rows.num_columns * _PART_OVERHEAD_BYTES)
+    held = rows.get_total_buffer_size() + part.arrival.nbytes
+    return int(held + rows.num_columns * _PART_OVERHEAD_BYTES)
 
 
 class _Tiers:

@@ -23,8 +23,9 @@ _COUNT = struct.Struct("<I")
 _WRITE = struct.Struct("<QB3xI")
 _NAME = struct.Struct("<H")
 _DECISION = struct.Struct("<Q")
-_LARGE = pa.ipc.IpcWriteOptions(compression="lz4")
-_SMALL = pa.ipc.IpcWriteOptions()
+# Not by threads: waking some up takes longer than compressing what a request brings.
+_LARGE = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_SMALL = pa.ipc.IpcWriteOptions(use_threads=False)
 # Each buffer is compressed by itself, which takes longer than it saves for few rows: of one row of
 # 21 columns it was nine tenths of the whole write.
 _COMPRESSED_BYTES_MIN = 16 << 10
@@ -41,8 +42,8 @@ class RegionRows:
 
     @cached_property
     def nbytes(self) -> int:
-        """Memory of the values. Arrow needs longer to add it up than to copy one row."""
-        return int(self.rows.nbytes)
+        """Memory that the rows hold; at most twice that of their values (write.py)."""
+        return int(self.rows.get_total_buffer_size())
 
 
 def size_of(rows: Sequence[RegionRows]) -> int:

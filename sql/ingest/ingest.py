@@ -21,6 +21,7 @@ from engine.schema import Semantic
 from sql.decode.assign import assign
 from sql.dialect.definitions import TableDefinition
 from sql.ingest.batch import IngestColumn, IngestTable
+from sql.ingest.fit import fit_of, note_fit
 from sql.metrics.writes import writes_of
 from sql.privileges import check_schema, check_table
 from sql.statements.create import make_table
@@ -65,10 +66,13 @@ class Ingest:
 
     def _write(self, session: ClientSession, wanted: Sequence[IngestTable]) -> None:
         found = [session.lookup(*_name(session, table)) for table in wanted]
-        wanted = [_timed(there, given) for there, given in zip(found, wanted, strict=True)]
         for there in found:
             if there is not None:
                 check_table(session, there, "INSERT")
+        if self._write_fitting(session, found, wanted):
+            return
+        as_given = wanted
+        wanted = [_timed(there, given) for there, given in zip(found, wanted, strict=True)]
         if all(_fits(there, given) for there, given in zip(found, wanted, strict=True)):
             writes = list(self.known)
             with session.server.metrics.together():
@@ -80,10 +84,28 @@ class Ingest:
                 ]
             with session.writing() as transaction:
                 session.apply(transaction, writes)
+            for there, given, named in zip(found, as_given, wanted, strict=True):
+                assert there is not None
+                note_fit(there, given, named.columns)
             return
         if not self.may_create:
             raise _missing(session, found, wanted)
         self._change_and_write(session, wanted)
+
+    def _write_fitting(
+        self, session: ClientSession, found: Sequence[Table | None], wanted: Sequence[IngestTable]
+    ) -> bool:
+        """Writes rows that fit as others did before; False if they do not, or nobody knows."""
+        writes = list(self.known)
+        for there, given in zip(found, wanted, strict=True):
+            fit = fit_of(there, given)
+            some = None if fit is None else fit.writes(given)
+            if some is None:
+                return False
+            writes += some
+        with session.writing() as transaction:
+            session.apply(transaction, writes)
+        return True
 
     def _change_and_write(self, session: ClientSession, wanted: Sequence[IngestTable]) -> None:
         # All names first, in one order: two batches never wait for each other.

@@ -22,6 +22,7 @@ from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from server.http.influx import line_kernels as kernels
 from server.http.influx import line_values as codes
+from server.http.influx.line_columns import columns_of
 from sql.decode.cells import Cells, Place, Unescape
 from sql.decode.kernels import INTEGER, NULL
 from sql.decode.text import convert
@@ -208,6 +209,11 @@ def _order(entries: Ints, step: int, place: int, keys: int) -> tuple[Ints, Ints]
 
 
 def _tables(scanned: _Scanned, options: Mapping[str, str]) -> Iterator[IngestTable]:
+    alike = _alike(scanned)
+    if alike is not None:
+        measure = int(scanned.lines[1])
+        yield _table(scanned, measure, alike, scanned.times, options)
+        return
     columns = scanned.columns.reshape(-1, kernels.COLUMN)
     measures = scanned.measures.reshape(-1, kernels.MEASURE)
     by_measure, first_line = _order(scanned.lines, kernels.LINE, 1, len(measures))
@@ -215,24 +221,79 @@ def _tables(scanned: _Scanned, options: Mapping[str, str]) -> Iterator[IngestTab
     columns_of, first_column = _order(scanned.columns, kernels.COLUMN, 0, len(measures))
     local = np.empty(len(scanned.times), np.int32)  # of each line its row in its table
     local[by_measure] = np.arange(len(local)) - np.repeat(first_line[:-1], np.diff(first_line))
-    for measure, (start, end, _) in enumerate(measures.tolist()):
+    for measure in range(len(measures)):
         lines = by_measure[first_line[measure] : first_line[measure + 1]]
         if not len(lines):
             continue
-        name = _MEASUREMENT_ESCAPE.sub(rb"\1", scanned.content[start:end]).decode()
-        tags: list[IngestColumn] = []
-        fields: list[IngestColumn] = []
+        made: list[IngestColumn] = []
         for column in columns_of[first_column[measure] : first_column[measure + 1]].tolist():
             pairs = by_column[first_pair[column] : first_pair[column + 1]]
-            if not len(pairs):
-                continue
-            made = _column(scanned, columns[column], pairs, lines, local)
-            (tags if made.semantic is Semantic.TAG else fields).append(made)
-        tags.sort(key=lambda tag: tag.name)
-        times = pa.array(scanned.times[lines], dt.TIMESTAMP_NANOSECOND.arrow)
-        time = IngestColumn(TIME, dt.TIMESTAMP_NANOSECOND, Semantic.TIMESTAMP, times)
-        _check_names(name, [*tags, *fields])
-        yield IngestTable(name, (*tags, *fields, time), options=dict(options), exact=True)
+            if len(pairs):
+                made.append(_column(scanned, columns[column], pairs, lines, local))
+        yield _table(scanned, measure, made, scanned.times[lines], options)
+
+
+def _table(
+    scanned: _Scanned,
+    measure: int,
+    columns: Sequence[IngestColumn],
+    times: NDArray[np.int64],
+    options: Mapping[str, str],
+) -> IngestTable:
+    start, end, _ = scanned.measures.reshape(-1, kernels.MEASURE)[measure].tolist()
+    name = _MEASUREMENT_ESCAPE.sub(rb"\1", scanned.content[start:end]).decode()
+    _check_names(name, columns)
+    tags = [column for column in columns if column.semantic is Semantic.TAG]
+    fields = [column for column in columns if column.semantic is not Semantic.TAG]
+    tags.sort(key=lambda tag: tag.name)
+    moments = pa.array(times, dt.TIMESTAMP_NANOSECOND.arrow)
+    time = IngestColumn(TIME, dt.TIMESTAMP_NANOSECOND, Semantic.TIMESTAMP, moments)
+    return IngestTable(name, (*tags, *fields, time), options=dict(options), exact=True)
+
+
+def _alike(scanned: _Scanned) -> list[IngestColumn] | None:
+    """The columns, if all lines have the same ones in the same order; else None."""
+    rows, pairs = len(scanned.times), len(scanned.kinds)
+    if not rows or pairs % rows:
+        return None
+    starts, ends = np.empty(pairs, np.int32), np.empty(pairs, np.int32)
+    flags = np.empty(pairs, np.uint8)
+    if not columns_of(scanned.pairs, scanned.kinds, rows, starts, ends, flags):
+        return None
+    width = pairs // rows
+    numbers = scanned.pairs[: kernels.PAIR * width : kernels.PAIR]
+    entries = scanned.columns.reshape(-1, kernels.COLUMN)[numbers].tolist()
+    found: list[IngestColumn] = []
+    while len(found) < width:
+        # Neighbours of one kind are read together.
+        first, kind = len(found), entries[len(found)][3]
+        others = (k for k in range(first, width) if entries[k][3] != kind)
+        stop = next(others, width)
+        names = [_name(scanned, entry) for entry in entries[first:stop]]
+
+        def place(row: int, names: Sequence[str] = names) -> str:
+            return _place(scanned, row % rows, names[row // rows])
+
+        some = slice(first * rows, stop * rows)
+        values = _values(scanned.data, starts[some], ends[some], flags[some], kind, place)
+        for k, name in enumerate(names):
+            found.append(_made(name, kind, values.slice(k * rows, rows)))
+    return found
+
+
+def _name(scanned: _Scanned, entry: Sequence[int]) -> str:
+    return _ESCAPE.sub(rb"\1", scanned.content[entry[1] : entry[2]]).decode()
+
+
+def _place(scanned: _Scanned, line: int, column: str) -> str:
+    """Where a value of a good line is, for errors."""
+    number = scanned.number(int(scanned.lines[kernels.LINE * line]))
+    return f'line {number}, column "{column}"'
+
+
+def _made(name: str, kind: int, values: pa.Array) -> IngestColumn:
+    semantic = Semantic.TAG if kind == codes.TAG else Semantic.FIELD
+    return IngestColumn(name, _TYPES[kind], semantic, values)
 
 
 def _check_names(measurement: str, columns: Sequence[IngestColumn]) -> None:
@@ -245,8 +306,8 @@ def _check_names(measurement: str, columns: Sequence[IngestColumn]) -> None:
 
 
 def _column(scanned: _Scanned, entry: Ints, pairs: Ints, lines: Ints, local: Ints) -> IngestColumn:
-    _, start, end, kind, _, _ = entry.tolist()
-    name = _ESCAPE.sub(rb"\1", scanned.content[start:end]).decode()
+    kind = int(entry[3])
+    name = _name(scanned, entry.tolist())
     spans = scanned.pairs.reshape(-1, kernels.PAIR)[pairs]
     kinds = scanned.kinds[pairs]
     starts, ends = np.ascontiguousarray(spans[:, 2]), np.ascontiguousarray(spans[:, 3])
@@ -257,12 +318,9 @@ def _column(scanned: _Scanned, entry: Ints, pairs: Ints, lines: Ints, local: Int
         kinds = _spread(kinds, rows, size)
 
     def place(row: int) -> str:
-        line = scanned.number(int(scanned.lines[kernels.LINE * int(lines[row])]))
-        return f'line {line}, column "{name}"'
+        return _place(scanned, int(lines[row]), name)
 
-    values = _values(scanned.data, starts, ends, kinds, kind, place)
-    semantic = Semantic.TAG if kind == codes.TAG else Semantic.FIELD
-    return IngestColumn(name, _TYPES[kind], semantic, values)
+    return _made(name, kind, _values(scanned.data, starts, ends, kinds, kind, place))
 
 
 def _spread(values: Any, rows: Ints, size: int) -> Any:

@@ -106,6 +106,8 @@ class _Writer:
 
         def rest(known: NDArray[np.bool_], keys: UInt64s | None) -> list[IngestTable]:
             left = found.without(known)
+            if not left:
+                return []
             message = replace(read_message(left, lossy=self._lossy), keys=keys)
             return self._tables(message, extras_of(left, lossy=self._lossy))
 

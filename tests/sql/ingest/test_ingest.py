@@ -140,3 +140,35 @@ def test_writers_that_make_the_same_tables_at_once_all_succeed(
     assert failures == []
     assert connect().run("SELECT count(*) FROM t") == [(16,)]
     assert connect().run("SELECT count(*) FROM u") == [(16,)]
+
+
+def test_rows_like_those_before_are_checked_all_the_same(db: Client) -> None:
+    db.run("CREATE TABLE t (h STRING PRIMARY KEY, v DOUBLE NOT NULL, at TIMESTAMP(3) TIME INDEX)")
+    for at in (1, 2):
+        db.session.run(Ingest([rows("t", [at], {"h": ["a"]})]))
+    with pytest.raises(DbError) as raised:
+        db.session.run(Ingest([rows("t", [3], {"h": ["a"]}, values=[None])]))
+    assert raised.value.kind is ErrorKind.NOT_NULL_VIOLATION
+    assert db.run("SELECT h, v, epoch_ms(at) FROM t ORDER BY at") == [("a", 1, 1), ("a", 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ("ALTER TABLE t ADD COLUMN x INT DEFAULT 5", (3.0, 5)),
+        ("ALTER TABLE t MODIFY COLUMN v STRING", ("3", None)),
+        ("ALTER TABLE t DROP COLUMN v", (3.0, None)),
+        ("DROP TABLE t", (3.0, None)),
+    ],
+)
+def test_rows_like_those_before_meet_a_table_that_has_changed(
+    db: Client, change: str, shown: tuple[Any, ...]
+) -> None:
+    for at in (1, 2):
+        db.session.run(Ingest([rows("t", [at], {"h": ["a"]})]))
+    db.run(change)
+    for at in (3, 3):
+        db.session.run(Ingest([rows("t", [at], {"h": ["a"]})]))
+    found = db.run("SELECT * FROM t WHERE epoch_ms(at) = 3")
+    assert len(found) == 1
+    assert set(found[0]) >= {one for one in shown if one is not None}
