@@ -1,8 +1,8 @@
 """VARCHAR(n) and CHAR(n): how long the text of a relational column may be.
 
-Called by INSERT, UPDATE and COPY for whole rows before they are stored, and by ALTER TABLE for
-rows that are there. Spaces at the end that do not fit are dropped without a word; whatever else
-does not fit is an error, as the SQL standard has it
+Called by INSERT, UPDATE and COPY for whole rows before they are stored, for what ON CONFLICT sets,
+and by ALTER TABLE for rows that are there. Spaces at the end that do not fit are dropped without a
+word; whatever else does not fit is an error, as the SQL standard has it
 (https://www.postgresql.org/docs/15/datatype-character.html).
 Time-series tables forget declared lengths, so they are never checked.
 """
@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlglot import exp
 
 from catalog.records import Column
 from engine.datatypes import TypeId
@@ -48,6 +49,19 @@ def fitted(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.
     if row >= 0:
         raise too_long(column, f"row {row + 1} of the statement has {words[row]} characters")
     return pc.utf8_slice_codeunits(values, 0, limit)
+
+
+def fitted_expression(column: Column, value: exp.Expr) -> exp.Expr:
+    """The same of a value that DuckDB computes: too long, it is an error there."""
+    limit = length_max(column)
+    if limit is None:
+        return value
+    text = exp.cast(exp.paren(value), "TEXT")
+    words = exp.Length(this=exp.func("RTRIM", text, exp.Literal.string(" ")))
+    refusal = exp.Literal.string(too_long(column, "").message)
+    error = exp.cast(exp.Anonymous(this="error", expressions=[refusal]), "TEXT")
+    short = exp.Left(this=text.copy(), expression=exp.Literal.number(limit))
+    return exp.Case().when(words > limit, error).else_(short)
 
 
 def too_long(column: Column, detail: str) -> DbError:

@@ -250,8 +250,14 @@ class GnomonDuckDBGenerator(DuckDBGenerator):
         return super().insert_sql(expression)
 
     def onconflict_sql(self, expression: exp.OnConflict) -> str:
-        """ON DUPLICATE KEY UPDATE names no key; `VALUES(a)` is the row that was refused."""
+        """ON DUPLICATE KEY UPDATE names no key; `VALUES(a)` is the row that was refused.
+
+        The parser takes keys for terms of an order, which a wire's own NULL order then completes.
+        """
         if not expression.args.get("duplicate"):
+            expression = expression.copy()
+            keys = [key.this for key in expression.args.get("conflict_keys") or []]
+            expression.set("conflict_keys", keys)
             return super().onconflict_sql(expression)
         changes = [self.sql(change.transform(_excluded)) for change in expression.expressions]
         return f" ON CONFLICT DO UPDATE SET {', '.join(changes)}"

@@ -15,6 +15,7 @@ from sqlglot import exp
 from catalog.records import Column, Table
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
+from sql.decode.lengths import fitted_expression
 from sql.decode.values import InsertHead, LiteralRows, match_insert, read_values, to_table
 from sql.dialect.parser import ParsedStatement, parse
 from sql.foreign.pending import touch, wrote
@@ -397,7 +398,9 @@ def _from_rows(tree: exp.Insert, table: Table, name: str) -> exp.Expr:
         changed.set("this", changed.this.this)
     conflict = changed.args.get("conflict")
     for item in conflict.expressions if conflict is not None else ():
-        item.set("expression", qualified(item.expression, _alias(tree), table))
+        value = qualified(item.expression, _alias(tree), table)
+        column = table.column(item.this.name)
+        item.set("expression", value if column is None else fitted_expression(column, value))
     if conflict is not None and conflict.expressions:
         given = {item.this.name: item.expression for item in conflict.expressions}
         again = recomputed(table, _alias(tree), given)
