@@ -150,7 +150,9 @@ class ScanFacts:
 
     `bytes` are those of the files to be read. `newest`: the newest row of each series was known.
     `searched` files were looked up in text indexes, `blocks` (of rows) are theirs and
-    `blocks_read` those in which the wanted rows may be.
+    `blocks_read` those in which the wanted rows may be. `exact`: all rows are in
+    `Snapshot.selected`, which has only those of the one series and the times that were asked for,
+    in order of time.
     """
 
     files: int
@@ -162,6 +164,7 @@ class ScanFacts:
     searched: int = 0
     blocks: int = 0
     blocks_read: int = 0
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +36,7 @@ from engine.sst.file import FileMeta
 from engine.sst.reader import readable
 from engine.sst.series import Effort, SeriesReader, Wanted
 from engine.sst.vectors import VectorCache
+from engine.sst.whole import WholeSeries, tags_of
 from engine.store.store import ObjectStore
 from engine.ttl import clamp, oldest_alive
 from engine.wal.payload import RegionRows
@@ -106,9 +108,61 @@ def scan(
         found = _pinned(region, TimeRange(), request, tools, lambda scan: scan.newest(staged))
         if found is not None:
             return found
+    found = None if staged or request.texts else _kept_series(region, request, tools)
+    if found is not None:
+        return found
     found = _pinned(region, request.time_range, request, tools, lambda scan: scan.snapshot(staged))
     assert found is not None
     return found
+
+
+def _kept_series(region: Region, request: ScanRequest, tools: ScanTools) -> RegionSnapshot | None:
+    """The rows of one series if no memtable has any for the range and those of files are kept.
+
+    Nothing is pinned, as nothing is read. Raises: DbError REGION_NOT_FOUND, CORRUPTED.
+    """
+    state = region.state()
+    schema, wanted = state.version.schema, request.time_range
+    tags = tags_of(schema, request.keys)
+    if tags is None or (request.schema or schema).version != schema.version:
+        return None
+    if any(not m.is_empty and _is_near(m.view(), wanted) for m in state.memtables):
+        return None
+    files = state.version.overlapping(wanted).files
+    tools.scrubber.check(files)
+    parts: list[WholeSeries] = []
+    for file in files:
+        series = tools.series.whole(file, tags, request.columns)
+        if series is None or file.schema_version != schema.version:
+            return None
+        parts.append(series.within(wanted))
+    parts = sorted((part for part in parts if len(part.times)), key=lambda part: part.first)
+    if any(one.last > other.first for one, other in pairwise(parts)):
+        return None
+    fields = pa.schema([schema.arrow.field(name) for name in request.columns])
+    count = len(state.version.files)
+    rows = sum(file.rows for file in files)
+    tools.counters.scanned(files=len(files), pruned=count - len(files), rows=rows)
+    return RegionSnapshot(
+        files=(),
+        memory=fields.empty_table(),
+        selected=pa.Table.from_batches([part.rows for part in parts], fields),
+        shadow=None,
+        identity=state.shape.identity,
+        time_range=wanted,
+        facts=ScanFacts(count, count - len(files), served=len(files), exact=True),
+        _region=region,
+        _store=tools.store,
+    )
+
+
+def _is_near(view: View, wanted: TimeRange) -> bool:
+    """True if something in memory, rows or what replaces them, may be of the range."""
+    return any(
+        (wanted.end is None or part.first < wanted.end)
+        and (wanted.start is None or part.last >= wanted.start)
+        for part in (*view.puts, *view.deletes)
+    )
 
 
 def _pinned(

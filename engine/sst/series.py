@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.api import KeyFilter, TimeRange
+from engine.api import KeyFilter, KeyValue, TimeRange
 from engine.schema import RegionSchema
 from engine.sst.cache import ByteCache
 from engine.sst.compact import Kept, compact
@@ -27,6 +27,8 @@ from engine.sst.deletion import Positions
 from engine.sst.file import FileMeta
 from engine.sst.picked import Held, Picked, groups_of, pieces_of
 from engine.sst.runs import SeriesIndex, build
+from engine.sst.whole import ROWS_MAX as WHOLE_ROWS_MAX
+from engine.sst.whole import WholeSeries, name_of, tags_of
 from engine.store.store import ObjectStore
 
 Bound = int | Positions
@@ -120,10 +122,45 @@ class SeriesReader:
         held = self._held(file, groups_of(index.groups, lows, highs), fields)
         if held is None:
             return None
+        self._keep(file, schema, wanted, Picked(index, series, lows, highs, dead), held, count)
         lows, highs = self._within(file, schema, index, lows, highs, wanted.times)
         picked = Picked(index, series, lows, highs, dead)
         self._complete(held, file, schema, picked.groups, fields)
         return picked.rows(schema, wanted.columns, held)
+
+    def whole(
+        self, file: FileMeta, tags: tuple[KeyValue, ...], columns: tuple[str, ...]
+    ) -> WholeSeries | None:
+        """A series of a file without its dead rows, if it is kept: nothing is read."""
+        found = self._cache.get(name_of(file, tags, columns))
+        return found if isinstance(found, WholeSeries) else None
+
+    def _keep(
+        self,
+        file: FileMeta,
+        schema: RegionSchema,
+        wanted: Wanted,
+        picked: Picked,
+        held: Held,
+        count: int,
+    ) -> None:
+        """Keeps the one series that is wanted, if it was before. Raises: as `rows`."""
+        tags = tags_of(schema, wanted.keys)
+        if tags is None or count > WHOLE_ROWS_MAX:
+            return
+        name = name_of(file, tags, wanted.columns)
+        if self._cache.get(name) is None:
+            self._cache.put(name, "asked", 200)
+            return
+        columns = tuple(dict.fromkeys((*wanted.columns, schema.time_index)))
+        fields = [name for name in columns if name not in schema.primary_key]
+        self._complete(held, file, schema, picked.groups, fields)
+        rows = picked.rows(schema, columns, held)
+        arrays = [column.combine_chunks() for column in rows.columns]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
+        times = batch.column(schema.time_index).view(pa.int64()).to_numpy()
+        series = WholeSeries(times, batch.select(list(wanted.columns)))
+        self._cache.put(name, series, series.nbytes)
 
     def _of_small(
         self,

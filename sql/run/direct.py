@@ -64,6 +64,8 @@ def direct_rows(
     """The rows as DuckDB would give them; None if some of them are in files only."""
     if any(snapshot.files for snapshot in snapshots):
         return None
+    if len(snapshots) == 1 and snapshots[0].facts.exact:
+        return _ordered(direct, asked, snapshots[0].selected, wanted)
     found = [t for s in snapshots for t in (s.memory, s.selected) if t is not None and t.num_rows]
     if not found:
         return pa.RecordBatch.from_pylist([], schema=wanted)
@@ -80,6 +82,18 @@ def direct_rows(
         places = places[order[::-1] if direct.descending else order]
     rows = rows.select(sorted(set(direct.columns))).take(places[: asked.limit])
     return _shown(rows, direct, wanted)
+
+
+def _ordered(
+    direct: Direct, asked: Asked, rows: pa.Table | None, wanted: pa.Schema
+) -> pa.RecordBatch:
+    """Of rows that are just those asked for, in order of time, as many as are wanted."""
+    assert rows is not None
+    count, limit = rows.num_rows, min(asked.limit, rows.num_rows)
+    if not direct.descending:
+        return _shown(rows.slice(0, limit), direct, wanted)
+    places = np.arange(count - 1, count - 1 - limit, -1)
+    return _shown(rows.select(sorted(set(direct.columns))).take(places), direct, wanted)
 
 
 def _shown(rows: pa.Table, direct: Direct, wanted: pa.Schema) -> pa.RecordBatch:
