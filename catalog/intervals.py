@@ -1,5 +1,7 @@
 """How time-series tables keep intervals: as text, since Parquet has no type for them.
 
+Types that are text with a name of their own are kept as plain text.
+
 Used by catalog/records.py for the schema of a region, by sql/partition/route.py for rows on their
 way into one; scans cast the text back. The text is `<months> months <days> days <micros>
 microseconds`, which DuckDB reads without loss.
@@ -12,14 +14,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.datatypes import INTERVAL, STRING, DataType
+from engine.datatypes import INTERVAL, STRING, DataType, list_of
 
 _WIDTH = np.dtype([("months", "<i4"), ("days", "<i4"), ("nanos", "<i8")])
 
 
 def stored_type(data_type: DataType) -> DataType:
     """The type of a column in its region."""
-    return STRING if data_type == INTERVAL else data_type
+    if data_type.element is not None:
+        return list_of(stored_type(data_type.element))
+    return STRING if data_type == INTERVAL or data_type.named else data_type
 
 
 def stored_rows(rows: pa.Table) -> pa.Table:

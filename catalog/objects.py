@@ -48,14 +48,43 @@ class Sequence:
         return ObjectKind.SEQUENCE
 
 
+class TypeForm(Enum):
+    """What CREATE TYPE or CREATE DOMAIN made."""
+
+    ENUM = "enum"
+    COMPOSITE = "composite"
+    RANGE = "range"
+    DOMAIN = "domain"
+
+
 @dataclass(frozen=True, slots=True)
-class EnumType:
-    """A type made by CREATE TYPE … AS ENUM: its values are these labels, in this order."""
+class Field:
+    """A field of a composite type, the subtype of a range or what a domain is over.
+
+    `type` is a `DataType.name`, `tag` the `Named.tag` of a type with a name of its own.
+    """
+
+    name: str
+    type: str
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserType:
+    """A type made by CREATE TYPE or CREATE DOMAIN. `id` is its OID.
+
+    `labels` of an enum, in their order. `checks` of a domain are (name, SQL text over VALUE).
+    """
 
     id: int
     database: str
     name: str
+    form: TypeForm = TypeForm.ENUM
     labels: tuple[str, ...] = ()
+    fields: tuple[Field, ...] = ()
+    not_null: bool = False
+    default: str | None = None
+    checks: tuple[tuple[str, str], ...] = ()
     role: str = ""
     comment: str = ""
 
@@ -65,7 +94,7 @@ class EnumType:
         return ObjectKind.TYPE
 
 
-SchemaObject = Sequence | EnumType
+SchemaObject = Sequence | UserType
 
 
 def limits(type_: str, increment: int) -> tuple[int, int]:
@@ -76,13 +105,21 @@ def limits(type_: str, increment: int) -> tuple[int, int]:
 
 def object_to_json(one: SchemaObject) -> str:
     """The record as stored; `object_from_json` reads it back equal."""
-    return json.dumps(asdict(one))
+    return json.dumps(asdict(one), default=lambda value: value.value)
 
 
 def object_from_json(kind: ObjectKind, text: str) -> SchemaObject:
     """Reads a stored record."""
     data: dict[str, Any] = json.loads(text)
     if kind is ObjectKind.TYPE:
-        return EnumType(**{**data, "labels": tuple(data["labels"])})
+        return UserType(
+            **{
+                **data,
+                "form": TypeForm(data.get("form", TypeForm.ENUM.value)),
+                "labels": tuple(data["labels"]),
+                "fields": tuple(Field(**field) for field in data.get("fields", ())),
+                "checks": tuple((name, text) for name, text in data.get("checks", ())),
+            }
+        )
     owner = data["owner"]
     return Sequence(**{**data, "owner": None if owner is None else (owner[0], owner[1])})

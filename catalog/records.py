@@ -316,6 +316,7 @@ def _column_to_dict(column: Column) -> dict[str, Any]:
     return {
         "name": column.name,
         "type": column.type.name,
+        **({"named": named.tag} if (named := column.type.innermost.named) else {}),
         "nullable": column.nullable,
         "default": column.default,
         "semantic": column.semantic.value if column.semantic else None,
@@ -335,7 +336,9 @@ def _column_to_dict(column: Column) -> dict[str, Any]:
 def _column_from_dict(data: dict[str, Any]) -> Column:
     return Column(
         name=data["name"],
-        type=datatypes.from_name(data["type"]),
+        type=datatypes.from_name(data["type"]).tagged(
+            datatypes.from_tag(data["named"]) if "named" in data else None
+        ),
         nullable=data["nullable"],
         default=data["default"],
         semantic=Semantic(data["semantic"]) if data["semantic"] else None,

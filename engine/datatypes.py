@@ -6,12 +6,15 @@ spellings live in sql/types.py, wire spellings with each wire.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import pyarrow as pa
 
 from engine.errors import DbError, ErrorKind
+from engine.named import BASE_TYPES, Named, NamedKind
 
 
 class TypeId(Enum):
@@ -53,7 +56,8 @@ class DataType:
 
     `precision` and `scale` are set for DECIMAL; `dimensions` for a BINARY that is a vector of that
     many 32-bit floats; `element` for LIST; `arrow_nested` for STRUCT and
-    MAP, whose inner layout only Arrow describes.
+    MAP, whose inner layout only Arrow describes; `named` for a STRING that carries a type of
+    PostgreSQL's with a name of its own.
     """
 
     id: TypeId
@@ -62,6 +66,21 @@ class DataType:
     element: DataType | None = None
     arrow_nested: pa.DataType | None = None
     dimensions: int = 0
+    named: Named | None = None
+
+    @property
+    def innermost(self) -> DataType:
+        """The type itself, of lists (of lists) that of their items."""
+        found = self
+        while found.element is not None:
+            found = found.element
+        return found
+
+    def tagged(self, named: Named | None) -> DataType:
+        """The same type, whose text (or whose items' text) is of a type with a name of its own."""
+        if self.element is not None:
+            return list_of(self.element.tagged(named))
+        return DataType(TypeId.STRING, named=named) if named is not None else self
 
     @property
     def name(self) -> str:
@@ -213,8 +232,30 @@ def list_of(element: DataType) -> DataType:
     return DataType(TypeId.LIST, element=element)
 
 
+def named_type(named: Named) -> DataType:
+    """Text that is of a type with a name of its own."""
+    return DataType(TypeId.STRING, named=named)
+
+
+def from_tag(text: str) -> Named:
+    """The inverse of `Named.tag`."""
+    if text in BASE_TYPES:
+        return BASE_TYPES[text]
+    data: dict[str, Any] = json.loads(text)
+    return Named(
+        NamedKind(data["kind"]),
+        data["oid"],
+        data["array"],
+        labels=tuple(data.get("labels", ())),
+        fields=tuple(
+            (name, from_name(type_).tagged(from_tag(tag) if tag else None))
+            for name, type_, tag in data.get("fields", ())
+        ),
+    )
+
+
 def from_name(name: str) -> DataType:
-    """The inverse of `DataType.name` for every type a table column may have."""
+    """The inverse of `DataType.name` for every type a table column may have; not of `named`."""
     if name.startswith("Decimal("):
         precision, scale = name[len("Decimal(") : -1].split(",")
         return decimal(int(precision), int(scale))

@@ -210,6 +210,10 @@ class ObservedSession:
         """See `SessionApi.literal_backslashes`."""
         return self._inner.literal_backslashes
 
+    def type_of(self, oid: int) -> DataType | None:
+        """The type with that number among those that users made."""
+        return self._inner.type_of(oid)
+
     def parse(self, text: str, parameter_types: Sequence[DataType | None] = ()) -> list[Statement]:
         """Splits and parses a request; a refused text counts as a failed statement."""
         started = perf_counter()

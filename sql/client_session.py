@@ -44,6 +44,7 @@ from sql.system.table import SystemContext
 from sql.tally import Tally, told
 from sql.temporary import TemporaryTables
 from sql.transaction import Transaction
+from sql.user_types import type_of_oid
 
 if TYPE_CHECKING:
     from sql.database import Database
@@ -131,8 +132,7 @@ class ClientSession(SessionTables):
         elif self.transaction is None:
             state = "idle"
         else:
-            failed = " (aborted)" if self.transaction.failed else ""
-            state = f"idle in transaction{failed}"
+            state = f"idle in transaction{' (aborted)' if self.transaction.failed else ''}"
         return Activity(self._query, self._query_ms, state, self._connected_ms)
 
     @property
@@ -181,6 +181,10 @@ class ClientSession(SessionTables):
         with self._failing():
             return execute.describe(self, statement, parameter_types)
 
+    def type_of(self, oid: int) -> DataType | None:
+        """See `SessionApi.type_of`."""
+        return type_of_oid(self, oid)
+
     def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Result:
         """See `SessionApi.execute`."""
         assert isinstance(statement, ParsedStatement | FastInsert)
@@ -192,9 +196,7 @@ class ClientSession(SessionTables):
 
     def show(self, name: str) -> str:
         """See `SessionApi.show`."""
-        if name.lower() == "search_path":
-            return self._database
-        return self.settings.get(name)
+        return self._database if name.lower() == "search_path" else self.settings.get(name)
 
     def set(self, name: str, value: str) -> None:
         """See `SessionApi.set`."""
@@ -209,8 +211,7 @@ class ClientSession(SessionTables):
 
     def cancel(self) -> None:
         """See `SessionApi.cancel`."""
-        message = "canceling statement due to user request"
-        self.duck.interrupt(DbError(ErrorKind.CANCELLED, message))
+        self.duck.interrupt(DbError(ErrorKind.CANCELLED, "canceling statement due to user request"))
 
     def open_block(self) -> None:
         """See `SessionApi.open_block`."""

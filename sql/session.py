@@ -137,6 +137,9 @@ class SessionApi(Protocol):
     ) -> Description:
         """Infers parameter types (None: unknown) and result columns without running anything."""
 
+    def type_of(self, oid: int) -> DataType | None:
+        """The type with that number among those that users made, and arrays of them."""
+
     def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Result:
         """Runs one statement.
 

@@ -16,6 +16,8 @@ from sqlglot import exp
 from engine import datatypes as dt
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
+from sql.dialect.object_nodes import NamedType
+from sql.named.duckdb import named_from, named_text
 from sql.session import Wire
 
 _D = exp.DType
@@ -109,6 +111,9 @@ def from_sql(node: exp.Expr, *, time_series: bool = False) -> DataType:
         return dt.INT64 if node.name.upper() == "OID" else dt.STRING
     if not isinstance(node, exp.DataType):
         raise DbError(ErrorKind.UNDEFINED_OBJECT, f'type "{node.sql()}" does not exist')
+    if isinstance(node, NamedType):
+        found: DataType = node.args["type"]
+        return found
     if isinstance(node.this, exp.Interval):  # INTERVAL DAY TO SECOND and its kin
         return dt.INTERVAL
     kind = node.this
@@ -239,6 +244,8 @@ _FROM_DUCKDB = {name: DataType(type_id) for type_id, name in _DUCKDB.items()} | 
 
 def duckdb_name(data_type: DataType) -> str:
     """The type as DuckDB's DDL and casts spell it."""
+    if data_type.named is not None:
+        return named_text(data_type.named)
     if data_type.id is TypeId.DECIMAL:
         return f"DECIMAL({data_type.precision},{data_type.scale})"
     if data_type.id is TypeId.LIST:
@@ -328,6 +335,8 @@ def from_duckdb(text: str) -> DataType:
         return simple
     if text.endswith("]"):
         return dt.list_of(from_duckdb(text[: text.rindex("[")]))
+    if text.startswith(("UNION(", "ENUM(")):
+        return named_from(text) or dt.STRING
     head, _, body = text.partition("(")
     head, parts = head.strip().upper(), _split(body[: body.rfind(")")])
     if head in ("DECIMAL", "NUMERIC"):

@@ -30,6 +30,7 @@ from sql.results import (
     Rows,
 )
 from sql.session import SessionApi, Statement, TransactionStatus
+from sql.user_types import FIRST_OID
 
 STATEMENTS_MAX = 10_000  # per connection; a driver that never closes them is broken
 
@@ -127,7 +128,7 @@ class Extended:
                 f"a connection may have {STATEMENTS_MAX} prepared statements",
                 hint="close or deallocate the ones no longer needed",
             )
-        declared = tuple(oids.from_oid(oid) for oid in event.types)
+        declared = tuple(self._type_of(oid) for oid in event.types)
         statements = self.session.parse(event.text, declared)
         if len(statements) != 1:
             raise DbError(
@@ -153,7 +154,7 @@ class Extended:
                 f'statement "{event.statement}" requires {expected}',
             )
         types = self._parameter_oids(prepared) if event.parameters else ()
-        parameters = decode_parameters(event.parameters, event.formats, types)
+        parameters = decode_parameters(event.parameters, event.formats, types, self._type_of)
         self._drop_portal(event.portal)
         self._portals[event.portal] = Portal(
             prepared,
@@ -260,6 +261,10 @@ class Extended:
         """Closes every portal."""
         for name in list(self._portals):
             self._drop_portal(name)
+
+    def _type_of(self, oid: int) -> DataType | None:
+        """The type of that number, users' own among them."""
+        return oids.from_oid(oid) or (self.session.type_of(oid) if oid >= FIRST_OID else None)
 
     def _start_named(self, text: str) -> None:
         """Runs the portal that FETCH or MOVE is about, if it was bound only."""

@@ -15,6 +15,7 @@ from catalog.records import Column
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode.text import column_from_text
+from sql.decode.unions import plain
 from sql.decode.vectors import check_bytes, vectors_of_lists
 
 
@@ -23,8 +24,9 @@ def assign(values: pa.ChunkedArray | pa.Array, column: Column, timezone: str) ->
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if isinstance(array, pa.ChunkedArray):  # combine_chunks keeps several chunks of long strings
         array = pa.concat_arrays(array.chunks)
+    array = plain(array)
     target = column.type.arrow
-    if array.type == target and column.type.id is not TypeId.JSON:
+    if array.type == target and column.type.id is not TypeId.JSON and not column.type.named:
         if column.type.dimensions:
             check_bytes(array, column.type, column.name)
         return array

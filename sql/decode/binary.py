@@ -21,7 +21,7 @@ from sql.decode.cells import Cells, Place, Unescape, array_of, strings, variable
 from sql.decode.jit import Int64s
 from sql.decode.kernels import KIND, NULL, STANDARD, STRING
 from sql.decode.number_kernels import RANGE
-from sql.decode.text import check_json
+from sql.decode.text import check_json, column_from_text
 
 Converter = Callable[[Cells, DataType, str], Any]
 
@@ -46,10 +46,26 @@ def convert_binary(cells: Cells, type_: DataType, timezone: str) -> Any:
     Raises: DbError INVALID_BINARY, OUT_OF_RANGE, DATETIME_OVERFLOW, INVALID_ENCODING,
     INVALID_TEXT (JSON), UNSUPPORTED.
     """
+    if type_.named is not None:
+        return _named(cells, type_, timezone)
     converter = _CONVERTERS.get(type_.id)
     if converter is None:
         raise DbError(ErrorKind.UNSUPPORTED, f"type {type_.name} has no binary format")
     return converter(cells, type_, timezone)
+
+
+def _named(cells: Cells, type_: DataType, timezone: str) -> Any:
+    """Types that are carried as text: each value alone, then read as its text would be."""
+    from sql.named.unpack import unpack
+
+    assert type_.named is not None
+    texts: list[str | None] = []
+    for row, data in enumerate(strings(cells, pa.binary()).to_pylist()):
+        try:
+            texts.append(None if data is None else unpack(type_.named, data))
+        except (ValueError, IndexError, struct.error):
+            raise _malformed(cells, row, type_) from None
+    return column_from_text(pa.array(texts, pa.string()), type_, timezone, column="")
 
 
 def _malformed(cells: Cells, row: int, type_: DataType) -> DbError:

@@ -274,7 +274,7 @@ class CopyReader:
             return convert_binary(cells, column.type, self._timezone)
         if cells.seen & RAW_BYTES:  # \x and octal escapes may spell what is no text
             texts = checked_text(cells, strings(cells))
-            if column.type.id is TypeId.STRING:
+            if column.type.id is TypeId.STRING and column.type.named is None:
                 return texts
         return convert(cells, column.type, self._timezone)
 

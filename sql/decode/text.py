@@ -60,7 +60,15 @@ def warm() -> None:
 
 
 def _texts(cells: Cells, type_: DataType, timezone: str) -> Any:
-    return strings(cells)
+    texts = strings(cells)
+    if type_.named is None:
+        return texts
+    from sql.named.read import read_column
+
+    def failed(row: int, error: DbError) -> DbError:
+        return DbError(error.kind, error.message, detail=error.detail or cells.place(row))
+
+    return read_column(texts, type_.named, timezone, failed)
 
 
 def _nulls(cells: Cells, type_: DataType, timezone: str) -> Any:

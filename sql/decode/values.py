@@ -192,7 +192,7 @@ def _column(rows: LiteralRows, index: int, column: Column, timezone: str) -> Any
         Unescape(BACKSLASH if rows.wire is Wire.MYSQL else STANDARD),
         row_place(column.name),
     )
-    if column.type.id is TypeId.STRING:
+    if column.type.id is TypeId.STRING and column.type.named is None:
         return _as_text(cells)
     _check_kinds(cells, column, rows.wire)
     if column.type == BINARY and rows.wire is Wire.MYSQL:

@@ -20,7 +20,7 @@ from sql import types
 from sql.dialect import nodes
 from sql.dialect.definitions import TableDefinition
 from sql.dialect.dialects import to_sql
-from sql.dialect.object_nodes import Identity
+from sql.dialect.object_nodes import Identity, user_type_name
 from sql.dialect.options import given_options, index_options, table_options
 from sql.session import Wire
 
@@ -387,7 +387,7 @@ class _Reader:
             default=_default(draft, series, nullable),
             semantic=semantic if series else None,
             comment=draft.comment,
-            declared="" if series else _declared(draft.kind),
+            declared=user_type_name(draft.kind) or "" if series else _declared(draft.kind),
             identity=draft.identity,
             generated="" if draft.generated is None else to_sql(draft.generated, Wire.HTTP),
             virtual=draft.virtual,
@@ -480,6 +480,8 @@ def _declared(kind: exp.Expr) -> str:
     """The spelling, where the type alone forgets something."""
     if not isinstance(kind, exp.DataType):
         return ""
+    if (name := user_type_name(kind)) is not None:
+        return name
     sized = kind.this in _SIZED and bool(kind.expressions)
     if sized or kind.this in _NAMED_TEXTS or kind.this in _SERIALS or kind.this is exp.DType.YEAR:
         return kind.sql(dialect="mysql" if kind.this in _NAMED_TEXTS else "postgres")

@@ -18,6 +18,7 @@ from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql import types
 from sql.dialect import nodes
+from sql.dialect.object_nodes import NamedType
 from sql.functions.expansion import Expansion, expansion_sql
 
 # now() and its kin are naive UTC timestamps here, whatever DuckDB's own session zone is.
@@ -301,6 +302,7 @@ _TRANSFORMS: dict[Any, Callable[..., str]] = {
     exp.FirstValue: GnomonDuckDBGenerator.firstvalue_sql,
     exp.LastValue: GnomonDuckDBGenerator.lastvalue_sql,
     exp.DataType: GnomonDuckDBGenerator.datatype_sql,
+    NamedType: GnomonDuckDBGenerator.datatype_sql,
     exp.Anonymous: GnomonDuckDBGenerator.anonymous_sql,
     exp.Div: GnomonDuckDBGenerator.div_sql,
     exp.IgnoreNulls: GnomonDuckDBGenerator.ignorenulls_sql,

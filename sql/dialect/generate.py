@@ -409,20 +409,34 @@ class ExtensionGenerator(Generator):
 
     def objectstatement_sql(self, node: object_nodes.ObjectStatement) -> str:
         verb, kind = str(node.this).split()
-        exists = "IF NOT EXISTS" if verb == "CREATE" or kind == "TYPE" else "IF EXISTS"
         parts = [self.sql(node, "table")]
-        labels = [self.sql(one) for one in node.expressions or () if one.is_string]
         if kind == "SEQUENCE":
-            parts += map(self._sequence_option, node.expressions or ())
-        elif verb == "CREATE":
-            parts.append(f"AS ENUM ({', '.join(labels)})")
-        elif len(labels) == 1:
-            parts += ["ADD VALUE", self._flag(node, "exists", exists), labels[0]]
-        else:
-            parts.append(f"RENAME VALUE {labels[0]} TO {labels[1]}")
-        if kind == "SEQUENCE":
+            exists = "IF NOT EXISTS" if verb == "CREATE" else "IF EXISTS"
             parts.insert(0, self._flag(node, "exists", exists))
+            parts += map(self._sequence_option, node.expressions or ())
+        else:
+            parts.append(self._type_action(verb, node))
         return self._words(verb, self._flag(node, "temporary", "TEMPORARY"), kind, *parts)
+
+    def _type_action(self, verb: str, node: object_nodes.ObjectStatement) -> str:
+        form = str(node.args["form"])
+        items = [self._type_item(one) for one in node.expressions or ()]
+        if verb == "CREATE":
+            return f"AS {'' if form == 'COMPOSITE' else f'{form} '}({', '.join(items)})"
+        if form == "RENAME VALUE":
+            return f"{form} {items[0]} TO {items[1]}"
+        if form == "ADD VALUE":
+            place = self._prefixed(node, str(node.args.get("place")), "beside")
+            return self._words(form, self._flag(node, "exists", "IF NOT EXISTS"), items[0], place)
+        return f"{form} {self.sql(node, 'to')}"
+
+    def _type_item(self, item: exp.Expr) -> str:
+        if isinstance(item, nodes.Option):
+            return f"{item.this} = {self.sql(item, 'expression')}"
+        return self.sql(item)
+
+    def namedtype_sql(self, node: object_nodes.NamedType) -> str:
+        return node.args["type"].named.name or self.sql(node, "kind")
 
     def _sequence_option(self, option: exp.Expr) -> str:
         key, value = option.name, self.sql(option, "expression")

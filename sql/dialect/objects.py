@@ -1,12 +1,13 @@
-"""Grammar of sequences, identity columns and enum types.
+"""Grammar of sequences, identity columns and types.
 
-Read off by sql/statements/sequence.py and enums.py. Options of a sequence become `Option`s whose
-keys are those of `catalog.objects.Sequence`; NO MINVALUE and its kin have no value.
+Read off by sql/statements/sequence.py and user_types.py. Options of a sequence become `Option`s
+whose keys are those of `catalog.objects.Sequence`; NO MINVALUE and its kin have no value.
 https://www.postgresql.org/docs/15/sql-createsequence.html
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlglot import exp
@@ -59,38 +60,68 @@ class ObjectsGrammar(FlowsGrammar):
         )
 
     def create_type(self) -> exp.Expr:
-        """Behind CREATE TYPE; of what is no enum only the name is taken."""
+        """Behind CREATE TYPE; of what is no enum, composite or range only the name is taken."""
         name = self.take_table()
-        if not self._match(TokenType.ALIAS) or not self._match(TokenType.ENUM):
+        found: list[exp.Expr]
+        if not self._match(TokenType.ALIAS):
             return self.expression(nodes.Utility(this="CREATE TYPE", text=self.take_rest()))
-        self._match_l_paren()
-        labels = [] if self._match(TokenType.R_PAREN, advance=False) else self._labels()
-        self._match_r_paren()
-        return self.expression(ObjectStatement(this="CREATE TYPE", table=name, expressions=labels))
+        if self._match(TokenType.ENUM):
+            form, found = "ENUM", self._listed(self.take_string)
+        elif self._match(TokenType.RANGE):
+            form, found = "RANGE", self._listed(self._range_option)
+        else:
+            form, found = "COMPOSITE", self._listed(self._field)
+        node = ObjectStatement(this="CREATE TYPE", table=name, expressions=found, form=form)
+        return self.expression(node)
 
-    def _labels(self) -> list[exp.Literal]:
-        return self._parse_csv(self.take_string)
+    def _listed(self, take: Callable[[], exp.Expr]) -> list[exp.Expr]:
+        """What stands in parentheses, with commas between; possibly nothing."""
+        if not self._match(TokenType.L_PAREN):
+            raise self.expected("(")
+        there = not self._match(TokenType.R_PAREN, advance=False)
+        found: list[exp.Expr] = self._parse_csv(take) if there else []
+        self._match_r_paren()
+        return found
+
+    def _field(self) -> exp.ColumnDef:
+        name = self.take_name()
+        kind = self._parse_types()
+        if kind is None:
+            raise self.expected("a type")
+        if self.word("COLLATE"):
+            self.take_table()
+        return self.expression(exp.ColumnDef(this=name, kind=kind))
+
+    def _range_option(self) -> nodes.Option:
+        key = self.take_key()
+        if not self._match(TokenType.EQ):
+            raise self.expected("=")
+        value = self._parse_types() if key == "subtype" else self.take_table()
+        return self.expression(nodes.Option(this=key, expression=value))
 
     def alter_type(self) -> exp.Expr:
-        """Behind ALTER TYPE: ADD VALUE at the end, or RENAME VALUE."""
-        name = self.take_table()
+        """Behind ALTER TYPE: ADD VALUE, RENAME VALUE, RENAME TO, SET SCHEMA, OWNER TO."""
+        node = ObjectStatement(this="ALTER TYPE", table=self.take_table())
         if self.word("ADD", "VALUE"):
-            exists = self._parse_exists(not_=True)
-            labels = [self.take_string()]
+            node.set("form", "ADD VALUE")
+            node.set("exists", self._parse_exists(not_=True) or None)
+            node.set("expressions", [self.take_string()])
+            if self.at_word("BEFORE", "AFTER"):
+                node.set("place", self.take_word().upper())
+                node.set("beside", self.take_string())
         elif self.word("RENAME", "VALUE"):
-            exists = None
-            labels = [self.take_string()]
+            old = self.take_string()
             self.require("TO")
-            labels.append(self.take_string())
+            node.set("form", "RENAME VALUE")
+            node.set("expressions", [old, self.take_string()])
         else:
+            for words in (("RENAME", "TO"), ("SET", "SCHEMA"), ("OWNER", "TO")):
+                if self.word(*words):
+                    node.set("form", " ".join(words))
+                    node.set("to", self.take_name())
+                    return self.expression(node)
             return self.expression(nodes.Utility(this="ALTER TYPE", text=self.take_rest()))
-        if self._curr:
-            raise self.expected("the end: a new label is the last one")
-        return self.expression(
-            ObjectStatement(
-                this="ALTER TYPE", table=name, expressions=labels, exists=exists or None
-            )
-        )
+        return self.expression(node)
 
     # --- Options of a sequence --------------------------------------------------------------------
 

@@ -43,6 +43,8 @@ def _read(text: str, to: exp.DataType, order: str) -> exp.Expr | None:
         type_ = from_sql(to)
     except DbError:
         return None  # a type that only DuckDB knows
+    if type_.named is not None:
+        return None  # see named_values
     show = _vector if type_.dimensions else _SHOWN.get(type_.id)
     if type_.is_integer:
         show = exp.convert

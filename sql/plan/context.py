@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from catalog.records import Table
+from engine.datatypes import DataType
 from sql.session import ClientInfo, Wire
 
 CATALOG = "greptime"  # the one catalog, as three-part names spell it
@@ -30,6 +31,7 @@ class PlanContext:
     parse_view: Callable[[Table], exp.Expr]
     text: str = ""  # the statement, for error positions
     temporary: Callable[[str], bool] = lambda name: False  # is it a temporary table, unqualified?
+    type_named: Callable[[str, str], DataType | None] = lambda database, name: None  # users' own
     given: Mapping[str, Table] = field(default_factory=dict)  # registered rows → whose they are
 
     @property

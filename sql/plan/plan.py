@@ -42,6 +42,8 @@ from sql.plan.literals import (
 from sql.plan.loose_groups import loose_groups
 from sql.plan.moments import fine_scans
 from sql.plan.mysql_forms import mysql_forms
+from sql.plan.named_types import resolve_types
+from sql.plan.named_values import named_values, typed_parameters
 from sql.plan.naming import name_outputs
 from sql.plan.origins import Origin, origins
 from sql.plan.parameters import cast_outputs, infer_types, parameter_number
@@ -154,6 +156,8 @@ def _view(view: Table, context: PlanContext) -> exp.Expr:
 
 def _called(tree: exp.Expr, context: PlanContext, wire: Wire) -> exp.Expr:
     """The tree with calls of our own functions as DuckDB knows them."""
+    if wire is not Wire.MYSQL:
+        tree = resolve_types(tree, context.type_named)
     tree = name_values(json_paths(tree, lambda node: known_table(node, context)))
     if wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
@@ -195,10 +199,12 @@ def _finish(
     scopes = Scopes(resolved.tables)
     tree = push_conditions(tree, scopes)
     tree = timestamp_literals(tree, scopes, context.timezone)
+    tree = named_values(tree, scopes)
     tree = typed_operators(tree, scopes, context.wire)
     tree = bucket_functions(tree, scopes)
     tree = time_aggregates(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target, called)
+    tree = typed_parameters(tree, types)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
     texts = text_asks(tree, scopes, resolved.scans)

@@ -41,6 +41,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = tuple(
             r'Ambiguous reference to column name "[^"]+" \(use: \'(\w+)\.\w+\' or \'\1\.',
             _K.DUPLICATE_ALIAS,
         ),
+        (r'type "(.+)" does not exist', _K.UNDEFINED_OBJECT),
         (r'Ambiguous reference to column name "([^"]+)"', _K.AMBIGUOUS_COLUMN),
         (r'Referenced column "([^"]+)" (?:was )?not found', _K.UNDEFINED_COLUMN),
         (r"Referenced update column (\w+) not found", _K.UNDEFINED_COLUMN),

@@ -29,14 +29,19 @@ def memory_columns(columns: Sequence[Column], *, fine: bool) -> str:
     """The select list over Arrow tables, which have the declared types."""
     if fine:
         return file_columns(columns, fine=True)
-    return ", ".join(
-        _column(c, "") if c.type.id is TypeId.INTERVAL else f"f.{quote(c.name)}" for c in columns
-    )
+    return ", ".join(_column(c, "") if _is_converted(c) else f"f.{quote(c.name)}" for c in columns)
+
+
+def _is_converted(column: Column) -> bool:
+    """True if a region keeps the column as text: catalog/intervals.py."""
+    return column.type.id is TypeId.INTERVAL or column.type.innermost.named is not None
 
 
 def _column(column: Column, type_: str) -> str:
     name = quote(column.name)
-    if column.type.id is TypeId.INTERVAL:  # kept as text: catalog/intervals.py
+    if column.type.innermost.named is not None:
+        return f"CAST(f.{name} AS {duckdb_name(column.type)}) AS {name}"
+    if column.type.id is TypeId.INTERVAL:
         return f"TRY_CAST(f.{name} AS INTERVAL) AS {name}"
     return f"CAST(f.{name} AS {type_}) AS {name}" if column.type.id in _WIDER else f"f.{name}"
 

@@ -21,6 +21,7 @@ from catalog.records import Column, Table
 from engine.api import Extent, KeyFilter, Regions, ScanRequest, Snapshot, TimeRange, Write
 from engine.clock import Clock
 from engine.datatypes import DataType, TypeId
+from sql.decode.unions import plain
 from sql.dialect.nodes import Tql
 from sql.metrics.scans import MetricScans
 from sql.partition.prune import wanted_regions
@@ -440,7 +441,7 @@ def _is_unique(pinned: Pinned, reference: Reference) -> bool:
 
 def _as_type(array: pa.Array, wanted: pa.DataType) -> pa.Array:
     try:
-        return array.cast(wanted)
+        return plain(array).cast(wanted)
     except pa.ArrowInvalid:
         if not (pa.types.is_timestamp(array.type) and pa.types.is_timestamp(wanted)):
             raise

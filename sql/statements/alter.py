@@ -20,6 +20,7 @@ from sql.dialect import mysql_nodes, nodes
 from sql.dialect.dialects import to_sql
 from sql.dialect.key_nodes import ConstraintAction
 from sql.dialect.options import given_options
+from sql.plan.named_types import resolve_types
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
@@ -60,6 +61,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         return repartition.run(session, tree, statement.text)
     if any(isinstance(action, nodes.Repartition) for action in tree.args["actions"]):
         return repartition.run(session, tree, statement.text)
+    if session.wire is not Wire.MYSQL:
+        tree = resolve_types(tree.copy(), session.plan_context().type_named)
     with session.writing() as transaction:
         _alter(session, transaction, tree, statement.text)
     return Affected(tag, 0)

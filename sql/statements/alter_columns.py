@@ -24,6 +24,7 @@ from sql.dialect.create import (
     read_index,
 )
 from sql.dialect.dialects import to_sql
+from sql.dialect.object_nodes import user_type_name
 from sql.dialect.parser import parse
 from sql.plan.plan import plan_query
 from sql.results import Notice
@@ -245,7 +246,7 @@ def _move(change: Alteration, name: str, position: exp.Expr) -> None:
 def _retype(change: Alteration, name: str, kind: exp.Expr) -> None:
     column, table = change.column(name), change.table
     new = types.from_sql(kind, time_series=table.is_time_series)
-    declared = "" if table.is_time_series else declared_type(kind)
+    declared = (user_type_name(kind) or "") if table.is_time_series else declared_type(kind)
     changed = replace(column, type=new, declared=declared)
     if new == column.type:
         alter_relational.check_length(change, changed)

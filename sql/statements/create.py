@@ -22,6 +22,7 @@ from sql.dialect.nodes import MATERIALIZED, TableOptions
 from sql.dialect.options import database_options
 from sql.partition.check import with_rules
 from sql.partition.layout import new_region_ids
+from sql.plan.named_types import resolve_types
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table
 from sql.privileges import owner_of_new
@@ -88,6 +89,8 @@ def _create_table(
     tree: exp.Create,
     parameters: Sequence[object],
 ) -> Result:
+    if session.wire is not Wire.MYSQL:
+        tree = resolve_types(tree.copy(), session.plan_context().type_named)
     definition = read_create_table(tree)
     if definition.external:
         return create_external(session, definition)

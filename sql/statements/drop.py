@@ -24,6 +24,7 @@ from sql.statements.metric_engine import check_unused
 from sql.statements.schema_object import drop_object, objects_in
 from sql.statements.sequence import drop_sequence_of, drop_sequences
 from sql.statements.target import quoted
+from sql.statements.user_types import drop_types
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -46,6 +47,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         return Affected(f"DROP {kind}", 0)
     if kind == "SEQUENCE":
         return drop_sequences(session, tree)
+    if kind in ("TYPE", "DOMAIN"):
+        return drop_types(session, tree)
     if kind == "INDEX":
         return drop_indexes(session, tree)
     raise DbError(ErrorKind.UNSUPPORTED, f"DROP {kind} is not supported")

@@ -21,6 +21,7 @@ from sql.dialect.parser import ParsedStatement, parse
 from sql.foreign.pending import touch, wrote
 from sql.foreign.upsert import watch_upsert
 from sql.plan.cache import Unliftable
+from sql.plan.named_values import takes_type, typed_as
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
@@ -358,6 +359,8 @@ def _fill_defaults(values: exp.Values, columns: tuple[Column, ...]) -> exp.Value
         for item, column in zip(list(items), columns, strict=True):
             if is_default_word(item):
                 item.replace(default_of(column))
+            elif column.type.innermost.named is not None and takes_type(item):
+                item.replace(typed_as(item.copy(), column.type))
     return values
 
 

@@ -15,10 +15,12 @@ from sqlglot import exp
 
 from engine.datatypes import TIMESTAMP_MICROSECOND, DataType
 from engine.errors import DbError, ErrorKind
+from engine.named import Named
 from sql.decode.text import column_from_text
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.instant import always
+from sql.named.read import read
 from sql.plan.cache import Key, Unliftable, plan_key
 from sql.plan.context import PlanContext
 from sql.plan.lifting import Lifted
@@ -178,6 +180,8 @@ def bind(values: Sequence[object], types: Sequence[DataType], timezone: str) -> 
 
 
 def _bound(value: object, type_: DataType | None, timezone: str) -> object:
+    if type_ is not None and type_.innermost.named is not None:
+        return _named(value, type_.innermost.named, timezone)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             if timezone == "UTC":
@@ -187,6 +191,13 @@ def _bound(value: object, type_: DataType | None, timezone: str) -> object:
     if isinstance(value, str | int) and type_ is not None and type_.is_timestamp:
         return _timestamp(str(value), type_, timezone)
     return value
+
+
+def _named(value: object, named: Named, timezone: str) -> object:
+    """Texts (in lists) as their type prints them; what is none, as text."""
+    if isinstance(value, list):
+        return [_named(item, named, timezone) for item in value]
+    return None if value is None else read(named, str(value), timezone)
 
 
 def _timestamp(text: str, type_: DataType, timezone: str) -> object:

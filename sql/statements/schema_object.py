@@ -10,7 +10,7 @@ from catalog.objects import SchemaObject
 from engine.errors import DbError, ErrorKind
 from sql.dialect.object_nodes import ObjectStatement
 from sql.results import Result
-from sql.statements import sequence
+from sql.statements import sequence, user_types
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _HANDLERS: dict[str, Callable[[ClientSession, ObjectStatement], Result]] = {
     "CREATE SEQUENCE": sequence.run_create,
     "ALTER SEQUENCE": sequence.run_alter,
+    "CREATE TYPE": user_types.run_create,
+    "ALTER TYPE": user_types.run_alter,
 }
 
 

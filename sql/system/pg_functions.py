@@ -16,7 +16,7 @@ from engine.errors import DbError, ErrorKind
 from sql.system import pg_privileges
 from sql.system.pg_catalog.lookups import SIZES, Kind
 from sql.system.pg_catalog.types import TYPES
-from sql.system.pg_regtypes import TYPE_OIDS, is_text, relation, text_of, to_oid
+from sql.system.pg_regtypes import TYPE_OIDS, is_text, relation, text_of, to_oid, type_name
 
 _Arguments = Sequence[exp.Expr]
 _Maker = Callable[[_Arguments], exp.Expr]
@@ -85,8 +85,8 @@ def _macro(name: str) -> _Maker:
 
 
 def _format_type(arguments: _Arguments) -> exp.Expr:
-    padded = arguments if len(arguments) > 1 else [*arguments, exp.null()]
-    return exp.Anonymous(this="_pg_format_type", expressions=list(padded))
+    modifier = arguments[1].copy() if len(arguments) > 1 else exp.null()
+    return type_name(arguments[0], modifier)
 
 
 def _definition(arguments: _Arguments) -> exp.Expr:

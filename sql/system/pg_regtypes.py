@@ -11,11 +11,13 @@ import re
 
 from sqlglot import exp
 
-from engine.errors import DbError, ErrorKind
 from sql.system.pg_catalog.keys import quote
 from sql.system.pg_catalog.lookups import RELATIONS, TEXTS, Kind
 from sql.system.pg_catalog.shapes import SHAPES
-from sql.system.pg_catalog.types import BY_NAME, IO_FUNCTIONS, TYPES
+from sql.system.pg_catalog.types import BY_NAME, IO_FUNCTIONS
+from sql.system.pg_catalog.types import TYPES as BUILT_IN
+from sql.system.pg_catalog.user_types import TYPES
+from sql.user_types import FIRST_OID
 
 REG_TYPES = frozenset(
     {"regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole"}
@@ -35,11 +37,11 @@ _TYPE_ALIASES = {
     "bigserial": "int8",
 }
 TYPE_OIDS = {
-    **{t.spelled: t.oid for t in TYPES},
-    **{t.name: t.oid for t in TYPES},
+    **{t.spelled: t.oid for t in BUILT_IN},
+    **{t.name: t.oid for t in BUILT_IN},
     **{alias: BY_NAME[name].oid for alias, name in _TYPE_ALIASES.items()},
     **{f"{alias}[]": BY_NAME[name].array for alias, name in _TYPE_ALIASES.items()},
-    **{f"{t.name}[]": t.array for t in TYPES if t.array},
+    **{f"{t.name}[]": t.array for t in BUILT_IN if t.array},
 }
 
 
@@ -101,7 +103,6 @@ def to_oid(kind: str, value: exp.Expr, *, strict: bool = True) -> exp.Expr:
     """`value::regclass` and the like as a number.
 
     `strict`: a name that nothing has is an error (a cast), else NULL (the to_reg… functions).
-    Raises: DbError UNDEFINED_OBJECT for an unknown type.
     """
     if not is_text(value):
         return _number(value)
@@ -122,7 +123,7 @@ def to_text(kind: str, value: exp.Expr) -> exp.Expr:
         return _relation_named(value, "max(_shown)", exp.DType.TEXT)
     oid = to_oid(kind, value)
     if kind == "regtype":
-        return exp.Anonymous(this="_pg_format_type", expressions=[oid, exp.null()])
+        return type_name(oid, exp.null())
     if kind == "regclass":
         found = relation("_shown", oid)
     elif kind in _FUNCTIONS:
@@ -152,13 +153,38 @@ def _named_oid(kind: Kind, value: exp.Expr) -> exp.Expr:
 
 def _type_oid(value: exp.Expr, strict: bool) -> exp.Expr:
     if not value.is_string:
-        return exp.Anonymous(this="_pg_to_regtype", expressions=[value.copy()])
+        built_in = exp.Anonymous(this="_pg_to_regtype", expressions=[value.copy()])
+        return exp.Coalesce(this=built_in, expressions=[_user_type_oid(value)])
     oid = type_oid(value.name)
     if oid is not None:
         return exp.Literal.number(oid)
-    if strict:
-        raise DbError(ErrorKind.UNDEFINED_OBJECT, f'type "{value.name}" does not exist')
-    return exp.cast(exp.null(), exp.DType.BIGINT)
+    parts = identifier_parts(value.name.removesuffix("[]"))
+    array = "[]" if value.name.endswith("[]") else ""
+    name = ".".join(quote(part) for part in parts[-2:]) + array
+    found = _user_type_oid(exp.Literal.string(name))
+    if not strict:
+        return found
+    message = exp.Literal.string(f'type "{value.name}" does not exist')
+    error = exp.cast(exp.Anonymous(this="error", expressions=[message]), exp.DType.BIGINT)
+    return exp.Coalesce(this=found, expressions=[error])
+
+
+def _user_type_oid(value: exp.Expr) -> exp.Expr:
+    """A subquery: the OID of the type of users' that has the name."""
+    text = exp.cast(value.copy(), "TEXT")
+    bare = exp.and_(exp.column("_visible"), exp.column("_bare").eq(text))
+    query = exp.select("min(_oid)").from_(helper(TYPES))
+    return exp.Subquery(this=query.where(exp.or_(bare, exp.column("_qualified").eq(text.copy()))))
+
+
+def type_name(oid: exp.Expr, modifier: exp.Expr) -> exp.Expr:
+    """What format_type() says, of users' types too."""
+    built_in = exp.Anonymous(this="_pg_format_type", expressions=[oid.copy(), modifier])
+    own = exp.GTE(this=_number(oid), expression=exp.Literal.number(FIRST_OID))
+    found = exp.Coalesce(
+        this=relation("_shown", oid, TYPES), expressions=[exp.Literal.string("???")]
+    )
+    return exp.paren(exp.case().when(own, found).else_(built_in))
 
 
 def type_oid(name: str) -> int | None:

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
+from engine import datatypes
+from engine.named import BASE_TYPES
+from sql.dialect.object_nodes import NamedType
 from sql.system.pg_catalog.lookups import KEYWORDS
 from sql.system.pg_catalog.shapes import (
     ARRAY_COLUMNS,
@@ -163,20 +166,22 @@ class _Rewriter:
         return node
 
     def array_agg(self, node: exp.Expr) -> exp.Expr:
-        """`array_agg(atttypid)`: as text[], which asyncpg reads without asking for its type.
-
-        It asks this way for the fields of composite types, of which there are none.
-        """
+        """`array_agg(atttypid)` for the fields of composite types: drivers read them as oid[]."""
         item = node.this.this if isinstance(node.this, exp.Order) else node.this
         if isinstance(item, exp.Column) and item.name.lower() == "atttypid" and self.catalogs:
-            item.replace(exp.cast(item.copy(), "TEXT"))
+            oid = NamedType(
+                this=exp.DType.USERDEFINED, type=datatypes.named_type(BASE_TYPES["oid"])
+            )
+            item.replace(exp.Cast(this=exp.cast(item.copy(), "TEXT"), to=oid))
         return node
 
     def any(self, node: exp.Expr) -> exp.Expr:
-        """`oid = any(attrtypoids)`: asyncpg's name for what `array_agg` above made text[]."""
+        """`oid = any(attrtypoids)`: asyncpg's name for what `array_agg` above made oid[]."""
         item = node.this.unnest()
         if isinstance(item, exp.Column) and item.name.lower() == "attrtypoids" and self.catalogs:
-            item.replace(exp.cast(item.copy(), "BIGINT[]"))
+            texts, numbers = (exp.DataType.build(f"{t}[]", "duckdb") for t in ("TEXT", "BIGINT"))
+            inner = exp.Cast(this=item.copy(), to=texts)  # exp.cast takes these for the same
+            item.replace(exp.Cast(this=inner, to=numbers))
         return node
 
     def coalesce(self, node: exp.Expr) -> exp.Expr:

@@ -34,7 +34,7 @@ from sql.system.pg_catalog import (
     privileges,
     relations,
     sequences,
-    types,
+    user_types,
 )
 from sql.system.pg_catalog.shapes import SHAPES as PG_CATALOG
 from sql.system.pg_functions import FUNCTIONS
@@ -90,7 +90,8 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_index": Memo(keys.pg_index),
     "pg_constraint": Memo(keys.pg_constraint),
     "pg_description": Memo(relations.pg_description),
-    "pg_type": types.pg_type,
+    "pg_type": user_types.pg_type,
+    "pg_enum": user_types.pg_enum,
     "pg_namespace": cluster.pg_namespace,
     "pg_database": cluster.pg_database,
     "pg_authid": cluster.pg_authid,
@@ -153,6 +154,7 @@ def _registry() -> dict[tuple[str, str], SystemTable]:
     ]
     helpers = (
         (lookups.RELATIONS, lookups.RELATIONS_SCHEMA, lookups.relations),
+        (user_types.TYPES, user_types.TYPES_SCHEMA, user_types.names),
         (lookups.SIZES, lookups.SIZES_SCHEMA, lookups.sizes),
         (lookups.KEYWORDS, lookups.KEYWORDS_SCHEMA, lookups.keywords),
         (lookups.TEXTS, lookups.TEXTS_SCHEMA, lookups.texts),

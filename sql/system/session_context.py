@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import DbError
@@ -14,6 +15,7 @@ from sql.system.pg_catalog.types import format_type, typed
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import FlowFacts, SystemContext
 from sql.temporary import PG_TEMP
+from sql.user_types import type_named
 from sql.views import query_of, text_of_view
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def plan_context_of(session: ClientSession, text: str) -> PlanContext:
         variable=session.user_variables.get,
         parse_view=lambda view: query_of(view, session.table_of),
         text=text,
+        type_named=partial(type_named, session),
         temporary=lambda name: temporary.lookup(PG_TEMP, name) is not None,
     )
 

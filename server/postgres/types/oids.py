@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from engine import datatypes as dt
 from engine.datatypes import DataType, TypeId
+from engine.named import BY_ARRAY, BY_OID
 from sql.results import ResultColumn
 from sql.system.pg_catalog.types import typed_text
 
@@ -115,6 +116,8 @@ _TYPES = {
 
 def describe(data_type: DataType) -> Kind:
     """The PostgreSQL type that carries values of ours."""
+    if data_type.named is not None:
+        return Kind(data_type.named.oid, data_type.named.length)
     if data_type.id is TypeId.DECIMAL:
         # numeric(p, s) packs both into the modifier, plus the length of a varlena header.
         return Kind(NUMERIC, -1, ((data_type.precision << 16) | data_type.scale) + 4)
@@ -122,13 +125,15 @@ def describe(data_type: DataType) -> Kind:
         inner = data_type
         while inner.element is not None:  # arrays of arrays have the type of their innermost items
             inner = inner.element
+        if inner.named is not None:
+            return Kind(inner.named.array, -1)
         return Kind(ARRAYS[describe(inner).oid], -1)
     return _KINDS[data_type.id]
 
 
 def describe_column(column: ResultColumn) -> Kind:
     """As `describe`, and what the definition of a table's column says: its length, say."""
-    if column.type.id is not TypeId.STRING or not column.table_id:
+    if column.type.id is not TypeId.STRING or column.type.named or not column.table_id:
         return describe(column.type)
     found = typed_text(column.declared)
     return Kind(found.type.oid, -1, found.modifier)
@@ -138,4 +143,8 @@ def from_oid(oid: int) -> DataType | None:
     """Our type for a client's parameter type; None when it is left open or unknown to us."""
     if oid in ELEMENTS:
         return dt.list_of(_TYPES[ELEMENTS[oid]])
+    if oid in BY_ARRAY:
+        return dt.list_of(dt.named_type(BY_ARRAY[oid]))
+    if oid in BY_OID:
+        return dt.named_type(BY_OID[oid])
     return _TYPES.get(oid)

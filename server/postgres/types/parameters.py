@@ -12,10 +12,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
+from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from server.postgres.types import oids
 from server.postgres.types.literals import read_array, read_interval
+from sql.named.unpack import unpack
 
+NamedOf = Callable[[int], DataType | None]  # by OID
 _EPOCH_DATE = date(2000, 1, 1)
 _EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - PostgreSQL's timestamp has no zone
 _INFINITE = {(1 << 63) - 1: "infinity", -(1 << 63): "-infinity"}
@@ -23,11 +26,15 @@ _INFINITE_DATE = {(1 << 31) - 1: "infinity", -(1 << 31): "-infinity"}
 
 
 def decode_parameters(
-    raw: Sequence[bytes | None], formats: Sequence[int], types: Sequence[int]
+    raw: Sequence[bytes | None],
+    formats: Sequence[int],
+    types: Sequence[int],
+    named: NamedOf = oids.from_oid,
 ) -> list[object]:
     """Python values for a Bind message.
 
     `formats` is empty (all text), one code for all, or one per parameter; `types` are OIDs.
+    `named` tells which type has an OID that is not in this module's tables.
     Raises: DbError PROTOCOL for wrong counts, INVALID_TEXT, INVALID_BINARY, INVALID_ENCODING, …
     """
     if len(formats) not in (0, 1, len(raw)):
@@ -41,19 +48,24 @@ def decode_parameters(
         if data is None:
             values.append(None)
         elif code:
-            values.append(_from_binary(data, oid, index + 1))
+            values.append(_from_binary(data, oid, index + 1, named))
         else:
-            values.append(from_text(_decoded(data), oid))
+            values.append(from_text(_decoded(data), oid, named))
     return values
 
 
-def from_text(text: str, oid: int) -> object:
+def from_text(text: str, oid: int, named: NamedOf = oids.from_oid) -> object:
     """A value from its text. Raises: DbError INVALID_TEXT, OUT_OF_RANGE, INVALID_DATETIME."""
     element = oids.ELEMENTS.get(oid)
     if element is not None:
         return read_array(text, lambda item: from_text(item, element))
     reader = _TEXT.get(oid)
-    return text if reader is None else reader(text)
+    if reader is not None:
+        return reader(text)
+    type_ = named(oid)  # their texts are read by the session
+    if type_ is None or type_.innermost.named is None:
+        return text
+    return text if type_.element is None else read_array(text, str)
 
 
 def _decoded(data: bytes) -> str:
@@ -193,24 +205,29 @@ _TEXT: dict[int, Callable[[str], object]] = {
 }
 
 
-def _from_binary(data: bytes, oid: int, number: int) -> object:
+def _from_binary(data: bytes, oid: int, number: int, named: NamedOf) -> object:
     try:
-        return from_binary(data, oid)
+        return from_binary(data, oid, named)
     except (struct.error, ValueError, IndexError) as error:
         raise DbError(
             ErrorKind.INVALID_BINARY, f"incorrect binary data format in bind parameter {number}"
         ) from error
 
 
-def from_binary(data: bytes, oid: int) -> object:
+def from_binary(data: bytes, oid: int, named: NamedOf = oids.from_oid) -> object:
     """A value from its binary form.
 
     Raises: DbError, and ValueError, struct.error or IndexError when the bytes do not fit the type.
     """
     element = oids.ELEMENTS.get(oid)
     if element is not None:
-        return _array_binary(data, element)
+        return _array_binary(data, element, named)
     reader = _BINARY.get(oid)
+    if reader is None and (type_ := named(oid)) is not None:
+        if type_.element is not None and type_.innermost.named is not None:
+            return _array_binary(data, type_.innermost.named.oid, named)
+        if type_.named is not None:
+            return unpack(type_.named, data)
     if reader is None:
         raise DbError(
             ErrorKind.INVALID_BINARY,
@@ -347,7 +364,7 @@ _BINARY: dict[int, Callable[[bytes], object]] = {
 }
 
 
-def _array_binary(data: bytes, element: int) -> list[object]:
+def _array_binary(data: bytes, element: int, named: NamedOf) -> list[object]:
     dimensions, _, oid = struct.unpack_from("!iiI", data)
     if not 0 <= dimensions <= 6:
         raise ValueError(dimensions)
@@ -367,7 +384,7 @@ def _array_binary(data: bytes, element: int) -> list[object]:
             continue
         if length < 0 or at + length > len(data):
             raise ValueError(length)
-        items.append(from_binary(data[at : at + length], oid or element))
+        items.append(from_binary(data[at : at + length], oid or element, named))
         at += length
     return _shaped(items, sizes)
 

@@ -44,6 +44,7 @@ from server.encode.numbers import decimal_digits, values_128
 from server.encode.style import TextStyle
 from server.encode.text import text_cells
 from server.postgres.types.arrays import array_cells
+from server.postgres.types.named import named_cells
 
 _EPOCH_DAYS = 10957  # 2000-01-01, PostgreSQL's day and second zero, in days since 1970-01-01
 _EPOCH_MICROS = _EPOCH_DAYS * 86_400_000_000
@@ -72,6 +73,8 @@ def binary_cells(array: pa.Array, data_type: DataType, style: TextStyle) -> Cell
     Requires: the array has the Arrow type of `data_type`.
     Raises: DbError LIMIT_EXCEEDED, or INVALID_BINARY for a value without a binary form.
     """
+    if data_type.named is not None:
+        return named_cells(array, data_type.named, style, binary_cells)
     widths = _WIDTHS.get(data_type.id)
     if widths is not None:
         return _swapped(values(array, widths[0]), widths[1], validity(array))

@@ -24,6 +24,7 @@ from sql.system.pg_catalog.sequences import shown_default
 from sql.system.pg_catalog.types import BPCHAR, VARCHAR, Typed, format_type, typed_column
 from sql.system.table import SystemContext
 from sql.types import sql_name
+from sql.user_types import FIRST_OID
 
 _STRING_MAX = 2_147_483_647
 # Decimal digits that a value can have, as MySQL counts them.
@@ -206,7 +207,7 @@ def _postgres(found: Sequence[Located]) -> dict[str, Any]:
     ]
     catalogs = [column.type for _, _, column in found]
     return {
-        "data_type": ["ARRAY" if t.type.category == "A" else t.type.spelled for t in typed],
+        "data_type": [_word(t) for t in typed],
         "column_type": [format_type(one) for one in typed],
         "character_set_name": None,
         "collation_name": None,
@@ -229,7 +230,7 @@ def _postgres(found: Sequence[Located]) -> dict[str, Any]:
             0 if name == "date" else _SECOND_DIGITS.get(t.id)
             for t, name in zip(catalogs, names, strict=True)
         ],
-        "udt_schema": "pg_catalog",
+        "udt_schema": [_home(t, table) for t, (table, _, _) in zip(typed, found, strict=True)],
         "udt_name": names,
         "dtd_identifier": [str(ordinal) for _, ordinal, _ in found],
         "is_self_referencing": "NO",
@@ -239,6 +240,18 @@ def _postgres(found: Sequence[Located]) -> dict[str, Any]:
         "is_generated": ["ALWAYS" if c.generated else "NEVER" for _, _, c in found],
         "is_updatable": ["YES" if t.kind in _WRITTEN else "NO" for t, _, _ in found],
     }
+
+
+def _word(typed: Typed) -> str:
+    """What data_type says: types of users have other words."""
+    if typed.type.category == "A":
+        return "ARRAY"
+    return "USER-DEFINED" if typed.type.oid >= FIRST_OID else typed.type.spelled
+
+
+def _home(typed: Typed, table: Table) -> str:
+    """The schema of a type: users' mostly are beside the table."""
+    return table.database if typed.type.oid >= FIRST_OID else "pg_catalog"
 
 
 _NAMED_TYPES: dict[Wire, Callable[[Sequence[Located]], dict[str, Any]]] = {

@@ -13,7 +13,7 @@ from sql.session import Activity, SessionApi, Wire
 from sql.settings import Settings
 from sql.system.arrow import fill
 from sql.system.facts import activities, catalog_name
-from sql.system.pg_catalog import oids
+from sql.system.pg_catalog import oids, user_types
 from sql.system.pg_catalog.oids import namespace_oid, role_oid
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import C_COLLATION, DEFAULT_COLLATION
@@ -244,8 +244,8 @@ _RANGES = (  # range type, subtype, multirange type
 
 
 def pg_range(context: SystemContext) -> pa.Table:
-    """The built-in range types."""
-    return fill(
+    """The range types, built in and of users."""
+    built_in = fill(
         schema("pg_range"),
         len(_RANGES),
         {
@@ -258,6 +258,7 @@ def pg_range(context: SystemContext) -> pa.Table:
             "rngsubdiff": 0,
         },
     )
+    return user_types.pg_range(context, built_in)
 
 
 def pg_am(context: SystemContext) -> pa.Table:

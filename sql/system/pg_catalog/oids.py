@@ -60,6 +60,11 @@ def default_oid(table: Table, ordinal: int) -> int:
     return _COLUMN_DEFAULT + (table.id << 10 | ordinal & 1023) % (1 << 31)
 
 
+def label_oid(number: int, place: int) -> int:
+    """The OID of an enum's label (`place` is 1-based); looked up by type, never by itself."""
+    return _COLUMN_DEFAULT + (number << 10 | place & 1023) % (1 << 31)
+
+
 def namespace_oid(database: Database) -> int:
     """The OID of the schema that stands for a database."""
     return PUBLIC if database.name == "public" else database.id

@@ -20,7 +20,7 @@ from sql.system.arrow import fill
 from sql.system.facts import size_of
 from sql.system.information_schema.shapes import INFORMATION_SCHEMA_NAMES
 from sql.system.memo import Blocks, Memo
-from sql.system.pg_catalog import oids
+from sql.system.pg_catalog import oids, user_types
 from sql.system.pg_catalog.keys import constraints, indexes, quote
 from sql.system.pg_catalog.oids import namespace_oid
 from sql.system.pg_catalog.sequences import class_rows, sequences, shown_default
@@ -28,6 +28,7 @@ from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import Typed, format_type, typed_column
 from sql.system.table import SystemContext
 from sql.temporary import PG_TEMP
+from sql.user_types import TypeSlot, slot_oid
 
 # --- pg_class -------------------------------------------------------------------------------------
 
@@ -70,7 +71,10 @@ def _users(context: SystemContext) -> pa.Table:
     parts = [_class_of_tables(context), _class_of_indexes(context)]
     found = class_rows(context, _namespaces(context))
     count = len(sequences(context))
-    return pa.concat_tables([*parts, fill(_CLASS, count, _CLASS_DEFAULTS | found)])
+    parts.append(fill(_CLASS, count, _CLASS_DEFAULTS | found))
+    types = user_types.class_rows(context, _namespaces(context))
+    count = len(user_types.composites(context))
+    return pa.concat_tables([*parts, fill(_CLASS, count, _CLASS_DEFAULTS | types)])
 
 
 _class_of_users = Memo(_users, lambda _: None)
@@ -118,6 +122,7 @@ def _class_of_tables(context: SystemContext) -> pa.Table:
         | {
             "oid": [table.id for table in tables],
             "relname": [table.name for table in tables],
+            "reltype": [slot_oid(table.id, TypeSlot.ROW) for table in tables],
             "relnamespace": [namespaces.get(table.database, 0) for table in tables],
             "relam": [oids.HEAP if t.kind in _HEAPS else 0 for t in tables],
             "relowner": [oids.role_oid(t.owner or oids.OWNER_NAME) for t in tables],
@@ -263,8 +268,8 @@ def _attributes(tables: Sequence[Table]) -> list[_Attribute]:
 
 def pg_attribute(context: SystemContext) -> pa.Table:
     """The columns of all tables, views and indexes of users."""
-    none = SHAPES["pg_attribute"].schema.empty_table()
-    return pa.concat_tables([none, *_attribute_blocks(context.tables, Wire.POSTGRES, "")])
+    types = user_types.attribute_rows(context)
+    return pa.concat_tables([types, *_attribute_blocks(context.tables, Wire.POSTGRES, "")])
 
 
 def _attribute_rows(tables: Sequence[Table], _wire: Wire, _catalog: str) -> pa.Table:

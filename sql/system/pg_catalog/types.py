@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from catalog.records import Column
 from engine.datatypes import DataType, TypeId
+from engine.named import Named, NamedKind
 from sql.system.arrow import fill
 from sql.system.pg_catalog.oids import OWNER, PG_CATALOG
 from sql.system.pg_catalog.shapes import SHAPES
-from sql.system.table import SystemContext
 
 # name oid array-oid length type+category value/reference(!: preferred) align+storage input-function
 _BASE = """
@@ -226,6 +226,8 @@ _FUNCTION_BASE = 10_000  # below 12000: never given to user objects
 
 def _functions() -> dict[str, int]:
     names: dict[str, None] = {}
+    names |= dict.fromkeys(f"enum_{what}" for what in ("in", "out", "recv", "send"))
+    names |= dict.fromkeys(("domain_in", "domain_recv"))
     for t in TYPES:
         names |= dict.fromkeys((f"{t.stem}in", f"{t.stem}out"))
         if t.binary:
@@ -282,12 +284,8 @@ def _io_functions(suffix: str, present: list[bool]) -> list[int]:
     return [IO_FUNCTIONS[f"{t.stem}{suffix}"] if there else 0 for t, there in pairs]
 
 
-_PG_TYPE = _static()
-
-
-def pg_type(context: SystemContext) -> pa.Table:
-    """The rows of pg_type: base types and their arrays."""
-    return _PG_TYPE
+PG_TYPE = _static()
+"""pg_type's rows that are the same for everyone."""
 
 
 # --- Our data types as PostgreSQL types -----------------------------------------------------------
@@ -341,8 +339,41 @@ def _numeric_modifier(precision: int, scale: int) -> int:
     return (precision << 16 | scale) + _HEADER
 
 
-def typed(data_type: DataType) -> Typed:
-    """The PostgreSQL type that stands for one of ours."""
+def _of_user(named: Named, name: str, *, array: bool) -> PgType:
+    """A type that users made, or an array of it."""
+    category, length = _USER_FORMS[named.kind]
+    return PgType(
+        name=f"_{name}" if array else name,
+        oid=named.array if array else named.oid,
+        array=0 if array else named.array,
+        length=-1 if array else length,
+        type="b" if array else named.kind.value[0],
+        category="A" if array else category,
+        by_value=length == 4 and not array,
+        preferred=False,
+        align="i",
+        storage="x" if array or length < 0 else "p",
+        stem="array_",
+        element=named.oid if array else 0,
+        spelled=f"{name}[]" if array else name,
+    )
+
+
+_USER_FORMS = {
+    NamedKind.ENUM: ("E", 4),
+    NamedKind.COMPOSITE: ("C", -1),
+    NamedKind.RANGE: ("R", -1),
+}
+
+
+def typed(data_type: DataType, name: str = "") -> Typed:
+    """The PostgreSQL type that stands for one of ours; `name` is that of a type of users'."""
+    named = data_type.innermost.named
+    if named is not None and named.kind is not NamedKind.BASE:
+        is_array = data_type.element is not None
+        return Typed(_of_user(named, name or f"type_{named.oid}", array=is_array))
+    if named is not None:
+        return Typed(BY_OID[named.oid if data_type.element is None else named.array])
     if data_type.id is TypeId.LIST:
         assert data_type.element is not None
         element = data_type.element
@@ -366,6 +397,8 @@ _DECLARED_NAMES = {"text": "text", "char": "bpchar", "character": "bpchar", "bpc
 
 def typed_column(column: Column) -> Typed:
     """The type of a column, with the spelling and length it was declared with."""
+    if column.type.innermost.named is not None:
+        return typed(column.type, column.declared)
     return typed_text(column.declared) if column.type.id is TypeId.STRING else typed(column.type)
 
 

@@ -1,0 +1,148 @@
+"""Types of users through every life: transactions, restarts, changes, what depends on them."""
+
+from __future__ import annotations
+
+import pytest
+from fix_database import Client, Databases, client
+
+from engine.errors import DbError, ErrorKind
+
+
+def refused(db: Client, text: str) -> ErrorKind:
+    with pytest.raises(DbError) as caught:
+        db.run(text)
+    return caught.value.kind
+
+
+@pytest.fixture
+def moods(db: Client) -> Client:
+    db.run("CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')")
+    db.run("CREATE TABLE t (id INT PRIMARY KEY, m mood, ms mood[])")
+    db.run("INSERT INTO t VALUES (1, 'ok', '{ok,sad}'), (2, 'happy', NULL), (3, 'sad', '{}')")
+    return db
+
+
+def test_enums_are_ordered_as_they_were_declared(moods: Client) -> None:
+    assert moods.run("SELECT m FROM t ORDER BY m") == [("sad",), ("ok",), ("happy",)]
+    assert moods.run("SELECT id FROM t WHERE m > 'sad' ORDER BY m DESC") == [(2,), (1,)]
+    assert moods.run("SELECT min(m), max(m) FROM t") == [("sad", "happy")]
+    assert moods.run("SELECT id FROM t WHERE m IN ('sad', 'happy') ORDER BY id") == [(2,), (3,)]
+    assert moods.run("SELECT id FROM t WHERE m BETWEEN 'sad' AND 'ok' ORDER BY id") == [(1,), (3,)]
+
+
+def test_a_label_that_is_not_there_is_refused(moods: Client) -> None:
+    for text in (
+        "INSERT INTO t VALUES (4, 'angry', NULL)",
+        "INSERT INTO t VALUES (4, NULL, '{angry}')",
+        "SELECT 'angry'::mood",
+        "SELECT lower('ANGRY')::mood",
+        "SELECT id FROM t WHERE m = 'angry'",
+        "UPDATE t SET m = 'angry'",
+    ):
+        assert refused(moods, text) is ErrorKind.INVALID_TEXT, text
+    assert moods.run("SELECT count(*) FROM t") == [(3,)]
+
+
+def test_labels_are_added_and_renamed_with_the_rows(moods: Client) -> None:
+    moods.run("CREATE INDEX one ON t (id)")
+    moods.run("ALTER TYPE mood ADD VALUE 'meh' AFTER 'sad'")
+    moods.run("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'meh'")
+    moods.run("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'")
+    assert moods.run("SELECT m, ms FROM t ORDER BY m") == [
+        ("blue", []),
+        ("ok", ["ok", "blue"]),
+        ("happy", None),
+    ]
+    moods.run("INSERT INTO t VALUES (4, 'meh', NULL)")
+    assert moods.run("SELECT id FROM t WHERE m < 'ok' ORDER BY m") == [(3,), (4,)]
+    moods.run("CREATE UNIQUE INDEX two ON t (m)")
+    assert refused(moods, "INSERT INTO t VALUES (5, 'meh', NULL)") is ErrorKind.UNIQUE_VIOLATION
+    assert refused(moods, "ALTER TYPE mood ADD VALUE 'x'") is ErrorKind.UNSUPPORTED
+    assert moods.run("SELECT enumlabel FROM pg_enum ORDER BY enumsortorder") == [
+        ("blue",),
+        ("meh",),
+        ("ok",),
+        ("happy",),
+    ]
+
+
+def test_a_type_outlives_a_restart_with_its_oid(databases: Databases) -> None:
+    db = client(databases.open())
+    db.run("CREATE TYPE mood AS ENUM ('b', 'a')")
+    db.run("CREATE TABLE t (m mood, r int4range)")
+    db.run("INSERT INTO t VALUES ('a', '[1,3]'), ('b', NULL)")
+    oid = db.run("SELECT 'mood'::regtype::oid")
+    db = client(databases.open())
+    assert db.run("SELECT 'mood'::regtype::oid") == oid
+    assert db.run("SELECT m, r FROM t ORDER BY m") == [("b", None), ("a", "[1,4)")]
+
+
+def test_definitions_of_types_are_transactional(moods: Client) -> None:
+    moods.run("BEGIN")
+    moods.run("CREATE TYPE other AS ENUM ('x')")
+    moods.run("ALTER TYPE mood ADD VALUE 'new'")
+    moods.run("INSERT INTO t VALUES (4, 'new', NULL)")
+    moods.run("ROLLBACK")
+    assert refused(moods, "SELECT 'x'::other") is ErrorKind.UNDEFINED_OBJECT
+    assert refused(moods, "SELECT 'new'::mood") is ErrorKind.INVALID_TEXT
+    assert moods.run("SELECT count(*) FROM t") == [(3,)]
+
+
+def test_what_depends_on_a_type_keeps_it(moods: Client) -> None:
+    assert refused(moods, "DROP TYPE mood") is ErrorKind.DEPENDENT_OBJECTS
+    moods.run("CREATE TYPE pair AS (a mood, b int)")
+    assert refused(moods, "ALTER TYPE mood ADD VALUE 'x'") is ErrorKind.UNSUPPORTED
+    moods.run("DROP TYPE mood CASCADE")
+    assert moods.run("SELECT * FROM t ORDER BY id") == [(1,), (2,), (3,)]
+    assert refused(moods, "SELECT '(sad,1)'::pair") is ErrorKind.UNDEFINED_OBJECT
+    moods.run("DROP TYPE IF EXISTS mood")
+    assert refused(moods, "DROP TYPE mood") is ErrorKind.UNDEFINED_OBJECT
+
+
+def test_a_type_may_be_called_otherwise(moods: Client) -> None:
+    moods.run("ALTER TYPE mood RENAME TO feeling")
+    assert moods.run("SELECT m::text FROM t WHERE m = 'ok'::feeling") == [("ok",)]
+    assert refused(moods, "SELECT 'ok'::mood") is ErrorKind.UNDEFINED_OBJECT
+    moods.run("CREATE SCHEMA other")
+    moods.run("ALTER TYPE feeling SET SCHEMA other")
+    assert moods.run("SELECT 'ok'::other.feeling") == [("ok",)]
+    shown = "SELECT udt_name FROM information_schema.columns WHERE table_name = 't'"
+    assert moods.run(shown) == [("int4",), ("feeling",), ("_feeling",)]
+
+
+def test_bad_definitions_are_refused(moods: Client) -> None:
+    assert refused(moods, "CREATE TYPE mood AS ENUM ('a')") is ErrorKind.DUPLICATE_OBJECT
+    assert refused(moods, "CREATE TYPE e AS ENUM ('a', 'a')") is ErrorKind.UNIQUE_VIOLATION
+    assert refused(moods, "CREATE TYPE c AS (a int, a int)") is ErrorKind.DUPLICATE_COLUMN
+    assert refused(moods, "CREATE TYPE c AS (a nope)") is ErrorKind.UNDEFINED_OBJECT
+    assert refused(moods, "CREATE TYPE r AS RANGE (collation = c)") is (
+        ErrorKind.INVALID_TABLE_DEFINITION
+    )
+    assert refused(moods, "ALTER TYPE mood ADD VALUE 'ok'") is ErrorKind.DUPLICATE_OBJECT
+    assert refused(moods, "ALTER TYPE nope ADD VALUE 'ok'") is ErrorKind.UNDEFINED_OBJECT
+    assert refused(moods, "CREATE TYPE nope.e AS ENUM ()") is ErrorKind.UNDEFINED_SCHEMA
+
+
+def test_composite_values_are_built_stored_and_compared(moods: Client) -> None:
+    moods.run("CREATE TYPE pair AS (a int, m mood)")
+    moods.run("CREATE TABLE p (id int, c pair, cs pair[])")
+    moods.run("INSERT INTO p VALUES (1, ROW(1, 'ok'), ARRAY[ROW(2, NULL)]::pair[])")
+    moods.run("INSERT INTO p VALUES (2, '( 7 ,sad)', NULL), (3, NULL, '{\"(1,happy)\"}')")
+    assert moods.run("SELECT c, cs FROM p ORDER BY id") == [
+        ("(1,ok)", ["(2,)"]),
+        ("(7,sad)", None),
+        (None, ["(1,happy)"]),
+    ]
+    assert moods.run("SELECT id FROM p WHERE c = ROW(7, 'sad')::pair") == [(2,)]
+    assert refused(moods, "INSERT INTO p VALUES (4, '(1,angry)', NULL)") is ErrorKind.INVALID_TEXT
+
+
+def test_time_series_hold_such_types_as_text(moods: Client) -> None:
+    moods.run("CREATE TABLE s (ts TIMESTAMP TIME INDEX, m mood, r int4range)")
+    moods.run("INSERT INTO s VALUES (1, 'happy', '[1,3]'), (2, 'ok', 'empty')")
+    assert moods.run("SELECT m, r FROM s ORDER BY m") == [("ok", "empty"), ("happy", "[1,4)")]
+    assert refused(moods, "INSERT INTO s VALUES (3, 'angry', NULL)") is ErrorKind.INVALID_TEXT
+    moods.run("ALTER TYPE mood ADD VALUE 'best'")
+    moods.run("INSERT INTO s VALUES (3, 'best', NULL)")
+    assert moods.run("SELECT max(m) FROM s") == [("best",)]
+    assert refused(moods, "ALTER TYPE mood RENAME VALUE 'ok' TO 'x'") is ErrorKind.UNSUPPORTED
