@@ -110,11 +110,6 @@ def read_index(column: Column, index: nodes.ColumnIndex) -> dict[str, str]:
     return _indexes(draft, column.type)[index.name]
 
 
-def declared_type(kind: exp.Expr) -> str:
-    """The spelling of a type that the type alone forgets, empty if there is nothing to keep."""
-    return _declared(kind)
-
-
 @dataclass
 class _Draft:
     """One column under work."""
@@ -387,7 +382,7 @@ class _Reader:
             default=_default(draft, series, nullable),
             semantic=semantic if series else None,
             comment=draft.comment,
-            declared=user_type_name(draft.kind) or "" if series else _declared(draft.kind),
+            declared=user_type_name(draft.kind) or "" if series else declared_type(draft.kind),
             identity=draft.identity,
             generated="" if draft.generated is None else to_sql(draft.generated, Wire.HTTP),
             virtual=draft.virtual,
@@ -476,12 +471,11 @@ def _is_constant(node: exp.Expr) -> bool:
     return isinstance(node, _CONSTANTS)
 
 
-def _declared(kind: exp.Expr) -> str:
-    """The spelling, where the type alone forgets something."""
-    if not isinstance(kind, exp.DataType):
-        return ""
-    if (name := user_type_name(kind)) is not None:
-        return name
+def declared_type(kind: exp.Expr) -> str:
+    """The spelling of a type that the type alone forgets, empty if there is nothing to keep."""
+    name = user_type_name(kind)
+    if name is not None or not isinstance(kind, exp.DataType):
+        return name or ""
     sized = kind.this in _SIZED and bool(kind.expressions)
     if sized or kind.this in _NAMED_TEXTS or kind.this in _SERIALS or kind.this is exp.DType.YEAR:
         return kind.sql(dialect="mysql" if kind.this in _NAMED_TEXTS else "postgres")
