@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from catalog.records import SERIES, Table
@@ -16,7 +17,7 @@ from engine.api import KeyFilter
 from engine.schema import Semantic
 from engine.series.index import SERIES_BITS, Condition, Labels
 from sql.metrics.store import SeriesStore, SeriesStores
-from sql.metrics.tags import Ids
+from sql.metrics.tags import Ids, tag_columns
 from sql.plan.tables import Reference
 from sql.types import quote
 
@@ -24,7 +25,10 @@ Register = Callable[[pa.Table], str]
 
 _KEYS_MAX = 1_000  # series that are looked up one by one; more are a range of ids
 _NO_SERIES = -1
-
+# What a physical table shows beside labels: the logical table's id, the series' id.
+TABLE_ID, SERIES_ID = "__table_id", "__tsid"
+INTERNAL = (TABLE_ID, SERIES_ID)
+_DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
 _SERIES = f"s.{quote(SERIES)}"
 
@@ -69,25 +73,55 @@ class MetricScans:
         if not table.store_id:
             return None
         if table.is_store:
-            return _physical_scan(reference, self.tables())
+            return _physical_scan(reference, self.stores.of(table), self.tables(), keys)
         physical = self.table_of(table.store_id)
         assert physical is not None, "a logical table keeps its physical one"
         return _logical_scan(reference, physical, self.stores.of(table), keys)
 
 
-def _physical_scan(reference: Reference, tables: Sequence[Table]) -> MetricScan:
-    """All samples of the metrics that there are, without their labels."""
+def _physical_scan(
+    reference: Reference,
+    store: SeriesStore,
+    tables: Sequence[Table],
+    keys: Sequence[KeyFilter],
+) -> MetricScan:
+    """The samples of all metrics that there are, with the labels of all."""
     table = reference.table
-    alive = [one.metric for one in tables if one.metric and one.store_id == table.id]
-    labels = pa.table({SERIES: pa.array(sorted(alive), pa.int64())})
-    columns = tuple(
-        (c.name, "CAST(NULL AS VARCHAR)" if c.semantic is Semantic.TAG else f"s.{quote(c.name)}")
-        for c in table.columns
-        if c.name in reference.columns
-    )
-    link = f"{_SERIES} >> {SERIES_BITS} = l.{quote(SERIES)}"
-    samples = _samples(reference, table, set(reference.columns))
+    own = [one for one in tables if one.metric and one.store_id == table.id]
+    wanted = [c for c in table.columns if c.name in reference.columns]
+    tags = [c.name for c in wanted if c.semantic is Semantic.TAG]
+    if tags:
+        parts = [_of_metric(store, one, tags, keys) for one in own]
+        labels = pa.concat_tables(parts) if parts else pa.table({SERIES: pa.array([], pa.int64())})
+        link = f"{_SERIES} = l.{quote(SERIES)}"
+    else:
+        labels = pa.table({SERIES: pa.array(sorted(one.metric for one in own), pa.int64())})
+        link = f"{_SERIES} >> {SERIES_BITS} = l.{quote(SERIES)}"
+    columns = tuple((c.name, f"{'l' if c.name in tags else 's'}.{quote(c.name)}") for c in wanted)
+    samples = _samples(reference, table, set(reference.columns) - set(tags))
     return MetricScan(samples, (), columns, labels, link, "true")
+
+
+def _of_metric(
+    store: SeriesStore, table: Table, tags: Sequence[str], keys: Sequence[KeyFilter]
+) -> pa.Table:
+    """The series of one logical table as rows of its physical one's labels."""
+    names = {column.name for column in tag_columns(table)}
+    ids, found = store.select(table, _conditions(table, keys), tags)
+    if any(key.column not in names and key.column not in INTERNAL for key in keys):
+        ids = ids[:0]  # a label that its series have not is equal to nothing
+        found = {name: Labels(one.values, one.codes[:0]) for name, one in found.items()}
+    arrays = {SERIES: pa.array(ids)}
+    for name in tags:
+        if name in found:
+            arrays[name] = _dictionary(found[name])
+        elif name == TABLE_ID:
+            arrays[name] = pa.repeat(pa.scalar(table.id, pa.uint32()), len(ids))
+        elif name == SERIES_ID:
+            arrays[name] = pa.array(ids.astype(np.uint64))
+        else:
+            arrays[name] = pa.nulls(len(ids), _DICTIONARY)
+    return pa.table(arrays)
 
 
 def _logical_scan(
@@ -141,7 +175,10 @@ def _samples(reference: Reference, physical: Table, names: set[str]) -> Referenc
 
 def _labels(ids: Ids, labels: Mapping[str, Labels]) -> pa.Table:
     arrays = {SERIES: pa.array(ids)}
-    for name, one in labels.items():
-        codes = pa.array(one.codes, mask=one.codes < 0)
-        arrays[name] = pa.DictionaryArray.from_arrays(codes, one.values)
+    arrays |= {name: _dictionary(one) for name, one in labels.items()}
     return pa.table(arrays)
+
+
+def _dictionary(labels: Labels) -> pa.DictionaryArray:
+    codes = pa.array(labels.codes, mask=labels.codes < 0)
+    return pa.DictionaryArray.from_arrays(codes, labels.values)

@@ -57,6 +57,7 @@ class Sweeper:
             self._thread.join()
 
     def _run(self) -> None:
+        self._load()
         for turn in itertools.count():
             if self._ended.wait(SWEEP_SECONDS):
                 return
@@ -66,6 +67,15 @@ class Sweeper:
                     self.retire()
             except DbError as error:
                 _LOG.warning("dropped metrics are swept later: %s", error)
+
+    def _load(self) -> None:
+        """Reads the series of all stores, so that no client waits for it later."""
+        try:
+            for table in self._tables():
+                if table.is_store and not self._ended.is_set():
+                    self._stores.of(table)
+        except DbError as error:
+            _LOG.warning("series are read when they are first used: %s", error)
 
     def retire(self, least: int = DEAD_MIN) -> int:
         """Retires series without samples where a store has so many; how many. Raises: DbError."""

@@ -213,6 +213,7 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
     elif table.kind is TableKind.VIEW:
         _expand_view(node, table, context, resolved)
     elif table.is_time_series:
+        table = context.shown(table) if table.is_store else table
         placeholder = f"{SCAN_PREFIX}{len(resolved.scans)}"
         alias = node.alias_or_name
         _rename(node, placeholder, None)

@@ -84,7 +84,7 @@ def _flush_table(
     session: ClientSession, statement: ParsedStatement, arguments: Sequence[str]
 ) -> int:
     _count(arguments, "flush_table('name')", 1, 1)
-    for region_id in _table(session, statement, arguments[0]).region_ids:
+    for region_id in _regions(session, _table(session, statement, arguments[0])):
         session.regions.flush(region_id)
     return 0
 
@@ -112,7 +112,7 @@ def _compact_table(
     options = _options(arguments[2] if len(arguments) > 2 else "", strict=kind in _STRICT)
     window = options.get("window")
     time_range = _time_range(options, table, session.timezone)
-    for region_id in table.region_ids:
+    for region_id in _regions(session, table):
         session.regions.compact(
             region_id,
             None if window is None else int(window) * 1000,
@@ -133,7 +133,7 @@ def _compact_region(
 def _gc_table(session: ClientSession, statement: ParsedStatement, arguments: Sequence[str]) -> int:
     _count(arguments, "gc_table('name')", 1, 2)
     _flag(arguments[1:])
-    regions = _table(session, statement, arguments[0]).region_ids
+    regions = _regions(session, _table(session, statement, arguments[0]))
     return sum(session.regions.collect(region_id) for region_id in regions)
 
 
@@ -170,7 +170,7 @@ def _build_index(
     session: ClientSession, statement: ParsedStatement, arguments: Sequence[str]
 ) -> int:
     _count(arguments, "build_index('name')", 1, 1)
-    for region_id in _table(session, statement, arguments[0]).region_ids:
+    for region_id in _regions(session, _table(session, statement, arguments[0])):
         session.regions.build_indexes(region_id)
     return 0
 
@@ -227,6 +227,12 @@ def _table(session: ClientSession, statement: ParsedStatement, name: str) -> Tab
             f'"{table.name}" has no regions: it is not a time-series table',
         )
     return table
+
+
+def _regions(session: ClientSession, table: Table) -> Sequence[int]:
+    """The regions of a table; of a metric in a series store those it shares with others."""
+    physical = session.table_of(table.store_id) if table.metric else None
+    return table.region_ids if physical is None else physical.region_ids
 
 
 def _named(name: str) -> exp.Table:

@@ -11,6 +11,7 @@ from sql.plan.context import PlanContext
 from sql.prepared import Prepared
 from sql.scrolling import DeclaredCursor
 from sql.sequences import state
+from sql.statements.metric_engine import as_shown
 from sql.system.pg_catalog.types import format_type, typed
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import FlowFacts, SystemContext
@@ -40,6 +41,9 @@ def plan_context_of(session: ClientSession, text: str) -> PlanContext:
         text=text,
         type_named=partial(type_named, session),
         temporary=lambda name: temporary.lookup(PG_TEMP, name) is not None,
+        shown=lambda table: as_shown(
+            table, session.catalog.tables(session.duck.cursor, table.database), internal=True
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from engine import datatypes as dt
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from server.doctor import examine
+from sql.database import Database
 from sql.ingest.batch import IngestColumn, IngestTable
 from sql.ingest.ingest import Ingest
 from sql.ingest.metrics import HISTOGRAM
@@ -201,3 +202,48 @@ def together(calls: list[Callable[[], None]]) -> None:
         thread.join()
     if errors:
         raise errors[0]
+
+
+def test_a_physical_table_shows_all_rows_with_all_labels(db: Client) -> None:
+    make(db)
+    assert db.run("SELECT * FROM phy") == []
+    for name, tags in (("one", "host, dc"), ("two", "host, pod")):
+        columns = ", ".join(f"{tag} STRING" for tag in tags.split(", "))
+        db.run(
+            f"CREATE TABLE {name} (ts TIMESTAMP TIME INDEX, val DOUBLE, {columns},"
+            f" PRIMARY KEY ({tags})) ENGINE=metric WITH (on_physical_table = 'phy')"
+        )
+    db.run("INSERT INTO one (ts, val, host, dc) VALUES (1, 1, 'a', 'x'), (2, 2, 'b', NULL)")
+    db.run("INSERT INTO two (ts, val, host, pod) VALUES (1, 10, 'a', 'p')")
+    shown = ["ts", "val", "__table_id", "__tsid", "dc", "host", "pod"]
+    assert db.names("SELECT * FROM phy") == shown
+    rows = [(1.0, "a", "x", None), (2.0, "b", None, None), (10.0, "a", None, "p")]
+    assert db.run("SELECT val, host, dc, pod FROM phy ORDER BY val") == rows
+    some = "SELECT val, host, dc, pod FROM phy WHERE {} ORDER BY val"
+    assert db.run(some.format("host = 'a'")) == [rows[0], rows[2]]
+    assert db.run(some.format("pod = 'p' AND host = 'a'")) == [rows[2]]
+    assert db.run(some.format("dc IS NULL")) == rows[1:]
+    assert db.run("SELECT count(DISTINCT __table_id), count(DISTINCT __tsid) FROM phy") == [(2, 3)]
+    db.run("ADMIN flush_table('one')")
+    db.run("DELETE FROM one WHERE ts < 2")
+    assert db.run("SELECT val FROM phy ORDER BY val") == [(2.0,), (10.0,)]
+    assert db.run("SELECT count(*) FROM phy") == [(2,)]
+
+
+def test_flushing_and_merging_a_logical_table_does_so_for_its_store(
+    db: Client, database: Database
+) -> None:
+    make(db, "cpu", "mem")
+    table = db.session.lookup("public", "phy")
+    assert table is not None
+    samples = table.region_ids[0]
+    for n in range(3):
+        db.run(f"INSERT INTO cpu (host, ts, val) VALUES ('a', {n}, 1)")
+        db.run("ADMIN flush_table('cpu')")
+        assert database.regions.statistics(samples).memtable_rows == 0
+    db.run("ADMIN compact_table('mem')")
+    assert database.regions.statistics(samples).files == 1
+    db.run("DELETE FROM cpu WHERE ts >= 1 AND ts < 2")
+    assert db.run("SELECT ts FROM cpu ORDER BY ts") == db.run(
+        "SELECT ts FROM (VALUES (CAST(0 AS TIMESTAMP(3))), (CAST(2 AS TIMESTAMP(3)))) AS t(ts)"
+    )
