@@ -13,6 +13,7 @@ from server.backup.archive import ENDPOINT as BACKUP
 from server.http import admin, backup, opentsdb, promql, sql
 from server.http.application import Application
 from server.http.context import HttpContext
+from server.http.groups import Groups
 from server.http.influx import query as influx_query
 from server.http.influx import write as influx
 from server.http.prometheus import api, federate, read, rules, status, write
@@ -76,4 +77,5 @@ def create_app(context: HttpContext) -> Application:
     app.state.context = context
     app.state.password_checks = PasswordChecks()
     app.state.known_metadata = KnownMetadata()
+    app.state.line_groups = Groups(context.database, context.workers, influx.write_lines)
     return app

@@ -386,12 +386,13 @@ def _skip_line(data: Bytes, at: int, end: int) -> int:
 
 @kernel(
     INT(
-        READ_BYTES, INT, INT, INT, WRITE_INT32, WRITE_INT32, WRITE_INT32, WRITE_INT32, WRITE_INT32,
-        WRITE_BYTES, WRITE_INT32, WRITE_INT64, WRITE_INT32, WRITE_INT64,
+        READ_BYTES, INT, INT, INT, INT, WRITE_INT32, WRITE_INT32, WRITE_INT32, WRITE_INT32,
+        WRITE_INT32, WRITE_BYTES, WRITE_INT32, WRITE_INT64, WRITE_INT32, WRITE_INT64,
     )
 )  # fmt: skip
 def scan(
     data: Bytes,
+    at: int,
     unit: int,
     now: int,
     seed: int,
@@ -406,7 +407,7 @@ def scan(
     errors: Int32s,
     state: Int64s,
 ) -> int:
-    """Reads all lines. Returns 0.
+    """Reads all lines from a place on, and adds them to those of other calls. Returns 0.
 
     Args:
         unit: nanoseconds per unit of the times, 0 to guess it from each.
@@ -422,10 +423,9 @@ def scan(
         lines: of each good line where it starts, and its measurement; room for every newline.
         times: of each good line, nanoseconds.
         errors: of each bad line the code, its start, and start and end of the key in question.
-        state: must be zero; counts of pairs, lines, columns, measurements and errors.
+        state: zero before the first call; counts of pairs, lines, columns, measurements and errors.
     """
     found = np.zeros(6, np.int64)
-    at = 0
     end = data.size
     while at < end:
         start = spaces(data, at, end)

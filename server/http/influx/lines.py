@@ -106,7 +106,11 @@ class _Scanned:
 
 
 def read_lines(
-    content: bytes, unit: int, now_ns: int, options: Mapping[str, str] | None = None
+    content: bytes,
+    unit: int,
+    now_ns: int,
+    options: Mapping[str, str] | None = None,
+    stops: Sequence[int] | None = None,
 ) -> Lines:
     """The rows of a text.
 
@@ -114,13 +118,16 @@ def read_lines(
         unit: nanoseconds per unit of the times; 0 guesses it from the size of each.
         now_ns: the time of lines without one.
         options: of tables that have to be made.
+        stops: where texts end of which the content consists, each read by itself: a line or a
+            character that one leaves open is not ended by the next.
 
     Raises: DbError INVALID_ENCODING for text that is not UTF-8, LIMIT_EXCEEDED for more than
     BYTES_MAX, OUT_OF_RANGE for a number beyond all floats.
     """
     jit.warm()
-    _check_text(content)
-    scanned = _scan(content, unit, now_ns)
+    stops = stops or (len(content),)
+    _check_text(content, stops)
+    scanned = _scan(content, unit, now_ns, stops)
     errors = [_error(scanned, entry) for entry in scanned.errors.reshape(-1, kernels.ERROR)]
     return Lines(list(_tables(scanned, options or {})), errors)
 
@@ -133,15 +140,19 @@ def warm() -> None:
 # --- Taking apart ---------------------------------------------------------------------------------
 
 
-def _check_text(content: bytes) -> None:
+def _check_text(content: bytes, stops: Sequence[int]) -> None:
     if len(content) > BYTES_MAX:
         raise DbError(ErrorKind.LIMIT_EXCEEDED, f"the text is longer than {BYTES_MAX} bytes")
     at = content.find(b"\0")
     if at < 0 and not content.isascii():
-        try:
-            content.decode()
-        except UnicodeDecodeError as error:
-            at = error.start
+        start = 0
+        for stop in stops:
+            try:
+                content[start:stop].decode()
+            except UnicodeDecodeError as error:
+                at = start + error.start
+                break
+            start = stop
     if at >= 0:
         line = content.count(b"\n", 0, at) + 1
         raise DbError(
@@ -150,9 +161,9 @@ def _check_text(content: bytes) -> None:
         )
 
 
-def _scan(content: bytes, unit: int, now_ns: int) -> _Scanned:
+def _scan(content: bytes, unit: int, now_ns: int, stops: Sequence[int]) -> _Scanned:
     data = np.frombuffer(content, np.uint8)
-    lines_max = content.count(b"\n") + 1
+    lines_max = content.count(b"\n") + len(stops)
     pairs_max = content.count(b"=")
     measures_max, columns_max = min(lines_max, NAMES_MAX), min(pairs_max, NAMES_MAX)
     measures = np.empty(kernels.MEASURE * measures_max, np.int32)
@@ -163,10 +174,13 @@ def _scan(content: bytes, unit: int, now_ns: int) -> _Scanned:
         np.empty(kernels.ERROR * lines_max, np.int32),
         np.zeros(kernels.STATE_SIZE, np.int64),
     )
-    kernels.scan(
-        data, unit, now_ns, _SEED, measures, _slots(measures_max), columns, _slots(columns_max),
-        pairs, kinds, lines, times, errors, state,
-    )  # fmt: skip
+    measure_slots, slots, start = _slots(measures_max), _slots(columns_max), 0
+    for stop in stops:
+        kernels.scan(
+            data[:stop], start, unit, now_ns, _SEED, measures, measure_slots, columns, slots,
+            pairs, kinds, lines, times, errors, state,
+        )  # fmt: skip
+        start = stop
     return _Scanned(
         data,
         content,

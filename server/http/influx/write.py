@@ -6,22 +6,25 @@ https://docs.influxdata.com/influxdb/v1/tools/api/#write-http-endpoint
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from engine.errors import DbError, ErrorKind
-from server.http.auth import credentials
+from server.http.auth import authenticate, credentials
 from server.http.content import GROWTH_MAX, content_of
 from server.http.context import context_of
+from server.http.groups import REQUEST_BYTES_MAX, Groups
 from server.http.hints import hints_of, may_create, table_options
-from server.http.influx.lines import BYTES_MAX, LineError, Lines, read_lines
+from server.http.influx.lines import BYTES_MAX, LineError, read_lines
 from server.http.prometheus.parameters import now_ms
-from server.http.request import database_name, read_body, timeout_ms
+from server.http.request import address, database_name, read_body, timeout_ms
 from server.http.tasks import in_session
 from sql.ingest.ingest import Ingest
-from sql.session import SessionApi
+from sql.session import ClientInfo, SessionApi
 
 _NANOSECONDS = {
     **dict.fromkeys(("ns", "n", "nanosecond"), 1),
@@ -32,6 +35,7 @@ _NANOSECONDS = {
     "h": 3_600_000_000_000,
 }
 _GUESSED = 0
+_APPLICATION = "influxdb"
 _DEFAULTS = {"merge_mode": "last_non_null"}  # points of one time complete each other
 _ERRORS_SHOWN = 10
 _ERRORS_REPORTED = 1_000
@@ -51,8 +55,8 @@ async def health(request: Request) -> Response:
 
 async def write(request: Request) -> Response:
     """Writes the lines of a request of version 1 or 2, all or none. Raises: DbError."""
-    lines = await _written(request, _unit(request, "ns"), partial=False)
-    assert not lines.errors
+    errors = await _written(request, _unit(request, "ns"), partial=False)
+    assert not errors
     return Response(status_code=204)
 
 
@@ -63,17 +67,49 @@ async def write_lp(request: Request) -> Response:
     """
     partial = _flag(request, "accept_partial", default=True)
     unit = _unit(request, "auto", guess=True)
-    lines = await _written(request, unit, partial=partial)
-    if not lines.errors:
+    errors = await _written(request, unit, partial=partial)
+    if not errors:
         return Response(status_code=204)
     body = {
         "error": "partial write of line protocol occurred",
-        "data": [_report(error) for error in lines.errors[:_ERRORS_REPORTED]],
+        "data": [_report(error) for error in errors[:_ERRORS_REPORTED]],
     }
     return JSONResponse(body, 400)
 
 
-async def _written(request: Request, unit: int, *, partial: bool) -> Lines:
+@dataclass(frozen=True)
+class LineRequest:
+    """One request's body and what is to be done with it; without `partial` all lines or none."""
+
+    body: bytes
+    encoding: str
+    content_max: int
+    unit: int
+    partial: bool
+    create: bool
+    options: Mapping[str, str]
+
+
+def write_lines(
+    session: SessionApi, requests: Sequence[LineRequest]
+) -> Sequence[Sequence[LineError]]:
+    """Writes some requests at once, all or nothing; the bad lines of each.
+
+    Requires: they differ in nothing but their bodies. Raises: DbError; of several requests, if
+    there is anything wrong with any.
+    """
+    first = requests[0]
+    contents = [content_of(one.body, one.encoding, one.content_max) for one in requests]
+    stops = list(accumulate(map(len, contents)))
+    content = contents[0] if len(contents) == 1 else b"".join(contents)
+    lines = read_lines(content, first.unit, now_ms() * 1_000_000, first.options, stops)
+    if lines.errors and (len(requests) > 1 or not first.partial):
+        raise _refused(lines.errors)
+    session.run(Ingest(lines.tables, first.create, text="LINE PROTOCOL"))
+    return [lines.errors] * len(requests)
+
+
+async def _written(request: Request, unit: int, *, partial: bool) -> Sequence[LineError]:
     """Reads and writes a request; without `partial` a bad line is an error. Raises: DbError."""
     hints = hints_of(request.headers)
     create, options = may_create(hints), table_options(hints, _DEFAULTS)
@@ -83,18 +119,22 @@ async def _written(request: Request, unit: int, *, partial: bool) -> Lines:
     encoding = request.headers.get("content-encoding", "")
     body_max = context_of(request).configuration.settings.http_body_bytes_max
     content_max = min(body_max * GROWTH_MAX, BYTES_MAX)
-
-    def work(session: SessionApi) -> Lines:
-        content = content_of(body, encoding, content_max)
-        lines = read_lines(content, unit, now_ms() * 1_000_000, options)
-        if lines.errors and not partial:
-            raise _refused(lines.errors)
-        session.run(Ingest(lines.tables, create, text="LINE PROTOCOL"))
-        return lines
-
-    return await in_session(
-        request, _database(request), work, timeout_ms=limit, application="influxdb", sent=sent
-    )
+    given = LineRequest(body, encoding, content_max, unit, partial, create, options)
+    database = _database(request)
+    if limit or len(body) > REQUEST_BYTES_MAX:
+        return await in_session(
+            request,
+            database,
+            lambda session: write_lines(session, [given])[0],
+            timeout_ms=limit,
+            application=_APPLICATION,
+            sent=sent,
+        )
+    groups: Groups[LineRequest, Sequence[LineError]] = request.app.state.line_groups
+    name, _ = await authenticate(request, sent)
+    client = ClientInfo(name, database, address(request), _APPLICATION)
+    kind = unit, partial, create, tuple(options.items())
+    return await groups.run(client, kind, given, len(body))
 
 
 def _unit(request: Request, default: str, *, guess: bool = False) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
 from typing import Any
@@ -195,3 +196,35 @@ async def test_an_empty_body_is_no_error(agent: Any) -> None:
     await agent.wrote("")
     await agent.wrote("# nothing\n\n")
     assert await agent.tables() == []
+
+
+async def test_requests_at_one_moment_are_taken_and_refused_one_by_one(agent: Any) -> None:
+    good = [f"m,host=h{number} f={number},g={number}i {number}" for number in range(30)]
+    bad = ["m,host=x f=oops 1", "m,host=x g=1 1", "m f", "m,host=x f=1 1\nm,host=y f=2i 2", "m\\"]
+    bodies = [body for pair in zip(good, bad * 6, strict=True) for body in pair]
+    await agent.wrote("m,host=first f=1,g=1i 1")
+    answers = await asyncio.gather(*map(agent.influx, bodies))
+    assert [answer.status_code for answer in answers] == [204, 400] * 30
+    assert "line 1: unable to parse 'm,host=x f=oops 1'" in answers[1].text
+    assert "line 2" in answers[7].text
+    rows = await agent.sql("SELECT host, f, g FROM m WHERE host <> 'first' ORDER BY g")
+    assert rows == [[f"h{number}", number, number] for number in range(30)]
+
+
+async def test_a_text_that_one_request_leaves_open_is_not_closed_by_another(agent: Any) -> None:
+    # One after the other they would be two good lines and a text of three.
+    bodies = ['m f="a', 'm g=" 5\nu v=1 7\nm h=" 6', '",x=1 5', "é".encode()[:1], "é".encode()[1:]]
+    answers = await asyncio.gather(*map(agent.influx, [*bodies[:1] * 2, *bodies]))
+    good = [answer.status_code == 204 for answer in answers]
+    assert good == [False, False, False, True, False, False, False]
+    assert (await agent.sql("SELECT g FROM m"))[0] == [" 5\nu v=1 7\nm h="]
+
+
+async def test_version_3_reports_the_lines_of_its_own_request(agent: Any) -> None:
+    path = "influxdb/api/v3/write_lp"
+    bodies = [f"m f={number} {number}\nm f=no{number} 1" for number in range(1, 9)]
+    answers = await asyncio.gather(*(agent.post(path, body) for body in bodies))
+    for number, answer in enumerate(answers, 1):
+        (report,) = answer.json()["data"]
+        assert (report["line_number"], report["original_line"]) == (2, f"m f=no{number} 1")
+    assert await agent.sql("SELECT count(*) FROM m") == [[8]]
