@@ -54,10 +54,10 @@ def copy_out(copy: CopyOut, session: SessionApi) -> Iterator[Piece]:
                 yield _copy_data(before)
                 before = b""
             yield from pieces
-        if before:
+        if binary:  # readers expect the header not to come alone
+            yield _copy_data(before + _BINARY_TRAILER)
+        elif before:
             yield _copy_data(before)
-        if binary:
-            yield _copy_data(_BINARY_TRAILER)
         yield replies.COPY_DONE
         yield replies.command_complete("COPY", sent)
     finally:

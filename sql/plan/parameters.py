@@ -76,6 +76,8 @@ def _beside(node: exp.Expr, scopes: Scopes) -> DataType | None:
         return _beside(parent, scopes)
     if isinstance(parent, exp.Cast):
         return from_sql(parent.to)
+    if isinstance(parent, exp.Any | exp.All):
+        return datatypes.list_of(_beside(parent, scopes) or datatypes.STRING)
     if isinstance(parent, exp.Limit | exp.Offset | exp.Fetch):
         return datatypes.INT64
     if isinstance(parent, _LIKE_TEXT):
