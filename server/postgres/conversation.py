@@ -153,7 +153,7 @@ class Conversation:
         running = Running(Cursor(result), self.session)
         try:
             formats = (int(result.binary),) * len(result.columns)
-            yield replies.row_description(result.columns, formats, vectors=not result.binary)
+            yield replies.row_description(result.columns, formats)
             yield from running.send(formats, 0)
             yield from self._notices()
             yield replies.command_complete(result.tag, running.sent)

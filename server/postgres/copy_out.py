@@ -18,7 +18,7 @@ from server.encode.style import TextStyle
 from server.encode.text import text_cells
 from server.postgres import replies
 from server.postgres.rows import Piece, style_for
-from server.postgres.types.results import binary_cells
+from server.postgres.types.results import column_cells
 from sql.results import CopyFormat, CopyOptions, CopyOut, ResultColumn
 from sql.session import SessionApi
 
@@ -72,7 +72,7 @@ def _batch(
 ) -> Iterator[memoryview]:
     if options.format is CopyFormat.BINARY:
         cells = [
-            binary_cells(array, column.type, style)
+            column_cells(array, column, style)
             for array, column in zip(batch.columns, columns, strict=True)
         ]
         # A binary COPY row is a DataRow with another first letter.

@@ -78,14 +78,8 @@ def command_complete(tag: str, rows: int | None) -> bytes:
     return _framed(b"C", _string(f"{prefix} {rows}"))
 
 
-def row_description(
-    columns: Sequence[ResultColumn], formats: Sequence[int], *, vectors: bool = False
-) -> bytes:
-    """Names, types and formats of a result's columns.
-
-    With `vectors` pg_catalog's int2vector and oidvector are called so (psqlODBC reads indkey by its
-    type). Requires: all formats are text then, the only one we have of them.
-    """
+def row_description(columns: Sequence[ResultColumn], formats: Sequence[int]) -> bytes:
+    """Names, types and formats of a result's columns."""
     parts = [struct.pack("!H", len(columns))]
     for column, code in zip(columns, formats, strict=True):
         kind = describe_column(column)
@@ -95,7 +89,7 @@ def row_description(
                 "!IhIhih",
                 column.table_id & 0xFFFFFFFF,
                 column.ordinal,
-                (vectors and column.vector_oid) or kind.oid,
+                kind.oid,
                 kind.length,
                 kind.modifier,
                 code,

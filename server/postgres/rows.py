@@ -16,7 +16,7 @@ from server.encode import assemble
 from server.encode.cells import Cells
 from server.encode.style import POSTGRES, TextStyle
 from server.encode.text import text_cells
-from server.postgres.types.results import binary_cells
+from server.postgres.types.results import column_cells
 from sql.results import ResultColumn
 
 Piece = bytes | memoryview
@@ -53,6 +53,8 @@ def encode_batch(
     """DataRow messages for a batch, a few MiB at a time. Requires: the batch fits the columns."""
     cells: list[Cells] = []
     for array, column, code in zip(batch.columns, columns, formats, strict=True):
-        encode = binary_cells if code == BINARY else text_cells
-        cells.append(encode(array, column.type, style))
+        if code == BINARY:
+            cells.append(column_cells(array, column, style))
+        else:
+            cells.append(text_cells(array, column.type, style))
     yield from assemble.postgres_rows(cells, batch.num_rows)

@@ -283,8 +283,10 @@ def _array(data: Any, start: int, end: int, depth: int) -> tuple[tuple[int, ...]
     header = struct.unpack_from(f">{2 * dimensions}i", raw, 12)
     shape, at = header[0::2], 12 + 8 * dimensions
     slices = []
-    if min(shape) < 1:  # an empty array has no dimensions; this also bounds the work below
+    if min(shape) < 0:  # this also bounds the work below
         raise ValueError("size")
+    if 0 in shape:  # PostgreSQL writes no dimensions then, ADBC one of size 0
+        shape = (0,) * depth
     for _ in range(int(np.prod([float(size) for size in shape]))):
         (length,) = struct.unpack_from(">i", raw, at)
         at += 4

@@ -229,11 +229,13 @@ class Core(Parser):
     ) -> list[T]:
         """As sqlglot's, but a missing item is refused."""
         first = parse_method()
-        items = [] if first is None else [first]
+        if first is None:
+            return []
+        items = [first]
         while self._match(sep):
-            if items and isinstance(items[-1], exp.Expr):
+            if isinstance(items[-1], exp.Expr):
                 self._add_comments(items[-1])
-            if self.TRAILING_COMMA and items and self._trailing_comma():
+            if self.TRAILING_COMMA and self._trailing_comma():
                 break
             item = parse_method()
             if item is None:

@@ -16,6 +16,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
+from sql.dialect.array_types import spelled_with_brackets
 from sql.dialect.core import GrammarError
 from sql.dialect.dialects import dialect_of
 from sql.dialect.quoting import mark_quoted_names
@@ -81,6 +82,8 @@ def parse(text: str, wire: Wire) -> list[ParsedStatement]:
     tokens = _tokenize(readable, wire)
     if wire is Wire.MYSQL:
         mark_quoted_names(tokens, readable)
+    elif any(token.token_type is TokenType.ARRAY for token in tokens):
+        tokens = spelled_with_brackets(tokens)
     marks = tuple(token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER)
     statements: list[ParsedStatement] = []
     for chunk in _chunks(tokens):

@@ -73,7 +73,7 @@ def postgres_name(node: exp.Expr) -> str:
         inner = postgres_name(node.this)
         if inner != "?column?":
             return inner
-        type_name = node.to.sql(dialect="postgres").split("(")[0]
+        type_name = node.to.sql(dialect="postgres").split("(")[0].rstrip("[]")
         return _POSTGRES_TYPES.get(type_name, type_name.lower())
     if isinstance(node, exp.Subquery):
         select = _leftmost(node)

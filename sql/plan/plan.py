@@ -232,7 +232,7 @@ def _finish(
         systems=resolved.systems,
         system_columns=names_read(tree) if resolved.systems else None,
         parameter_types=types,
-        outputs=origins(tree, scopes),
+        outputs=origins(tree, scopes, resolved.systems),
         is_constant=_is_constant(tree),
         session_bound=session_bound,
         files=tuple(replace(f, columns=columns_read(tree, f.table)) for f in resolved.files),

@@ -55,6 +55,11 @@ FUNCTIONS: tuple[str, ...] = (
         {_TYPE_NUMBERS}[regexp_replace(
             replace(lower(trim(CAST(t AS VARCHAR))), 'pg_catalog.', ''), '\\s*\\([0-9, ]*\\)', '')],
         TRY_CAST(t AS BIGINT))""",
+    # A name as it is printed: lower case without quotes, quotes only where they are needed.
+    """CREATE OR REPLACE MACRO _pg_plain_name(t) AS CASE WHEN contains(t, '"')
+        THEN regexp_replace(regexp_replace(trim(t), '\\s*\\.\\s*', '.', 'g'),
+            '"([a-z_][a-z0-9_$]*)"', '\\1', 'g')
+        ELSE lower(regexp_replace(trim(t), '\\s*\\.\\s*', '.', 'g')) END""",
     """CREATE OR REPLACE MACRO _pg_size_pretty(b) AS CASE
         WHEN abs(b) < 10240 THEN printf('%d bytes', CAST(b AS BIGINT))
         WHEN abs(b) < 10484736 THEN printf('%d kB', CAST(round(b / 1024) AS BIGINT))

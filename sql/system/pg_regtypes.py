@@ -203,7 +203,12 @@ def type_oid(name: str) -> int | None:
 
 def _relation_oid(value: exp.Expr, strict: bool) -> exp.Expr:
     if not value.is_string:
-        return _relation_of_text(value)
+        found = _relation_of_text(value)
+        if not strict or not isinstance(value, exp.Parameter):
+            return found
+        quoted = exp.Literal.string('"')
+        message = [exp.Literal.string("relation "), quoted, _as_text(value), quoted.copy()]
+        return _or_missing(found, [*message, exp.Literal.string(" does not exist")])
     parts = identifier_parts(value.name)
     if parts[-1] in SHAPES and parts[:-1] in ([], ["pg_catalog"]):
         return exp.Literal.number(SHAPES[parts[-1]].oid)
@@ -221,17 +226,30 @@ def _relation_named(value: exp.Expr, wanted: str, strict: exp.DType | None) -> e
     found = exp.Subquery(this=query.where(exp.EQ(this=column, expression=shown)))
     if strict is None:
         return found
-    message = exp.Literal.string(f'relation "{value.name}" does not exist')
-    error = exp.cast(exp.Anonymous(this="error", expressions=[message]), strict)
+    return _or_missing(
+        found, [exp.Literal.string(f'relation "{value.name}" does not exist')], strict
+    )
+
+
+def _or_missing(
+    found: exp.Expr, message: list[exp.Expr], type_: exp.DType = exp.DType.BIGINT
+) -> exp.Expr:
+    """What was found, or the error that nothing was."""
+    said = exp.Anonymous(this="concat", expressions=message)
+    error = exp.cast(exp.Anonymous(this="error", expressions=[said]), type_)
     return exp.Coalesce(this=found, expressions=[error])
+
+
+def _as_text(value: exp.Expr) -> exp.Expr:
+    return exp.cast(value.copy(), "TEXT")
 
 
 def _relation_of_text(value: exp.Expr) -> exp.Expr:
     """The OID of a relation whose name is computed; a number as text is taken as the OID."""
-    text = exp.cast(value.copy(), "TEXT")
+    text: exp.Expr = exp.Anonymous(this="_pg_plain_name", expressions=[_as_text(value)])
     bare = exp.and_(exp.column("_visible"), exp.column("_bare").eq(text))
     qualified = exp.column("_qualified").eq(text.copy())
-    number = exp.cast(exp.column("_oid"), "TEXT").eq(text.copy())
+    number = _as_text(exp.column("_oid")).eq(_as_text(value))
     query = exp.select("min(_oid)").from_(helper(RELATIONS))
     return exp.Subquery(this=query.where(exp.or_(bare, qualified, number)))
 

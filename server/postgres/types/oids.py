@@ -12,11 +12,13 @@ from engine import datatypes as dt
 from engine.datatypes import DataType, TypeId
 from engine.named import BY_ARRAY, BY_OID
 from sql.results import ResultColumn
+from sql.system.pg_catalog.records import PG_CATALOG
 from sql.system.pg_catalog.types import typed_text
 
 BOOL, BYTEA, CHAR, NAME = 16, 17, 18, 19
 INT8, INT2, INT4, REGPROC, TEXT, OID = 20, 21, 23, 24, 25, 26
 JSON, FLOAT4, FLOAT8, UNKNOWN, BPCHAR, VARCHAR = 114, 700, 701, 705, 1042, 1043
+XID, INT2VECTOR, OIDVECTOR = 28, 22, 30
 DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL = 1082, 1083, 1114, 1184, 1186
 NUMERIC, UUID, JSONB, REGCLASS, REGTYPE = 1700, 2950, 3802, 2205, 2206
 
@@ -133,10 +135,18 @@ def describe(data_type: DataType) -> Kind:
 
 def describe_column(column: ResultColumn) -> Kind:
     """As `describe`, and what the definition of a table's column says: its length, say."""
+    if column.vector_oid:
+        return Kind(column.vector_oid, -1)
+    if column.database == PG_CATALOG and column.declared in _SYSTEM:
+        return _SYSTEM[column.declared]
     if column.type.id is not TypeId.STRING or column.type.named or not column.table_id:
         return describe(column.type)
     found = typed_text(column.declared)
     return Kind(found.type.oid, -1, found.modifier)
+
+
+# Columns of pg_catalog whose types no other column has; `char` is PostgreSQL's one-byte "char".
+_SYSTEM = {"oid": Kind(OID, 4), "name": Kind(NAME, 64), "char": Kind(CHAR, 1), "xid": Kind(XID, 4)}
 
 
 def from_oid(oid: int) -> DataType | None:

@@ -6,6 +6,7 @@ others a kernel. Sources: the `*send` functions of PostgreSQL's src/backend/util
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ from server.encode.style import TextStyle
 from server.encode.text import text_cells
 from server.postgres.types.arrays import array_cells
 from server.postgres.types.named import named_cells
+from server.postgres.types.oids import INT2, INT2VECTOR, OID, describe_column
+from sql.results import ResultColumn
 
 _EPOCH_DAYS = 10957  # 2000-01-01, PostgreSQL's day and second zero, in days since 1970-01-01
 _EPOCH_MICROS = _EPOCH_DAYS * 86_400_000_000
@@ -106,6 +109,24 @@ def binary_cells(array: pa.Array, data_type: DataType, style: TextStyle) -> Cell
                 if data_type.id is not TypeId.BINARY
                 else (from_arrow(array))
             )
+
+
+def column_cells(array: pa.Array, column: ResultColumn, style: TextStyle) -> Cells:
+    """As `binary_cells`; numbers of pg_catalog have 32 bits on the wire."""
+    if column.vector_oid:
+        element, width = (INT2, "h") if column.vector_oid == INT2VECTOR else (OID, "I")
+        packed = [None if t is None else _vector(t, element, width) for t in array.to_pylist()]
+        return from_arrow(pa.array(packed, pa.binary()))
+    if column.type.id is TypeId.INT64 and describe_column(column).length == 4:
+        return _swapped(values(array, "i8"), ">u4", validity(array))
+    return binary_cells(array, column.type, style)
+
+
+def _vector(text: str, element: int, width: str) -> bytes:
+    """An int2vector or oidvector: an array that counts from 0. Index columns: a few."""
+    items = [struct.pack(f"!{width}", int(word)) for word in text.split()]
+    head = struct.pack("!iiIii", 1, 0, element, len(items), 0)
+    return head + b"".join(struct.pack("!i", len(item)) + item for item in items)
 
 
 def _swapped(numbers: npt.NDArray[Any], wire: str, valid: Mask | None) -> FixedCells:

@@ -19,6 +19,7 @@ class Shape(NamedTuple):
     oid: int
     kind: str
     schema: pa.Schema
+    kinds: tuple[str, ...]  # PostgreSQL's types of the columns
 
 
 # name oid kind: column type, …
@@ -349,7 +350,7 @@ def _read(text: str) -> dict[str, Shape]:
         name, oid, kind = head.split()
         columns = [column.split() for column in body.split(", ")]
         schema = pa.schema([pa.field(column, _arrow(kind_)) for column, kind_ in columns])
-        shapes[name] = Shape(int(oid), kind, schema)
+        shapes[name] = Shape(int(oid), kind, schema, tuple(kind_ for _, kind_ in columns))
     return shapes
 
 
