@@ -426,6 +426,7 @@ class ClientSession(SessionTables):
         else:
             self.mailbox.rollback()
         self.server.locks.end_transaction(self.id)
+        self.server.row_locks.end_transaction(self.id)
         self.server.metrics.leases.release(self)
 
     def apply(self, transaction: Transaction, writes: Sequence[Write]) -> None:

@@ -24,6 +24,7 @@ from sql import backup
 from sql.acts.channels import Channels
 from sql.acts.functions import install_acts
 from sql.acts.locks import AdvisoryLocks
+from sql.acts.row_locks import RowLocks
 from sql.alterations import Alterations
 from sql.client_session import ClientSession
 from sql.deadlines import Deadlines
@@ -97,6 +98,7 @@ class Database:
         self.metrics = SeriesStores(regions)
         self.procedures = Procedures(clock)
         self.locks = AdvisoryLocks()
+        self.row_locks = RowLocks()
         self.channels = Channels()
         self.ledger = Ledger(catalog, store.cursor(), self.gate)
         self._flow_cursor = store.cursor()
@@ -236,6 +238,16 @@ class Database:
         """The live session of that id."""
         with self._sessions_lock:
             return self._sessions.get(session_id)
+
+    def changing(self, table_id: int) -> list[int]:
+        """Sessions with open transactions that have changed rows of a table."""
+        with self._sessions_lock:
+            open_ = [(one.id, one.transaction) for one in self._sessions.values()]
+        return [id_ for id_, one in open_ if one is not None and one.has_changed(table_id)]
+
+    def begin_row_locks(self, table_id: int) -> None:
+        """Somebody is going to lock rows of that table."""
+        self.row_locks.begin(table_id, lambda: self.changing(table_id))
 
     def forget(self, session: ClientSession) -> None:
         """A session has closed."""

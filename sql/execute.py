@@ -55,6 +55,7 @@ from sql.statements import (
     utility,
     views,
 )
+from sql.statements.nested_locks import locking
 from sql.statements.sequence_calls import answering, described
 
 if TYPE_CHECKING:
@@ -63,14 +64,14 @@ if TYPE_CHECKING:
 Runnable = ParsedStatement | insert.FastInsert
 
 HANDLERS: dict[type[exp.Expr], query.Handler] = {
-    exp.Select: answering(query.run),
-    exp.SetOperation: answering(query.run),
+    exp.Select: locking(answering(query.run)),
+    exp.SetOperation: locking(answering(query.run)),
     exp.Subquery: answering(query.run),
     exp.Values: answering(query.run),
-    exp.Insert: answering(insert.run),
-    exp.Delete: answering(delete.run),
-    exp.Update: answering(update.run),
-    exp.Merge: answering(merge.run),
+    exp.Insert: locking(answering(insert.run)),
+    exp.Delete: locking(answering(delete.run)),
+    exp.Update: locking(answering(update.run)),
+    exp.Merge: locking(answering(merge.run)),
     exp.Create: create.run,
     exp.Drop: drop.run,
     exp.Alter: alter.run,

@@ -201,6 +201,7 @@ _POSTGRES = (
     Setting("standard_conforming_strings", "on", _one_of("on"), reported=True),
     Setting("ssl", "off", read_only=True),
     Setting("max_connections", "1000", read_only=True),
+    Setting("max_prepared_transactions", "0", read_only=True),
     Setting("wal_level", "replica", read_only=True),
 )
 

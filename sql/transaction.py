@@ -182,6 +182,14 @@ class Transaction:
         self._begin()
         self._changed_store = True
 
+    def has_changed(self, table_id: int) -> bool:
+        """True if rows of the table are, or may be, changed by what COMMIT would keep."""
+        if self._changed_store and (
+            self._changed_tables is None or table_id in self._changed_tables
+        ):
+            return True
+        return any(write.region_id >> REGION_BITS == table_id for write in list(self._staged))
+
     @property
     def staged(self) -> Sequence[Write]:
         """Writes waiting for COMMIT, oldest first, for the regions their tables have now."""

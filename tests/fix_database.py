@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.errors import DbError
 from sql.client_session import ClientSession
 from sql.database import Database, DatabaseOptions
 from sql.results import Affected, Empty, Result, Rows
@@ -50,6 +52,33 @@ def plain(result: Result) -> Any:
 
 def _values(array: Any) -> list[Any]:
     return list(array.to_pylist())
+
+
+WAIT_SECONDS = 20
+
+
+class Later:
+    """A statement in a thread of its own."""
+
+    def __init__(self, one: Client, text: str) -> None:
+        self.error: DbError | None = None
+        self.answer: object = None
+        self._thread = threading.Thread(target=self._run, args=(one, text))
+        self._thread.start()
+
+    def _run(self, one: Client, text: str) -> None:
+        try:
+            self.answer = one.run(text)
+        except DbError as error:
+            self.error = error
+
+    def is_waiting(self, seconds: float = 0.15) -> bool:
+        self._thread.join(seconds)
+        return self._thread.is_alive()
+
+    def end(self) -> None:
+        self._thread.join(WAIT_SECONDS)
+        assert not self._thread.is_alive(), "it still waits"
 
 
 class Databases:

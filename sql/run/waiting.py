@@ -63,7 +63,10 @@ def _may_wait(session: ClientSession, error: DbError) -> bool:
 
 def _is_free(session: ClientSession) -> bool:
     open_ = session.transaction
-    return open_ is None or not (open_.has_changes or open_.one_moment)
+    if open_ is None:
+        return True
+    holds = open_.has_changes or open_.one_moment or session.server.row_locks.holds(session.id)
+    return not holds
 
 
 def _is_stale(session: ClientSession, error: DbError, version: int) -> bool:

@@ -25,6 +25,7 @@ from sql.metrics.writes import writes_of
 from sql.results import Affected, Result
 from sql.statements.lookup import SEEN, is_empty, rows_at, same_rows
 from sql.statements.parts import Pieces, expanded, source
+from sql.statements.row_locking import guarded
 from sql.statements.target import identity_columns, insert_rows, quoted
 from sql.transaction import Expectation, Transaction
 from sql.types import quote
@@ -85,10 +86,11 @@ def change(
     if len(series) < len(tables):
         transaction.change_store()
     staged = session.stages(transaction)
+    guarded_ = guarded(session, transaction, tables, find)
     if not series:
-        changes, sequences = find(), Sequences()
+        changes, sequences = guarded_(), Sequences()
     else:
-        changes, sequences = _found(session, tables, find, write=not staged)
+        changes, sequences = _found(session, tables, guarded_, find, write=not staged)
     for table, one in zip(tables, changes, strict=True):
         if not table.is_time_series:
             change_relational(session, transaction, table, one)
@@ -103,10 +105,14 @@ def _found(
     session: ClientSession,
     tables: Sequence[Table],
     find: Callable[[], list[Changes]],
+    again: Callable[[], list[Changes]],
     *,
     write: bool,
 ) -> tuple[list[Changes], Sequences]:
-    """What `find` gives of one moment; written before anybody else can, if it is to be."""
+    """What `find` gives of one moment; written before anybody else can, if it is to be.
+
+    `again` finds the same without waiting for other transactions.
+    """
     layouts, cursor = session.server.layouts, session.duck.cursor
     series = [table for table in tables if table.is_time_series]
     before = _sequences(session, series)
@@ -116,7 +122,7 @@ def _found(
     with layouts.gates.writing((), [table.home_id for table in series]):
         now = _sequences(session, series)
         if now != before:  # rows were written meanwhile: look again, alone now
-            changes = find()
+            changes = again()
         if write:
             every = [
                 w for t, c in zip(tables, changes, strict=True) for w in writes_for(session, t, c)

@@ -12,7 +12,7 @@ from engine.errors import DbError, ErrorKind
 from sql.results import Affected, Cursor, Result, Rows
 from sql.scrolling import DeclaredCursor
 from sql.session import Wire
-from sql.statements.query import bind, inner_statement, plan_of
+from sql.statements.query import bind, inner_statement, locked_rows, plan_of
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -33,9 +33,11 @@ def run_declare(
         message = "DECLARE CURSOR can only be used in transaction blocks"
         raise DbError(ErrorKind.NO_TRANSACTION, message, hint="use WITH HOLD, or BEGIN first")
     inner = inner_statement(session, statement, tree.args["query"])
-    plan = plan_of(session, inner)
-    values = bind(parameters, plan.parameter_types, session.timezone)
-    rows = session.runner.query(plan, values, statement.text)
+    rows = locked_rows(session, inner, parameters)
+    if rows is None:
+        plan = plan_of(session, inner)
+        values = bind(parameters, plan.parameter_types, session.timezone)
+        rows = session.runner.query(plan, values, statement.text)
     session.cursors[name] = DeclaredCursor(
         rows,
         statement=statement.text,

@@ -28,6 +28,7 @@ from sql.statements.generated import has_own_values
 from sql.statements.joined import OLD, Joined, Target, find
 from sql.statements.lookup import SEEN, hash_of
 from sql.statements.parts import Pieces, default_of, is_default_word, returning_of
+from sql.statements.row_locking import lock_found
 from sql.statements.setting import assignments
 
 if TYPE_CHECKING:
@@ -252,6 +253,7 @@ def _run_relational(
     target = joined.targets[0]
     tree = joined.tree
     pieces = Pieces(session, statement.text, parameters)
+    lock_found(session, pieces, joined, lambda one: find(joined, one, []))
     plan, values = pieces.statement("whole", lambda: _with_defaults(tree, target.table))
     with session.writing() as transaction:
         transaction.change_store(rows_of=target.table)

@@ -35,6 +35,7 @@ from sql.statements.generated import (
     counted_places,
     recomputed,
 )
+from sql.statements.lock_waits import check_insert, check_upsert
 from sql.statements.metric_engine import check_not_physical
 from sql.statements.parts import Pieces, assigned, default_of, is_default_word, returning_of
 from sql.statements.sequence_calls import settled_tree
@@ -376,8 +377,11 @@ def _insert_relational(
     pieces: Pieces, transaction: Transaction, tree: exp.Insert, table: Table, rows: pa.Table
 ) -> Result:
     """ON CONFLICT, IGNORE and RETURNING, which DuckDB does for its own tables."""
-    transaction.change_store(rows_of=table)
     session = pieces.session
+    check_insert(session, table)
+    if tree.args.get("conflict") is not None:
+        check_upsert(session, table)
+    transaction.change_store(rows_of=table)
     if _does_nothing(tree, table):
         rows = without_known(pieces, table, _alias(tree), rows)
     touch(session, transaction, table)

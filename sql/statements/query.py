@@ -79,10 +79,19 @@ def _parse_lifted(session: ClientSession, lifted: Lifted) -> ParsedStatement | U
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
     """Runs a query. Raises: DbError."""
-    rows = _run(session, statement, parameters)
+    rows = locked_rows(session, statement, parameters) or _run(session, statement, parameters)
     if session.wire is Wire.MYSQL and session.settings.is_set(_LIMIT):
         return _limited(session, statement, rows)
     return rows
+
+
+def locked_rows(
+    session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
+) -> Rows | None:
+    """The rows of a query that locks them (FOR UPDATE …), None for other queries."""
+    from sql.statements.row_locking import has_locks, run_locking
+
+    return run_locking(session, statement, parameters) if has_locks(statement.tree) else None
 
 
 def _run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Rows:

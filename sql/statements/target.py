@@ -30,6 +30,7 @@ from sql.results import Rows
 from sql.run.errors import position_of
 from sql.sequences import draw, stored_of
 from sql.session import Wire
+from sql.statements.lock_waits import check_insert
 from sql.temporary import stored_name
 from sql.types import duckdb_name, quote
 
@@ -186,6 +187,7 @@ def insert_rows(
     """Writes whole rows (see `complete`). Raises: DbError."""
     if rows.num_rows == 0:
         return
+    check_insert(session, table)
     if table.is_time_series:
         session.apply(transaction, writes_of(session, table, Op.PUT, rows))
         return

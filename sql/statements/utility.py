@@ -14,7 +14,16 @@ from sql.dialect import nodes
 from sql.results import Affected, Description, Notice, Result, ResultColumn, Rows, Severity
 from sql.run.errors import position_of
 from sql.session import Wire
-from sql.statements import admin, channels, describe_table, repartition, show_statement, tql
+from sql.statements import (
+    admin,
+    channels,
+    describe_table,
+    repartition,
+    show_statement,
+    tql,
+    two_phase,
+)
+from sql.statements.lock_waits import run_lock_table
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -25,7 +34,6 @@ _NOTHING_TO_DO = {
     "ANALYZE": "ANALYZE",
     "VACUUM": "VACUUM",
     "CHECKPOINT": "CHECKPOINT",
-    "LOCK TABLE": "LOCK TABLE",
     "LOCK TABLES": "LOCK TABLES",
     "UNLOCK TABLES": "UNLOCK TABLES",
     "FLUSH": "FLUSH",
@@ -73,6 +81,10 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     tag = _NOTHING_TO_DO.get(verb)
     if tag is not None:
         return Affected(tag, 0)
+    if verb in two_phase.VERBS and session.wire is not Wire.MYSQL:
+        return two_phase.run(session, verb, str(statement.tree.args.get("text") or ""))
+    if verb in ("LOCK TABLE", "LOCK") and session.wire is not Wire.MYSQL:
+        return run_lock_table(session, str(statement.tree.args.get("text") or ""), statement.text)
     if verb in ("LISTEN", "UNLISTEN", "NOTIFY") and session.wire is not Wire.MYSQL:
         return channels.run(session, verb, statement)
     if verb == "CREATE EXTENSION" and _IF_NOT_EXISTS.match(str(statement.tree.args.get("text"))):

@@ -6,42 +6,17 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from fix_database import Client
+from fix_database import Client, Later
 
 from engine.errors import DbError, ErrorKind
 
 Connect = Callable[..., Client]
-WAIT_SECONDS = 20
 
 
 @pytest.fixture
 def tables(db: Client) -> Client:
     db.run("CREATE TABLE acc (id INT PRIMARY KEY, v INT); INSERT INTO acc VALUES (1, 0), (2, 0)")
     return db
-
-
-class Later:
-    """A statement in a thread of its own."""
-
-    def __init__(self, one: Client, text: str) -> None:
-        self.error: DbError | None = None
-        self.answer: object = None
-        self._thread = threading.Thread(target=self._run, args=(one, text))
-        self._thread.start()
-
-    def _run(self, one: Client, text: str) -> None:
-        try:
-            self.answer = one.run(text)
-        except DbError as error:
-            self.error = error
-
-    def is_waiting(self, seconds: float = 0.15) -> bool:
-        self._thread.join(seconds)
-        return self._thread.is_alive()
-
-    def end(self) -> None:
-        self._thread.join(WAIT_SECONDS)
-        assert not self._thread.is_alive(), "it still waits"
 
 
 def test_a_transaction_sees_what_others_commit_meanwhile(tables: Client, connect: Connect) -> None:
