@@ -221,7 +221,8 @@ class LocalRegions:
     def scan(self, region_id: int, request: ScanRequest) -> Snapshot:
         """Pins a snapshot."""
         region = self._region(region_id)
-        return scan(region, request, staged(request.staged, region.state().shape), self._scan_tools)
+        own = staged(request.staged, region.state().shape) if request.staged else ()
+        return scan(region, request, own, self._scan_tools)
 
     def samples(self, region_id: int, request: SampleRequest) -> SampleRows:
         """The samples of some series."""

@@ -103,7 +103,9 @@ def scan(
     region: Region, request: ScanRequest, staged: Sequence[RegionRows], tools: ScanTools
 ) -> RegionSnapshot:
     """Pins a snapshot. Raises: DbError REGION_NOT_FOUND, CORRUPTED."""
-    request = replace(request, time_range=_alive(region, request.time_range, tools.clock))
+    alive = _alive(region, request.time_range, tools.clock)
+    if alive != request.time_range:
+        request = replace(request, time_range=alive)
     if request.latest:
         found = _pinned(region, TimeRange(), request, tools, lambda scan: scan.newest(staged))
         if found is not None:
@@ -139,14 +141,15 @@ def _kept_series(region: Region, request: ScanRequest, tools: ScanTools) -> Regi
     parts = sorted((part for part in parts if len(part.times)), key=lambda part: part.first)
     if any(one.last > other.first for one, other in pairwise(parts)):
         return None
-    fields = pa.schema([schema.arrow.field(name) for name in request.columns])
+    fields = parts[0].rows.schema if parts else _fields(schema, request.columns)
+    found = pa.Table.from_batches([part.rows for part in parts], fields)
     count = len(state.version.files)
     rows = sum(file.rows for file in files)
     tools.counters.scanned(files=len(files), pruned=count - len(files), rows=rows)
     return RegionSnapshot(
         files=(),
-        memory=fields.empty_table(),
-        selected=pa.Table.from_batches([part.rows for part in parts], fields),
+        memory=found.slice(0, 0),
+        selected=found,
         shadow=None,
         identity=state.shape.identity,
         time_range=wanted,
@@ -154,6 +157,10 @@ def _kept_series(region: Region, request: ScanRequest, tools: ScanTools) -> Regi
         _region=region,
         _store=tools.store,
     )
+
+
+def _fields(schema: RegionSchema, columns: Sequence[str]) -> pa.Schema:
+    return pa.schema([schema.arrow.field(name) for name in columns])
 
 
 def _is_near(view: View, wanted: TimeRange) -> bool:

@@ -24,6 +24,7 @@ from sql.foreign.enforce import commit_checked, end_statement
 from sql.instant import Instant
 from sql.limits import Limits, StatementClock, timeout_ms
 from sql.metrics.scans import MetricScans
+from sql.plan.cache import RecentPlans
 from sql.plan.context import PlanContext
 from sql.plan.plan import plan_query
 from sql.prepared import Prepared
@@ -90,6 +91,7 @@ class ClientSession(SessionTables):
         self.prepared: dict[str, Prepared] = {}
         self.cursors: dict[str, Cursor] = {}
         self.instant = Instant()
+        self.recent_plans = RecentPlans()
         self.user_variables: dict[str, object] = {}
         self.numbers = Numbers()
         self.last_notices: tuple[Notice, ...] = ()  # what SHOW WARNINGS tells

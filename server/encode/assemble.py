@@ -171,7 +171,7 @@ def _check_shape(columns: Sequence[Cells], rows: int) -> None:
             starts = column.offsets
             assert starts[0] >= 0
             assert starts[-1] <= len(column.data)
-            assert bool(np.all(starts[1:] >= starts[:-1]))
+            assert bool((starts[1:] >= starts[:-1]).all())
 
 
 def slices(lengths: Positions) -> Iterator[tuple[int, int]]:

@@ -51,6 +51,8 @@ class Prepared:
     declared: tuple[DataType | None, ...]  # what Parse said of the parameters
     declared_oids: tuple[int, ...]
     description: Description | None = None  # what the session said, once somebody asked
+    # The parameters' types, as long as that description holds.
+    oids: tuple[Description | None, tuple[int, ...]] | None = None
     shown: tuple[ResultColumn, ...] | None = None  # what the client was told about its rows
 
 
@@ -302,6 +304,13 @@ class Extended:
 
     def _parameter_oids(self, prepared: Prepared) -> tuple[int, ...]:
         """Declared types where there are any, inferred ones for the others."""
+        known = prepared.oids
+        if known is None or known[0] is not prepared.description:
+            found = self._found_oids(prepared)
+            known = prepared.oids = prepared.description, found
+        return known[1]
+
+    def _found_oids(self, prepared: Prepared) -> tuple[int, ...]:
         declared = prepared.declared_oids
         count = max(prepared.statement.parameter_count, len(declared))
         if len(declared) == count and all(oid not in (0, oids.UNKNOWN) for oid in declared):

@@ -13,6 +13,7 @@ from sql.plan.plan import QueryPlan
 from sql.session import Wire
 
 CACHE_PLANS_MAX = 2_000  # a plan is a few kB
+RECENT_PLANS_MAX = 64
 TEXT_CHARS_MAX = 32_768  # longer texts are mostly data, seen once
 
 Key = tuple[object, ...]
@@ -27,7 +28,10 @@ class Unliftable:
 def plan_key(
     text: str, context: PlanContext, version: int, declared: tuple[DataType | None, ...]
 ) -> Key | None:
-    """What a plan depends on; None if it should not be kept."""
+    """What a plan depends on; None if it should not be kept.
+
+    What may change during a session is the state of `RecentPlans`, too.
+    """
     if len(text) > TEXT_CHARS_MAX:
         return None
     client = context.client
@@ -61,6 +65,27 @@ class Lru(Generic[_K, _V]):
             self._items.move_to_end(key)
             while len(self._items) > self._limit:
                 self._items.popitem(last=False)
+
+
+class RecentPlans:
+    """The plans a session has used, by text: found without making all that a shared plan needs.
+
+    `state` is what else a plan depends on that may change during a session. One thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._plans: dict[Key, tuple[Key, QueryPlan]] = {}
+
+    def get(self, text: Key, state: Key) -> QueryPlan | None:
+        """The plan, if it was used in that state last."""
+        known = self._plans.get(text)
+        return known[1] if known is not None and known[0] == state else None
+
+    def put(self, text: Key, state: Key, plan: QueryPlan) -> None:
+        """Remembers a plan that is shared."""
+        if len(self._plans) >= RECENT_PLANS_MAX:
+            self._plans.clear()
+        self._plans[text] = state, plan
 
 
 class PlanCache:

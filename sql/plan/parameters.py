@@ -22,8 +22,10 @@ _LIKE_TEXT = (exp.Like, exp.ILike, exp.SimilarTo, exp.RegexpLike, exp.RegexpILik
 
 def parameter_number(node: exp.Expr) -> int | None:
     """The n of `$n`, None for other nodes."""
-    if isinstance(node, exp.Parameter) and isinstance(node.this, exp.Literal):
-        return int(node.name)
+    if isinstance(node, exp.Parameter):
+        number = node.args["this"]
+        if isinstance(number, exp.Literal):
+            return int(number.args["this"])
     return None
 
 

@@ -33,7 +33,7 @@ class Asked(NamedTuple):
 
     first: int  # times in the column's unit, both wanted
     last: int
-    equal: tuple[tuple[str, pa.Scalar], ...]
+    equal: tuple[tuple[str, str | int], ...]
     limit: int
 
     @property
@@ -74,7 +74,7 @@ def direct_rows(
     keep = (times >= asked.first) & (times <= asked.last)
     for name, value in asked.equal:
         column = rows.column(name)
-        same = pc.equal(column, value)
+        same = pc.equal(column, pa.scalar(value))
         keep &= (pc.fill_null(same, False) if column.null_count else same).to_numpy()
     places = np.flatnonzero(keep)
     if direct.descending is not None:
@@ -111,16 +111,16 @@ def _times(rows: pa.Table, table: Table) -> np.ndarray[tuple[int], np.dtype[np.i
     return found
 
 
-def _value(table: Table, name: str, node: object, parameters: Sequence[object]) -> pa.Scalar | None:
+def _value(table: Table, name: str, node: object, parameters: Sequence[object]) -> str | int | None:
     """A value of the tag's own kind; None for others, which DuckDB would convert."""
     column = table.column(name)
     value = constant(node, parameters)  # type: ignore[arg-type]
     if column is None or isinstance(value, bool):
         return None
     if isinstance(value, str) and pa.types.is_string(column.type.arrow):
-        return pa.scalar(value, pa.string())
+        return value
     if isinstance(value, int) and column.type.is_integer and _FIRST <= value <= _LAST:
-        return pa.scalar(value, pa.int64())
+        return value
     return None
 
 

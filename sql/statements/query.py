@@ -151,9 +151,14 @@ def plan_of(
     declared: tuple[DataType | None, ...] = (),
 ) -> QueryPlan:
     """The plan of a query, from the cache when nothing it depends on has changed."""
+    declared = declared or statement.declared
+    text = statement.text, declared
+    state = session.catalog.version, session.database, session.timezone, session.role
+    is_shared = not (session.temporary or session.catalog.changed_by(session.duck.cursor))
+    if is_shared and (recent := session.recent_plans.get(text, state)) is not None:
+        return recent
     context = session.plan_context(statement.text)
     cache = session.server.plans
-    declared = declared or statement.declared
     key = key_of(session, statement.text, context, declared)
     plan = cache.get(key)
     if plan is None:
@@ -165,6 +170,8 @@ def plan_of(
             declared=declared,
         )
         cache.put(key, plan)
+    if key is not None and not plan.session_bound:
+        session.recent_plans.put(text, state, plan)
     return plan
 
 
