@@ -221,8 +221,7 @@ class LocalRegions:
     def scan(self, region_id: int, request: ScanRequest) -> Snapshot:
         """Pins a snapshot."""
         region = self._region(region_id)
-        own = staged(request.staged, region.state().shape) if request.staged else ()
-        return scan(region, request, own, self._scan_tools)
+        return scan(region, request, self._scan_tools)
 
     def samples(self, region_id: int, request: SampleRequest) -> SampleRows:
         """The samples of some series."""

@@ -40,6 +40,7 @@ from engine.sst.whole import WholeSeries, tags_of
 from engine.store.store import ObjectStore
 from engine.ttl import clamp, oldest_alive
 from engine.wal.payload import RegionRows
+from engine.write import staged as staged_rows
 
 
 @dataclass
@@ -99,10 +100,9 @@ def scan_tools(
     )
 
 
-def scan(
-    region: Region, request: ScanRequest, staged: Sequence[RegionRows], tools: ScanTools
-) -> RegionSnapshot:
+def scan(region: Region, request: ScanRequest, tools: ScanTools) -> RegionSnapshot:
     """Pins a snapshot. Raises: DbError REGION_NOT_FOUND, CORRUPTED."""
+    staged = staged_rows(request.staged, region.state().shape) if request.staged else ()
     alive = _alive(region, request.time_range, tools.clock)
     if alive != request.time_range:
         request = replace(request, time_range=alive)
