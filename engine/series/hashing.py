@@ -42,11 +42,17 @@ def new_key() -> UInt64s:
 def words_of(data: bytes | memoryview | Bytes) -> tuple[Bytes, UInt64s]:
     """The bytes, and the same memory as words with one to spare: what `hash128` reads."""
     given: NDArray[np.uint8] = np.frombuffer(data, np.uint8)
-    words = np.empty(len(given) // 8 + 2, np.uint64)
+    padded, words = room_for(len(given))
+    padded[:] = given
+    return padded, words
+
+
+def room_for(size: int) -> tuple[Bytes, UInt64s]:
+    """Memory for so many bytes, and the same as words with one to spare."""
+    words = np.empty(size // 8 + 2, np.uint64)
     padded = words.view(np.uint8)
-    padded[: len(given)] = given
-    padded[len(given) :] = 0
-    return padded[: len(given)], words
+    padded[size:] = 0
+    return padded[:size], words
 
 
 @jit.part

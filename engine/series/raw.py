@@ -86,7 +86,10 @@ class RawSeries:
 
     def keys(self, data: bytes | memoryview | NDArray[np.uint8], spans: Int64s) -> UInt64s:
         """Two words for the bytes of each span [start, stop), given one after the other."""
-        _, words = words_of(data)
+        return self.keys_in(words_of(data)[1], spans)
+
+    def keys_in(self, words: UInt64s, spans: Int64s) -> UInt64s:
+        """As `keys`, of what `room_for` or `words_of` gave."""
         found = np.empty(len(spans), np.uint64)
         _hash_all(words, np.ascontiguousarray(spans), self._key, found)
         return found

@@ -78,4 +78,5 @@ def create_app(context: HttpContext) -> Application:
     app.state.password_checks = PasswordChecks()
     app.state.known_metadata = KnownMetadata()
     app.state.line_groups = Groups(context.database, context.workers, influx.write_lines)
+    app.state.write_groups = Groups(context.database, context.workers, write.write_requests)
     return app

@@ -26,6 +26,11 @@ _AT_ONCE = 2
 # What befalls a session, whatever the request.
 _OF_ALL = frozenset({ErrorKind.CANCELLED, ErrorKind.SHUTTING_DOWN, ErrorKind.TIMEOUT})
 
+
+class ApartError(Exception):
+    """Raised where requests must be run one by one, though nothing is wrong with them."""
+
+
 Together = Callable[[SessionApi, Sequence[R]], Sequence[A]]
 
 
@@ -115,6 +120,8 @@ class Groups(Generic[R, A]):
             except DbError as error:
                 if len(requests) == 1 or error.kind in _OF_ALL or error.kind.retryable:
                     raise
+            except ApartError:
+                assert len(requests) > 1
             return [self._alone(session, request) for request in requests]
         finally:
             session.close()

@@ -94,14 +94,14 @@ def _series(
     return at
 
 
-@kernel(INT(READ_BYTES, WRITE_INT64, WRITE_INT64, WRITE_INT64, WRITE_UINT64))
+@kernel(INT(READ_BYTES, INT, WRITE_INT64, WRITE_INT64, WRITE_INT64, WRITE_UINT64))
 def read_plain(
-    data: Bytes, counts: Int64s, series: Int64s, sample_series: Int64s, samples: UInt64s
+    data: Bytes, at: int, counts: Int64s, series: Int64s, sample_series: Int64s, samples: UInt64s
 ) -> int:
-    """Finds the series of a WriteRequest and the samples in them.
+    """Finds the series of the WriteRequest that begins at a place, and the samples in them.
 
     Args:
-        counts: of series and samples; must be zero before.
+        counts: of series and samples; of several calls they go on.
         series: `WIDTH` places for each.
         samples: per sample the bits of its value, the bits of its time.
 
@@ -109,7 +109,6 @@ def read_plain(
     """
     found = np.empty(2, np.uint64)
     out = np.empty(1, np.uint64)
-    at = 0
     end = data.size
     while at < end:
         begin = at

@@ -6,7 +6,9 @@ https://prometheus.io/docs/specs/prw/remote_write_spec/ and …/remote_write_spe
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +19,13 @@ from starlette.responses import PlainTextResponse, Response
 
 from engine.clock import SystemClock
 from engine.errors import DbError, ErrorKind
-from engine.jit import UInt64s
+from engine.jit import Bytes, UInt64s
+from engine.series.hashing import room_for
+from server.http.auth import authenticate
 from server.http.content import malformed, too_large, zstd_content
 from server.http.context import context_of
 from server.http.errors import error_response
+from server.http.groups import REQUEST_BYTES_MAX, ApartError, Groups
 from server.http.prometheus.peel import peelable
 from server.http.prometheus.write_extras import (
     Extras,
@@ -37,16 +42,17 @@ from server.http.prometheus.write_request import (
     tables_of_message,
 )
 from server.http.prometheus.write_request_v2 import Request as Version2
-from server.http.request import database_name, read_body, timeout_ms
+from server.http.request import address, database_name, read_body, timeout_ms
 from server.http.tasks import in_session
 from sql.ingest.batch import IngestTable
 from sql.ingest.hashed import HashedSamples, IngestSamples
 from sql.ingest.metrics import PHYSICAL_TABLE
-from sql.session import SessionApi
+from sql.session import ClientInfo, SessionApi
 
 _PROTOBUF = "application/x-protobuf"
 _VERSION_1 = "prometheus.writerequest"
 _VERSIONS = {_VERSION_1: 1, "io.prometheus.write.v2.request": 2}
+_APPLICATION = "remote write"
 _GROWTH_MAX = 8  # how much larger than the body's limit its content may be
 _WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 
@@ -59,20 +65,17 @@ async def write(request: Request) -> Response:
     if version is None:
         return _refusal()
     body = await read_body(request)
-    physical = request.query_params.get("physical_table") or PHYSICAL_TABLE
     settings = context_of(request).configuration.settings
-    content_max = settings.http_body_bytes_max * _GROWTH_MAX
-    encoding = request.headers.get("content-encoding", "snappy").strip().lower()
-    known: KnownMetadata = request.app.state.known_metadata
-
-    def work(session: SessionApi) -> _Written:
-        data = decompressed(body, encoding, content_max)
-        writer = _Writer(session, physical, known, lossy=settings.prom_validation != "strict")
-        return writer.version_1(data) if version == 1 else writer.version_2(data)
-
-    database = database_name(request, dict(request.query_params))
-    limit = timeout_ms(request.headers.get("x-greptime-timeout"))
-    done = await in_session(request, database, work, timeout_ms=limit, application="remote write")
+    given = WriteRequest(
+        body,
+        request.headers.get("content-encoding", "snappy").strip().lower(),
+        settings.http_body_bytes_max * _GROWTH_MAX,
+        version,
+        request.query_params.get("physical_table") or PHYSICAL_TABLE,
+        request.app.state.known_metadata,
+        settings.prom_validation != "strict",
+    )
+    done = await _written(request, given)
     headers = {
         _WRITTEN.format("Samples"): str(done.samples),
         _WRITTEN.format("Histograms"): str(done.histograms),
@@ -81,10 +84,55 @@ async def write(request: Request) -> Response:
     return Response(status_code=204, headers=headers)
 
 
-class _Written(NamedTuple):
+@dataclass(frozen=True)
+class WriteRequest:
+    """One request's body and what is to be done with it."""
+
+    body: bytes
+    encoding: str
+    content_max: int
+    version: int
+    physical: str
+    known: KnownMetadata
+    lossy: bool
+
+
+class Written(NamedTuple):
+    """What a request has written."""
+
     samples: int
     histograms: int
     exemplars: int
+
+
+def write_requests(session: SessionApi, requests: Sequence[WriteRequest]) -> Sequence[Written]:
+    """Writes some requests at once, all or nothing; what each has written.
+
+    Requires: one request, or several of version 1 that differ in nothing but their bodies.
+    Raises: DbError; of several requests, if there is anything wrong with any.
+    """
+    first = requests[0]
+    writer = _Writer(session, first.physical, first.known, lossy=first.lossy)
+    if first.version == 1:
+        return writer.version_1(requests)
+    return [writer.version_2(decompressed(first.body, first.encoding, first.content_max))]
+
+
+async def _written(request: Request, given: WriteRequest) -> Written:
+    database = database_name(request, dict(request.query_params))
+    limit = timeout_ms(request.headers.get("x-greptime-timeout"))
+    if limit or given.version != 1 or len(given.body) > REQUEST_BYTES_MAX:
+        return await in_session(
+            request,
+            database,
+            lambda session: write_requests(session, [given])[0],
+            timeout_ms=limit,
+            application=_APPLICATION,
+        )
+    groups: Groups[WriteRequest, Written] = request.app.state.write_groups
+    name, _ = await authenticate(request)
+    client = ClientInfo(name, database, address(request), _APPLICATION)
+    return await groups.run(client, given.physical, given, len(given.body))
 
 
 class _Writer:
@@ -100,27 +148,35 @@ class _Writer:
         self._news: list[MetricMetadata] = []
         self._counts = (0, 0, 0)
 
-    def version_1(self, data: bytes) -> _Written:
+    def version_1(self, requests: Sequence[WriteRequest]) -> Sequence[Written]:
         """Known series are taken off first."""
-        found = peelable(data)
+        data, words, stops = _contents(requests)
+        found = peelable(data, stops)
 
         def rest(known: NDArray[np.bool_], keys: UInt64s | None) -> list[IngestTable]:
             left = found.without(known)
             if not left:
                 return []
             message = replace(read_message(left, lossy=self._lossy), keys=keys)
-            return self._tables(message, extras_of(left, lossy=self._lossy))
+            extras = extras_of(left, lossy=self._lossy)
+            others = len(message.histogram_series) or extras.exemplars or extras.metadata
+            if others and len(requests) > 1:
+                raise ApartError  # whose they are is not known here
+            return self._tables(message, extras)
 
         samples = HashedSamples(
             found.plain,
-            lambda store: store.known.raw.keys(data, found.labels.ravel()),
+            lambda store: store.known.raw.keys_in(words, found.labels.ravel()),
             found.sample_series,
             found.sample_times,
             found.sample_values,
         )
-        return self._done(self._session.run(IngestSamples(self._physical, samples, rest)))
+        known = self._session.run(IngestSamples(self._physical, samples, rest))
+        if len(requests) > 1:
+            return [Written(count, 0, 0) for count in found.counts]
+        return [self._done(known)]
 
-    def version_2(self, data: bytes) -> _Written:
+    def version_2(self, data: bytes) -> Written:
         """As version 1."""
         found = Version2(data, lossy=self._lossy)
 
@@ -146,10 +202,10 @@ class _Writer:
         told = [metadata_table(self._news, SystemClock().now_ms())] if self._news else []
         return [*tables, *exemplars, *told]
 
-    def _done(self, known: int) -> _Written:
+    def _done(self, known: int) -> Written:
         self._metadata.note(self._session.database, self._news)
         samples, histograms, exemplars = self._counts
-        return _Written(samples + known, histograms, exemplars)
+        return Written(samples + known, histograms, exemplars)
 
 
 def _version(request: Request) -> int | None:
@@ -167,6 +223,47 @@ def _refusal() -> Response:
     response = error_response(DbError(ErrorKind.UNSUPPORTED, message))
     response.status_code = 415
     return response
+
+
+def _contents(requests: Sequence[WriteRequest]) -> tuple[Bytes, UInt64s, list[int]]:
+    """The messages one after the other, the same memory as words, and where each ends.
+
+    Raises: DbError as `decompressed`.
+    """
+    plain = [
+        b"" if one.encoding == "snappy" else decompressed(one.body, one.encoding, one.content_max)
+        for one in requests
+    ]
+    sizes = [len(plain[place]) or _snappy_size(one) for place, one in enumerate(requests)]
+    data, words = room_for(sum(sizes))
+    stops = list(accumulate(sizes))
+    for one, content, size, stop in zip(requests, plain, sizes, stops, strict=True):
+        if content:
+            data[stop - size : stop] = np.frombuffer(content, np.uint8)
+        elif one.encoding == "snappy":
+            _into(data[stop - size : stop], one.body)
+    return data, words, stops
+
+
+def _snappy_size(request: WriteRequest) -> int:
+    if request.encoding != "snappy":
+        return 0
+    try:
+        size = int(snappy.decompress_raw_len(request.body))
+    except DecompressionError as error:
+        raise malformed("snappy") from error
+    if size > request.content_max:
+        raise too_large(request.content_max)
+    return size
+
+
+def _into(room: Bytes, body: bytes) -> None:
+    try:
+        size = snappy.decompress_raw_into(body, room.data)
+    except DecompressionError as error:
+        raise malformed("snappy") from error
+    if size != len(room):
+        raise malformed("snappy")
 
 
 def decompressed(body: bytes, encoding: str, bytes_max: int) -> bytes:

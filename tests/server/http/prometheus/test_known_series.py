@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -146,3 +147,40 @@ def test_a_message_that_is_cut_off_is_refused(cut: int) -> None:
     data = wr.message((UP, [(1, 1.0)]))
     with pytest.raises(DbError, match="not a remote write request"):
         peelable(data[:cut])
+
+
+def written(answer: Any) -> tuple[str, ...]:
+    """The counts of an answer."""
+    kinds = ("samples", "histograms", "exemplars")
+    return tuple(answer.headers[f"x-prometheus-remote-write-{kind}-written"] for kind in kinds)
+
+
+async def test_requests_at_one_moment_are_taken_and_refused_one_by_one(prom: Any) -> None:
+    await prom.write((UP, [(1, 1.0)]))
+    known = [wr.message((UP, [(time, float(time))])) for time in range(2, 22)]
+    new = []
+    for n in range(100, 120):
+        labels = {"__name__": "up", "job": f"j{n}"}
+        new.append(wr.message((labels, [(n, 1.0)]), (DOWN, [(n, 0.5), (n + 1, 1.0)])))
+    cut = [wr.message((UP, [(1000, 1000.0)]))[:-3]] * 20
+    # A series that is open where the next message begins, as if that were within it.
+    swallows = [wr.series(UP, wr.sample(2000, 1.0)) + b"\x0a\x7f"] * 20
+    fours = zip(known, new, cut, swallows, strict=True)
+    bodies = [wr.compressed(one) for four in fours for one in four] + [b"no snappy"]
+    answers = await asyncio.gather(*map(prom.post, bodies))
+    assert [answer.status_code for answer in answers] == [204, 204, 400, 400] * 20 + [400]
+    assert {written(answer) for answer in answers[0::4][:20]} == {("1", "0", "0")}
+    assert {written(answer) for answer in answers[1::4]} == {("3", "0", "0")}
+    found = await rows(prom, "up")
+    assert [row for row in found if row[0] == "a"] == [["a", float(n)] for n in range(1, 22)]
+    assert len(found) == 21 + 20
+    assert (await prom.sql("SELECT count(*) FROM down"))[0] == [21]
+
+
+async def test_requests_with_histograms_count_their_own(prom: Any) -> None:
+    await prom.write((UP, [(1, 1.0)]))
+    plain = wr.compressed(wr.message((UP, [(2, 2.0)])))
+    labels = {"__name__": "sizes", "job": "a"}
+    mixed = wr.compressed(wr.series(labels, wr.histogram(5), wr.histogram(6)))
+    answers = await asyncio.gather(*map(prom.post, [plain, mixed] * 4))
+    assert [written(answer) for answer in answers] == [("1", "0", "0"), ("0", "2", "0")] * 4
