@@ -6,7 +6,8 @@ has taken away (`gone`); who comes second, or has a snapshot from before the oth
 with SERIALIZATION_FAILURE, and sql/run/waiting.py tries again when the other has ended.
 
 I1. Whoever checks a key has said so before it looks, and takes it back only by its end.
-I2. What a committed transaction said is remembered as long as one is open that began before it.
+I2. What a committed transaction said is remembered as long as one is open that began before it; of
+    too many the oldest are forgotten, and who would have to know them fails.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Keys:
 
 Side = tuple[str, int]  # rows COME to the table of that id, or they GO
 COME, GO = "come", "go"
+_PAST_MAX = 4096  # transactions whose keys are remembered
 Meet = Callable[[Keys, Keys], bool]  # whether two have a key in common
 
 
@@ -47,11 +49,6 @@ class Claims:
     wanted: dict[int, list[Keys]] = field(default_factory=dict)  # by the key's id
     gone: dict[int, list[Keys]] = field(default_factory=dict)
 
-    @property
-    def is_empty(self) -> bool:
-        """True if it stands in nobody's way."""
-        return not (self.touched or self.fenced or self.wanted or self.gone)
-
 
 class KeyGuard:
     """The claims of all open transactions, and of those that have committed lately."""
@@ -61,7 +58,10 @@ class KeyGuard:
         self._lock = Lock()
         self._ends = 0
         self._open: set[Claims] = set()
-        self._past: deque[tuple[int, Claims]] = deque()
+        self._past: deque[tuple[int, Claims]] = deque()  # those that said something of keys
+        self._forgotten = 0  # the last of those that are not remembered any more
+        self._touched: dict[Side, int] = {}  # by what: the last that did
+        self._fenced: dict[Side, int] = {}
 
     def begin(self, claims: Claims) -> None:
         """Must be called before the transaction's snapshot is taken, or is taken anew."""
@@ -73,26 +73,36 @@ class KeyGuard:
         """Must be called after what was committed is visible to later snapshots."""
         with self._lock:
             self._open.discard(claims)
-            if committed and not claims.is_empty:
-                self._ends += 1
-                self._past.append((self._ends, claims))
+            if committed:
+                self._remember(claims)
             oldest = min((one.started for one in self._open), default=self._ends)
             while self._past and self._past[0][0] <= oldest:
                 self._past.popleft()
+
+    def _remember(self, claims: Claims) -> None:
+        self._ends += 1
+        self._touched.update(dict.fromkeys(claims.touched, self._ends))
+        self._fenced.update(dict.fromkeys(claims.fenced, self._ends))
+        if claims.wanted or claims.gone:
+            self._past.append((self._ends, claims))
+        if len(self._past) > _PAST_MAX:
+            self._forgotten, _ = self._past.popleft()
 
     def touch(self, claims: Claims, side: Side) -> None:
         """Rows are about to be written. Raises: DbError SERIALIZATION_FAILURE."""
         if side in claims.touched:
             return
         with self._lock:
-            if any(side in other.fenced for other in self._others(claims)):
+            fenced = any(side in one.fenced for one in self._open if one is not claims)
+            if fenced or self._fenced.get(side, 0) > claims.started:
                 raise _conflict("a foreign key is made there")
             claims.touched.add(side)
 
     def fence(self, claims: Claims, side: Side) -> None:
         """A key is about to be made: no child may come, no parent go. Raises: as `touch`."""
         with self._lock:
-            if any(side in other.touched for other in self._others(claims)):
+            touched = any(side in one.touched for one in self._open if one is not claims)
+            if touched or self._touched.get(side, 0) > claims.started:
                 raise _conflict("rows of the table are written")
             claims.fenced.add(side)
 
@@ -114,6 +124,8 @@ class KeyGuard:
         meet: Meet,
     ) -> None:
         with self._lock:
+            if claims.started < self._forgotten:
+                raise _conflict("too much has been committed since the transaction began")
             mine[key_id] = [*mine.get(key_id, ()), keys]
             against = [
                 theirs
@@ -127,7 +139,10 @@ class KeyGuard:
 
     def _others(self, claims: Claims) -> Iterable[Claims]:
         yield from (one for one in self._open if one is not claims)
-        yield from (one for at, one in self._past if at > claims.started)
+        for at, one in reversed(self._past):
+            if at <= claims.started:
+                return
+            yield one
 
 
 def _conflict(detail: str) -> DbError:

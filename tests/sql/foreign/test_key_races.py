@@ -9,6 +9,7 @@ from fix_database import Client, Databases, client
 
 from engine.errors import DbError, ErrorKind
 from sql.database import Database
+from sql.foreign.guard import Claims, KeyGuard, Keys
 
 LOST = ErrorKind.SERIALIZATION_FAILURE
 ORPHANS = "SELECT count(*) FROM c WHERE pid NOT IN (SELECT id FROM p)"
@@ -126,3 +127,20 @@ def test_many_at_once_leave_no_orphan(database: Database) -> None:
     assert one.run(ORPHANS) == [(0,)]
     gone = 33 - one.run("SELECT count(*) FROM p")[0][0]
     assert one.run("SELECT count(*) FROM c") == [(30 - gone,)]
+
+
+def test_who_began_too_long_ago_is_told_so() -> None:
+    guard, old = KeyGuard(), Claims()
+    keys = Keys(("INTEGER",), None)
+    guard.begin(old)
+    for _ in range(5_000):
+        one = Claims()
+        guard.begin(one)
+        guard.want(one, 1, keys, lambda mine, theirs: True)
+        guard.end(one, committed=True)
+    with pytest.raises(DbError) as caught:
+        guard.want(old, 2, keys, lambda mine, theirs: True)
+    assert caught.value.kind is LOST
+    guard.end(old, committed=False)
+    guard.begin(old)
+    guard.want(old, 2, keys, lambda mine, theirs: True)
