@@ -116,8 +116,11 @@ class Catalog(Protocol):
     def version(self) -> int:
         """Grows with every committed change: the key of cached plans."""
 
-    def changed_by(self, cursor: duckdb.DuckDBPyConnection) -> bool:
-        """True if the cursor's open transaction has changed the catalog."""
+    def state(self, cursor: duckdb.DuckDBPyConnection) -> int:
+        """Which definitions the cursor sees: `version`, or a number of its own after changes.
+
+        Numbers of its own are negative, and another one after every change.
+        """
 
     def commit(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Shows the transaction's changes to all. Requires: DuckDB's COMMIT has returned."""

@@ -10,6 +10,7 @@ I2. A name changed by an open transaction is locked: other transactions that wan
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -47,6 +48,7 @@ class _Overlay:
     objects: dict[_ObjectName, SchemaObject | None] = field(default_factory=dict)
     names: dict[int, _Name] = field(default_factory=dict)  # of the tables that are not None
     locks: set[_Name] = field(default_factory=set)
+    state: int = 0
 
 
 class EmbeddedCatalog:
@@ -65,6 +67,7 @@ class EmbeddedCatalog:
         self._overlays: dict[int, _Overlay] = {}
         self._owners: dict[_Name, int] = {}
         self._version = 0
+        self._states = itertools.count(1)
         self._load(cursor)
 
     def _load(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -96,9 +99,10 @@ class EmbeddedCatalog:
         """Grows with every committed change: the key of cached plans."""
         return self._version
 
-    def changed_by(self, cursor: duckdb.DuckDBPyConnection) -> bool:
-        """True if the cursor's open transaction has changed the catalog."""
-        return id(cursor) in self._overlays
+    def state(self, cursor: duckdb.DuckDBPyConnection) -> int:
+        """See `Catalog.state`."""
+        overlay = self._overlays.get(id(cursor))
+        return self._version if overlay is None else overlay.state
 
     # Reading.
 
@@ -368,7 +372,8 @@ class EmbeddedCatalog:
         with self._lock:
             overlay = self._overlays.pop(id(cursor), None)
             if overlay is not None and keep_names:
-                self._overlays[id(cursor)] = _Overlay(locks=overlay.locks)
+                state = -next(self._states)
+                self._overlays[id(cursor)] = _Overlay(locks=overlay.locks, state=state)
             elif overlay is not None:
                 self._release(overlay)
 
@@ -386,6 +391,7 @@ class EmbeddedCatalog:
             overlay = self._overlays.setdefault(owner, _Overlay())
             self._owners[name] = owner
             overlay.locks.add(name)
+            overlay.state = -next(self._states)  # whoever locks a name is about to change it
             return overlay
 
     def _release(self, overlay: _Overlay) -> None:

@@ -9,6 +9,7 @@ I1. Records follow the transaction: what it made or dropped is undone by its rol
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from catalog.records import Table, TableKind
@@ -25,10 +26,17 @@ def stored_name(table: Table) -> str:
     return f"__temp_{table.id}"
 
 
+_states = itertools.count(1)
+
+
 class TemporaryTables:
-    """The records by name. One thread at a time."""
+    """The records by name. One thread at a time.
+
+    `state` is 0 without any table, else a number that no other state of any session has.
+    """
 
     def __init__(self) -> None:
+        self.state = 0
         self._tables: dict[tuple[str, str], Table] = {}
         self._before: dict[tuple[str, str], Table] | None = None  # the open transaction began
 
@@ -58,10 +66,15 @@ class TemporaryTables:
         if old is not None:
             self.remove(old)
         self._tables[key] = table
+        self._changed()
 
     def remove(self, table: Table) -> None:
         """Forgets a record."""
         del self._tables[table.database, table.name]
+        self._changed()
+
+    def _changed(self) -> None:
+        self.state = next(_states) if self._tables else 0
 
     # Transactions.
 
@@ -87,6 +100,7 @@ class TemporaryTables:
         """The transaction is undone; it may go on from its beginning."""
         if self._before is not None:
             self._tables = dict(self._before)
+            self._changed()
 
     def drop_all(self, execute: Callable[[str], object]) -> None:
         """Drops every one. Requires: no transaction is open."""

@@ -26,10 +26,11 @@ class Unliftable:
 
 
 def plan_key(
-    text: str, context: PlanContext, version: int, declared: tuple[DataType | None, ...]
+    text: str, context: PlanContext, state: tuple[int, int], declared: tuple[DataType | None, ...]
 ) -> Key | None:
     """What a plan depends on; None if it should not be kept.
 
+    `state`: of the catalog and of the session's temporary tables.
     What may change during a session is the state of `RecentPlans`, too.
     """
     if len(text) > TEXT_CHARS_MAX:
@@ -37,7 +38,7 @@ def plan_key(
     client = context.client
     names = (context.database, client.database, client.user, client.address.rpartition(":")[0])
     zone = (context.timezone, context.date_order)
-    return text, context.wire, *names, *zone, version, declared
+    return text, context.wire, *names, *zone, state, declared
 
 
 class Lru(Generic[_K, _V]):

@@ -153,9 +153,9 @@ def plan_of(
     """The plan of a query, from the cache when nothing it depends on has changed."""
     declared = declared or statement.declared
     text = statement.text, declared
-    state = session.catalog.version, session.database, session.timezone, session.role
-    is_shared = not (session.temporary or session.catalog.changed_by(session.duck.cursor))
-    if is_shared and (recent := session.recent_plans.get(text, state)) is not None:
+    definitions = session.catalog.state(session.duck.cursor), session.temporary.state
+    state = *definitions, session.database, session.timezone, session.role
+    if (recent := session.recent_plans.get(text, state)) is not None:
         return recent
     context = session.plan_context(statement.text)
     cache = session.server.plans
@@ -182,9 +182,10 @@ def key_of(
     declared: tuple[DataType | None, ...] = (),
 ) -> Key | None:
     """What a plan of the text depends on; None if it is the session's alone, or not to be kept."""
-    if session.temporary or session.catalog.changed_by(session.duck.cursor) or may_call(text):
+    if may_call(text):
         return None
-    return plan_key(text, context, session.catalog.version, declared)
+    state = session.catalog.state(session.duck.cursor), session.temporary.state
+    return plan_key(text, context, state, declared)
 
 
 def bind(values: Sequence[object], types: Sequence[DataType], timezone: str) -> list[object]:

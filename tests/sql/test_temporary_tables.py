@@ -90,3 +90,28 @@ def test_temporary_views_are_the_sessions_own(connect: Connect) -> None:
     one.run("CREATE TEMP VIEW v AS SELECT 5 AS c")
     one.session.reset()
     assert error_of(one, "SELECT * FROM v") is ErrorKind.UNDEFINED_TABLE
+
+
+def test_plans_know_which_temporary_tables_there_are(databases: Databases) -> None:
+    one, two = client(databases.open()), None
+    one.run("CREATE TABLE t (a INT); INSERT INTO t VALUES (1)")
+    assert one.run("SELECT a FROM t") == [(1,)]
+    one.run("CREATE TEMP TABLE t (a TEXT); INSERT INTO t VALUES ('x')")
+    assert one.run("SELECT a FROM t") == [("x",)]
+    two = client(databases.database)  # type: ignore[arg-type]
+    two.run("CREATE TEMP TABLE t (b INT, a INT); INSERT INTO t VALUES (2, 3)")
+    assert two.run("SELECT a FROM t") == [(3,)]
+    assert one.run("SELECT a FROM t") == [("x",)]
+    one.run("BEGIN; DROP TABLE t")
+    assert one.run("SELECT a FROM t") == [(1,)]
+    one.run("ROLLBACK")
+    assert one.run("SELECT a FROM t") == [("x",)]
+    one.run("BEGIN; ALTER TABLE public.t ADD COLUMN b INT DEFAULT 5")
+    assert one.run("SELECT * FROM public.t") == [(1, 5)]
+    assert two.run("SELECT * FROM public.t") == [(1,)]
+    one.run("ALTER TABLE public.t RENAME COLUMN b TO c; SAVEPOINT s; DROP TABLE t")
+    assert one.run("SELECT c FROM t") == [(5,)]
+    one.run("ROLLBACK TO s")
+    assert one.run("SELECT a FROM t") == [("x",)]
+    one.run("COMMIT")
+    assert two.run("SELECT c FROM public.t") == [(5,)]

@@ -50,9 +50,8 @@ def test_prepared_statements_and_mysqls_clients_are_checked(
         with pytest.raises(pymysql.err.IntegrityError) as caught:
             cursor.execute("INSERT INTO c VALUES (%s)", (77,))
         assert caught.value.args[0] == 1452
-    with psycopg.connect(dsn, autocommit=True) as other:
-        with pytest.raises(errors.ForeignKeyViolation):
-            other.execute("INSERT INTO c VALUES (%s)", (77,), prepare=True)
+    with psycopg.connect(dsn) as other, pytest.raises(errors.ForeignKeyViolation):
+        other.execute("INSERT INTO c VALUES (%s)", (77,), prepare=True)
 
 
 def test_a_child_and_the_end_of_its_parent_exclude_each_other(dsn: str) -> None:
