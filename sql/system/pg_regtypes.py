@@ -24,6 +24,7 @@ REG_TYPES = frozenset(
     | {"regoper", "regoperator", "regconfig", "regdictionary", "regcollation"}
 )
 _FUNCTIONS = ("regproc", "regprocedure")
+_OID = "oid"  # the number that a text was made of, in its node's meta
 # Spellings that are neither a type's own name nor what format_type() prints.
 _TYPE_ALIASES = {
     "int": "int4",
@@ -134,7 +135,10 @@ def to_text(kind: str, value: exp.Expr) -> exp.Expr:
         return exp.Literal.string("-")
     zero = exp.EQ(this=oid.copy(), expression=exp.Literal.number(0))
     number = exp.case().when(zero, "'-'").else_(exp.cast(oid.copy(), "TEXT"))  # NULL stays NULL
-    return exp.Coalesce(this=found, expressions=[number])
+    made = exp.Coalesce(this=found, expressions=[number])
+    if kind == "regclass":
+        made.meta[_OID] = oid
+    return made
 
 
 def _named_oid(kind: Kind, value: exp.Expr) -> exp.Expr:
@@ -202,6 +206,11 @@ def type_oid(name: str) -> int | None:
 
 
 def _relation_oid(value: exp.Expr, strict: bool) -> exp.Expr:
+    bare = value
+    while isinstance(bare, exp.Cast | exp.Paren):
+        bare = bare.this
+    if (oid := bare.meta.get(_OID)) is not None:  # back from the text it has just become
+        return exp.Paren(this=oid.copy())
     if not value.is_string:
         found = _relation_of_text(value)
         if not strict or not isinstance(value, exp.Parameter):
@@ -246,11 +255,14 @@ def _as_text(value: exp.Expr) -> exp.Expr:
 
 def _relation_of_text(value: exp.Expr) -> exp.Expr:
     """The OID of a relation whose name is computed; a number as text is taken as the OID."""
-    text: exp.Expr = exp.Anonymous(this="_pg_plain_name", expressions=[_as_text(value)])
+    # The text is worked out once: it may be a query of its own, with such texts in it.
+    given = exp.select(exp.alias_(_as_text(value), "_given"))
+    wanted = exp.column("_given")
+    text: exp.Expr = exp.Anonymous(this="_pg_plain_name", expressions=[wanted])
     bare = exp.and_(exp.column("_visible"), exp.column("_bare").eq(text))
-    qualified = exp.column("_qualified").eq(text.copy())
-    number = _as_text(exp.column("_oid")).eq(_as_text(value))
-    query = exp.select("min(_oid)").from_(helper(RELATIONS))
+    qualified = exp.column("_qualified").eq(text)
+    number = _as_text(exp.column("_oid")).eq(wanted)
+    query = exp.select("min(_oid)").from_(helper(RELATIONS)).join(given.subquery("_wanted"))
     return exp.Subquery(this=query.where(exp.or_(bare, qualified, number)))
 
 
