@@ -29,6 +29,7 @@ UNPOPULATED = {"populated": "false"}  # options of a materialized view made WITH
 UNLOGGED = "unlogged"  # the option of a relational table made so: told only, its rows are logged
 REGION_BITS = 32  # region id = table id << 32 | region number
 SERIES = "__series"  # the column of a store's samples that says whose they are
+WHOLE = "__whole"  # the column of values that are whole numbers; they are not in the DOUBLE one
 _SERIES_ID = 1 << 30  # beyond the ids of the columns that a physical table gets
 
 
@@ -207,13 +208,16 @@ class Table:
     def samples(self) -> Table:
         """What a store's first region holds, as a table. Requires: is_store."""
         series = Column(SERIES, datatypes.INT64, False, semantic=Semantic.TAG, id=_SERIES_ID)
+        whole = Column(WHOLE, datatypes.INT64, semantic=Semantic.FIELD, id=_SERIES_ID + 1)
         own = (column for column in self.columns if column.semantic is not Semantic.TAG)
         return replace(
             self,
-            columns=(series, *own),
+            columns=(series, *own, whole),
             primary_key=(SERIES,),
             region_ids=self.row_regions,
-            next_column_id=_SERIES_ID + 1,
+            # Regions made before there was `whole` have the table's own version, which is less.
+            schema_version=2 * self.schema_version + 1,
+            next_column_id=_SERIES_ID + 2,
             store_id=0,
         )
 

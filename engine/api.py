@@ -169,7 +169,8 @@ class ScanFacts:
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """Samples of some series, from a region with one INT64 tag (the series) and one DOUBLE field.
+    """Samples of some series, from a region with one INT64 tag (the series) and one DOUBLE field;
+    an INT64 field beside it has the values that are whole numbers.
 
     `series` ascend, none is named twice. `staged`: as in `ScanRequest`. `presence`: it only matters
     which series have samples; these get a row each that means nothing. `survey`: the same for all

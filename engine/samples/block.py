@@ -40,16 +40,19 @@ class Columns:
     time: str
     value: str
     histogram: str | None  # binary: in place of a value
+    whole: str | None = None  # values that are whole numbers; `value` is NULL there
 
     @classmethod
     def of(cls, schema: RegionSchema) -> Columns:
-        """Requires: one INT64 tag, one DOUBLE field, at most one BINARY field."""
+        """Requires: one INT64 tag, one DOUBLE field, at most one BINARY and one INT64 field."""
         fields = [column for column in schema.columns if column.semantic is Semantic.FIELD]
         values = [column.name for column in fields if column.type.id is TypeId.FLOAT64]
         histograms = [column.name for column in fields if column.type.id is TypeId.BINARY]
         assert len(schema.primary_key) == len(values) == 1, "not a region of samples"
+        wholes = [column.name for column in fields if column.type.id is TypeId.INT64]
         histogram = histograms[0] if histograms else None
-        return cls(schema.primary_key[0], schema.time_index, values[0], histogram)
+        whole = wholes[0] if wholes else None
+        return cls(schema.primary_key[0], schema.time_index, values[0], histogram, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Rows:
     @classmethod
     def of(cls, rows: pa.RecordBatch | pa.Table, columns: Columns) -> Rows:
         """Rows of a region. One without a value and without a histogram is dead."""
-        value = rows.column(columns.value)
+        value = _values(rows, columns)
         refs, histograms = NO_REFS, _NO_HISTOGRAMS
         has_column = columns.histogram in rows.schema.names
         given = rows.column(columns.histogram) if has_column else None
@@ -138,6 +141,18 @@ class Block:
         """Memory of its rows."""
         own = self.ids.nbytes + self.starts.nbytes + self.refs.nbytes + self.histograms.nbytes
         return int(own) + 16 * self.rows
+
+
+def _values(rows: pa.RecordBatch | pa.Table, columns: Columns) -> pa.Array | pa.ChunkedArray:
+    """The values of both columns, NULL where neither has one."""
+    value = rows.column(columns.value)
+    if columns.whole not in rows.schema.names:
+        return value
+    whole = rows.column(columns.whole)
+    if whole.null_count == len(whole):
+        return value
+    whole = pc.cast(whole, pa.float64(), safe=False)
+    return pc.coalesce(whole, value) if whole.null_count else whole
 
 
 def together(parts: Sequence[Rows]) -> Rows:

@@ -74,6 +74,7 @@ class DecodedFile:
     ) -> None:
         columns = self._columns
         names = [columns.series, columns.time, columns.value]
+        names += [columns.whole] if columns.whole is not None else []
         if columns.histogram is not None and self._has_histograms(parquet, groups):
             names.append(columns.histogram)
         else:

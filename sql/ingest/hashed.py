@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from catalog.records import Table
+from catalog.records import WHOLE, Table
 from engine.api import Op, Write
 from engine.datatypes import FLOAT64
 from engine.jit import UInt64s
@@ -22,6 +22,7 @@ from sql.ingest.batch import IngestTable
 from sql.ingest.ingest import Ingest, written_to
 from sql.metrics.store import SeriesStore
 from sql.metrics.tags import Ids
+from sql.metrics.whole import split_numbers
 from sql.metrics.writes import labels_of
 from sql.privileges import check_table, is_superuser
 
@@ -98,6 +99,7 @@ def _write(physical: Table, store: SeriesStore, samples: HashedSamples, ids: Ids
     if not known.all():
         series, times, values = series[known], times[known], values[known]
     schema = physical.samples.region_schema()
+    doubles, wholes = split_numbers(values)
     arrays = []
     for column in schema.columns:
         if column.name in schema.primary_key:
@@ -105,7 +107,9 @@ def _write(physical: Table, store: SeriesStore, samples: HashedSamples, ids: Ids
         elif column.name == schema.time_index:
             arrays.append(pa.array(times).view(schema.time_type.arrow))
         elif column.type == FLOAT64:
-            arrays.append(pa.array(values))
+            arrays.append(doubles)
+        elif column.name == WHOLE:
+            arrays.append(wholes)
         else:
             arrays.append(pa.nulls(len(series), column.type.arrow))
     rows = pa.Table.from_arrays(arrays, schema=schema.arrow)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from catalog.records import SERIES, Table
+from catalog.records import SERIES, WHOLE, Column, Table
 from engine.api import KeyFilter
+from engine.datatypes import FLOAT64
 from engine.schema import Semantic
 from engine.series.index import SERIES_BITS, Condition, Labels
 from sql.metrics.store import SeriesStore, SeriesStores
@@ -97,7 +98,9 @@ def _physical_scan(
     else:
         labels = pa.table({SERIES: pa.array(sorted(one.metric for one in own), pa.int64())})
         link = f"{_SERIES} >> {SERIES_BITS} = l.{quote(SERIES)}"
-    columns = tuple((c.name, f"{'l' if c.name in tags else 's'}.{quote(c.name)}") for c in wanted)
+    columns = tuple(
+        (c.name, f"l.{quote(c.name)}" if c.name in tags else _stored(c, c.name)) for c in wanted
+    )
     samples = _samples(reference, table, set(reference.columns) - set(tags))
     return MetricScan(samples, (), columns, labels, link, "true")
 
@@ -139,7 +142,7 @@ def _logical_scan(
             filters = (KeyFilter(SERIES, tuple(ids.tolist()) or (_NO_SERIES,)),)
     names = {str(table.time_index): str(physical.time_index)}
     columns = tuple(
-        (c.name, f"{'l' if c.name in tags else 's'}.{quote(names.get(c.name, c.name))}")
+        (c.name, f"l.{quote(c.name)}" if c.name in tags else _stored(c, names.get(c.name, c.name)))
         for c in wanted
     )
     samples = _samples(reference, physical, {names.get(c.name, c.name) for c in wanted} - set(tags))
@@ -161,6 +164,8 @@ def _conditions(table: Table, keys: Sequence[KeyFilter]) -> list[Condition]:
 def _samples(reference: Reference, physical: Table, names: set[str]) -> Reference:
     """The scan as one of these columns of the store's samples, with their series."""
     inside = physical.samples
+    if any(c.name in names and c.type == FLOAT64 for c in inside.columns):
+        names = names | {WHOLE}
     columns = tuple(c.name for c in inside.columns if c.name in names or c.name == SERIES)
     return Reference(
         reference.placeholder,
@@ -171,6 +176,13 @@ def _samples(reference: Reference, physical: Table, names: set[str]) -> Referenc
         columns,
         fine_times=reference.fine_times,
     )
+
+
+def _stored(column: Column, name: str) -> str:
+    """A column over the samples, where it is called so."""
+    if column.type == FLOAT64:
+        return f"COALESCE(CAST(s.{quote(WHOLE)} AS DOUBLE), s.{quote(name)})"
+    return f"s.{quote(name)}"
 
 
 def _labels(ids: Ids, labels: Mapping[str, Labels]) -> pa.Table:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from catalog.records import SERIES, Table
+from catalog.records import SERIES, WHOLE, Table
 from engine.api import Op, Write
+from engine.datatypes import FLOAT64
 from engine.schema import RegionSchema, Semantic
 from engine.series.index import Labels
 from sql.metrics.store import SeriesStore
 from sql.metrics.tags import Ids, tag_columns
+from sql.metrics.whole import split
 from sql.partition import route
 
 if TYPE_CHECKING:
@@ -72,14 +74,14 @@ def _deletions(store: SeriesStore, table: Table, physical: Table, rows: pa.Table
 
 def _samples(table: Table, physical: Table, ids: Ids, rows: pa.Table) -> pa.Table:
     schema = _schema(physical).arrow
+    fields = {c.name: c for c in table.columns if c.semantic is Semantic.FIELD}
     given = {SERIES: pa.array(ids), str(physical.time_index): rows.column(str(table.time_index))}
-    fields = {c.name for c in table.columns if c.semantic is Semantic.FIELD}
-    arrays = []
-    for column in schema:
-        if column.name in given:
-            arrays.append(given[column.name])
-        elif column.name in fields:
-            arrays.append(rows.column(column.name))
-        else:
-            arrays.append(pa.nulls(rows.num_rows, column.type))
+    for name, column in fields.items():
+        given[name] = rows.column(name)
+        if column.type == FLOAT64:
+            given[name], given[WHOLE] = split(given[name])
+    arrays = [
+        given[column.name] if column.name in given else pa.nulls(rows.num_rows, column.type)
+        for column in schema
+    ]
     return pa.Table.from_arrays(arrays, schema=schema)
