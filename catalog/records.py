@@ -55,7 +55,9 @@ class Column:
     `past` are the types it had before, oldest first. `holds_nulls`: the column was nullable before,
     so stored rows may still hold NULLs. `identity` of an identity column: "always" takes no value
     of clients, "by default" does. `generated`: SQL text that the value is computed by; `virtual` if
-    it was declared so (it is stored all the same).
+    it was declared so (it is stored all the same). `touched`: an UPDATE that gives it no value sets
+    it to the statement's time (MySQL's ON UPDATE CURRENT_TIMESTAMP). `spelling`: the name in the
+    case a MySQL client wrote it in, which its results show; empty if that is `name`.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Column:
     identity: str = ""
     generated: str = ""
     virtual: bool = False
+    touched: bool = False
+    spelling: str = ""
 
 
 @dataclass(frozen=True)
@@ -334,6 +338,8 @@ def _column_to_dict(column: Column) -> dict[str, Any]:
         **({"identity": column.identity} if column.identity else {}),
         **({"generated": column.generated} if column.generated else {}),
         **({"virtual": True} if column.virtual else {}),
+        **({"touched": True} if column.touched else {}),
+        **({"spelling": column.spelling} if column.spelling else {}),
     }
 
 
@@ -356,4 +362,6 @@ def _column_from_dict(data: dict[str, Any]) -> Column:
         identity=data.get("identity", ""),
         generated=data.get("generated", ""),
         virtual=data.get("virtual", False),
+        touched=data.get("touched", False),
+        spelling=data.get("spelling", ""),
     )

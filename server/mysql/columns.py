@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from engine.datatypes import DataType, TypeId
 from server.mysql.constants import CHARSET_BINARY, ColumnFlag, ColumnType
 from server.mysql.packets import lenenc_integer, lenenc_string
-from sql.results import ResultColumn
+from sql.results import CLOCK, ResultColumn
 
 _TEXT_CHARACTERS = 16383  # VARCHAR(16383): the longest that utf8mb4 allows in 65535 bytes
 _UTF8MB4_BYTES = 4
@@ -69,6 +69,7 @@ _WIRE_TYPES = {
     TypeId.DATE: WireType(ColumnType.DATE, 10),
     TypeId.TIME: WireType(ColumnType.TIME, 17, decimals=6),
 }
+_CLOCK = _WIRE_TYPES[TypeId.TIME]
 _TEXT = WireType(ColumnType.VAR_STRING, _TEXT_CHARACTERS * _UTF8MB4_BYTES, _NONE, text=True)
 
 
@@ -86,9 +87,14 @@ def wire_type(data_type: DataType) -> WireType:
     return _WIRE_TYPES.get(data_type.id, _TEXT)
 
 
+def is_clock(column: ResultColumn) -> bool:
+    """True for an interval that is shown as a TIME: it may have more than a day's hours."""
+    return column.type.id is TypeId.INTERVAL and column.declared.upper() == CLOCK
+
+
 def definition(column: ResultColumn, charset: int) -> bytes:
     """The payload that describes one column; `charset` is the collation id for text."""
-    wire = wire_type(column.type)
+    wire = _CLOCK if is_clock(column) else wire_type(column.type)
     table = lenenc_string(column.table.encode())
     name = lenenc_string(column.name.encode())
     flags = wire.flags

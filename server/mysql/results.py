@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from server.encode.assemble import Packets, mysql_binary_rows, mysql_text_rows
 from server.encode.cells import Cells
-from server.mysql.rows import binary_cells, text_cells
+from server.mysql.columns import is_clock
+from server.mysql.rows import binary_cells, clock_cells, text_cells
 from sql.results import Rows
 
 
@@ -57,7 +58,9 @@ class ResultStream:
                 return False
             encode = binary_cells if self._binary else text_cells
             self._cells = [
-                encode(array, column.type, self._timezone)
+                clock_cells(array, binary=self._binary)
+                if is_clock(column)
+                else encode(array, column.type, self._timezone)
                 for array, column in zip(batch.columns, self.columns, strict=True)
             ]
             self._length, self._sent = batch.num_rows, 0

@@ -27,13 +27,16 @@ from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from server.encode import text
 from server.encode.cells import Cells, FixedCells, Mask, VarCells, validity, values
+from server.encode.intervals import interval_parts, interval_text
 from server.encode.kernel import INT, READ_INT64, READ_MASK, VOID, WRITE_MATRIX, kernel
-from server.encode.style import MYSQL, TextStyle
+from server.encode.style import MYSQL, IntervalText, TextStyle
 from server.encode.zones import local
 
 _DAY_FIRST = -719_528  # 0000-01-01
 _DAY_LAST = 2_932_896  # 9999-12-31
 _SECONDS_PER_DAY = 86_400
+_DAY_MICROS = 86_400_000_000
+_CLOCK_TEXT = replace(MYSQL, interval=IntervalText.POSTGRES)
 _CIVIL = nt.UniTuple(INT, 3)(INT)  # type: ignore[no-untyped-call]
 _NO_MASK = np.zeros(0, np.bool_)
 _NUMBERS = {
@@ -89,6 +92,14 @@ def binary_cells(array: pa.Array, data_type: DataType, timezone: str) -> Cells:
             return text.text_cells(array, data_type, _style(timezone))
 
 
+def clock_cells(array: pa.Array, *, binary: bool) -> Cells:
+    """An interval without months as a TIME: `[-]HHH:MM:SS[.ffffff]`."""
+    if not binary:
+        return interval_text(array, _CLOCK_TEXT)
+    _, days, nanos = interval_parts(array)
+    return _spans(days * _DAY_MICROS + nanos // 1000, validity(array))
+
+
 def warm() -> None:
     """Runs the kernels once: this pays what first calls cost."""
     for type_id in (TypeId.TIMESTAMP_SECOND, TypeId.TIMESTAMP_NANOSECOND, TypeId.DATE):
@@ -139,8 +150,12 @@ def _dates(array: pa.Array) -> FixedCells:
 
 
 def _times(array: pa.Array) -> FixedCells:
+    return _spans(values(array, np.int64), validity(array))
+
+
+def _spans(micros: npt.NDArray[np.int64], valid: Mask | None) -> FixedCells:
     fields = np.zeros(
-        len(array),
+        len(micros),
         np.dtype(
             [
                 ("length", "u1"),
@@ -153,12 +168,14 @@ def _times(array: pa.Array) -> FixedCells:
             ]
         ),
     )
-    seconds, fields["microsecond"] = np.divmod(values(array, np.int64), 1_000_000)
+    seconds, fields["microsecond"] = np.divmod(np.abs(micros), 1_000_000)
     fields["length"] = 12
-    fields["hour"] = seconds // 3600
+    fields["sign"] = micros < 0
+    fields["days"] = seconds // _SECONDS_PER_DAY
+    fields["hour"] = seconds // 3600 % 24
     fields["minute"] = seconds // 60 % 60
     fields["second"] = seconds % 60
-    return FixedCells(fields.view(np.uint8).reshape(len(array), 13), validity(array))
+    return FixedCells(fields.view(np.uint8).reshape(len(micros), 13), valid)
 
 
 @kernel(_CIVIL)

@@ -22,6 +22,7 @@ from sql.dialect.definitions import TableDefinition
 from sql.dialect.dialects import to_sql
 from sql.dialect.object_nodes import Identity, user_type_name
 from sql.dialect.options import given_options, index_options, table_options
+from sql.dialect.pieces import written
 from sql.session import Wire
 
 _SERIALS = frozenset({exp.DType.SERIAL, exp.DType.BIGSERIAL, exp.DType.SMALLSERIAL})
@@ -37,9 +38,7 @@ _ENGINES = frozenset({"mito", "metric"})
 def is_external(tree: exp.Create) -> bool:
     """True for CREATE EXTERNAL TABLE."""
     properties = tree.args.get("properties")
-    return properties is not None and any(
-        isinstance(one, exp.ExternalProperty) for one in properties.expressions
-    )
+    return properties is not None and properties.find(exp.ExternalProperty) is not None
 
 
 def read_create_table(tree: exp.Create) -> TableDefinition:
@@ -123,6 +122,8 @@ class _Draft:
     identity: str = ""
     generated: exp.Expr | None = None
     virtual: bool = False
+    touched: bool = False
+    spelling: str = ""
     indexes: dict[str, list[nodes.Option]] = field(default_factory=dict)
 
 
@@ -177,7 +178,7 @@ class _Reader:
             raise DbError(ErrorKind.UNSUPPORTED, f"{element.sql()} is not supported")
 
     def _read_column(self, definition: exp.ColumnDef) -> None:
-        draft = _Draft(definition.name, definition.args.get("kind"))
+        draft = _Draft(definition.name, definition.args.get("kind"), spelling=written(definition))
         if isinstance(draft.kind, exp.DataType) and draft.kind.this in _SERIALS:
             self.auto_increment.append(draft.name)
             draft.nullable = False
@@ -198,6 +199,8 @@ class _Reader:
             draft.default_text = str(constraint.meta.get("text", ""))
         elif isinstance(constraint, exp.CommentColumnConstraint):
             draft.comment = constraint.name
+        elif isinstance(constraint, exp.OnUpdateColumnConstraint):
+            draft.touched = True
         elif isinstance(constraint, exp.PrimaryKeyColumnConstraint):
             self.inline_keys.append(draft.name)
             self.key_name = str(constraint.meta.get("name", ""))
@@ -386,16 +389,13 @@ class _Reader:
             identity=draft.identity,
             generated="" if draft.generated is None else to_sql(draft.generated, Wire.HTTP),
             virtual=draft.virtual,
+            touched=draft.touched,
+            spelling=draft.spelling,
             indexes=_indexes(draft, data_type),
         )
 
 
-_WITHOUT_MEANING = (
-    exp.CharacterSetColumnConstraint,
-    exp.CollateColumnConstraint,
-    exp.OnUpdateColumnConstraint,
-    exp.AutoIncrementColumnConstraint,
-)
+_WITHOUT_MEANING = (exp.CharacterSetColumnConstraint, exp.CollateColumnConstraint)
 
 
 def _name(node: exp.Expr) -> str:

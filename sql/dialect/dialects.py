@@ -225,7 +225,9 @@ class GnomonMySQLParser(Grammar, MySQLParser):
         LAST_VALUE=exp.LastValue.from_arg_list,
     )
     DISJUNCTION = Parser.DISJUNCTION
-    FUNCTION_PARSERS = _functions(MySQLParser.FUNCTION_PARSERS, Wire.MYSQL)
+    FUNCTION_PARSERS = _functions(
+        MySQLParser.FUNCTION_PARSERS, Wire.MYSQL, CHAR=MySQLParser.FUNCTION_PARSERS["CHAR"]
+    )
     STATEMENTS = _STATEMENTS | {"VALUES": "_values_statement"}
 
     def _values_statement(self) -> exp.Expr:
@@ -247,6 +249,16 @@ class GnomonMySQLParser(Grammar, MySQLParser):
         if isinstance(count, exp.Literal) and len(count.name) > 18 and count.name.isdigit():
             count.replace(exp.Literal.number(min(int(count.name), 2**63 - 1)))
         return found
+
+    def _parse_interval(self, *args: Any, **kwargs: Any) -> Any:
+        """`INTERVAL(n, a, b)` is a function; `INTERVAL (n) DAY` is not."""
+        start = self._index
+        if self._match(TokenType.INTERVAL) and self._curr.token_type is TokenType.L_PAREN:
+            items = self._parse_wrapped_csv(self._parse_disjunction)
+            if len(items) > 1:
+                return self.expression(exp.Anonymous(this="interval", expressions=items))
+        self._retreat(start)
+        return super()._parse_interval(*args, **kwargs)
 
     def _parse_bitwise(self) -> exp.Expr | None:
         this = super()._parse_bitwise()

@@ -19,6 +19,7 @@ from sql.dialect import nodes
 from sql.dialect.array_types import spelled_with_brackets
 from sql.dialect.core import GrammarError
 from sql.dialect.dialects import dialect_of
+from sql.dialect.pieces import SPELLING
 from sql.dialect.quoting import mark_quoted_names
 from sql.dialect.tql import Region, cut_tql, open_comments
 from sql.session import Wire
@@ -275,7 +276,10 @@ def fold_identifiers(tree: exp.Expr, wire: Wire) -> None:
             continue
         if wire is Wire.MYSQL and node.arg_key == "alias" and isinstance(node.parent, exp.Alias):
             continue
-        node.set("this", _fold(node.name))
+        folded = _fold(node.name)
+        if wire is Wire.MYSQL and folded != node.name and isinstance(node.parent, exp.ColumnDef):
+            node.meta[SPELLING] = node.name
+        node.set("this", folded)
     if wire is not Wire.MYSQL:
         for values in tree.find_all(exp.Values):
             if wire is Wire.HTTP or isinstance(values.parent, exp.Insert):

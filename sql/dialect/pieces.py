@@ -12,6 +12,8 @@ from sqlglot import exp
 
 _KEPT = 1_000
 
+SPELLING = "spelling"  # in a node's meta: a name as it was written, before it was folded
+
 
 def piece(text: str) -> exp.Expr:
     """The tree of a text; the caller's own, to be changed.
@@ -57,3 +59,8 @@ def _type(kind: str) -> exp.DataType:
 def _read(text: str) -> exp.Expr:
     tree: exp.Expr = sqlglot.parse_one(text, dialect="duckdb")
     return tree
+
+
+def written(definition: exp.ColumnDef) -> str:
+    """A column's name in the case its definition was written in, empty if that is its name."""
+    return str(definition.this.meta.get(SPELLING, ""))

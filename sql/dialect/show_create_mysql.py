@@ -84,6 +84,8 @@ def _column(column: Column, name: str) -> str:
         parts.append(f"DEFAULT {_default(column.default)}")
     elif column.nullable and column.type.id not in _WITHOUT_DEFAULT and not column.generated:
         parts.append("DEFAULT NULL")
+    if column.touched:
+        parts.append("ON UPDATE CURRENT_TIMESTAMP")
     if column.comment:
         parts.append(f"COMMENT {_string(column.comment)}")
     return " ".join(parts)

@@ -16,6 +16,8 @@ from sql.functions.registry import PREFIX, Function, Kind, Macro, Native, Rewrit
 from sql.functions.rewrites.aggregates import windowed_score
 from sql.functions.rewrites.build import own
 from sql.functions.rewrites.json_changes import json_tables
+from sql.functions.rewrites.mysql import OPERATORS as MYSQL_OPERATORS
+from sql.functions.rewrites.mysql import mysql_operator
 from sql.functions.rewrites.operators import OPERATORS, rewrite_operator
 from sql.functions.rewrites.texts import trim_part
 from sql.session import Wire
@@ -50,6 +52,7 @@ def function_calls(tree: exp.Expr, wire: Wire) -> exp.Expr:
 
 _KINDS = (
     *OPERATORS,
+    *MYSQL_OPERATORS,
     exp.Anonymous,
     exp.Substring,
     exp.Overlay,
@@ -57,6 +60,8 @@ _KINDS = (
     exp.Window,
     exp.WithinGroup,
     exp.Format,
+    exp.Soundex,
+    exp.Chr,
 )
 
 
@@ -72,13 +77,17 @@ def _made(node: exp.Expr, known: Mapping[str, Function], wire: Wire) -> exp.Expr
         return _by_name("overlay", parts, known)
     if isinstance(node, exp.Format):
         return _by_name("format", [node.this, *node.expressions], known)
+    if isinstance(node, exp.Soundex):
+        return _by_name("soundex", [node.this], known)
+    if isinstance(node, exp.Chr) and wire is Wire.MYSQL:
+        return _by_name("char", node.expressions, known)
     if isinstance(node, exp.Trim):
         return trim_part(node) if wire is Wire.MYSQL else None
     if isinstance(node, exp.WithinGroup):
         return _within_group(node)
     if isinstance(node, exp.Window):
         return windowed_score(node)
-    return rewrite_operator(node) if wire is not Wire.MYSQL else None
+    return rewrite_operator(node) if wire is not Wire.MYSQL else mysql_operator(node)
 
 
 def _by_name(

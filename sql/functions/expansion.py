@@ -86,7 +86,13 @@ def expand(
 # DuckDB cannot choose an overload by the type of an aggregate: what is done with one instead.
 _TIMESTAMP = "CAST({} AS TIMESTAMP)"
 _OF_AGGREGATES = {
-    **dict.fromkeys(("moment", "as_moment", "any_time", "as_time"), _TIMESTAMP),
+    **dict.fromkeys(("moment", "as_moment", "any_time", "as_time", "any_moment"), _TIMESTAMP),
+    **{
+        f"part_of_{part}": f"date_part('{part}', {_TIMESTAMP})"
+        for part in ("hour", "minute", "second", "microsecond")
+    },
+    "clock_us": "epoch_us(CAST({} AS TIME))",
+    "scale_us": "epoch_us(CAST({} AS TIMESTAMP))",
     "unixtime": "CAST(floor(epoch(CAST({} AS TIMESTAMP))) AS BIGINT)",
     "from_seconds": "make_timestamp(CAST(round({} * 1000000) AS BIGINT))",
     "cell": "gn_any_cell(typeof({}), CAST({} AS VARCHAR))",

@@ -13,6 +13,7 @@ from sql.functions.entries import (
     arrays,
     geo,
     json,
+    mysql,
     named,
     numbers,
     search,
@@ -27,7 +28,7 @@ from sql.session import Wire
 
 _MODULES: tuple[ModuleType, ...] = (
     *(strings, numbers, times, json, arrays, aggregates, sketches),
-    *(search, vectors, geo, addresses, named, session),
+    *(search, vectors, geo, addresses, named, session, mysql),
 )
 FUNCTIONS: tuple[Function, ...] = tuple(
     replace(entry, category=module.CATEGORY) for module in _MODULES for entry in module.FUNCTIONS

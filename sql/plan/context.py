@@ -33,6 +33,7 @@ class PlanContext:
     temporary: Callable[[str], bool] = lambda name: False  # is it a temporary table, unqualified?
     type_named: Callable[[str, str], DataType | None] = lambda database, name: None  # users' own
     shown: Callable[[Table], Table] = lambda table: table  # a table with what a query sees of it
+    loosely: bool = False  # MySQL: values of unknown types may have to be converted
     given: Mapping[str, Table] = field(default_factory=dict)  # registered rows → whose they are
 
     @property

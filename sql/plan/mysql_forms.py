@@ -16,6 +16,8 @@ def mysql_forms(tree: exp.Expr) -> exp.Expr:
     >>> mysql_forms(tree).sql("duckdb")
     'SELECT a, SUM(b) FROM t GROUP BY ROLLUP (a)'
     """
+    for select in list(tree.find_all(exp.Select)):
+        _filter_rows(select)
     for node in tree.find_all(exp.Group, exp.Join):
         if isinstance(node, exp.Join):
             if node.kind == "STRAIGHT_JOIN":  # a hint about the order of reading
@@ -25,6 +27,26 @@ def mysql_forms(tree: exp.Expr) -> exp.Expr:
             node.set("expressions", [])
             node.set("rollup", [exp.Rollup(expressions=keys)])
     return tree
+
+
+def _filter_rows(select: exp.Select) -> None:
+    """HAVING without groups or aggregates is a WHERE that knows the outputs' names."""
+    having = select.args.get("having")
+    if having is None or select.args.get("group") or select.args.get("align"):
+        return
+    if any(part.find(exp.AggFunc, exp.Window) for part in (*select.expressions, having)):
+        return
+    aliases = {item.alias: item.this for item in select.expressions if isinstance(item, exp.Alias)}
+    condition = having.this
+    for column in list(condition.find_all(exp.Column)):
+        if not column.table and column.name in aliases:
+            meant = exp.paren(aliases[column.name].copy())
+            if column is condition:
+                condition = meant
+            else:
+                column.replace(meant)
+    select.set("having", None)
+    select.where(condition, copy=False)
 
 
 def _is_with_rollup(group: exp.Group) -> bool:

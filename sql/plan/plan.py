@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pyarrow as pa
 from sqlglot import exp
@@ -17,6 +18,7 @@ from engine.datatypes import DataType
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import Tql
 from sql.functions.calls import function_calls
+from sql.functions.expansion import RETURNS
 from sql.partition.prune import filters
 from sql.plan.argument_types import argument_types
 from sql.plan.buckets import bucket_functions
@@ -42,6 +44,7 @@ from sql.plan.literals import (
 from sql.plan.loose_groups import loose_groups
 from sql.plan.moments import fine_scans
 from sql.plan.mysql_forms import mysql_forms
+from sql.plan.mysql_values import loose_casts, mysql_values
 from sql.plan.named_types import resolve_types
 from sql.plan.named_values import named_values, typed_parameters
 from sql.plan.naming import name_outputs
@@ -55,7 +58,7 @@ from sql.plan.session_zone import zone_calls
 from sql.plan.tables import FileReference, Reference, Resolved, known_table, resolve_tables
 from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
-from sql.plan.typed import typed_operators
+from sql.plan.typed import inferred_type, typed_operators
 from sql.plan.user_variables import inline_assignments
 from sql.plan.values_names import name_values
 from sql.results import ResultColumn
@@ -101,6 +104,8 @@ class QueryPlan:
     keyed: Keyed | None = None  # it wants one row of an ordinary table, by its key
     plain_sql: str | None = None  # for rows that DISTINCT ON would leave as they are
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
+    clocks: frozenset[int] = frozenset()  # places of outputs that are MySQL's TIME
+    spelled: bool = False  # columns are shown in the case they were declared in
     unused: frozenset[int] = frozenset()  # parameters that the rewritten text no longer names
     learned: Learned = field(default_factory=Learned, compare=False)
 
@@ -191,7 +196,7 @@ def _finish(
         tree = caseless(tree)
     session_bound = is_session_bound(tree)
     tree = session_functions(tree, context)
-    tree = cast_literals(tree, context.date_order)
+    tree = cast_literals(loose_casts(tree) if context.loosely else tree, context.date_order)
     if context.wire is not Wire.MYSQL:
         tree = binary_literals(tree)
     check_fetch(tree)
@@ -201,6 +206,9 @@ def _finish(
     tree = timestamp_literals(tree, scopes, context.timezone)
     tree = named_values(tree, scopes)
     tree = typed_operators(tree, scopes, context.wire)
+    if context.wire is Wire.MYSQL:
+        infer = partial(inferred_type, scopes)
+        tree = mysql_values(tree, infer, loosely=context.loosely)
     tree = bucket_functions(tree, scopes)
     tree = time_aggregates(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target, called)
@@ -241,8 +249,18 @@ def _finish(
         keyed=None if scans or _reads_more(resolved) else keyed_of(tree, scopes, outputs),
         plain_sql=to_duckdb(plain, keep=False) if plain is not None else None,
         tqls=resolved.tqls,
+        clocks=_clocks(tree) if context.wire is Wire.MYSQL else frozenset(),
+        spelled=context.wire is Wire.MYSQL,
         unused=_unused(tree, parameter_count),
         sql=to_duckdb(tree, keep=False),  # last: it changes the tree
+    )
+
+
+def _clocks(tree: exp.Expr) -> frozenset[int]:
+    """Outputs that are times of day by what they call; they may be longer than a day."""
+    items = tree.expressions if isinstance(tree, exp.Select) else []
+    return frozenset(
+        place for place, item in enumerate(items) if item.unalias().meta.get(RETURNS) == "time"
     )
 
 

@@ -32,7 +32,7 @@ from sql.plan.latest import is_latest
 from sql.plan.plan import QueryPlan, Shape
 from sql.plan.search import wanted_texts
 from sql.plan.tables import NOW, Reference
-from sql.results import ResultColumn, Rows
+from sql.results import CLOCK, ResultColumn, Rows
 from sql.run.bounds import time_ranges
 from sql.run.direct import asked_of, direct_rows
 from sql.run.duck import Duck, OpenResult
@@ -362,11 +362,15 @@ def result_columns(
         type_ = from_duckdb(str(duck_type))
         if origin is None or (origin.column.lower() != name.lower() and origin.starred):
             vector = VECTOR_OIDS.get(name, 0) if plan.systems and type_.id is TypeId.STRING else 0
-            columns.append(ResultColumn(name, type_, vector_oid=vector))
+            clock = type_.id is TypeId.INTERVAL and position in plan.clocks
+            declared = CLOCK if clock else ""
+            columns.append(ResultColumn(name, type_, vector_oid=vector, declared=declared))
             continue
         table, column_name = origin.table, origin.column
         column = table.column(column_name)
         assert column is not None
+        if plan.spelled and column.spelling and column.spelling.lower() == name:
+            name = column.spelling
         columns.append(
             ResultColumn(
                 name,

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from catalog.details import ConstraintKind
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.statements.changes import ROWID, Changes, Seen
@@ -33,7 +35,9 @@ _INCOMING = "excluded"
 
 def _key(table: Table) -> tuple[str, ...]:
     """The columns that no two rows have equal."""
-    return identity_columns(table) if table.is_time_series else table.primary_key
+    if table.is_time_series:
+        return identity_columns(table)
+    return table.primary_key or next(iter(_unique_keys(table)), ())
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Policy:
     where: exp.Expr | None = None
     in_order: bool = False  # MySQL: rows of equal keys follow each other
     replaces: bool = False  # REPLACE: the new row takes the place of the old one
+    others: tuple[tuple[str, ...], ...] = ()  # MySQL: further keys that may be there already
 
 
 def policy_of(tree: exp.Insert, table: Table, text: str) -> Policy | None:
@@ -53,10 +58,12 @@ def policy_of(tree: exp.Insert, table: Table, text: str) -> Policy | None:
     """
     conflict = tree.args.get("conflict")
     if tree.args.get("alternative") == "REPLACE" and not table.is_time_series:
-        return _replacing(table) if table.primary_key else None
+        return _replacing(table) if table.primary_key or _unique_keys(table) else None
     if not table.is_time_series:
         # DuckDB has no rows that follow each other, and wants a key named.
-        if conflict is None or not conflict.args.get("duplicate") or not table.primary_key:
+        if conflict is None or not conflict.args.get("duplicate"):
+            return None
+        if not table.primary_key and not _unique_keys(table):
             return None
     elif conflict is None:
         return Policy(None) if tree.args.get("ignore") and not table.append_mode else None
@@ -70,14 +77,25 @@ def policy_of(tree: exp.Insert, table: Table, text: str) -> Policy | None:
     duplicate = bool(conflict.args.get("duplicate"))
     renamed = [_without_values(item, tree, table) for item in conflict.expressions]
     changes = assignments(table, renamed, text)
-    return Policy(changes, _condition(conflict), duplicate)
+    others = _unique_keys(table) if duplicate else ()
+    return Policy(changes, _condition(conflict), duplicate, others=others)
+
+
+def _unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
+    """The columns of a relational table's unique constraints and indexes."""
+    if table.is_time_series:
+        return ()
+    names = {column.name for column in table.columns}
+    keys = [one.columns for one in table.constraints if one.kind is ConstraintKind.UNIQUE]
+    keys += [one.columns for one in table.indexes if one.unique and names.issuperset(one.columns)]
+    return tuple(dict.fromkeys(keys))
 
 
 def _replacing(table: Table) -> Policy:
     """Every column is that of the incoming row; key columns are equal anyway."""
     kept = [c.name for c in table.columns if c.name not in table.primary_key]
     changes: dict[str, exp.Expr] = {name: column_of(_INCOMING, name) for name in kept}
-    return Policy(changes, in_order=True, replaces=True)
+    return Policy(changes, in_order=True, replaces=True, others=_unique_keys(table))
 
 
 def _condition(conflict: exp.Expr) -> exp.Expr | None:
@@ -148,6 +166,8 @@ def resolve(pieces: Pieces, table: Table, alias: str, rows: pa.Table, policy: Po
     numbered = _numbered(pieces, table, rows)
     if policy.changes is None:
         return _ignore(pieces, table, alias, numbered)
+    if policy.replaces and policy.others:
+        return _replace(pieces, table, alias, numbered, policy)
     rounds = pc.max(numbered.column(_ROUND)).as_py() or 0
     if rounds and not policy.in_order:
         raise DbError(
@@ -189,6 +209,7 @@ def _numbered(pieces: Pieces, table: Table, rows: pa.Table) -> pa.Table:
 def _met(pieces: Pieces, table: Table, alias: str, incoming: pa.Table, policy: Policy) -> pa.Table:
     """For incoming rows whose key is stored: their number, the stored row's hash, the values."""
     names = _key(table)
+    keys = [key for key in (names, *policy.others) if key]
 
     def made() -> exp.Expr:
         values = _values(table, alias, policy) if policy.changes is not None else []
@@ -199,7 +220,9 @@ def _met(pieces: Pieces, table: Table, alias: str, incoming: pa.Table, policy: P
             .from_(source(name, _INCOMING))
             .join(
                 exp.alias_(stored, alias, quoted=True, table=True),
-                on=same_key(_INCOMING, alias, names),
+                on=same_key(_INCOMING, alias, names)
+                if not policy.others
+                else exp.or_(*(_equal_keys(alias, key) for key in keys)),
             )
         )
 
@@ -207,7 +230,36 @@ def _met(pieces: Pieces, table: Table, alias: str, incoming: pa.Table, policy: P
         columns = [column.name for column in table.columns]
         plan, bound = inner.prepared("met", made, (table, columns))
         plan = narrowed(plan, alias, table, incoming)
-        return pieces.session.runner.table(plan, bound, pieces.text)
+        met = pieces.session.runner.table(plan, bound, pieces.text)
+        return met if policy.replaces or not policy.others else _first_met(met)
+
+
+def _equal_keys(alias: str, key: tuple[str, ...]) -> exp.Expr:
+    """NULL in a unique key is equal to nothing."""
+    pairs = ((column_of(_INCOMING, name), column_of(alias, name)) for name in key)
+    return exp.and_(*(exp.EQ(this=mine, expression=theirs) for mine, theirs in pairs))
+
+
+def _first_met(met: pa.Table) -> pa.Table:
+    """Of stored rows that one incoming row meets by several keys, the oldest."""
+    ordered = met.sort_by([(NUMBER, "ascending"), (ROWID, "ascending")])
+    numbers = ordered.column(NUMBER).to_numpy()
+    return ordered.filter(pa.array(np.diff(numbers, prepend=-1) != 0))
+
+
+def _replace(pieces: Pieces, table: Table, alias: str, rows: pa.Table, policy: Policy) -> Changes:
+    """REPLACE with several keys: whatever has one of an incoming row's goes, then that comes."""
+    # Of rows with the same primary key the last one stays.
+    last = rows.group_by([_FIRST]).aggregate([(NUMBER, "max")]).column(f"{NUMBER}_max")
+    staying = rows.filter(pc.is_in(rows.column(NUMBER), last.combine_chunks()))
+    met = _met(pieces, table, alias, rows, policy)
+    deleted = met.select([ROWID]).group_by([ROWID]).aggregate([])
+    return Changes(
+        deleted=deleted,
+        inserted=_plain(table, staying),
+        affected=rows.num_rows + deleted.num_rows + (rows.num_rows - staying.num_rows),
+        returned=_plain(table, staying),
+    )
 
 
 def _ignore(pieces: Pieces, table: Table, alias: str, rows: pa.Table) -> Changes:

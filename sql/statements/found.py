@@ -29,7 +29,7 @@ from sql.statements.joined import OLD, Joined, Target, find
 from sql.statements.lookup import SEEN, hash_of
 from sql.statements.parts import Pieces, default_of, is_default_word, returning_of
 from sql.statements.row_locking import lock_found
-from sql.statements.setting import assignments
+from sql.statements.setting import assignments, touched_by
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -273,10 +273,15 @@ def _run_relational(
 
 
 def _with_defaults(tree: exp.Expr, table: Table) -> exp.Expr:
-    """`SET a = DEFAULT`: defaults are ours, DuckDB knows none."""
-    if not any(isinstance(i, exp.EQ) and is_default_word(i.expression) for i in tree.expressions):
+    """`SET a = DEFAULT`, and columns set to the time: both are ours, DuckDB knows neither."""
+    words = any(isinstance(i, exp.EQ) and is_default_word(i.expression) for i in tree.expressions)
+    touched = touched_by(table, tree.expressions) if isinstance(tree, exp.Update) else {}
+    if not words and not touched:
         return tree
     tree = tree.copy()
+    for name, value in touched.items():
+        named = exp.column(exp.to_identifier(name, quoted=True))
+        tree.append("expressions", exp.EQ(this=named, expression=value))
     for item in tree.expressions:
         column = table.column(item.this.name) if isinstance(item, exp.EQ) else None
         if column is not None and is_default_word(item.expression):

@@ -79,7 +79,12 @@ def _parse_lifted(session: ClientSession, lifted: Lifted) -> ParsedStatement | U
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
     """Runs a query. Raises: DbError."""
-    rows = locked_rows(session, statement, parameters) or _run(session, statement, parameters)
+    try:
+        rows = locked_rows(session, statement, parameters) or _run(session, statement, parameters)
+    except DbError as error:
+        if session.wire is not Wire.MYSQL or error.kind not in _OF_TYPES:
+            raise
+        rows = _run_loosely(session, statement, parameters, error)
     if session.wire is Wire.MYSQL and session.settings.is_set(_LIMIT):
         return _limited(session, statement, rows)
     return rows
@@ -94,8 +99,40 @@ def locked_rows(
     return run_locking(session, statement, parameters) if has_locks(statement.tree) else None
 
 
-def _run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Rows:
-    plan = plan_of(session, statement)
+def _run_loosely(
+    session: ClientSession,
+    statement: ParsedStatement,
+    parameters: Sequence[object],
+    refused: DbError,
+) -> Rows:
+    """Once more, with MySQL's conversions of whatever has no certain type. Raises: `refused`."""
+    session.duck.check()
+    loose = replace(statement, text=_LOOSELY + statement.text)  # plans are known by their texts
+    try:
+        return _run(session, loose, parameters, loosely=True)
+    except DbError as error:
+        if error.kind is ErrorKind.CANCELLED or error.kind is ErrorKind.TIMEOUT:
+            raise
+        raise refused from error
+
+
+_LOOSELY = "/* loosely */ "
+_OF_TYPES = frozenset(
+    {
+        *(ErrorKind.UNDEFINED_FUNCTION, ErrorKind.INVALID_TEXT, ErrorKind.INVALID_DATETIME),
+        *(ErrorKind.DATATYPE_MISMATCH, ErrorKind.DATETIME_OVERFLOW),
+    }
+)
+
+
+def _run(
+    session: ClientSession,
+    statement: ParsedStatement,
+    parameters: Sequence[object],
+    *,
+    loosely: bool = False,
+) -> Rows:
+    plan = plan_of(session, statement, loosely=loosely)
     apply_set_config(session, statement.tree, statement.text, parameters)
     if plan.is_constant and not may_call(statement.text):
         return _constant(session, plan, statement.text)
@@ -149,6 +186,8 @@ def plan_of(
     session: ClientSession,
     statement: ParsedStatement,
     declared: tuple[DataType | None, ...] = (),
+    *,
+    loosely: bool = False,
 ) -> QueryPlan:
     """The plan of a query, from the cache when nothing it depends on has changed."""
     declared = declared or statement.declared
@@ -158,6 +197,8 @@ def plan_of(
     if (recent := session.recent_plans.get(text, state)) is not None:
         return recent
     context = session.plan_context(statement.text)
+    if loosely:
+        context = replace(context, loosely=True)
     cache = session.server.plans
     key = key_of(session, statement.text, context, declared)
     plan = cache.get(key)

@@ -16,6 +16,8 @@ from sql.statements.target import columns_named
 def assignments(table: Table, items: Sequence[exp.Expr], text: str) -> dict[str, exp.Expr]:
     """Column → new value; `(a, b) = (1, 2)` is taken apart, DEFAULT replaced.
 
+    Columns declared ON UPDATE CURRENT_TIMESTAMP are among them even if nobody names them.
+
     Raises: DbError UNDEFINED_COLUMN, DUPLICATE_COLUMN, COLUMN_COUNT, UNSUPPORTED.
     """
     pairs: list[tuple[str, exp.Expr]] = []
@@ -31,10 +33,20 @@ def assignments(table: Table, items: Sequence[exp.Expr], text: str) -> dict[str,
     columns = columns_named(table, [name for name, _ in pairs], text)
     for column, (_, value) in zip(columns, pairs, strict=True):
         check_assigned(column, value)
-    return {
+    given = {
         column.name: default_of(column) if is_default_word(value) else value
         for column, (_, value) in zip(columns, pairs, strict=True)
     }
+    return touched_by(table, items) | given
+
+
+def touched_by(table: Table, items: Sequence[exp.Expr]) -> dict[str, exp.Expr]:
+    """The columns that are set to the statement's time because nobody gives them a value."""
+    touched = [column.name for column in table.columns if column.touched]
+    if not touched:
+        return {}
+    named = {part.name.lower() for item in items for part in _parts(item.this)}
+    return {name: exp.CurrentTimestamp() for name in touched if name.lower() not in named}
 
 
 def _parts(node: exp.Expr) -> list[exp.Expr]:

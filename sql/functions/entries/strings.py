@@ -35,8 +35,9 @@ def _pad(side: str) -> tuple[str, ...]:
 FUNCTIONS: tuple[Function, ...] = (
     f("ascii(text text) -> integer", "The code point of the first character.",
       "(s) AS ascii(CAST(s AS VARCHAR))", ex={"ascii('x')": 120, "ascii('')": 0}),
-    f("ord(text text) -> integer", "The code of the first character.",
-      "(s) AS ascii(CAST(s AS VARCHAR))", wires=MYSQL, ex={"ord('2')": 50}),
+    f("ord(text text) -> integer", "The bytes of the first character as one number.",
+      "(s) AS CAST(coalesce(TRY_CAST('0x' || hex(encode(left(CAST(s AS VARCHAR), 1))) AS BIGINT), 0)"
+      " AS BIGINT)", wires=MYSQL, ex={"ord('2')": 50}),
     f("chr(code integer) -> text", "The character with this code point.", ex={"chr(65)": "A"}),
     f("char(code bigint, ...) -> text", "The characters with these codes.", texts.char,
       wires=MYSQL, ex={"char(77, 121)": "My"}),
@@ -210,9 +211,12 @@ FUNCTIONS: tuple[Function, ...] = (
       " || chr(39), 'NULL')", wires=POSTGRES, ex={"quote_nullable(NULL)": "NULL"}),
     f("parse_ident(text text) -> text[]", "The parts of a qualified name.", "_pg_parse_ident",
       wires=POSTGRES, ex={"parse_ident('a.\"B\"')": ["a", "B"]}),
-    f("format(number double precision, decimals integer) -> text",
+    f("format(number double precision, decimals integer [, locale text]) -> text",
       "With commas between thousands and so many decimals.",
-      "(x, d) AS gn_thousands(x, d)", wires=MYSQL, ex={"format(12332.123456, 4)": "12,332.1235", "format(12332.2, 0)": "12,332"}),
+      ("(x, d) AS gn_thousands(round(CAST(x AS DOUBLE), CAST(d AS INTEGER)), d)",
+       "(x, d, l) AS CASE WHEN l[:2] IN ('de', 'es', 'it', 'nl', 'id', 'da') THEN"
+       " translate(gn_thousands(round(CAST(x AS DOUBLE), CAST(d AS INTEGER)), d), ',.', '.,') ELSE"
+       " gn_thousands(round(CAST(x AS DOUBLE), CAST(d AS INTEGER)), d) END"), wires=MYSQL, ex={"format(12332.123456, 4)": "12,332.1235", "format(12332.2, 0)": "12,332"}),
     f("format(pattern text, value any, ...) -> text",
       "The pattern with %s, %I and %L replaced by values, identifiers and literals"
       " (or, with two numbers, MySQL's format).", texts.format_text, wires=POSTGRES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sql.functions.registry import MYSQL, POSTGRES, Function
 from sql.functions.registry import function as f
-from sql.functions.rewrites import times
+from sql.functions.rewrites import mysql, times
 
 CATEGORY = "Date and time"
 _TS = "TIMESTAMP '2024-02-29 13:14:15.678'"
@@ -18,7 +18,7 @@ def _part(name: str, doc: str, sql: str, example: object) -> Function:
     )  # fmt: skip
 
 
-_T = "gn_moment(t)"
+_T = "gn_any_moment(t)"
 
 # fmt: off
 FUNCTIONS: tuple[Function, ...] = (
@@ -80,11 +80,15 @@ FUNCTIONS: tuple[Function, ...] = (
       ex={"make_interval(days => 10)::text": "10 days", "make_interval(1, 2)::text":
           "1 year 2 months"}),
     f("makedate(year bigint, day bigint) -> date", "The n-th day of a year.",
-      "(y, d) AS CASE WHEN d > 0 THEN make_date(y, 1, 1) + CAST(d - 1 AS INTEGER) END",
+      "(y, d) AS CASE WHEN d > 0 THEN make_date(y + CASE WHEN y < 70 THEN 2000 WHEN y < 100 THEN"
+      " 1900 ELSE 0 END, 1, 1) + CAST(d - 1 AS INTEGER) END",
       wires=MYSQL, ex={"makedate(2011, 32)": "2011-02-01"}),
     f("maketime(hour bigint, minute bigint, second double precision) -> time",
-      "A time of day of its parts.", "make_time", wires=MYSQL,
-      ex={"maketime(12, 15, 30)": "12:15:30"}),
+      "A time of day of its parts.",
+      "(h, m, s) AS CASE WHEN m BETWEEN 0 AND 59 AND s >= 0 AND s < 60 THEN gn_clock(CASE WHEN"
+      " h < 0 THEN -1 ELSE 1 END * CAST(round((abs(h) * 3600e0 + m * 60 + s) * 1000000) AS BIGINT))"
+      " END", wires=MYSQL,
+      ex={"cast(maketime(12, 15, 30) as char)": "12:15:30"}),
     f("to_char(value any, pattern text) -> text",
       "A time or a number by a template of PostgreSQL (a pattern with % is strftime's).",
       times.to_char,
@@ -129,7 +133,7 @@ FUNCTIONS: tuple[Function, ...] = (
           "date_format('2023-12-06'::date, '%d.%m.%Y')": "06.12.2023"}),
     f("date_format(t timestamp, pattern text) -> text",
       "A time by a pattern of MySQL's (%H:%M is read as hours and minutes).",
-      times.date_format, "time_format", wires=MYSQL,
+      times.date_format, wires=MYSQL,
       ex={f"date_format({_TS}, '%W %M %Y')": "Thursday February 2024",
           f"date_format({_TS}, '%H:%i:%s')": "13:14:15",
           f"date_format({_TS}, '%D %y %a %d %m %b %j')": "29th 24 Thu 29 02 Feb 060",
@@ -154,10 +158,10 @@ FUNCTIONS: tuple[Function, ...] = (
       times.date_sub, "subdate",
       ex={f"date_sub({_SHORT}, INTERVAL 1 DAY)": "2024-02-28 13:04:05"}, wires=MYSQL),
     f("addtime(t timestamp, time interval) -> timestamp", "The time so much later.",
-      "(t, i) AS gn_moment(t) + CAST(i AS INTERVAL)", wires=MYSQL,
+      mysql.addtime, wires=MYSQL,
       ex={f"addtime({_SHORT}, '01:00:00')": "2024-02-29 14:04:05"}),
     f("subtime(t timestamp, time interval) -> timestamp", "The time so much earlier.",
-      "(t, i) AS gn_moment(t) - CAST(i AS INTERVAL)", wires=MYSQL,
+      mysql.subtime, wires=MYSQL,
       ex={f"subtime({_SHORT}, '01:00:00')": "2024-02-29 12:04:05"}),
     f("datediff(a date, b date) -> bigint", "The days from b to a.",
       "(a, b) AS date_diff('day', CAST(gn_moment(b) AS DATE), CAST(gn_moment(a) AS DATE))",
@@ -169,15 +173,14 @@ FUNCTIONS: tuple[Function, ...] = (
     f("timestampadd(unit, count bigint, t timestamp) -> timestamp", "The time so many units later.",
       times.timestampadd, wires=MYSQL,
       ex={"timestampadd(MINUTE, 1, '2003-01-02')": "2003-01-02 00:01:00"}),
-    f("timediff(a timestamp, b timestamp) -> interval", "The time from b to a.",
-      "(a, b) AS gn_moment(a) - gn_moment(b)", wires=MYSQL,
+    f("timediff(a timestamp, b timestamp) -> time", "The time from b to a.",
+      mysql.timediff, wires=MYSQL,
       ex={"cast(timediff('2000-01-01 10:00:00', '2000-01-01 08:00:00') as char)": "02:00:00"}),
     f("last_day(t timestamp) -> date", "The last day of the month.",
-      "(t) AS last_day(gn_moment(t))", ex={"last_day('2003-02-05')": "2003-02-28"}),
+      "(t) AS last_day(gn_moment(t))", wires=POSTGRES, ex={"last_day('2003-02-05')": "2003-02-28"}),
     f("date(t timestamp) -> date", "The date of a time.", "(t) AS CAST(gn_moment(t) AS DATE)",
-      ex={"date('2003-12-31 01:02:03')": "2003-12-31"}),
-    f("time(t timestamp) -> time", "The time of day.", "(t) AS CAST(gn_moment(t) AS TIME)",
-      wires=MYSQL, ex={"time('2003-12-31 01:02:03')": "01:02:03"}),
+      wires=POSTGRES, ex={"date('2003-12-31 01:02:03')": "2003-12-31"}),
+    f("time(t timestamp) -> time", "The time of day.", mysql.time, wires=MYSQL, ex={"cast(time('2003-12-31 01:02:03') as char)": "01:02:03"}),
     f("convert_tz(t timestamp, from text, to text) -> timestamp",
       "The time in one zone as the time in another.",
       "(t, a, b) AS timezone(gn_zone(b), timezone(gn_zone(a), gn_moment(t)))", wires=MYSQL,
@@ -191,10 +194,10 @@ FUNCTIONS: tuple[Function, ...] = (
     _part("dayofweek", "The day of the week; Sunday is 1.", f"dayofweek({_T}) + 1", 5),
     _part("weekday", "The day of the week; Monday is 0.", f"isodow({_T}) - 1", 3),
     _part("weekofyear", "The calendar week.", f"week({_T})", 9),
-    _part("hour", "The hour.", f"hour({_T})", 13),
-    _part("minute", "The minute.", f"minute({_T})", 4),
-    _part("second", "The second.", f"second({_T})", 5),
-    _part("microsecond", "The microseconds.", f"microsecond({_T}) % 1000000", 0),
+    _part("hour", "The hour.", "gn_part_of_hour(t)", 13),
+    _part("minute", "The minute.", "gn_part_of_minute(t)", 4),
+    _part("second", "The second.", "gn_part_of_second(t)", 5),
+    _part("microsecond", "The microseconds.", "gn_part_of_microsecond(t)", 0),
     _part("to_days", "The number of the day, from year 0.",
           f"CAST({_T} AS DATE) - DATE '1970-01-01' + 719528", 739310),
     _part("to_seconds", "Seconds since year 0.", f"epoch({_T}) + CAST(719528 AS BIGINT) * 86400", 63876431045),
@@ -202,25 +205,23 @@ FUNCTIONS: tuple[Function, ...] = (
       "(n) AS DATE '1970-01-01' + CAST(n - 719528 AS INTEGER)", wires=MYSQL,
       ex={"from_days(739310)": "2024-02-29"}),
     f("week(t timestamp [, mode integer]) -> bigint", "The week of the year, from Sundays.",
-      (f"(t) AS CAST(strftime({_T}, '%U') AS BIGINT)",
-       f"(t, m) AS CASE m WHEN 0 THEN CAST(strftime({_T}, '%U') AS BIGINT) WHEN 5 THEN"
-       f" CAST(strftime({_T}, '%W') AS BIGINT) WHEN 3 THEN week({_T}) WHEN 1 THEN"
-       f" CASE WHEN week({_T}) >= 52 AND month({_T}) = 1 THEN 0 WHEN week({_T}) = 1 AND"
-       f" month({_T}) = 12 THEN 53 ELSE week({_T}) END ELSE"
-       " error('week: this mode is not supported') END"), wires=MYSQL,
+      (f"(t) AS gn_week(CAST({_T} AS DATE), 0)", f"(t, m) AS gn_week(CAST({_T} AS DATE), m % 8)"),
+      wires=MYSQL,
       ex={"week('2008-02-20')": 7, "week('2008-02-20', 1)": 8}),
-    f("yearweek(t timestamp) -> bigint", "The year and its week as one number.",
-      f"(t) AS CAST(strftime({_T} - INTERVAL (dayofweek({_T})) DAY, '%Y%U') AS BIGINT)",
+    f("yearweek(t timestamp [, mode integer]) -> bigint", "The year and its week as one number.",
+      (f"(t) AS gn_yearweek(CAST({_T} AS DATE), 2)",
+       f"(t, m) AS gn_yearweek(CAST({_T} AS DATE), CASE m % 8 WHEN 0 THEN 2 WHEN 1 THEN 3"
+       " WHEN 4 THEN 6 WHEN 5 THEN 7 ELSE m % 8 END)"),
       wires=MYSQL, ex={"yearweek('2008-02-20')": 200807}),
     f("dayname(t timestamp) -> text", "The name of the day of the week.",
-      f"(t) AS dayname({_T})", ex={"dayname('2007-02-03')": "Saturday"}),
-    f("monthname(t timestamp) -> text", "The name of the month.", f"(t) AS monthname({_T})",
+      "(t) AS dayname(gn_moment(t))", ex={"dayname('2007-02-03')": "Saturday"}),
+    f("monthname(t timestamp) -> text", "The name of the month.", "(t) AS monthname(gn_moment(t))",
       ex={"monthname('2008-02-03')": "February"}),
     f("sec_to_time(seconds bigint) -> time", "Seconds as a time of day.",
-      "(n) AS CAST('00:00:00' AS TIME) + to_seconds(CAST(n AS DOUBLE))", wires=MYSQL,
-      ex={"sec_to_time(2378)": "00:39:38"}),
+      "(n) AS gn_clock(CAST(round(CAST(n AS DOUBLE) * 1000000) AS BIGINT))", wires=MYSQL,
+      ex={"cast(sec_to_time(2378) as char)": "00:39:38"}),
     f("time_to_sec(t time) -> bigint", "The seconds of a time of day.",
-      "(t) AS CAST(epoch(CAST(t AS TIME)) AS BIGINT)", wires=MYSQL,
+      "(t) AS CAST(trunc(gn_clock_us(t) / 1000000) AS BIGINT)", wires=MYSQL,
       ex={"time_to_sec('22:23:00')": 80580}),
     f("period_add(period bigint, months bigint) -> bigint", "YYYYMM so many months later.",
       "(p, n) AS CAST(strftime(make_date(p // 100, p % 100, 1) + to_months(CAST(n AS INTEGER)),"
@@ -263,7 +264,7 @@ HELPERS: dict[str, object] = {
     ),
     # A moment stays what it is if it is a time already; text becomes a timestamp.
     "as_moment": (
-        "(s VARCHAR) AS gn_moment(s)",
+        "(s VARCHAR) AS gn_text_moment(s)",
         "(t) AS t",
     ),
     "as_time": (

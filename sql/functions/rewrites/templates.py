@@ -24,6 +24,9 @@ _PIECES = {
     "millis": "strftime({t}, '%g')",
     "micros": "strftime({t}, '%f')",
     "nanos": "strftime({t}, '%n')",
+    "week_1": "printf('%02d', CAST(gn_week(CAST({t} AS DATE), 1) AS INTEGER))",
+    "week_2": "printf('%02d', CAST(gn_week(CAST({t} AS DATE), 2) AS INTEGER))",
+    "year_2": "CAST(gn_yearweek(CAST({t} AS DATE), 2) // 100 AS VARCHAR)",
     "ordinal": (
         "CAST(day({t}) AS VARCHAR) || CASE WHEN day({t}) IN (11, 12, 13) THEN 'th'"
         " WHEN day({t}) % 10 = 1 THEN 'st' WHEN day({t}) % 10 = 2 THEN 'nd'"
@@ -110,14 +113,24 @@ def _flush(parts: list[exp.Expr], at: exp.Expr, pattern: str) -> None:
 _MYSQL = {
     "Y": "%Y", "y": "%y", "m": "%m", "c": "%-m", "d": "%d", "e": "%-d", "H": "%H", "k": "%-H",
     "h": "%I", "I": "%I", "l": "%-I", "i": "%M", "s": "%S", "S": "%S", "f": "%f", "p": "%p",
-    "j": "%j", "T": "%H:%M:%S", "r": "%I:%M:%S %p", "U": "%U", "u": "%W", "v": "%V", "w": "%w",
-    "x": "%G", "%": "%%", "X": "%Y", "V": "%U",
+    "j": "%j", "T": "%H:%M:%S", "r": "%I:%M:%S %p", "U": "%U", "v": "%V", "w": "%w",
+    "x": "%G", "%": "%%",
 }  # fmt: skip
 _MYSQL_PIECES = {
     "W": "day_name", "a": "day_short", "M": "month_name", "b": "month_short", "D": "ordinal",
+    "u": "week_1", "X": "year_2", "V": "week_2",
 }  # fmt: skip
 _MYSQL_TIMES = frozenset("HkhIlisSfpTr")
-_MYSQL_READS = _MYSQL | {"M": "%B", "b": "%b", "W": "%A", "a": "%a", "D": "%d"}
+_MYSQL_READS = _MYSQL | {
+    "u": "%W",
+    "X": "%Y",
+    "V": "%U",
+    "M": "%B",
+    "b": "%b",
+    "W": "%A",
+    "a": "%a",
+    "D": "%d",
+}
 
 
 def _like_strftime(pattern: str) -> str:

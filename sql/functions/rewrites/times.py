@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
-from sql.functions.rewrites import templates
+from sql.functions.expansion import expand
+from sql.functions.rewrites import mysql, templates
 from sql.functions.rewrites.build import (
     Arguments,
     call,
@@ -123,7 +126,7 @@ def to_unixtime(arguments: Arguments) -> exp.Expr:
 def unix_timestamp(arguments: Arguments) -> exp.Expr:
     """MySQL's; of nothing, the statement's time."""
     check("unix_timestamp", arguments, 0, 1, "unix_timestamp([time])")
-    at = own("moment", arguments[0]) if arguments else exp.CurrentTimestamp()
+    at = own("any_moment", arguments[0]) if arguments else exp.CurrentTimestamp()
     return own("unixtime", at)
 
 
@@ -156,16 +159,22 @@ def strftime(arguments: Arguments) -> exp.Expr:
 def date_format(arguments: Arguments) -> exp.Expr:
     """MySQL's date_format."""
     check("date_format", arguments, 2, 2, "date_format(time, 'pattern')")
-    return templates.mysql_text(
-        own("any_time", _moment(arguments[0])), _pattern("date_format", arguments[1])
-    )
+    if isinstance(arguments[1], exp.Null):
+        return cast(exp.null(), "VARCHAR")
+    at = own("any_moment", arguments[0])
+    return templates.mysql_text(at, _pattern("date_format", arguments[1]))
 
 
 def str_to_date(arguments: Arguments) -> exp.Expr:
     """MySQL's: a date, a time of day or a time, as the pattern has it; NULL of other text."""
     check("str_to_date", arguments, 2, 2, "str_to_date(text, 'pattern')")
     pattern = _pattern("str_to_date", arguments[1])
-    read = call("try_strptime", arguments[0], text(templates.mysql_strptime(pattern)))
+    close = "(s) AS regexp_replace(s, '([,/.:-])\\s+', '\\1', 'g')"  # spaces mean nothing there
+    read = call(
+        "try_strptime",
+        expand("str_to_date", (close,), [arguments[0]]),
+        text(templates.mysql_strptime(re.sub(r"([,/.:-])\s+", r"\1", pattern))),
+    )
     has_time, has_date = templates.mysql_fields(pattern)
     if has_time and has_date:
         return read
@@ -214,6 +223,7 @@ def date_sub(arguments: Arguments) -> exp.Expr:
 def _shifted(name: str, arguments: Arguments, node: type[exp.Binary]) -> exp.Expr:
     check(name, arguments, 2, 2, f"{name}(time, interval)")
     at, step = own("as_moment", arguments[0]), arguments[1]
+    whole_days = mysql.is_day(arguments[0]) and mysql.keeps_day(step)
     if literal_number(step) is not None:
         day = literal_text(arguments[0])
         if day is not None and len(day) == len("2024-01-01"):
@@ -221,7 +231,8 @@ def _shifted(name: str, arguments: Arguments, node: type[exp.Binary]) -> exp.Exp
         return exp.paren(node(this=at, expression=call("to_days", cast(step, "INTEGER"))))
     if step.is_string:
         step = cast(step, "INTERVAL")
-    return exp.paren(node(this=at, expression=step.copy()))
+    made = exp.paren(node(this=at, expression=step.copy()))
+    return cast(made, "DATE") if whole_days else made
 
 
 def timestampdiff(arguments: Arguments) -> exp.Expr:
@@ -236,7 +247,9 @@ def timestampadd(arguments: Arguments) -> exp.Expr:
     check("timestampadd", arguments, 3, 3, "timestampadd(unit, count, time)")
     unit = _unit(arguments[0]) or "day"
     step = call(f"to_{unit}s", cast(arguments[1], "BIGINT" if unit == "microsecond" else "INTEGER"))
-    return exp.paren(exp.Add(this=own("as_moment", arguments[2]), expression=step))
+    made = exp.paren(exp.Add(this=own("as_moment", arguments[2]), expression=step))
+    days = unit in ("day", "week", "month", "quarter", "year")
+    return cast(made, "DATE") if days and mysql.is_day(arguments[2]) else made
 
 
 def timeofday(arguments: Arguments) -> exp.Expr:

@@ -119,6 +119,8 @@ def extra(column: Column) -> str:
     """What else MySQL tells of a column."""
     if column.generated:
         return f"{'VIRTUAL' if column.virtual else 'STORED'} GENERATED"
+    if column.touched:
+        return "DEFAULT_GENERATED on update CURRENT_TIMESTAMP"
     return "auto_increment" if (column.default or "").startswith(_NUMBERS) else ""
 
 

@@ -1,0 +1,81 @@
+"""REPLACE and ON DUPLICATE KEY by any unique key; ON UPDATE CURRENT_TIMESTAMP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+import pytest
+from fix_server import RunningServer
+
+DATABASE = "wire_keys"
+
+
+@pytest.fixture
+def cursor(server: RunningServer) -> Iterator[Any]:
+    with pymysql.connect(**server.mysql_args(), autocommit=True) as opened:
+        cursor = opened.cursor()
+        cursor.execute(f"CREATE DATABASE {DATABASE}")
+        cursor.execute(f"USE {DATABASE}")
+        yield cursor
+        cursor.execute(f"DROP DATABASE {DATABASE}")
+
+
+def _rows(cursor: Any, sql: str) -> list[Any]:
+    cursor.execute(sql)
+    return list(cursor.fetchall())
+
+
+def test_replace_removes_whatever_has_one_of_the_keys(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE k (id INT PRIMARY KEY, u INT UNIQUE, v INT)")
+    cursor.execute("INSERT INTO k VALUES (1, 10, 1), (2, 20, 2), (4, NULL, 4)")
+    assert cursor.execute("REPLACE INTO k VALUES (3, 10, 3)") == 2
+    assert cursor.execute("REPLACE INTO k VALUES (3, 20, 9)") == 3
+    assert cursor.execute("REPLACE INTO k VALUES (5, NULL, 5)") == 1
+    rows = _rows(cursor, "SELECT * FROM k ORDER BY id")
+    assert rows == [(3, 20, 9), (4, None, 4), (5, None, 5)]
+
+
+def test_on_duplicate_key_finds_the_row_by_any_key(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE k (id INT PRIMARY KEY, u INT UNIQUE, v INT)")
+    cursor.execute("INSERT INTO k VALUES (1, 10, 1), (2, 20, 2)")
+    cursor.execute(
+        "INSERT INTO k VALUES (9, 20, 9), (7, 70, 7) ON DUPLICATE KEY UPDATE v = v + 100"
+    )
+    assert _rows(cursor, "SELECT * FROM k ORDER BY id") == [(1, 10, 1), (2, 20, 102), (7, 70, 7)]
+
+
+def test_a_table_without_a_primary_key_goes_by_its_unique_key(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE k (u INT UNIQUE, v INT)")
+    cursor.execute("REPLACE INTO k VALUES (1, 1), (1, 2), (2, 2)")
+    cursor.execute("INSERT INTO k VALUES (2, 8) ON DUPLICATE KEY UPDATE v = v + 100")
+    assert _rows(cursor, "SELECT * FROM k ORDER BY u") == [(1, 2), (2, 102)]
+
+
+def test_columns_are_set_to_the_time_of_an_update(cursor: Any) -> None:
+    cursor.execute(
+        "CREATE TABLE k (id INT PRIMARY KEY, v INT, ts TIMESTAMP DEFAULT '2020-01-01 00:00:00'"
+        " ON UPDATE CURRENT_TIMESTAMP)"
+    )
+    cursor.execute("INSERT INTO k (id, v) VALUES (1, 1), (2, 2)")
+    cursor.execute("UPDATE k SET v = 5 WHERE id = 1")
+    later = "SELECT id, v, ts > '2021-01-01' FROM k ORDER BY id"
+    assert _rows(cursor, later) == [(1, 5, 1), (2, 2, 0)]
+    cursor.execute("UPDATE k SET ts = '2020-05-05' WHERE id = 1")
+    assert _rows(cursor, later) == [(1, 5, 0), (2, 2, 0)]
+    cursor.execute("INSERT INTO k (id, v) VALUES (2, 9) ON DUPLICATE KEY UPDATE v = VALUES(v)")
+    assert _rows(cursor, later) == [(1, 5, 0), (2, 9, 1)]
+    assert "ON UPDATE CURRENT_TIMESTAMP" in _rows(cursor, "SHOW CREATE TABLE k")[0][1]
+    assert "on update CURRENT_TIMESTAMP" in _rows(cursor, "SHOW COLUMNS FROM k LIKE 'ts'")[0][5]
+
+
+def test_results_show_columns_in_the_case_they_were_declared_in(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE k (Id INT PRIMARY KEY, DOB DATE, plain INT)")
+    cursor.execute("ALTER TABLE k ADD COLUMN AddedLater INT")
+    for sql in ("SELECT * FROM k", "SELECT id, dob, plain, addedlater FROM k"):
+        cursor.execute(sql)
+        names = [column[0] for column in cursor.description]
+        assert names == ["Id", "DOB", "plain", "AddedLater"], sql
+    cursor.execute("SELECT dob AS x FROM k")
+    assert cursor.description[0][0] == "x"
