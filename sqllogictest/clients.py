@@ -84,8 +84,28 @@ def codes_of(sqlstate: str, wire: str) -> frozenset[str]:
     if wire == "postgres":
         return frozenset({sqlstate})
     kinds = [kind for kind in ErrorKind if kind.codes.sqlstate == sqlstate]
-    numbers = (k.codes.errno if wire == "mysql" else k.codes.status for k in kinds)
+    if wire != "mysql":
+        return frozenset(str(kind.codes.status) for kind in kinds)
+    numbers = {kind.codes.errno for kind in kinds} | set(_FINER.get(sqlstate, ()))
     return frozenset(str(number) for number in numbers)
+
+
+# What MySQL tells apart by the statement (sql/mysql_errors.py).
+_FINER = {
+    "22003": (1690,),
+    "23502": (1364,),
+    "23503": (1451,),
+    "2BP01": (1451,),
+    "3D000": (1008,),
+    "3F000": (1008,),
+    "42701": (1110,),
+    "42703": (1072, 1091),
+    "42704": (1064, 1091, 1133, 1396),
+    "42710": (1061,),
+    "42P01": (1051,),
+    "42P10": (1054,),
+    "42P16": (1068,),
+}
 
 
 class PostgresClient(_Closing):

@@ -56,13 +56,14 @@ def _take_numbers(call: exp.Expr, infer: Infer) -> None:
 
 
 def loose_casts(tree: exp.Expr) -> exp.Expr:
-    """Casts of text that DuckDB refused: to a number as far as it is one, to a time or NULL."""
+    """MySQL's own casts that DuckDB refused: AS SIGNED takes a text's beginning, AS DATE numbers.
+
+    Casts to other types are not MySQL's, and text that is no time stays an error in all.
+    """
     for node in list(tree.find_all(exp.Cast))[::-1]:
-        if node.to.is_type(*exp.DataType.NUMERIC_TYPES):
-            made = _number(node.this)
-            whole = node.to.is_type(*exp.DataType.INTEGER_TYPES)
-            node.set("this", expand("cut", ("(x) AS trunc(x)",), [made]) if whole else made)
-        elif node.to.is_type(exp.DType.DATE, exp.DType.DATETIME, exp.DType.TIMESTAMP):
+        if node.to.is_type(exp.DType.BIGINT, exp.DType.UBIGINT):
+            node.set("this", expand("cut", ("(x) AS trunc(x)",), [_number(node.this)]))
+        elif node.to.is_type(exp.DType.DATE, exp.DType.DATETIME) and node.this.is_number:
             node.set("this", own("any_moment", node.this))
     return tree
 

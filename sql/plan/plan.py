@@ -179,6 +179,17 @@ def _unused(tree: exp.Expr, count: int) -> frozenset[int]:
     return frozenset(range(1, count + 1)) - named
 
 
+def _typed(tree: exp.Expr, scopes: Scopes, context: PlanContext) -> exp.Expr:
+    """Literals and operators as the types beside them want them."""
+    tree = timestamp_literals(tree, scopes, context.timezone)
+    tree = named_values(tree, scopes)
+    tree = typed_operators(tree, scopes, context.wire)
+    if context.wire is Wire.MYSQL:
+        infer = partial(inferred_type, scopes)
+        tree = mysql_values(tree, infer, loosely=context.loosely)
+    return tree
+
+
 def _finish(
     tree: exp.Expr,
     context: PlanContext,
@@ -203,12 +214,7 @@ def _finish(
     tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
     tree = push_conditions(tree, scopes)
-    tree = timestamp_literals(tree, scopes, context.timezone)
-    tree = named_values(tree, scopes)
-    tree = typed_operators(tree, scopes, context.wire)
-    if context.wire is Wire.MYSQL:
-        infer = partial(inferred_type, scopes)
-        tree = mysql_values(tree, infer, loosely=context.loosely)
+    tree = _typed(tree, scopes, context)
     tree = bucket_functions(tree, scopes)
     tree = time_aggregates(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target, called)
