@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from catalog.records import Table
-from sql.session import Wire
 from sql.system.facts import catalog_name
 from sql.system.table import SystemContext
 
 _KEPT_MAX = 3  # the committed catalog, as seen by two wires, and one open transaction
 
+T = TypeVar("T")
 Maker = Callable[[SystemContext], pa.Table]
 
 
@@ -57,38 +57,47 @@ class Memo:
         return rows
 
 
-_BLOCK = 6  # bits: tables whose ids differ in fewer are made together
+def kept(table: Table, name: str, make: Callable[[], T]) -> T:
+    """What `make` gives of a record, kept in it: a record never changes."""
+    if name not in table.__dict__:
+        table.__dict__[name] = make()
+    made: T = table.__dict__[name]
+    return made
+
+
+_BLOCK = 4  # bits: tables whose ids differ in fewer are made together
 _BLOCKS_MAX = 4096
 
 
 class Blocks:
     """Rows of tables, remembered by blocks of them: a new table costs its block, not all.
 
-    Requires: the rows of a table depend on its record, the wire and the catalog's name alone.
+    `make` gives the rows of some tables and whatever else it is told. Requires: the rows of a table
+    depend on its record and on that alone.
     """
 
-    def __init__(self, make: Callable[[Sequence[Table], Wire, str], pa.Table]) -> None:
+    def __init__(self, make: Callable[..., pa.Table]) -> None:
         # Constant after construction.
         self._make = make
         # Guarded by _lock; the longest unused first.
         self._lock = Lock()
-        self._kept: OrderedDict[tuple[Wire, str, int], tuple[list[Table], pa.Table]]
+        self._kept: OrderedDict[tuple[Hashable, ...], tuple[list[Table], pa.Table]]
         self._kept = OrderedDict()
 
-    def __call__(self, tables: Sequence[Table], wire: Wire, catalog: str) -> list[pa.Table]:
+    def __call__(self, tables: Sequence[Table], *told: Hashable) -> list[pa.Table]:
         """The rows of all tables, block by block."""
         blocks: dict[int, list[Table]] = {}
         for table in tables:
             blocks.setdefault(table.id >> _BLOCK, []).append(table)
-        return [self._block((wire, catalog, number), group) for number, group in blocks.items()]
+        return [self._block((number, *told), group) for number, group in blocks.items()]
 
-    def _block(self, key: tuple[Wire, str, int], group: list[Table]) -> pa.Table:
+    def _block(self, key: tuple[Hashable, ...], group: list[Table]) -> pa.Table:
         with self._lock:
             known = self._kept.get(key)
             if known is not None and known[0] == group:
                 self._kept.move_to_end(key)
                 return known[1]
-        rows = self._make(group, key[0], key[1])
+        rows = self._make(group, *key[1:])
         with self._lock:
             self._kept[key] = group, rows
             self._kept.move_to_end(key)

@@ -63,7 +63,7 @@ def columns(context: SystemContext) -> pa.Table:
     """The columns of all tables, views and system tables."""
     wire, catalog = context.session.wire, catalog_name(context.session)
     users = _blocks(told_tables(context), wire, catalog)
-    return pa.concat_tables([_system(wire, catalog), *users]).combine_chunks()
+    return pa.concat_tables([_system(wire, catalog), *users])
 
 
 @lru_cache(maxsize=32)

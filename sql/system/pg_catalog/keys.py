@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -16,11 +17,13 @@ from catalog.records import Column, Table, TableKind
 from engine import datatypes
 from sql.foreign.keys import ForeignKey, resolved
 from sql.system.arrow import fill
+from sql.system.memo import Blocks, kept
 from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid, object_oid
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.table import SystemContext
 
 
+@lru_cache(maxsize=65_536)
 def quote(name: str) -> str:
     """The identifier as PostgreSQL's quote_ident prints it."""
     plain = name.isascii() and name == name.lower() and name.isidentifier()
@@ -74,7 +77,11 @@ def shown_key(key: str) -> str:
 
 def indexes(tables: Iterable[Table]) -> list[Index]:
     """The indexes of the tables: of keys, of unique constraints, and those asked for by name."""
-    return [index for table in tables for index in _indexes(table)]
+    return [index for table in tables for index in _kept_indexes(table)]
+
+
+def _kept_indexes(table: Table) -> tuple[Index, ...]:
+    return kept(table, "_shown_indexes", lambda: tuple(_indexes(table)))
 
 
 def _indexes(table: Table) -> Iterator[Index]:
@@ -118,7 +125,12 @@ def key_comment(table: Table) -> str:
 
 def pg_index(context: SystemContext) -> pa.Table:
     """All indexes."""
-    found = indexes(context.tables)
+    schema = SHAPES["pg_index"].schema
+    return pa.concat_tables([schema.empty_table(), *_index_blocks(context.tables)])
+
+
+def _index_rows(tables: Sequence[Table]) -> pa.Table:
+    found = indexes(tables)
     unique = [index.unique for index in found]
     return fill(
         SHAPES["pg_index"].schema,
@@ -147,6 +159,9 @@ def pg_index(context: SystemContext) -> pa.Table:
             "indexprs": [_expressions(index) for index in found],
         },
     )
+
+
+_index_blocks = Blocks(_index_rows)
 
 
 def _expressions(index: Index) -> str | None:
@@ -211,8 +226,28 @@ class Shown:
 
 def constraints(tables: Sequence[Table]) -> list[Shown]:
     """The constraints of all tables."""
+    return [*own_constraints(tables), *foreign_keys(tables)]
+
+
+def own_constraints(tables: Sequence[Table]) -> list[Shown]:
+    """Those that are told by their own table alone: all but foreign keys."""
+    return [shown for table in tables for shown in _kept_constraints(table)]
+
+
+def _kept_constraints(table: Table) -> tuple[Shown, ...]:
+    return kept(table, "_shown_constraints", lambda: tuple(_constraints(table)))
+
+
+def foreign_keys(tables: Sequence[Table]) -> list[Shown]:
+    """The foreign keys whose tables are both there."""
+    keys = [
+        (table, one) for table in tables for one in table.constraints if one.references is not None
+    ]
+    if not keys:
+        return []
     places = Places(tables)
-    return [shown for table in tables for shown in _constraints(table, places)]
+    found = (_foreign_key(table, one, places) for table, one in keys)
+    return [shown for shown in found if shown is not None]
 
 
 class Places:
@@ -229,7 +264,7 @@ class Places:
         )
 
 
-def _constraints(table: Table, places: Places) -> Iterator[Shown]:
+def _constraints(table: Table) -> Iterator[Shown]:
     identity = identity_columns(table)
     if identity:
         yield Shown(
@@ -242,37 +277,31 @@ def _constraints(table: Table, places: Places) -> Iterator[Shown]:
             comment=key_comment(table),
         )
     for constraint in table.constraints:
-        shown = _shown(table, constraint, places)
-        if shown is not None:
-            yield shown
-
-
-def _shown(table: Table, constraint: Constraint, places: Places) -> Shown | None:
-    kind, columns = constraint.kind, constraint.columns
-    if kind is ConstraintKind.PRIMARY_KEY:
-        return None
-    oid = object_oid(constraint.id, Slot.PRIMARY_CONSTRAINT)
-    if constraint.references is None:
-        index = object_oid(constraint.id, Slot.PRIMARY_INDEX) if _is_unique(kind) else 0
-        return Shown(
-            oid,
+        kind = constraint.kind
+        if kind is ConstraintKind.PRIMARY_KEY or constraint.references is not None:
+            continue
+        yield Shown(
+            object_oid(constraint.id, Slot.PRIMARY_CONSTRAINT),
             constraint.name,
             table,
             kind,
-            columns,
-            index,
+            constraint.columns,
+            object_oid(constraint.id, Slot.PRIMARY_INDEX) if _is_unique(kind) else 0,
             expression=constraint.expression,
             comment=constraint.comment,
         )
+
+
+def _foreign_key(table: Table, constraint: Constraint, places: Places) -> Shown | None:
     key = places.key(table, constraint)
     if key is None:
         return None
     return Shown(
-        oid,
+        object_oid(constraint.id, Slot.PRIMARY_CONSTRAINT),
         constraint.name,
         table,
-        kind,
-        columns,
+        constraint.kind,
+        constraint.columns,
         _unique_index(key),
         key.parent,
         key.parent_columns,
@@ -285,7 +314,9 @@ def _shown(table: Table, constraint: Constraint, places: Places) -> Shown | None
 def _unique_index(key: ForeignKey) -> int:
     """The index of the parent that the key relies on."""
     wanted = set(key.parent_columns)
-    found = (index for index in _indexes(key.parent) if index.unique and set(index.keys) == wanted)
+    found = (
+        index for index in _kept_indexes(key.parent) if index.unique and set(index.keys) == wanted
+    )
     index = next(found, None)
     return 0 if index is None else index.oid
 
@@ -296,8 +327,13 @@ def _is_unique(kind: ConstraintKind) -> bool:
 
 def pg_constraint(context: SystemContext) -> pa.Table:
     """Primary keys, unique, check and foreign key constraints."""
-    namespaces = {database.name: namespace_oid(database) for database in context.databases}
-    found = constraints(context.tables)
+    namespaces = tuple((base.name, namespace_oid(base)) for base in context.databases)
+    own = _constraint_blocks(context.tables, namespaces)
+    return pa.concat_tables([*own, _constraint_rows(foreign_keys(context.tables), namespaces)])
+
+
+def _constraint_rows(found: Sequence[Shown], told: tuple[tuple[str, int], ...]) -> pa.Table:
+    namespaces = dict(told)
     references = [shown.reference for shown in found]
     return fill(
         SHAPES["pg_constraint"].schema,
@@ -334,3 +370,6 @@ def pg_constraint(context: SystemContext) -> pa.Table:
 def _places(table: Table, names: Sequence[str]) -> list[int]:
     where = {column.name: at for at, column in enumerate(table.columns, 1)}
     return [where[name] for name in names if name in where]
+
+
+_constraint_blocks = Blocks(lambda tables, told: _constraint_rows(own_constraints(tables), told))

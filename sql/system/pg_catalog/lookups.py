@@ -7,19 +7,27 @@ no column of theirs has a name that a client's query could mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import cache
 
 import pyarrow as pa
 from sqlglot.dialects.postgres import Postgres
 
+from catalog.records import Table
 from sql.system.arrow import from_rows
 from sql.system.facts import search_path, size_of
-from sql.system.memo import Memo
+from sql.system.memo import Blocks, Memo
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.cluster import all_roles
-from sql.system.pg_catalog.keys import constraints, indexes, quote, shown_key
+from sql.system.pg_catalog.keys import (
+    Shown,
+    foreign_keys,
+    indexes,
+    own_constraints,
+    quote,
+    shown_key,
+)
 from sql.system.pg_catalog.oids import namespace_oid, role_oid
 from sql.system.pg_catalog.relations import system_relations
 from sql.system.pg_catalog.sequences import owned, qualified, sequences
@@ -112,36 +120,46 @@ def texts(context: SystemContext) -> pa.Table:
 
 
 def _texts(context: SystemContext) -> pa.Table:
-    return from_rows(TEXTS_SCHEMA, [*_definitions(context), *_comments(context)])
+    blocks = _blocks(context.tables)
+    return pa.concat_tables([*blocks, from_rows(TEXTS_SCHEMA, list(_joint_texts(context)))])
 
 
 _catalog_texts = Memo(_texts, lambda _: None)
 
 
-def _definitions(context: SystemContext) -> Iterator[_Text]:
-    kind = Kind.DEFINITION.value
+def _joint_texts(context: SystemContext) -> Iterator[_Text]:
+    """What more than one record tells."""
     for table in context.tables:
         if table.definition:
-            yield kind, table.id, 0, f" {context.view_text(table).rstrip('; ')};"
-    for index in indexes(context.tables):
-        yield kind, index.oid, 0, index.definition
-        for place, key in enumerate(index.keys, 1):
-            yield Kind.INDEX_COLUMN.value, index.oid, place, shown_key(key)
+            text = f" {context.view_text(table).rstrip('; ')};"
+            yield Kind.DEFINITION.value, table.id, 0, text
     for sequence, table, place, _ in owned(context):
         yield Kind.SERIAL.value, table.id, place, qualified(sequence)
-    for shown in constraints(context.tables):
-        yield kind, shown.oid, 0, shown.definition
+    yield from _of_constraints(foreign_keys(context.tables))
 
 
-def _comments(context: SystemContext) -> Iterator[_Text]:
-    for one in constraints(context.tables):
+def _of_constraints(found: Sequence[Shown]) -> Iterator[_Text]:
+    for one in found:
+        yield Kind.DEFINITION.value, one.oid, 0, one.definition
         if one.comment:
             yield Kind.COMMENT.value, one.oid, 0, one.comment
-    for table in context.tables:
+
+
+def _own_texts(tables: Sequence[Table]) -> Iterator[_Text]:
+    """What the tables tell themselves."""
+    for index in indexes(tables):
+        yield Kind.DEFINITION.value, index.oid, 0, index.definition
+        for place, key in enumerate(index.keys, 1):
+            yield Kind.INDEX_COLUMN.value, index.oid, place, shown_key(key)
+    yield from _of_constraints(own_constraints(tables))
+    for table in tables:
         said = [table.comment, *(column.comment for column in table.columns)]
         for sub, comment in enumerate(said):
             if comment:
                 yield Kind.COMMENT.value, table.id, sub, comment
+
+
+_blocks = Blocks(lambda tables: from_rows(TEXTS_SCHEMA, list(_own_texts(tables))))
 
 
 def _names(context: SystemContext) -> Iterator[_Text]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.details import ConstraintKind
 from catalog.records import UNLOGGED, Column, Table, TableKind
@@ -21,7 +22,7 @@ from sql.system.facts import size_of
 from sql.system.information_schema.shapes import INFORMATION_SCHEMA_NAMES
 from sql.system.memo import Blocks, Memo
 from sql.system.pg_catalog import oids, user_types
-from sql.system.pg_catalog.keys import constraints, indexes, quote
+from sql.system.pg_catalog.keys import Shown, foreign_keys, indexes, own_constraints, quote
 from sql.system.pg_catalog.oids import namespace_oid
 from sql.system.pg_catalog.sequences import class_rows, sequences, shown_default
 from sql.system.pg_catalog.shapes import SHAPES
@@ -59,6 +60,8 @@ _CLASS_DEFAULTS = {
 def pg_class(context: SystemContext) -> pa.Table:
     """Tables, views and indexes; then the system relations themselves."""
     rows = _class_of_users(context)
+    if not context.wants("reltuples"):
+        return pa.concat_tables([rows, _system_class()])
     sizes = [size_of(context, table) for table in context.tables]
     counts = [-1.0 if size is None else float(size.rows) for size in sizes]
     counts += [0.0] * (rows.num_rows - len(counts))
@@ -68,7 +71,15 @@ def pg_class(context: SystemContext) -> pa.Table:
 
 
 def _users(context: SystemContext) -> pa.Table:
-    parts = [_class_of_tables(context), _class_of_indexes(context)]
+    namespaces = tuple(_namespaces(context).items())
+    tables = pa.concat_tables([_CLASS.empty_table(), *_table_blocks(context.tables, namespaces)])
+    with_triggers = _ends_of_foreign_keys(context.tables)
+    if with_triggers:
+        # PostgreSQL keeps foreign keys by triggers on both sides; psql asks for those first
+        column = _CLASS.get_field_index("relhastriggers")
+        told = pc.is_in(tables.column("oid"), pa.array(with_triggers, tables.field("oid").type))
+        tables = tables.set_column(column, _CLASS.field(column), told)
+    parts = [tables, *_index_blocks(context.tables, namespaces)]
     found = class_rows(context, _namespaces(context))
     count = len(sequences(context))
     parts.append(fill(_CLASS, count, _CLASS_DEFAULTS | found))
@@ -87,7 +98,7 @@ def _namespaces(context: SystemContext) -> dict[str, int]:
 
 def _ends_of_foreign_keys(tables: Sequence[Table]) -> set[int]:
     """Ids of the tables at either end."""
-    found = (one for one in constraints(tables) if one.there is not None)
+    found = foreign_keys(tables)
     return {table.id for one in found for table in (one.table, one.there) if table is not None}
 
 
@@ -109,11 +120,9 @@ def _persistence(table: Table) -> str:
     return "u" if UNLOGGED in table.options else "p"
 
 
-def _class_of_tables(context: SystemContext) -> pa.Table:
-    namespaces = _namespaces(context)
-    tables = context.tables
+def _class_of_tables(tables: Sequence[Table], told: tuple[tuple[str, int], ...]) -> pa.Table:
+    namespaces = dict(told)
     views = [table.kind is TableKind.VIEW for table in tables]
-    with_triggers = _ends_of_foreign_keys(tables)
     indexed = {index.table.id for index in indexes(tables)}
     return fill(
         _CLASS,
@@ -128,8 +137,6 @@ def _class_of_tables(context: SystemContext) -> pa.Table:
             "relowner": [oids.role_oid(t.owner or oids.OWNER_NAME) for t in tables],
             "relfilenode": [t.id if t.kind in _HEAPS else 0 for t in tables],
             "relhasindex": [table.id in indexed for table in tables],
-            # PostgreSQL keeps foreign keys by triggers on both sides; psql asks for those first
-            "relhastriggers": [table.id in with_triggers for table in tables],
             "relchecks": [_checks(table) for table in tables],
             "relpersistence": [_persistence(table) for table in tables],
             "relkind": [_relkind(table) for table in tables],
@@ -167,9 +174,12 @@ def access_list(table: Table) -> list[str] | None:
     return [f"{grantee}={letters}/{grantor}" for (grantee, grantor), letters in found.items()]
 
 
-def _class_of_indexes(context: SystemContext) -> pa.Table:
-    namespaces = _namespaces(context)
-    found = indexes(context.tables)
+_table_blocks = Blocks(_class_of_tables)
+
+
+def _class_of_indexes(tables: Sequence[Table], told: tuple[tuple[str, int], ...]) -> pa.Table:
+    namespaces = dict(told)
+    found = indexes(tables)
     return fill(
         _CLASS,
         len(found),
@@ -189,6 +199,9 @@ def _class_of_indexes(context: SystemContext) -> pa.Table:
             "relreplident": "n",
         },
     )
+
+
+_index_blocks = Blocks(_class_of_indexes)
 
 
 @cache
@@ -269,10 +282,10 @@ def _attributes(tables: Sequence[Table]) -> list[_Attribute]:
 def pg_attribute(context: SystemContext) -> pa.Table:
     """The columns of all tables, views and indexes of users."""
     types = user_types.attribute_rows(context)
-    return pa.concat_tables([types, *_attribute_blocks(context.tables, Wire.POSTGRES, "")])
+    return pa.concat_tables([types, *_attribute_blocks(context.tables)])
 
 
-def _attribute_rows(tables: Sequence[Table], _wire: Wire, _catalog: str) -> pa.Table:
+def _attribute_rows(tables: Sequence[Table]) -> pa.Table:
     found = _attributes(tables)
     types = [attribute.typed.type for attribute in found]
     return fill(
@@ -319,9 +332,14 @@ def _default(column: Column) -> str | None:
 
 def pg_attrdef(context: SystemContext) -> pa.Table:
     """Column defaults; `adbin` is their SQL text, which pg_get_expr returns."""
+    schema = SHAPES["pg_attrdef"].schema
+    return pa.concat_tables([schema.empty_table(), *_default_blocks(context.tables)])
+
+
+def _default_rows(tables: Sequence[Table]) -> pa.Table:
     found = [
         (oids.default_oid(table, ordinal), table.id, ordinal, _default(column))
-        for table in context.tables
+        for table in tables
         for ordinal, column in enumerate(table.columns, 1)
         if _has_default(column)
     ]
@@ -337,20 +355,30 @@ def pg_attrdef(context: SystemContext) -> pa.Table:
     )
 
 
+_default_blocks = Blocks(_default_rows)
+
+
 # --- Comments -------------------------------------------------------------------------------------
 
 
 def pg_description(context: SystemContext) -> pa.Table:
     """Comments on tables, columns and constraints."""
+    keys = _comments_of([], foreign_keys(context.tables))
+    return pa.concat_tables([keys, *_comment_blocks(context.tables)])
+
+
+_comment_blocks = Blocks(lambda tables: _comments_of(tables, own_constraints(tables)))
+
+
+def _comments_of(tables: Sequence[Table], shown: Sequence[Shown]) -> pa.Table:
     of_table, of_constraint = SHAPES["pg_class"].oid, SHAPES["pg_constraint"].oid
-    found = [(t.id, of_table, 0, t.comment) for t in context.tables if t.comment]
+    found = [(t.id, of_table, 0, t.comment) for t in tables if t.comment]
     found += [
         (table.id, of_table, ordinal, column.comment)
-        for table in context.tables
+        for table in tables
         for ordinal, column in enumerate(table.columns, 1)
         if column.comment
     ]
-    shown = constraints(context.tables)
     found += [(one.oid, of_constraint, 0, one.comment) for one in shown if one.comment]
     return fill(
         SHAPES["pg_description"].schema,

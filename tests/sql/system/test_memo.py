@@ -10,7 +10,7 @@ from fix_system import CPU, system_context
 
 from catalog.records import Table
 from sql.session import Wire
-from sql.system.memo import Blocks, Memo
+from sql.system.memo import Blocks, Memo, kept
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.table import SystemContext
 
@@ -57,6 +57,15 @@ def test_many_catalogs_in_turn_stay_right() -> None:
         assert memo(changed)["name"].to_pylist() == [name]
 
 
+def test_what_is_kept_in_a_record_goes_with_it() -> None:
+    table = replace(CPU, id=7)
+    made = [kept(table, "_kept", lambda: len(table.name)) for _ in range(2)]
+    assert made == [3, 3]
+    renamed = table.renamed("public", "longer")
+    assert kept(renamed, "_kept", lambda: len(renamed.name)) == 6
+    assert table == replace(CPU, id=7)  # what is kept is no part of the record
+
+
 def test_a_changed_table_costs_its_block_alone() -> None:
     made: list[int] = []
 
@@ -65,15 +74,15 @@ def test_a_changed_table_costs_its_block_alone() -> None:
         return pa.table({"name": [f"{catalog}.{table.name}" for table in tables]})
 
     blocks = Blocks(make)
-    tables = [replace(CPU, id=20_480 + at, name=f"t{at}") for at in range(150)]
-    assert sum(part.num_rows for part in blocks(tables, Wire.MYSQL, "c")) == 150
-    assert made == [64, 64, 22]
-    tables[70] = tables[70].renamed("public", "changed")
+    tables = [replace(CPU, id=20_480 + at, name=f"t{at}") for at in range(40)]
+    assert sum(part.num_rows for part in blocks(tables, Wire.MYSQL, "c")) == 40
+    assert made == [16, 16, 8]
+    tables[20] = tables[20].renamed("public", "changed")
     found = pa.concat_tables(blocks(tables, Wire.MYSQL, "c"))["name"].to_pylist()
-    assert found[70] == "c.changed"
-    assert len(found) == 150
-    assert made == [64, 64, 22, 64]
+    assert found[20] == "c.changed"
+    assert len(found) == 40
+    assert made == [16, 16, 8, 16]
     blocks(tables[:-1], Wire.MYSQL, "c")
-    assert made[4:] == [21]
+    assert made[4:] == [7]
     blocks(tables[:1], Wire.POSTGRES, "c")
     assert made[5:] == [1]
