@@ -83,6 +83,10 @@ def _merged(parts: list[Arrivals]) -> Arrivals:
 class Follower(Protocol):
     """Someone who keeps the rows of a memtable in a form of its own."""
 
+    @property
+    def bytes(self) -> int:
+        """Memory that it holds."""
+
     def add(self, writes: Sequence[tuple[Op, pa.RecordBatch]]) -> None:
         """Takes the writes of one record, newer than all before. Called under the lock."""
 
@@ -119,7 +123,10 @@ class Memtable:
 
     @property
     def bytes(self) -> int:
-        """Memory of the rows, before deduplication. Only `append` changes it."""
+        """Memory of the rows, before deduplication, and of their follower.
+
+        Only `append` changes it: what a follower took since then counts from the next one on.
+        """
         return self._bytes
 
     @property
@@ -156,6 +163,7 @@ class Memtable:
             self._bytes = self._folded_bytes + self._puts.bytes + self._deletes.bytes
             if self._follower is not None:
                 self._follower.add(writes)
+                self._bytes += self._follower.bytes
 
     def followed(self, make: Callable[[], Follower]) -> Follower:
         """The one who follows, made if there is none: it gets the rows so far, then all others."""

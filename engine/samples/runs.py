@@ -43,11 +43,19 @@ class SampleRuns:
         self._lock = Lock()
         self._waiting: list[tuple[Op, pa.RecordBatch]] = []
         self._new = 0  # of these, how many were not looked at for small ones
+        self._waiting_bytes = 0
+        self._run_bytes = 0
+
+    @property
+    def bytes(self) -> int:
+        """Memory of sorted rows, and of batches that the memtable may have merged meanwhile."""
+        return self._waiting_bytes + self._run_bytes
 
     def add(self, writes: Batches) -> None:
         """Takes the writes of one record."""
         with self._lock:
             self._waiting += writes
+            self._waiting_bytes += sum(rows.nbytes for _, rows in writes)
             self._new += len(writes)
             if self._new > _SMALL_MAX:
                 self._waiting[-self._new :] = _joined(self._waiting[-self._new :])
@@ -58,12 +66,14 @@ class SampleRuns:
         with self._merging:
             with self._lock:
                 waiting, self._waiting, self._new = self._waiting, [], 0
+                held, self._waiting_bytes = self._waiting_bytes, 0
             try:
                 if waiting:
                     self._take(waiting)
             except BaseException:
                 with self._lock:
                     self._waiting = waiting + self._waiting
+                    self._waiting_bytes += held
                 raise
             return self._blocks
 
@@ -75,6 +85,9 @@ class SampleRuns:
         blocks = {id(run): block for run, block in zip(self._runs, self._blocks, strict=True)}
         self._blocks = tuple(blocks.get(id(run)) or run.block() for run in runs)
         self._runs = runs
+        self._run_bytes = sum(block.bytes for block in self._blocks) + 8 * sum(
+            len(run.series) for run in runs
+        )
 
     def _rows(self, op: Op, batch: pa.RecordBatch) -> Rows:
         return (Rows.of if op is Op.PUT else Rows.dead)(batch, self._columns)

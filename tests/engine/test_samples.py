@@ -320,3 +320,40 @@ def test_layers_of_memory_agree_with_a_dictionary(
         plain |= {row[:2]: row[2:] for row in rows}
         assert read(engine, [0, 1, 2, 3]) == plain
     engine.close()
+
+
+def test_memory_of_sorted_samples_counts_and_goes_with_the_memtable(tmp_path: Path) -> None:
+    """Who reads makes a memtable larger; a flush gives all of it back."""
+    engine = LocalRegions(tmp_path, EngineOptions(compaction_threads=0), ManualClock(0))
+    engine.create(1, SAMPLES, RegionOptions())
+    rows = [(SERIES[0], time, 1.5, None) for time in range(20_000)]
+    engine.write([put(rows)])
+    alone = engine._budget.used
+    request = SampleRequest(np.array(SERIES[:1]))
+    assert len(engine.samples(1, request).times) == len(rows)
+    engine.write([put([(SERIES[0], -1, 1.5, None)])])
+    followed = engine._budget.used
+    assert followed > alone + 20 * len(rows)
+    for time in range(-200, -1):
+        engine.write([put([(SERIES[0], time, 1.5, None)])])
+        engine.samples(1, request)
+    assert engine._budget.used < 1.5 * followed, "merged runs are counted once"
+    assert engine.statistics(1).memtable_bytes == engine._budget.used
+    engine.flush(1)
+    assert engine._budget.used == 0
+    assert len(engine.samples(1, request).times) == len(rows) + 200
+    engine.close()
+
+
+def test_memory_of_sorted_samples_makes_memtables_flush_sooner(tmp_path: Path) -> None:
+    options = EngineOptions(compaction_threads=0, memtable_total_bytes=2 << 20)
+    engine = LocalRegions(tmp_path, options, ManualClock(0))
+    engine.create(1, SAMPLES, RegionOptions())
+    request = SampleRequest(np.array(SERIES[:1]))
+    for step in range(40):
+        engine.write([put([(SERIES[0], 2000 * step + n, 0.5, None) for n in range(2000)])])
+        engine.samples(1, request)
+        assert engine._budget.used < 3 * (2 << 20)
+    assert engine.statistics(1).files > 0
+    assert len(engine.samples(1, request).times) == 80_000
+    engine.close()
