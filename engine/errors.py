@@ -7,6 +7,7 @@ MySQL's server error reference (errno and its own SQLSTATE).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -87,6 +88,7 @@ class ErrorKind(Enum):
     STILL_REFERENCED = Codes(1004, "InvalidArguments", 400, "23503", 1451, "23000")
     CANNOT_TRUNCATE = Codes(1001, "Unsupported", 400, "0A000", 1701, "42000")
     INVALID_FOREIGN_KEY = Codes(1004, "InvalidArguments", 400, "42830", 1822, "HY000")
+    RAISED = Codes(1004, "InvalidArguments", 400, "P0001", 1644, "45000")
     CARDINALITY = Codes(3001, "EngineExecuteQuery", 400, "21000", 1242, "21000")
     # Transactions.
     ACTIVE_TRANSACTION = Codes(1004, "InvalidArguments", 400, "25001", 1568, "25001")
@@ -156,6 +158,8 @@ class DbError(Exception):
     `position` is the 1-based character offset in the statement's text, None when unknown.
     `mysql` are MySQL's errno and SQLSTATE where it tells apart by the statement what the kind
     does not (an unknown table that is to be dropped), None where the kind's own are right.
+    `sqlstate` is PostgreSQL's if the kind's is not meant; `about` names what the error is of:
+    schema, table, column, datatype, constraint.
     """
 
     def __init__(
@@ -166,6 +170,8 @@ class DbError(Exception):
         detail: str | None = None,
         hint: str | None = None,
         position: int | None = None,
+        sqlstate: str | None = None,
+        about: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -173,12 +179,16 @@ class DbError(Exception):
         self.detail = detail
         self.hint = hint
         self.position = position
+        self.sqlstate = sqlstate
+        self.about: Mapping[str, str] = about or {}
         self.mysql: tuple[int, str] | None = None
 
     @property
     def codes(self) -> Codes:
-        """The wire codes of this error: its kind's, or those of `mysql` in their place."""
+        """The wire codes of this error: its kind's, or those it was given in their place."""
         codes = self.kind.codes
+        if self.sqlstate is not None:
+            codes = codes._replace(sqlstate=self.sqlstate)
         if self.mysql is None:
             return codes
         return codes._replace(errno=self.mysql[0], mysql_state=self.mysql[1])

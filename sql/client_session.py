@@ -99,7 +99,7 @@ class ClientSession(SessionTables):
         self._query = ""  # the running statement, or the last one
         self._query_ms = 0
         self.running = False
-        self._database = client.database
+        self._database = self._home = client.database
         self._initial_settings: dict[str, str] = {}
         self._limits = Limits(database.deadlines, database.memory, self.duck.interrupt)
         self._when_killed: Callable[[], object] | None = None
@@ -211,6 +211,10 @@ class ClientSession(SessionTables):
             raise DbError(ErrorKind.UNDEFINED_DATABASE, f'database "{database}" does not exist')
         self._database = database
 
+    def settle(self, database: str) -> None:
+        """Where the session begins, and is after a reset, if its own name for it is no database."""
+        self._database = self._home = database
+
     def cancel(self) -> None:
         """See `SessionApi.cancel`."""
         self.duck.interrupt(DbError(ErrorKind.CANCELLED, "canceling statement due to user request"))
@@ -268,7 +272,7 @@ class ClientSession(SessionTables):
         self.mailbox.close()
         self.server.locks.unlock_all(self.id)
         self.settings.restore_values(self._initial_settings)
-        self._database = self.client.database
+        self._database = self._home
         self.role = self.client.user
 
     def close(self) -> None:

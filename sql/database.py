@@ -46,6 +46,8 @@ from sql.run.keyed import Copies
 from sql.session import ClientInfo, SessionApi, Wire
 
 DEFAULT_DATABASE = "public"
+# What PostgreSQL's tools connect to when they are told nothing; here a name of the default one.
+_MAINTENANCE = "postgres"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,9 @@ class Database:
         if self._closed:
             raise DbError(ErrorKind.SHUTTING_DOWN, "the database system is shutting down")
         session = ClientSession(self, wire, client, session_id or self.reserve_id())
+        is_maintenance = wire is Wire.POSTGRES and client.database == _MAINTENANCE
+        if is_maintenance and not session.has_database(_MAINTENANCE):
+            session.settle(DEFAULT_DATABASE)
         if not session.has_database(session.database):
             session.duck.close()
             raise DbError(

@@ -54,6 +54,7 @@ from sql.statements import (
     update,
     utility,
     views,
+    violations,
 )
 from sql.statements.nested_locks import locking
 from sql.statements.sequence_calls import answering, described
@@ -184,6 +185,8 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         session.statement_ended(failed=True)
         if session.wire is Wire.MYSQL and isinstance(error, DbError):
             mysql_errors.refine(error, insert.tree_of(statement))
+        elif isinstance(error, DbError):
+            violations.tell(session, lambda: insert.tree_of(statement), error)
         _fail(session)
         raise
     if session.wire is Wire.MYSQL:

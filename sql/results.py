@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -224,6 +224,8 @@ class Notice:
     sqlstate: str = "00000"
     errno: int = 1105
     hint: str | None = None
+    detail: str | None = None
+    about: Mapping[str, str] = field(default_factory=dict)  # as of DbError
 
 
 @dataclass(frozen=True, slots=True)

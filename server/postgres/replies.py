@@ -8,7 +8,7 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.errors import DbError, ErrorKind
 from server.postgres.types.oids import describe_column
@@ -113,6 +113,7 @@ def error_response(error: DbError, *, fatal: bool = False, offset: int = 0) -> b
     """An error; `offset` characters stand before the statement the position counts in."""
     severity = "FATAL" if fatal else "ERROR"
     fields = _fields(severity, error.codes.sqlstate, error.message, error.detail, error.hint)
+    fields += _about(error.about)
     if error.position is not None:
         fields += b"P" + _string(str(error.position + offset))
     routine = _ROUTINES.get(error.kind)
@@ -123,7 +124,9 @@ def error_response(error: DbError, *, fatal: bool = False, offset: int = 0) -> b
 
 def notice_response(notice: Notice) -> bytes:
     """A notice or warning."""
-    fields = _fields(notice.severity.value, notice.sqlstate, notice.message, None, notice.hint)
+    severity = notice.severity.value
+    fields = _fields(severity, notice.sqlstate, notice.message, notice.detail, notice.hint)
+    fields += _about(notice.about)
     return _framed(b"N", fields + b"\0")
 
 
@@ -140,6 +143,14 @@ def _fields(severity: str, state: str, message: str, detail: str | None, hint: s
     if hint is not None:
         fields += b"H" + _string(hint)
     return fields
+
+
+# https://www.postgresql.org/docs/current/protocol-error-fields.html
+_ABOUT = {"schema": b"s", "table": b"t", "column": b"c", "datatype": b"d", "constraint": b"n"}
+
+
+def _about(names: Mapping[str, str]) -> bytes:
+    return b"".join(_ABOUT[what] + _string(name) for what, name in names.items())
 
 
 def _string(text: str) -> bytes:

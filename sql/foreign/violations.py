@@ -23,6 +23,7 @@ def missing(key: ForeignKey, values: Sequence[str], wire: Wire) -> DbError:
         ErrorKind.FOREIGN_KEY_VIOLATION,
         _written(key),
         detail=f'{_shown(key.columns, values)} is not present in table "{key.parent.name}".',
+        about=_about(key),
     )
 
 
@@ -31,7 +32,7 @@ def mixed(key: ForeignKey, wire: Wire) -> DbError:
     if wire is Wire.MYSQL:
         return missing(key, (), wire)
     detail = "MATCH FULL does not allow mixing of null and nonnull key values."
-    return DbError(ErrorKind.FOREIGN_KEY_VIOLATION, _written(key), detail=detail)
+    return DbError(ErrorKind.FOREIGN_KEY_VIOLATION, _written(key), detail=detail, about=_about(key))
 
 
 def still_referenced(key: ForeignKey, values: Sequence[str], wire: Wire) -> DbError:
@@ -45,7 +46,13 @@ def still_referenced(key: ForeignKey, values: Sequence[str], wire: Wire) -> DbEr
         f'update or delete on table "{key.parent.name}" violates foreign key constraint'
         f' "{key.constraint.name}" on table "{key.child.name}"',
         detail=f'{shown} is still referenced from table "{key.child.name}".',
+        about=_about(key),
     )
+
+
+def _about(key: ForeignKey) -> dict[str, str]:
+    child = key.child
+    return {"schema": child.database, "table": child.name, "constraint": key.constraint.name}
 
 
 def _written(key: ForeignKey) -> str:

@@ -108,6 +108,8 @@ def translate(error: Exception, text: str = "") -> DbError:
     message = _SCAN_NAME.sub("", message).strip()
     if kind is ErrorKind.DIVISION_BY_ZERO:
         message = "division by zero"  # DuckDB goes on about settings that nobody can set here
+    if kind is ErrorKind.UNDEFINED_COLUMN and name and message.startswith("Referenced column"):
+        message = f'column "{name}" does not exist'
     return DbError(kind, message, hint=_visible(hint), position=position_of(name, text))
 
 

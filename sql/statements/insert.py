@@ -139,6 +139,8 @@ def run_fast(session: ClientSession, statement: FastInsert) -> Result:
     if statement.head.replace and not table.is_time_series:
         return run(session, parse(statement.text, session.wire)[0], ())
     columns = columns_named(table, statement.head.columns, statement.text)
+    if not statement.head.columns:
+        columns = _first(session, columns, statement.rows.width)
     _check_count(len(columns), statement.rows.width)
     check_fast(columns)
     data = to_table(statement.rows, columns, session.timezone)
@@ -319,7 +321,18 @@ def _target(
         into = into.this
     table = writable(session, into, text)
     check_not_physical(table)
-    return table, columns_named(table, names, text)
+    columns = columns_named(table, names, text)
+    source = tree.expression
+    if names is None and isinstance(source, exp.Values) and source.expressions:
+        columns = _first(session, columns, len(_items(source.expressions[0])))
+    elif names is None and isinstance(source, exp.Select) and not source.is_star:
+        columns = _first(session, columns, len(source.expressions))
+    return table, columns
+
+
+def _first(session: ClientSession, columns: tuple[Column, ...], values: int) -> tuple[Column, ...]:
+    """PostgreSQL fills columns from the left when none are named; the others get defaults."""
+    return columns[:values] if session.wire is Wire.POSTGRES and values else columns
 
 
 def _source(tree: exp.Insert, columns: tuple[Column, ...]) -> exp.Expr:

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from engine import datatypes
 from engine.errors import DbError, ErrorKind
+from sql.blocks.run import run_do
 from sql.dialect import nodes
 from sql.results import Affected, Description, Notice, Result, ResultColumn, Rows, Severity
 from sql.run.errors import position_of
@@ -81,6 +82,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     tag = _NOTHING_TO_DO.get(verb)
     if tag is not None:
         return Affected(tag, 0)
+    if verb == "DO" and session.wire is not Wire.MYSQL:
+        return run_do(session, str(statement.tree.args.get("text") or ""))
     if verb in two_phase.VERBS and session.wire is not Wire.MYSQL:
         return two_phase.run(session, verb, str(statement.tree.args.get("text") or ""))
     if verb in ("LOCK TABLE", "LOCK") and session.wire is not Wire.MYSQL:

@@ -417,8 +417,8 @@ def test_sql_reaches_the_protocols_portals_and_statements(postgres_dsn: str) -> 
                 cursor = await connection.cursor("SELECT generate_series(0, 100)")
                 await cursor.forward(42)
                 row = (await cursor.fetchrow())[0]
-            await connection.prepare("SELECT 7", name="seven")
-            return [row, await connection.fetchval("EXECUTE seven")]
+            seven = await connection.prepare("SELECT 7", name="seven")
+            return [row, await connection.fetchval(f"EXECUTE {seven.get_name()}")]
 
     assert asyncio.run(ask()) == [42, 7]
 

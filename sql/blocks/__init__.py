@@ -1,0 +1,1 @@
+"""Anonymous code blocks: DO."""

@@ -1,0 +1,96 @@
+"""Constraints that the embedded store found violated, in PostgreSQL's words and with their names.
+
+Called by sql/execute.py when a statement has failed. The store tells the key and the kind of the
+constraint; which one it is, the table's record says. Drivers hand `constraint_name` on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from catalog.details import ConstraintKind
+from catalog.records import Table
+from engine.errors import DbError, ErrorKind
+from sql.plan.tables import find_table
+from sql.session import Wire
+from sql.system.pg_catalog.keys import key_name
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+_KINDS = (ErrorKind.UNIQUE_VIOLATION, ErrorKind.NOT_NULL_VIOLATION, ErrorKind.CHECK_VIOLATION)
+_DUPLICATE = re.compile(r'Duplicate key "(.*)" violates (primary key|unique) constraint', re.DOTALL)
+_NOT_NULL = re.compile(r"NOT NULL constraint failed: .*\.(.+)$")
+_NULL = re.compile(r'null value in column "(.+)" of table')
+_CHECK = re.compile(r"CHECK constraint failed on .* expression CHECK(\(.*\))$", re.DOTALL)
+_PAIR = re.compile(r"(?:^|, )(\w+): ")
+
+
+def tell(session: ClientSession, statement: Callable[[], exp.Expr | None], error: DbError) -> None:
+    """Names what an error is of; other errors and other wires stay as they are."""
+    if error.kind not in _KINDS or session.wire is not Wire.POSTGRES or error.about:
+        return
+    table = _target(session, statement())
+    if table is None:
+        return
+    about = {"schema": table.database, "table": table.name}
+    duplicate, check = _DUPLICATE.search(error.message), _CHECK.search(error.message)
+    null = _NOT_NULL.search(error.message) or _NULL.search(error.message)
+    if duplicate is not None:
+        _tell_duplicate(table, duplicate, error, about)
+    elif null is not None:
+        about["column"] = null[1]
+        error.message = (
+            f'null value in column "{null[1]}" of relation "{table.name}"'
+            " violates not-null constraint"
+        )
+    elif check is not None:
+        name = _check_name(table, check[1])
+        about |= {"constraint": name} if name else {}
+        error.message = f'new row for relation "{table.name}" violates check constraint "{name}"'
+    error.about = about
+
+
+def _tell_duplicate(
+    table: Table, found: re.Match[str], error: DbError, about: dict[str, str]
+) -> None:
+    names = _PAIR.findall(found[1])
+    values = _PAIR.split(found[1])[2::2]
+    name = key_name(table) if found[2] == "primary key" else _unique_name(table, names)
+    error.detail = f"Key ({', '.join(names)})=({', '.join(values)}) already exists."
+    error.message = f'duplicate key value violates unique constraint "{name}"'
+    if name:
+        about["constraint"] = name
+
+
+def _unique_name(table: Table, columns: list[str]) -> str:
+    for one in table.constraints:
+        if one.kind is ConstraintKind.UNIQUE and list(one.columns) == columns:
+            return one.name
+    for index in table.indexes:
+        if index.unique and list(index.columns) == columns:
+            return index.name
+    return ""
+
+
+def _check_name(table: Table, expression: str) -> str:
+    """The constraint of that expression, whatever spaces and parentheses it is written with."""
+    checks = [one for one in table.constraints if one.kind is ConstraintKind.CHECK]
+    same = [one for one in checks if _plain(one.expression) == _plain(expression)]
+    return same[0].name if same else checks[0].name if len(checks) == 1 else ""
+
+
+def _plain(expression: str) -> str:
+    return re.sub(r"[\s()\"]", "", expression).lower()
+
+
+def _target(session: ClientSession, tree: exp.Expr | None) -> Table | None:
+    node = tree.this if isinstance(tree, exp.Insert | exp.Update | exp.Merge) else None
+    node = node.this if isinstance(node, exp.Schema) else node
+    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+        return None
+    return find_table(node, session.plan_context())

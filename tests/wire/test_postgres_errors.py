@@ -1,0 +1,114 @@
+"""What drivers read beside an error's message: names of constraints, tables and columns; RAISE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from fix_server import RunningServer
+from psycopg import errors
+
+pytestmark = pytest.mark.slow
+
+Names = tuple[str | None, str | None, str | None]
+
+
+@pytest.fixture(scope="module")
+def tables(server: RunningServer) -> Iterator[psycopg.Connection]:
+    # "postgres" is what PostgreSQL's tools connect to; here it is a name of the default database.
+    with psycopg.connect(server.postgres_dsn(database="postgres"), autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE told (id int PRIMARY KEY, u int UNIQUE, n int NOT NULL,"
+            " k int CHECK (k > 0));"
+            "CREATE TABLE told_child (id int REFERENCES told (id));"
+            "INSERT INTO told VALUES (1, 1, 1, 1)"
+        )
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind", "names"),
+    [
+        ("INSERT INTO told VALUES (1, 2, 1)", errors.UniqueViolation, ("told", None, "told_pkey")),
+        ("INSERT INTO told VALUES (2, 1, 1)", errors.UniqueViolation, ("told", None, "told_u_key")),
+        ("INSERT INTO told VALUES (2, 2)", errors.NotNullViolation, ("told", "n", None)),
+        ("UPDATE told SET n = NULL", errors.NotNullViolation, ("told", "n", None)),
+        ("UPDATE told SET k = 0", errors.CheckViolation, ("told", None, "told_k_check")),
+        (
+            "INSERT INTO told_child VALUES (9)",
+            errors.ForeignKeyViolation,
+            ("told_child", None, "told_child_id_fkey"),
+        ),
+    ],
+)
+def test_violations_name_what_is_violated(
+    tables: psycopg.Connection, statement: str, kind: type[psycopg.Error], names: Names
+) -> None:
+    with pytest.raises(kind) as caught:
+        tables.execute(statement)
+    told = caught.value.diag
+    assert (told.table_name, told.column_name, told.constraint_name) == names
+    assert told.schema_name == "public"
+
+
+def test_the_maintenance_database_is_the_default_one(tables: psycopg.Connection) -> None:
+    row = tables.execute("SELECT current_database(), current_schema()").fetchone()
+    assert row == ("postgres", "public")
+
+
+def test_do_blocks_raise(tables: psycopg.Connection) -> None:
+    told: list[tuple[str | None, ...]] = []
+    tables.add_notice_handler(
+        lambda d: told.append((d.severity, d.sqlstate, d.message_primary, d.message_hint))
+    )
+    tables.execute("DO $$ BEGIN RAISE NOTICE 'hello %', 1 + 1; NULL; END $$")
+    tables.execute("DO LANGUAGE plpgsql 'BEGIN RAISE WARNING ''100%%'' USING HINT = ''h''; END'")
+    assert told == [("NOTICE", "00000", "hello 2", None), ("WARNING", "01000", "100%", "h")]
+    raised = (
+        "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'unique_violation', TABLE = 't'; END $$"
+    )
+    with pytest.raises(errors.UniqueViolation, match="no") as caught:
+        tables.execute(raised)
+    assert caught.value.diag.table_name == "t"
+    with pytest.raises(errors.RaiseException):
+        tables.execute("DO $$ BEGIN RAISE 'plain'; END $$")
+
+
+def test_do_blocks_run_statements_as_one(tables: psycopg.Connection) -> None:
+    tables.execute(
+        """
+        DO $$ BEGIN
+            CREATE TABLE done (a int);
+            IF NOT EXISTS (SELECT 1 FROM done) THEN
+                INSERT INTO done VALUES (1);
+            ELSE
+                RAISE EXCEPTION 'not empty';
+            END IF;
+            PERFORM count(*) FROM done;
+            EXECUTE 'INSERT INTO done VALUES (' || 2 || ')';
+        END $$
+        """
+    )
+    assert tables.execute("SELECT a FROM done ORDER BY a").fetchall() == [(1,), (2,)]
+    with pytest.raises(errors.DivisionByZero):
+        tables.execute("DO $$ BEGIN DELETE FROM done; PERFORM 1 / 0; END $$")
+    assert tables.execute("SELECT count(*) FROM done").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    ("block", "kind"),
+    [
+        ("DO $$ DECLARE x int; BEGIN END $$", errors.FeatureNotSupported),
+        ("DO $$ BEGIN COMMIT; END $$", errors.FeatureNotSupported),
+        ("DO $$ BEGIN RAISE NOTICE '% %', 1; END $$", errors.SyntaxError),
+        ("DO $$ BEGIN RAISE no_such_condition; END $$", errors.UndefinedObject),
+        ("DO LANGUAGE tcl $$ x $$", errors.UndefinedObject),
+        ("DO $$ BEGIN IF true THEN NULL; END $$", errors.SyntaxError),
+    ],
+)
+def test_other_blocks_are_refused(
+    tables: psycopg.Connection, block: str, kind: type[psycopg.Error]
+) -> None:
+    with pytest.raises(kind):
+        tables.execute(block)
