@@ -140,7 +140,7 @@ def run_fast(session: ClientSession, statement: FastInsert) -> Result:
         return run(session, parse(statement.text, session.wire)[0], ())
     columns = columns_named(table, statement.head.columns, statement.text)
     if not statement.head.columns:
-        columns = _first(session, columns, statement.rows.width)
+        columns = _first(session, table, statement.rows.width)
     _check_count(len(columns), statement.rows.width)
     check_fast(columns)
     data = to_table(statement.rows, columns, session.timezone)
@@ -159,9 +159,10 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     """Inserts the rows of any source. Raises: DbError."""
     tree = statement.tree
     assert isinstance(tree, exp.Insert)
-    table, columns = _target(session, tree, statement.text)
+    lifted = statement if isinstance(statement, LiftedInsert) else None
+    form, rows = (lifted.form, lifted.rows) if lifted is not None else (None, None)
+    table, columns = _target(session, tree, statement.text, rows.width if rows else None)
     check_inserted(tree, columns)
-    form = statement.form if isinstance(statement, LiftedInsert) else None
     pieces = Pieces(session, statement.text, parameters, form=form)
     with session.writing() as transaction:
         data = _given(pieces, statement, table, columns)
@@ -312,8 +313,9 @@ def _with_conflict(
 
 
 def _target(
-    session: ClientSession, tree: exp.Insert, text: str
+    session: ClientSession, tree: exp.Insert, text: str, width: int | None = None
 ) -> tuple[Table, tuple[Column, ...]]:
+    """The table and the columns that get values; `width`: how many, if the tree does not tell."""
     into = tree.this
     names = None
     if isinstance(into, exp.Schema):
@@ -323,16 +325,20 @@ def _target(
     check_not_physical(table)
     columns = columns_named(table, names, text)
     source = tree.expression
-    if names is None and isinstance(source, exp.Values) and source.expressions:
-        columns = _first(session, columns, len(_items(source.expressions[0])))
+    if names is None and width is None and isinstance(source, exp.Values) and source.expressions:
+        width = len(_items(source.expressions[0]))
     elif names is None and isinstance(source, exp.Select) and not source.is_star:
-        columns = _first(session, columns, len(source.expressions))
-    return table, columns
+        width = len(source.expressions)
+    return table, columns if names or not width else _first(session, table, width)
 
 
-def _first(session: ClientSession, columns: tuple[Column, ...], values: int) -> tuple[Column, ...]:
-    """PostgreSQL fills columns from the left when none are named; the others get defaults."""
-    return columns[:values] if session.wire is Wire.POSTGRES and values else columns
+def _first(session: ClientSession, table: Table, values: int) -> tuple[Column, ...]:
+    """PostgreSQL fills columns from the left when none are named; the others get defaults.
+
+    Tables with a time index want all of them, as in GreptimeDB.
+    """
+    fills = session.wire is Wire.POSTGRES and not table.is_time_series
+    return table.columns[:values] if fills else table.columns
 
 
 def _source(tree: exp.Insert, columns: tuple[Column, ...]) -> exp.Expr:
