@@ -17,6 +17,7 @@ from engine.errors import DbError
 from sql import types
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import parse
+from sql.dialect.show_create_mysql import mysql_type
 from sql.files.external import shown_options as told
 from sql.partition.rules import spelled
 from sql.session import Wire
@@ -31,14 +32,21 @@ def create_table_sql(
 ) -> str:
     """The canonical CREATE TABLE text of a time-series or relational table.
 
-    A ttl that the table has from its database is among its options. Names stand in `mark`s.
+    A ttl that the table has from its database is among its options. Names stand in `mark`s; with
+    backticks the text is for tools that read MySQL's lines: types are called as MySQL calls them,
+    the time index stands with its column, the engine behind the parenthesis.
     """
+    for_tools = mark == "`"
 
     def quoted(name: str) -> str:
         return mark + name.replace(mark, mark * 2) + mark
 
-    lines = [f"  {_column_sql(column, quoted(column.name), wire)}" for column in table.columns]
-    if table.time_index is not None:
+    shown = mysql_type if for_tools else _canonical_type
+    lines = [f"  {_column_sql(c, quoted(c.name), shown(c), wire)}" for c in table.columns]
+    if table.time_index is not None and for_tools:
+        at = next(i for i, column in enumerate(table.columns) if column.name == table.time_index)
+        lines[at] += " TIME INDEX"
+    elif table.time_index is not None:
         lines.append(f"  TIME INDEX ({quoted(table.time_index)})")
     if table.primary_key:
         lines.append(f"  PRIMARY KEY ({', '.join(map(quoted, table.primary_key))})")
@@ -52,7 +60,8 @@ def create_table_sql(
         text += f"PARTITION ON COLUMNS ({columns}) (\n{rules}\n)"
     if table.kind is TableKind.RELATIONAL:
         return text.rstrip("\n")
-    text += f"\nENGINE={table.engine}\n"
+    text = f"{text[:-1]} " if for_tools and text.endswith(")\n") else f"{text}\n"
+    text += f"ENGINE={table.engine}\n"
     options = told(table.options) if external else shown_options(table, database)
     marked = "comment" in table.options  # given by us, not by a user
     if table.comment:
@@ -132,8 +141,12 @@ def create_database_sql(name: str, options: dict[str, str]) -> str:
     return f"{text}\n{_options_sql(options, Wire.HTTP)}" if options else text
 
 
-def _column_sql(column: Column, name: str, wire: Wire) -> str:
-    parts = [name, column.declared or types.sql_name(column.type, Wire.HTTP)]
+def _canonical_type(column: Column) -> str:
+    return column.declared or types.sql_name(column.type, Wire.HTTP)
+
+
+def _column_sql(column: Column, name: str, shown: str, wire: Wire) -> str:
+    parts = [name, shown]
     parts.append("NULL" if column.nullable else "NOT NULL")
     if column.default is not None:
         parts.append(f"DEFAULT {_escaped(column.default, wire)}")

@@ -1,7 +1,7 @@
 """SHOW CREATE TABLE of a relational table as MySQL writes it: tools parse this text.
 
 SQLAlchemy reads columns and keys from it, dumps load it again; create.py reads it back equal.
-Tables with a time index have GreptimeDB's form (show_create.py).
+Tables with a time index have GreptimeDB's form (show_create.py), with MySQL's types for tools.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def mysql_table_sql(table: Table, mark: str = "`") -> str:
 
 
 def _column(column: Column, name: str) -> str:
-    parts = [name, _type(column)]
+    parts = [name, mysql_type(column)]
     if column.generated:
         kind = "VIRTUAL" if column.virtual else "STORED"
         parts.append(f"GENERATED ALWAYS AS ({_mysql(column.generated)}) {kind}")
@@ -91,8 +91,11 @@ def _column(column: Column, name: str) -> str:
     return " ".join(parts)
 
 
-def _type(column: Column) -> str:
-    if column.declared:
+def mysql_type(column: Column) -> str:
+    """A column's type as MySQL prints types: in lower case."""
+    if column.type.id is TypeId.TIMESTAMP_TZ:
+        return "timestamp(6)"  # an instant, shown in the session's zone: that is MySQL's TIMESTAMP
+    if column.declared and "serial" not in column.declared.lower():
         return _WORD_TYPE.sub(lambda word: word[0].lower(), column.declared)
     wire = Wire.MYSQL if column.type.id in _NAMED else Wire.HTTP
     return types.sql_name(column.type, wire).lower()

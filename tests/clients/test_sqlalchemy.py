@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
+import psycopg
 import pytest
 import sqlalchemy as sa
 from fix_server import RunningServer
@@ -128,6 +129,24 @@ def test_data_frames_go_there_and_back(engine: Engine) -> None:
     assert read["n"].tolist() == [1, 1, 2, 3]
     assert read["x"].isna().sum() == 1
     assert read["at"].iloc[2] == pd.Timestamp("2024-01-02 03:04:05")
+
+
+def test_time_series_tables_are_reflected(server: RunningServer, engine: Engine) -> None:
+    """Superset and its kin look at every table so; MySQL's dialect reads SHOW CREATE TABLE."""
+    assert engine.url.database is not None
+    with psycopg.connect(server.postgres_dsn(database=engine.url.database)) as connection:
+        connection.execute(
+            "CREATE TABLE readings (host TEXT, ts TIMESTAMP(3) TIME INDEX, seen TIMESTAMPTZ,"
+            " v DOUBLE PRECISION, PRIMARY KEY (host))"
+        )
+    columns = {c["name"]: c["type"] for c in sa.inspect(engine).get_columns("readings")}
+    assert list(columns) == ["host", "ts", "seen", "v"]
+    assert isinstance(columns["host"], sa.Text)
+    assert isinstance(columns["ts"], sa.TIMESTAMP)
+    assert isinstance(columns["seen"], sa.TIMESTAMP)
+    assert isinstance(columns["v"], sa.Double)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE readings"))
 
 
 def test_asyncpg_has_identities_and_sequences(server: RunningServer) -> None:
