@@ -1,4 +1,4 @@
-"""Fuzzes what agents of metrics send: remote write 1 and 2, remote read, snappy, line protocol.
+"""Fuzzes what agents send: remote write 1 and 2, remote read, snappy, OpenTSDB, line protocol.
 
     python -m bench.fuzz_metrics [--inputs 1000000] [--seed 1] [write_v1 write_v2 ...]
 
@@ -13,18 +13,21 @@ import random
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cramjam import snappy
 
 from engine import jit
 from engine.errors import DbError
 from server.http.influx.lines import read_lines
+from server.http.opentsdb import given_points, read_points, tables_of
+from server.http.opentsdb_points import usual_tables
 from server.http.prometheus.read import request_of
 from server.http.prometheus.write import decompressed
 from server.http.prometheus.write_extras import exemplar_tables, extras_of
 from server.http.prometheus.write_request import Message, read_message, tables_of_message
 from server.http.prometheus.write_request_v2 import read_request
+from sql.ingest.batch import IngestTable
 from sql.protobuf import number_bytes, put, put_double, put_number
 
 WHOLE_ONE_IN = 10
@@ -114,6 +117,36 @@ def _lines(rng: random.Random) -> bytes:
     return b"\n".join(rng.choice(_LINES) for _ in range(rng.randint(1, 4)))
 
 
+_POINTS = (
+    b'{"metric":"sys.cpu","timestamp":1700000000,"value":18,"tags":{"host":"a","dc":"x"}}',
+    b'{"metric": "a", "timestamp": 1700000000123, "value": -1.5e-3, "tags": {}}',
+    b'{"tags":{"h":"\xc3\xa9"},"value":0.1,"timestamp":"17","metric":"b"}',
+    b'{"metric":"m","timestamp":1,"value":"2.5","tags":{"a":"b\\u00e9"}}',
+    b'{"metric":"m","timestamp":0,"value":1e400}',
+)
+
+
+def _points(rng: random.Random) -> bytes:
+    """An array of points, or one."""
+    chosen = [rng.choice(_POINTS) for _ in range(rng.randint(1, 3))]
+    return chosen[0] if len(chosen) == 1 else b"[" + b", ".join(chosen) + b"]"
+
+
+def _read_points(data: bytes, whole: bool) -> None:
+    """What the kernel reads, Python's reader reads, too, and alike."""
+    usual = usual_tables(data, {})
+    if usual is None:
+        given_points(data)
+        return
+    points, failures = read_points(given_points(data))
+    assert not failures, failures
+    assert _shown(usual) == _shown(tables_of(points, {}))
+
+
+def _shown(tables: Sequence[IngestTable]) -> dict[str, object]:
+    return {table.name: table.columns for table in tables}
+
+
 def _tables(message: Message, whole: bool) -> None:
     if whole:
         tables_of_message(message, "phy")
@@ -137,6 +170,7 @@ TARGETS: dict[str, tuple[Build, Read]] = {
     "write_v2": (_write_v2, _read_v2),
     "read": (_read, lambda data, whole: request_of(data) and None),
     "snappy": (_compressed, lambda data, whole: decompressed(data, "snappy", BODY_MAX) and None),
+    "opentsdb": (_points, _read_points),
     "lines": (_lines, lambda data, whole: read_lines(data, 1, 0) and None),
 }
 

@@ -20,6 +20,7 @@ KERNEL_MODULES: tuple[str, ...] = (
     "server.encode.delimited",
     "server.encode.text",
     "server.http.influx.lines",
+    "server.http.opentsdb_points",
     "server.http.prometheus.read_answer",
     "server.http.prometheus.write_request",
     "server.mysql.rows",

@@ -23,6 +23,7 @@ from server.http.content import GROWTH_MAX, content_of
 from server.http.context import context_of
 from server.http.errors import error_text
 from server.http.hints import hints_of, may_create, table_options
+from server.http.opentsdb_points import usual_tables
 from server.http.request import database_name, read_body, timeout_ms
 from server.http.tasks import in_session
 from sql.ingest.batch import IngestColumn, IngestTable
@@ -67,8 +68,12 @@ async def put(request: Request) -> Response:
     details = "details" in request.query_params
     each = details or "summary" in request.query_params
 
-    def work(session: SessionApi) -> tuple[list[Any], list[Failure]]:
-        given = _given(content_of(body, encoding, content_max))
+    def work(session: SessionApi) -> tuple[Sequence[Any], list[Failure]]:
+        content = content_of(body, encoding, content_max)
+        usual = usual_tables(content, options)
+        if usual is not None and _write_all(session, usual, create, each=each):
+            return range(sum(table.rows for table in usual)), []
+        given = given_points(content)
         points, failures = read_points(given)
         if each:
             failures += _write_each(session, points, create, options)
@@ -90,16 +95,25 @@ async def put(request: Request) -> Response:
     return JSONResponse(_report(given, failures, details=details))
 
 
+def _write_all(
+    session: SessionApi, tables: Sequence[IngestTable], create: bool, *, each: bool
+) -> bool:
+    """Writes all points; False if `each` has to be tried. Raises: DbError."""
+    try:
+        session.run(Ingest(tables, create, text="OPENTSDB PUT"))
+    except DbError as error:
+        final = error.kind.retryable or error.kind in (ErrorKind.CANCELLED, ErrorKind.TIMEOUT)
+        if final or not each:
+            raise
+        return False
+    return True
+
+
 def _write_each(
     session: SessionApi, points: Sequence[Point], create: bool, options: dict[str, str]
 ) -> list[Failure]:
     """Writes the points, metric by metric if not all can be written at once."""
-    try:
-        session.run(Ingest(tables_of(points, options), create, text="OPENTSDB PUT"))
-    except DbError as error:
-        if error.kind.retryable or error.kind in (ErrorKind.CANCELLED, ErrorKind.TIMEOUT):
-            raise
-    else:
+    if _write_all(session, tables_of(points, options), create, each=True):
         return []
     failures = []
     for group in _by_metric(points).values():
@@ -126,7 +140,7 @@ def _report(
 # --- Reading --------------------------------------------------------------------------------------
 
 
-def _given(content: bytes) -> list[Any]:
+def given_points(content: bytes) -> list[Any]:
     """The points of a body as JSON has them. Raises: DbError INVALID_ARGUMENT."""
     try:
         found = json.loads(content, parse_constant=_no_constant)

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from server.http.opentsdb import given_points, read_points, tables_of
+from server.http.opentsdb_points import usual_tables
+
 PUT = "opentsdb/api/put"
 GOOD = {"metric": "sys.cpu", "timestamp": 1700000000, "value": 18, "tags": {"host": "a", "dc": "x"}}
 
@@ -81,3 +84,50 @@ async def test_put_needs_a_user_who_may_write(guarded_agent: Any) -> None:
     assert (await guarded_agent.post(PUT, json.dumps(GOOD))).status_code == 403
     guarded_agent.client.auth = ("ann", "secret")
     assert (await guarded_agent.post(PUT, json.dumps(GOOD))).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(GOOD),
+        json.dumps([GOOD, GOOD | {"metric": "b", "value": -1.5e-7, "tags": {}}], indent=2),
+        json.dumps([GOOD | {"value": 0.1234567890123456789, "timestamp": 1700000000123}] * 2),
+        '{"value":1,"tags":{"h":"é"},"metric":"ü","timestamp":0}',
+    ],
+)
+def test_usual_points_are_read_at_once_and_as_json_reads_them(body: str) -> None:
+    found = usual_tables(body.encode(), {"ttl": "7d"})
+    assert found is not None
+    points, failures = read_points(given_points(body.encode()))
+    assert not failures
+    for one, other in zip(found, tables_of(points, {"ttl": "7d"}), strict=True):
+        assert (one.name, one.options, one.exact) == (other.name, other.options, other.exact)
+        assert one.columns == other.columns
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "", "[]", "[", "{", "{}", "7", json.dumps(GOOD) + "x", json.dumps([GOOD])[:-1],
+        json.dumps(GOOD | {"value": "1"}), json.dumps(GOOD | {"timestamp": "1"}),
+        json.dumps(GOOD | {"more": 1}), json.dumps(GOOD | {"metric": "a\\b"}),
+        json.dumps(GOOD | {"tags": {"a": ""}}),
+        json.dumps(GOOD | {"tags": {"greptime_value": "x"}}),
+        json.dumps(GOOD | {"tags": {"x_greptime_database": "x"}}), '{"metric":"a","timestamp":01}',
+        '{"metric":"m","timestamp":1,"value":1e400}', '{"metric":"m","timestamp":1,"value":01}',
+        '{"metric":"m","timestamp":1,"value":1,"value":2}',
+        '{"metric":"m","timestamp":1,"value":1,"tags":{"a":"1","a":"2"}}',
+        '{"metric":"m","timestamp":1,"value":1.}', '{"metric":"m","timestamp":1,"value":+1}',
+    ],
+)  # fmt: skip
+def test_unusual_points_are_left_to_json(body: str) -> None:
+    assert usual_tables(body.encode(), {}) is None
+
+
+async def test_summary_of_points_that_are_all_good(agent: Any) -> None:
+    more = [GOOD | {"timestamp": 1700000000 + n} for n in range(5)]
+    answer = await agent.post(PUT, json.dumps(more), details="")
+    assert answer.json() == {"success": 5, "failed": 0, "errors": []}
+    clash = [GOOD | {"metric": "sys.cpu", "tags": {"greptime_timestamp2": "x"}}, *more]
+    answer = await agent.post(PUT, json.dumps(clash), summary="")
+    assert answer.json() == {"success": 6, "failed": 0}
