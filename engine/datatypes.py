@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.errors import DbError, ErrorKind
-from engine.named import BASE_TYPES, Named, NamedKind
+from engine.named import BASE_TYPES, SHOWN_TYPES, Named, NamedKind
 
 
 class TypeId(Enum):
@@ -239,8 +239,9 @@ def named_type(named: Named) -> DataType:
 
 def from_tag(text: str) -> Named:
     """The inverse of `Named.tag`."""
-    if text in BASE_TYPES:
-        return BASE_TYPES[text]
+    base = BASE_TYPES.get(text) or SHOWN_TYPES.get(text)
+    if base is not None:
+        return base
     data: dict[str, Any] = json.loads(text)
     return Named(
         NamedKind(data["kind"]),

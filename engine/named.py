@@ -65,7 +65,6 @@ def _field(name: str, type_: DataType) -> list[str]:
 
 # name oid array-oid length: https://www.postgresql.org/docs/15/catalog-pg-type.html
 _BASE = """
-oid 26 1028 4
 tid 27 1010 6
 xml 142 143 -1
 cidr 650 651 -1
@@ -98,5 +97,16 @@ def _base(line: str) -> Named:
 
 
 BASE_TYPES = {named.name: named for named in map(_base, _BASE.strip().splitlines())}
+# Types that only columns of results have: inside, their values are plain numbers and texts.
+_SHOWN = """
+char 18 1002 1
+name 19 1003 64
+oid 26 1028 4
+xid 28 1011 4
+cid 29 1012 4
+bpchar 1042 1014 -1
+jsonb 3802 3807 -1
+"""
+SHOWN_TYPES = {named.name: named for named in map(_base, _SHOWN.strip().splitlines())}
 BY_OID = {named.oid: named for named in BASE_TYPES.values()}
 BY_ARRAY = {named.array: named for named in BASE_TYPES.values()}

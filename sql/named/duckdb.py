@@ -11,7 +11,7 @@ import re
 
 from engine import datatypes as dt
 from engine.datatypes import DataType
-from engine.named import BASE_TYPES, Named, NamedKind
+from engine.named import BASE_TYPES, SHOWN_TYPES, Named, NamedKind
 
 ENUM_MARK = "\x01"  # begins the label that an enum has last: it holds the type's OIDs
 _UNION = re.compile(r'UNION\((?:"((?:[^"]|"")*)"|(\w+)) VARCHAR\)', re.DOTALL)
@@ -36,7 +36,7 @@ def named_from(text: str) -> DataType | None:
     union = _UNION.fullmatch(text)
     if union is not None:
         member = (union[1] or union[2]).replace('""', '"')
-        known = member in BASE_TYPES or member.startswith("{")
+        known = member in BASE_TYPES or member in SHOWN_TYPES or member.startswith("{")
         return dt.named_type(dt.from_tag(member)) if known else None
     labels = [label.replace("''", "'") for label in _LABEL.findall(text)]
     if not text.startswith("ENUM(") or not labels or not labels[-1].startswith(ENUM_MARK):

@@ -248,5 +248,11 @@ SCALARS: dict[str, Callable[[str, str], str]] = {
     "pg_lsn": pg_lsn,
     "tid": tid,
     "oid": oid,
+    "xid": oid,
+    "cid": oid,
+    "name": xml,
+    "char": xml,
+    "bpchar": xml,
+    "jsonb": xml,
     "xml": xml,
 }

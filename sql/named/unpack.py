@@ -184,6 +184,12 @@ def _oid(data: bytes) -> str:
     return str(struct.unpack("!I", data)[0])
 
 
+def _jsonb(data: bytes) -> str:
+    if data[:1] != b"\x01":
+        raise ValueError(data)
+    return data[1:].decode()
+
+
 _SCALARS: dict[str, Callable[[bytes], str]] = {
     "timetz": _timetz,
     "money": _money,
@@ -196,5 +202,11 @@ _SCALARS: dict[str, Callable[[bytes], str]] = {
     "pg_lsn": _lsn,
     "tid": _tid,
     "oid": _oid,
+    "xid": _oid,
+    "cid": _oid,
+    "name": bytes.decode,
+    "char": bytes.decode,
+    "bpchar": bytes.decode,
+    "jsonb": _jsonb,
     "xml": bytes.decode,
 }

@@ -55,6 +55,7 @@ from sql.plan.scopes import Scopes
 from sql.plan.search import text_asks
 from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.session_zone import zone_calls
+from sql.plan.shown_types import shown_types
 from sql.plan.tables import FileReference, Reference, Resolved, known_table, resolve_tables
 from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
@@ -107,6 +108,7 @@ class QueryPlan:
     clocks: frozenset[int] = frozenset()  # places of outputs that are MySQL's TIME
     spelled: bool = False  # columns are shown in the case they were declared in
     unused: frozenset[int] = frozenset()  # parameters that the rewritten text no longer names
+    shown: tuple[DataType | None, ...] = ()  # what outputs are called: see shown_types.py
     learned: Learned = field(default_factory=Learned, compare=False)
 
     def arguments(self, parameters: Sequence[object]) -> list[object] | dict[str, object] | None:
@@ -124,15 +126,22 @@ def plan_query(
     parameter_count: int = 0,
     declared: Sequence[DataType | None] = (),
     target: tuple[Table, Sequence[str]] | None = None,
+    shown: bool = False,
 ) -> QueryPlan:
-    """Plans a SELECT, VALUES or set operation. The tree is not changed. Raises: DbError."""
+    """Plans a SELECT, VALUES or set operation. The tree is not changed.
+
+    `shown`: its columns are for a client's eyes and called what PostgreSQL calls them.
+    Raises: DbError.
+    """
+    called = shown_types(tree) if shown and context.wire is Wire.POSTGRES else ()
     tree = tree.copy()
     if context.wire is Wire.MYSQL and ":=" in context.text:
         tree = inline_assignments(tree)
     tree = _plain(tree, context)
     if target is None:
         tree = name_outputs(tree, context.wire)
-    return _finish(tree, context, parameter_count, declared, target)
+    plan = _finish(tree, context, parameter_count, declared, target)
+    return replace(plan, shown=called) if called else plan
 
 
 def plan_statement(

@@ -356,10 +356,10 @@ def result_columns(
     names: Sequence[str], types: Sequence[object], plan: QueryPlan
 ) -> tuple[ResultColumn, ...]:
     """The columns of a bound query, with declared types where outputs are plain columns."""
-    columns = []
+    columns: list[ResultColumn] = []
     for position, (name, duck_type) in enumerate(zip(names, types, strict=True)):
         origin = plan.outputs[position] if position < len(plan.outputs) else None
-        type_ = from_duckdb(str(duck_type))
+        type_ = _shown(plan, position, from_duckdb(str(duck_type)))
         if origin is None or (origin.column.lower() != name.lower() and origin.starred):
             vector = VECTOR_OIDS.get(name, 0) if plan.systems and type_.id is TypeId.STRING else 0
             clock = type_.id is TypeId.INTERVAL and position in plan.clocks
@@ -387,6 +387,17 @@ def result_columns(
             )
         )
     return tuple(columns)
+
+
+def _shown(plan: QueryPlan, position: int, found: DataType) -> DataType:
+    """An output's type, called as PostgreSQL calls it where the plan knows a name for it."""
+    shown = plan.shown[position] if position < len(plan.shown) else None
+    if shown is None or found.innermost.named or found.innermost.id not in _SHOWABLE:
+        return found
+    return shown if (shown.element is None) == (found.element is None) else found
+
+
+_SHOWABLE = frozenset({TypeId.STRING, TypeId.INT64, TypeId.INT32, TypeId.JSON})
 
 
 def _shape(result: OpenResult, plan: QueryPlan) -> Shape:

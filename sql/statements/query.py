@@ -209,6 +209,7 @@ def plan_of(
             context,
             parameter_count=statement.parameter_count,
             declared=declared,
+            shown=True,
         )
         cache.put(key, plan)
     if key is not None and not plan.session_bound:

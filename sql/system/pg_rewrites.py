@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from sqlglot import exp
 
 from engine import datatypes
-from engine.named import BASE_TYPES
+from engine.named import SHOWN_TYPES
 from sql.dialect.object_nodes import NamedType
 from sql.system.pg_catalog.lookups import KEYWORDS
 from sql.system.pg_catalog.shapes import (
@@ -170,7 +170,7 @@ class _Rewriter:
         item = node.this.this if isinstance(node.this, exp.Order) else node.this
         if isinstance(item, exp.Column) and item.name.lower() == "atttypid" and self.catalogs:
             oid = NamedType(
-                this=exp.DType.USERDEFINED, type=datatypes.named_type(BASE_TYPES["oid"])
+                this=exp.DType.USERDEFINED, type=datatypes.named_type(SHOWN_TYPES["oid"])
             )
             item.replace(exp.Cast(this=exp.cast(item.copy(), "TEXT"), to=oid))
         return node

@@ -153,6 +153,10 @@ def _oid(text: str) -> bytes:
     return struct.pack("!I", int(text))
 
 
+def _jsonb(text: str) -> bytes:
+    return b"\x01" + text.encode()
+
+
 _SCALARS: dict[str, Callable[[str], bytes]] = {
     "timetz": _timetz,
     "money": _money,
@@ -165,5 +169,11 @@ _SCALARS: dict[str, Callable[[str], bytes]] = {
     "pg_lsn": _lsn,
     "tid": _tid,
     "oid": _oid,
+    "xid": _oid,
+    "cid": _oid,
+    "name": str.encode,
+    "char": str.encode,
+    "bpchar": str.encode,
+    "jsonb": _jsonb,
     "xml": str.encode,
 }

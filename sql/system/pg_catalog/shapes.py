@@ -360,7 +360,18 @@ def _of_type(*types: str) -> frozenset[str]:
     return frozenset(words[i - 1] for i, word in enumerate(words) if word in types)
 
 
+def _column_types() -> dict[str, list[tuple[str, str]]]:
+    """Columns and their types by relation; of system columns only that every table has an oid."""
+    found = {}
+    for line in _TEXT.strip().replace("\n    ", " ").splitlines():
+        head, _, body = line.partition(": ")
+        columns = (column.split() for column in body.split(", "))
+        found[head.split()[0]] = [(name, kind) for name, kind in columns]
+    return found
+
+
 SHAPES = _read(_TEXT)
+COLUMN_TYPES = _column_types()
 REGPROC_COLUMNS = _of_type("regproc")  # stored as OIDs, shown as function names
 _VECTORS = {"int2vector": 22, "oidvector": 30}
 ZERO_BASED_COLUMNS = _of_type(*_VECTORS)  # their subscripts start at 0
