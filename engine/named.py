@@ -75,6 +75,7 @@ inet 869 1041 -1
 timetz 1266 1270 12
 bit 1560 1561 -1
 varbit 1562 1563 -1
+jsonpath 4072 4073 -1
 pg_lsn 3220 3221 8
 int4range 3904 3905 -1
 numrange 3906 3907 -1

@@ -335,7 +335,7 @@ def from_duckdb(text: str) -> DataType:
         return simple
     if text.endswith("]"):
         return dt.list_of(from_duckdb(text[: text.rindex("[")]))
-    if text.startswith(("UNION(", "ENUM(")):
+    if text.startswith("ENUM("):
         return named_from(text) or dt.STRING
     head, _, body = text.partition("(")
     head, parts = head.strip().upper(), _split(body[: body.rfind(")")])
@@ -344,8 +344,8 @@ def from_duckdb(text: str) -> DataType:
     if head == "STRUCT":
         return DataType(TypeId.STRUCT, arrow_nested=pa.struct([_field(part) for part in parts]))
     if head == "TUPLE":
-        unnamed = [pa.field("", from_duckdb(part).arrow) for part in parts]
-        return DataType(TypeId.STRUCT, arrow_nested=pa.struct(unnamed))
+        fields = [pa.field(f"f{n}", from_duckdb(p).arrow) for n, p in enumerate(parts, 1)]
+        return DataType(TypeId.STRUCT, arrow_nested=pa.struct(fields))
     if head == "MAP" and len(parts) == 2:
         key, value = (from_duckdb(part).arrow for part in parts)
         return DataType(TypeId.MAP, arrow_nested=pa.map_(key, value))

@@ -13,6 +13,7 @@ from catalog.objects import Field, ObjectKind, TypeForm, UserType
 from engine import datatypes as dt
 from engine.datatypes import DataType
 from engine.named import Named, NamedKind
+from sql.plan.context import Meaning
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -73,10 +74,12 @@ def types_of(session: ClientSession) -> list[UserType]:
     return [one for one in found if isinstance(one, UserType)]
 
 
-def type_named(session: ClientSession, database: str, name: str) -> DataType | None:
+def type_named(session: ClientSession, database: str, name: str) -> Meaning | None:
     """What a name in a statement means."""
     one = find_type(session, database, name)
-    return None if one is None else data_type(one)
+    if one is None:
+        return None
+    return Meaning(data_type(one), one if one.form is TypeForm.DOMAIN else None)
 
 
 def type_of_oid(session: ClientSession, oid: int) -> DataType | None:

@@ -15,9 +15,9 @@ from server.encode import assemble
 from server.encode.cells import VarCells, from_arrow
 from server.encode.delimited import escaped, lines, quoted
 from server.encode.style import TextStyle
-from server.encode.text import text_cells
 from server.postgres import replies
 from server.postgres.rows import Piece, style_for
+from server.postgres.types.records import shown_cells
 from server.postgres.types.results import column_cells
 from sql.results import CopyFormat, CopyOptions, CopyOut, ResultColumn
 from sql.session import SessionApi
@@ -79,7 +79,7 @@ def _batch(
         yield from assemble.postgres_rows(cells, batch.num_rows, _COPY_DATA)
         return
     texts = [
-        _protected(text_cells(array, column.type, style), column, options)
+        _protected(shown_cells(array, column.type, style), column, options)
         for array, column in zip(batch.columns, columns, strict=True)
     ]
     yield from lines(texts, batch.num_rows, options)

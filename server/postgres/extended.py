@@ -39,7 +39,9 @@ _DEALLOCATE = re.compile(rf"\s*DEALLOCATE\s+(?:PREPARE\s+)?(?!ALL\b){_NAME}", re
 _FETCH = re.compile(rf"\s*(?:FETCH|MOVE)\s(?:[^\"]*\s)?{_NAME}", re.I)
 # Ours are 64-bit integers, but drivers must know an OID from one: asyncpg reads arrays only when
 # the parameter of its own catalog query, `$1::oid[]`, is of a type it need not ask about.
-_OID_CASTS = re.compile(r"\$(\d+)\s*::\s*(?:pg_catalog\.)?oid\b(\s*\[\s*\])?", re.I)
+_OID_CASTS = re.compile(
+    r"\$(\d+)\s*::\s*(?:pg_catalog\.)?(?:\"(char)\"|(oid|name|xid|jsonb)\b)(\s*\[\s*\])?", re.I
+)
 _FORGETTING = frozenset({"DEALLOCATE", "DEALLOCATE ALL", "DISCARD ALL"})
 
 
@@ -317,7 +319,7 @@ class Extended:
             return declared
         inferred = self._description(prepared).parameters
         casts = {
-            int(match[1]) - 1: oids.ARRAYS[oids.OID] if match[2] else oids.OID
+            int(match[1]) - 1: oids.shown_oid(match[2] or match[3].lower(), array=bool(match[4]))
             for match in _OID_CASTS.finditer(prepared.statement.text)
         }
         found: list[int] = []

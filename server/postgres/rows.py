@@ -15,7 +15,7 @@ from engine.errors import DbError, ErrorKind
 from server.encode import assemble
 from server.encode.cells import Cells
 from server.encode.style import POSTGRES, TextStyle
-from server.encode.text import text_cells
+from server.postgres.types.records import shown_cells
 from server.postgres.types.results import column_cells
 from sql.results import ResultColumn
 
@@ -56,5 +56,5 @@ def encode_batch(
         if code == BINARY:
             cells.append(column_cells(array, column, style))
         else:
-            cells.append(text_cells(array, column.type, style))
+            cells.append(shown_cells(array, column.type, style))
     yield from assemble.postgres_rows(cells, batch.num_rows)

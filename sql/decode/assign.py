@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from catalog.records import Column
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
+from sql.decode.rows import plain
 from sql.decode.text import column_from_text
-from sql.decode.unions import plain
 from sql.decode.vectors import check_bytes, vectors_of_lists
 
 

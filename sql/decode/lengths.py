@@ -30,6 +30,12 @@ def length_max(column: Column) -> int | None:
     return sized[1] if sized is not None else None
 
 
+def declared_length(declared: str) -> int | None:
+    """The length in a type's spelling; None if it has none."""
+    sized = _sized(declared)
+    return None if sized is None else sized[1]
+
+
 @lru_cache(maxsize=1024)
 def _sized(declared: str) -> tuple[str, int] | None:
     found = _SIZED.fullmatch(declared)

@@ -27,7 +27,7 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
             return self._alter_database()
         if self.word("SEQUENCE"):
             return self.alter_sequence()
-        if self.word("TYPE"):
+        if self.word("TYPE") or self.word("DOMAIN"):
             return self.alter_type()
         materialized = self.at_word("MATERIALIZED") and self.word("MATERIALIZED")
         if not self.at_word("TABLE", "VIEW"):

@@ -49,6 +49,8 @@ class DdlGrammar(ObjectsGrammar):
             return self.create_sequence(temporary=temporary)
         if self.word("TYPE"):
             return self.create_type()
+        if self.word("DOMAIN"):
+            return self.create_domain()
         if self.at_word(*_BY_SQLGLOT):
             self._retreat(start)
             return self._parse_create()
@@ -328,8 +330,10 @@ class DdlGrammar(ObjectsGrammar):
             return self.expression(nodes.Deallocate(this=self.take_name()))
         if self.at_word("DATABASE", "SCHEMA"):
             return self._drop_database()
-        if self.at_word("TABLE", "VIEW", "INDEX", "TEMPORARY", "MATERIALIZED", "SEQUENCE", "TYPE"):
+        if self.at_word("TABLE", "VIEW", "INDEX", "TEMPORARY", "MATERIALIZED", "SEQUENCE"):
             return self._parse_drop()
+        if self.at_word("TYPE", "DOMAIN"):
+            return self.drop_type()
         if self.at_word(*ROLE_WORDS):
             return self.role_statement("DROP")
         if self.word("FLOW"):

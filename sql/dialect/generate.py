@@ -421,6 +421,8 @@ class ExtensionGenerator(Generator):
     def _type_action(self, verb: str, node: object_nodes.ObjectStatement) -> str:
         form = str(node.args["form"])
         items = [self._type_item(one) for one in node.expressions or ()]
+        if form == "DOMAIN":
+            return f"AS {items[0].split(' ', 1)[1]}"
         if verb == "CREATE":
             return f"AS {'' if form == 'COMPOSITE' else f'{form} '}({', '.join(items)})"
         if form == "RENAME VALUE":

@@ -41,9 +41,10 @@ class NamedType(exp.DataType):
 def user_type_name(kind: exp.Expr) -> str | None:
     """The name of a type that users made; of arrays that of their items. None for others."""
     found = kind.find(NamedType)
-    if found is None or found.args["type"].named is None or found.args["type"].named.name:
-        return None
-    name = found.args.get("kind")
+    name = found.args.get("kind") if found is not None else None
     if isinstance(name, exp.Dot):
         name = name.expression
-    return name.name if isinstance(name, exp.Expr) else None
+    if found is None or not isinstance(name, exp.Expr):
+        return None
+    named = found.args["type"].innermost.named
+    return None if named is not None and named.name == name.name else name.name

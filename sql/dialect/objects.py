@@ -99,9 +99,41 @@ class ObjectsGrammar(FlowsGrammar):
         value = self._parse_types() if key == "subtype" else self.take_table()
         return self.expression(nodes.Option(this=key, expression=value))
 
+    def create_domain(self) -> ObjectStatement:
+        """Behind CREATE DOMAIN: `[AS] type`; then DEFAULT, NOT NULL and CHECK in any order."""
+        name = self.take_table()
+        self._match(TokenType.ALIAS)
+        kind = self._parse_types()
+        if kind is None:
+            raise self.expected("a type")
+        if self.word("COLLATE"):
+            self.take_table()
+        found: list[exp.Expr] = []
+        while self._curr:
+            constraint = self._parse_column_constraint()
+            if constraint is None:
+                raise self.expected("DEFAULT, NOT NULL or CHECK")
+            found.append(constraint)
+        column = exp.ColumnDef(this=exp.to_identifier("value"), kind=kind, constraints=found)
+        node = ObjectStatement(this="CREATE DOMAIN", table=name, expressions=[column])
+        node.set("form", "DOMAIN")
+        return self.expression(node)
+
+    def drop_type(self) -> exp.Drop:
+        """DROP TYPE and DROP DOMAIN, from the second word on."""
+        kind = self.take_word().upper()
+        exists = self._parse_exists()
+        tables = self._parse_csv(self.take_table)
+        cascade = self.word("CASCADE")
+        if not cascade:
+            self.word("RESTRICT")
+        node = exp.Drop(tables=tables, kind=kind, exists=exists or None, cascade=cascade or None)
+        return self.expression(node)
+
     def alter_type(self) -> exp.Expr:
         """Behind ALTER TYPE: ADD VALUE, RENAME VALUE, RENAME TO, SET SCHEMA, OWNER TO."""
-        node = ObjectStatement(this="ALTER TYPE", table=self.take_table())
+        kind = self._prev.text.upper()
+        node = ObjectStatement(this=f"ALTER {kind}", table=self.take_table())
         if self.word("ADD", "VALUE"):
             node.set("form", "ADD VALUE")
             node.set("exists", self._parse_exists(not_=True) or None)
@@ -120,7 +152,7 @@ class ObjectsGrammar(FlowsGrammar):
                     node.set("form", " ".join(words))
                     node.set("to", self.take_name())
                     return self.expression(node)
-            return self.expression(nodes.Utility(this="ALTER TYPE", text=self.take_rest()))
+            return self.expression(nodes.Utility(this=f"ALTER {kind}", text=self.take_rest()))
         return self.expression(node)
 
     # --- Options of a sequence --------------------------------------------------------------------

@@ -18,7 +18,7 @@ from sql.named.errors import invalid, out_of_range
 from sql.settings import zone_of
 
 _TIMETZ = re.compile(
-    r"\s*(\d{1,2}):(\d\d)(?::(\d\d)(\.\d+)?)?\s*(?:(z|utc|gmt)"
+    r"\s*(?:\d+-\d+-\d+[ t])?(\d{1,2}):(\d\d)(?::(\d\d)(\.\d+)?)?\s*(?:(z|utc|gmt)"
     r"|([+-])(\d{1,2})(?::?(\d\d)(?::?(\d\d))?)?|([a-z_]+/[a-z_/]+))?\s*",
     re.I,
 )
@@ -255,4 +255,5 @@ SCALARS: dict[str, Callable[[str, str], str]] = {
     "bpchar": xml,
     "jsonb": xml,
     "xml": xml,
+    "jsonpath": xml,
 }

@@ -209,4 +209,5 @@ _SCALARS: dict[str, Callable[[bytes], str]] = {
     "bpchar": bytes.decode,
     "jsonb": _jsonb,
     "xml": bytes.decode,
+    "jsonpath": _jsonb,
 }

@@ -7,11 +7,23 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from catalog.objects import UserType
 from catalog.records import Table
 from engine.datatypes import DataType
 from sql.session import ClientInfo, Wire
 
 CATALOG = "greptime"  # the one catalog, as three-part names spell it
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a name of a type means: a data type, and the domain that it was named by."""
+
+    type: DataType
+    domain: UserType | None = None
+
+
+TypeLookup = Callable[[str, str], Meaning | None]  # (database or nothing, name)
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class PlanContext:
     parse_view: Callable[[Table], exp.Expr]
     text: str = ""  # the statement, for error positions
     temporary: Callable[[str], bool] = lambda name: False  # is it a temporary table, unqualified?
-    type_named: Callable[[str, str], DataType | None] = lambda database, name: None  # users' own
+    type_named: TypeLookup = lambda database, name: None  # users' own
     shown: Callable[[Table], Table] = lambda table: table  # a table with what a query sees of it
     loosely: bool = False  # MySQL: values of unknown types may have to be converted
     given: Mapping[str, Table] = field(default_factory=dict)  # registered rows → whose they are

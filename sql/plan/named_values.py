@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from sqlglot import exp
 
 from engine.datatypes import DataType
-from engine.errors import DbError
+from engine.errors import DbError, ErrorKind
 from engine.named import NamedKind
 from sql.dialect.object_nodes import NamedType
 from sql.named.read import read
@@ -32,7 +32,31 @@ def named_values(tree: exp.Expr, scopes: Scopes) -> exp.Expr:
         type_ = _target(cast)
         if type_ is not None:
             _read_cast(cast, type_, scopes)
+    for dot in list(tree.find_all(exp.Dot))[::-1]:
+        _take_field(dot, scopes)
     return tree
+
+
+def _take_field(dot: exp.Dot, scopes: Scopes) -> None:
+    """`(value).field` of a composite type. Raises: DbError UNDEFINED_COLUMN, UNSUPPORTED."""
+    value = dot.this.unnest()
+    type_ = inferred_type(scopes, value)
+    if type_ is None or type_.named is None or type_.named.kind is not NamedKind.COMPOSITE:
+        return
+    names = [name for name, _ in type_.named.fields]
+    if dot.name not in names:
+        message = f'column "{dot.name}" not found in the composite type'
+        raise DbError(ErrorKind.UNDEFINED_COLUMN, message)
+    place = names.index(dot.name)
+    field = type_.named.fields[place][1]
+    if field.element is not None:
+        raise DbError(ErrorKind.UNSUPPORTED, f'field "{dot.name}" is an array: ask for the whole')
+    text = exp.cast(value.copy(), exp.DType.VARCHAR)
+    arguments = [text, exp.Literal.number(place)]
+    taken = exp.Anonymous(this="gn_record_field", expressions=arguments)
+    whole = isinstance(dot.parent, exp.Select)
+    made: exp.Expr = exp.Cast(this=taken, to=_node(field))
+    dot.replace(exp.alias_(made, dot.name, quoted=True) if whole else made)
 
 
 def typed_parameters(tree: exp.Expr, types: Sequence[DataType]) -> exp.Expr:
@@ -54,7 +78,8 @@ def _target(cast: exp.Cast) -> DataType | None:
     to = cast.args.get("to")
     if not isinstance(to, exp.DataType) or to.find(NamedType) is None:
         return None
-    return from_sql(to)
+    type_ = from_sql(to)
+    return type_ if type_.innermost.named is not None else None
 
 
 def typed_as(node: exp.Expr, type_: DataType) -> exp.Cast:

@@ -55,7 +55,7 @@ from sql.plan.scopes import Scopes
 from sql.plan.search import text_asks
 from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.session_zone import zone_calls
-from sql.plan.shown_types import shown_types
+from sql.plan.shown_types import Shown, is_only_shown, shown_types
 from sql.plan.tables import FileReference, Reference, Resolved, known_table, resolve_tables
 from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
@@ -133,7 +133,7 @@ def plan_query(
     `shown`: its columns are for a client's eyes and called what PostgreSQL calls them.
     Raises: DbError.
     """
-    called = shown_types(tree) if shown and context.wire is Wire.POSTGRES else ()
+    called = _shown(tree, context, all_of_them=shown)
     tree = tree.copy()
     if context.wire is Wire.MYSQL and ":=" in context.text:
         tree = inline_assignments(tree)
@@ -141,7 +141,33 @@ def plan_query(
     if target is None:
         tree = name_outputs(tree, context.wire)
     plan = _finish(tree, context, parameter_count, declared, target)
+    called = _with_parameters(tree, called, plan.parameter_types)
     return replace(plan, shown=called) if called else plan
+
+
+def _shown(tree: exp.Expr, context: PlanContext, *, all_of_them: bool) -> tuple[Shown, ...]:
+    """What outputs are called; types that no column can have only for clients."""
+    if context.wire is Wire.MYSQL:
+        return ()
+    found = shown_types(tree, context.type_named, lambda node: known_table(node, context))
+    if all_of_them and context.wire is Wire.POSTGRES:
+        return found
+    return tuple(None if t is None or is_only_shown(t) else t for t in found)
+
+
+def _with_parameters(
+    tree: exp.Expr, called: tuple[Shown, ...], types: Sequence[DataType]
+) -> tuple[Shown, ...]:
+    """Outputs that plainly are parameters are called as the parameters' types are."""
+    items = [item.unalias() for item in tree.expressions] if isinstance(tree, exp.Select) else []
+    if not types or any(item.is_star for item in items):
+        return called
+    found = list(called or [None] * len(items))
+    for place, item in enumerate(items):
+        number = parameter_number(item)
+        if number is not None and types[number - 1].innermost.named is not None:
+            found[place] = types[number - 1]
+    return tuple(found) if any(found) else ()
 
 
 def plan_statement(
@@ -152,7 +178,9 @@ def plan_statement(
     declared: Sequence[DataType | None] = (),
 ) -> QueryPlan:
     """Plans an INSERT, UPDATE, DELETE or MERGE on a relational table, which DuckDB runs."""
-    return _finish(_plain(tree.copy(), context), context, parameter_count, declared, None)
+    called = _shown(tree, context, all_of_them=False)
+    plan = _finish(_plain(tree.copy(), context), context, parameter_count, declared, None)
+    return replace(plan, shown=called) if called else plan
 
 
 def _plain(tree: exp.Expr, context: PlanContext) -> exp.Expr:

@@ -42,6 +42,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = tuple(
             _K.DUPLICATE_ALIAS,
         ),
         (r'type "(.+)" does not exist', _K.UNDEFINED_OBJECT),
+        (r"value for domain .+ violates check", _K.CHECK_VIOLATION),
+        (r"domain .+ does not allow null values", _K.NOT_NULL_VIOLATION),
         (r'Ambiguous reference to column name "([^"]+)"', _K.AMBIGUOUS_COLUMN),
         (r'Referenced column "([^"]+)" (?:was )?not found', _K.UNDEFINED_COLUMN),
         (r"Referenced update column (\w+) not found", _K.UNDEFINED_COLUMN),

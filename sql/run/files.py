@@ -12,6 +12,7 @@ import pyarrow as pa
 from catalog.records import Column, Table
 from engine.api import FileColumn, ScanFile
 from engine.datatypes import TypeId
+from engine.named import NamedKind
 from sql.types import duckdb_name, quote
 
 _WIDER = frozenset({TypeId.TIMESTAMP_SECOND, TypeId.TIMESTAMP_MILLISECOND})
@@ -33,13 +34,18 @@ def memory_columns(columns: Sequence[Column], *, fine: bool) -> str:
 
 
 def _is_converted(column: Column) -> bool:
-    """True if a region keeps the column as text: catalog/intervals.py."""
-    return column.type.id is TypeId.INTERVAL or column.type.innermost.named is not None
+    """True if a region keeps the column as text, and DuckDB something else."""
+    return column.type.id is TypeId.INTERVAL or _is_enum(column)
+
+
+def _is_enum(column: Column) -> bool:
+    named = column.type.innermost.named
+    return named is not None and named.kind is NamedKind.ENUM
 
 
 def _column(column: Column, type_: str) -> str:
     name = quote(column.name)
-    if column.type.innermost.named is not None:
+    if _is_enum(column):
         return f"CAST(f.{name} AS {duckdb_name(column.type)}) AS {name}"
     if column.type.id is TypeId.INTERVAL:
         return f"TRY_CAST(f.{name} AS INTERVAL) AS {name}"

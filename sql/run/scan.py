@@ -21,7 +21,7 @@ from catalog.records import Column, Table
 from engine.api import Extent, KeyFilter, Regions, ScanRequest, Snapshot, TimeRange, Write
 from engine.clock import Clock
 from engine.datatypes import DataType, TypeId
-from sql.decode.unions import plain
+from sql.decode.rows import plain
 from sql.dialect.nodes import Tql
 from sql.metrics.scans import MetricScans
 from sql.partition.prune import wanted_regions

@@ -264,6 +264,8 @@ def _timestamp(text: str, type_: DataType, timezone: str) -> object:
     if timezone == "UTC" and type_.unit != "ns" and _PLAIN_MOMENT.fullmatch(text):
         with contextlib.suppress(ValueError):  # a day that no month has: told below
             return datetime.fromisoformat(text)
+    if (word := text.strip().lower()) in ("infinity", "-infinity"):
+        return word
     if type_.unit == "ms" and ":" in text:
         type_ = TIMESTAMP_MICROSECOND  # compared as it is, not rounded to the column's unit
     array = column_from_text(pa.array([text]), type_, timezone, column="parameter")

@@ -119,7 +119,7 @@ def run_alter(session: ClientSession, tree: ObjectStatement) -> Result:
     with session.writing() as transaction:
         transaction.change_store()
         _ACTIONS[str(tree.args["form"])](session, transaction, one, tree)
-    return Affected("ALTER TYPE")
+    return Affected(str(tree.this))
 
 
 def _existing(session: ClientSession, node: exp.Table) -> UserType:
@@ -220,7 +220,13 @@ def _users(session: ClientSession, one: UserType) -> list[tuple[Table, list[Colu
     """Tables and views with columns of the type, or of a type that is built on it."""
     held = {one.id, *_over(session, one)}
     tables = [*session.catalog.tables(session.duck.cursor), *session.temporary.all()]
-    found = ((t, [c for c in t.columns if _oid(c.type) in held]) for t in tables)
+    domain = one.name if one.form is TypeForm.DOMAIN else None
+
+    def uses(column: Column) -> bool:
+        plain = column.type.innermost.named is None and bool(column.declared)
+        return (column.declared == domain) if plain else _oid(column.type) in held
+
+    found = ((t, list(filter(uses, t.columns))) for t in tables)
     return [(table, columns) for table, columns in found if columns]
 
 
@@ -232,14 +238,15 @@ def _over(session: ClientSession, one: UserType) -> set[int]:
         parts = {
             other.id
             for other in types_of(session)
-            if any(_oid(kind) in pending for _, kind in _parts(other))
+            if any(_oid(kind) in pending for _, kind in parts_of(other))
         }
         pending = parts - found
         found |= pending
     return found
 
 
-def _parts(one: UserType) -> Sequence[tuple[str, DataType]]:
+def parts_of(one: UserType) -> Sequence[tuple[str, DataType]]:
+    """The fields of a composite type, the subtype of a range, what a domain is over."""
     named = data_type(one).innermost.named
     if one.form is TypeForm.DOMAIN:
         return [("", data_type(one))]

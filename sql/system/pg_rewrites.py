@@ -13,9 +13,6 @@ from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
-from engine import datatypes
-from engine.named import SHOWN_TYPES
-from sql.dialect.object_nodes import NamedType
 from sql.system.pg_catalog.lookups import KEYWORDS
 from sql.system.pg_catalog.shapes import (
     ARRAY_COLUMNS,
@@ -163,25 +160,6 @@ class _Rewriter:
                 continue
             if other.is_string and other.name.startswith("{") and self.catalogs:
                 other.replace(array_literal(other.name))
-        return node
-
-    def array_agg(self, node: exp.Expr) -> exp.Expr:
-        """`array_agg(atttypid)` for the fields of composite types: drivers read them as oid[]."""
-        item = node.this.this if isinstance(node.this, exp.Order) else node.this
-        if isinstance(item, exp.Column) and item.name.lower() == "atttypid" and self.catalogs:
-            oid = NamedType(
-                this=exp.DType.USERDEFINED, type=datatypes.named_type(SHOWN_TYPES["oid"])
-            )
-            item.replace(exp.Cast(this=exp.cast(item.copy(), "TEXT"), to=oid))
-        return node
-
-    def any(self, node: exp.Expr) -> exp.Expr:
-        """`oid = any(attrtypoids)`: asyncpg's name for what `array_agg` above made oid[]."""
-        item = node.this.unnest()
-        if isinstance(item, exp.Column) and item.name.lower() == "attrtypoids" and self.catalogs:
-            texts, numbers = (exp.DataType.build(f"{t}[]", "duckdb") for t in ("TEXT", "BIGINT"))
-            inner = exp.Cast(this=item.copy(), to=texts)  # exp.cast takes these for the same
-            item.replace(exp.Cast(this=inner, to=numbers))
         return node
 
     def coalesce(self, node: exp.Expr) -> exp.Expr:
@@ -463,8 +441,6 @@ _HANDLERS: dict[type[exp.Expr], Callable[[_Rewriter, exp.Expr], exp.Expr]] = {
     exp.Cast: _Rewriter.cast,
     exp.TryCast: _Rewriter.cast,
     exp.Column: _Rewriter.column,
-    exp.Any: _Rewriter.any,
-    exp.ArrayAgg: _Rewriter.array_agg,
     exp.Bracket: _Rewriter.bracket,
     exp.EQ: _Rewriter.comparison,
     exp.NEQ: _Rewriter.comparison,

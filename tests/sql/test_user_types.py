@@ -146,3 +146,45 @@ def test_time_series_hold_such_types_as_text(moods: Client) -> None:
     moods.run("INSERT INTO s VALUES (3, 'best', NULL)")
     assert moods.run("SELECT max(m) FROM s") == [("best",)]
     assert refused(moods, "ALTER TYPE mood RENAME VALUE 'ok' TO 'x'") is ErrorKind.UNSUPPORTED
+
+
+def test_a_null_of_such_a_type_is_null(moods: Client) -> None:
+    moods.run("CREATE TABLE n (id int, r int4range, i inet)")
+    moods.run("INSERT INTO n VALUES (1, NULL, NULL), (2, 'empty', '::1')")
+    assert moods.run("SELECT id FROM n WHERE r IS NULL AND i IS NULL") == [(1,)]
+    assert moods.run("SELECT count(r), count(coalesce(i, '1.1.1.1')) FROM n") == [(1, 2)]
+    assert moods.run("SELECT r::text FROM n ORDER BY id") == [(None,), ("empty",)]
+
+
+def test_domains_ask_for_what_they_were_told(db: Client) -> None:
+    db.run("CREATE DOMAIN positive AS int DEFAULT 7 NOT NULL CHECK (VALUE > 0)")
+    db.run("CREATE DOMAIN small AS positive CONSTRAINT is_small CHECK (VALUE < 100)")
+    db.run("CREATE DOMAIN zip AS varchar(5)")
+    assert db.run("SELECT 5::positive, '6'::small, 'abc'::zip") == [(5, 6, "abc")]
+    for text, kind in (
+        ("SELECT (0 - 1)::positive", ErrorKind.CHECK_VIOLATION),
+        ("SELECT NULL::small", ErrorKind.NOT_NULL_VIOLATION),
+        ("SELECT 100::small", ErrorKind.CHECK_VIOLATION),
+        ("SELECT 'abcdef'::zip", ErrorKind.CHECK_VIOLATION),
+    ):
+        assert refused(db, text) is kind, text
+    db.run("CREATE TABLE t (id int, p positive, s small, z zip)")
+    db.run("INSERT INTO t (id) VALUES (1)")
+    assert db.run("SELECT * FROM t") == [(1, 7, 7, None)]
+    assert refused(db, "INSERT INTO t VALUES (2, 0, 1, 'a')") is ErrorKind.CHECK_VIOLATION
+    assert refused(db, "INSERT INTO t VALUES (2, 1, 1, 'abcdef')") is ErrorKind.CHECK_VIOLATION
+    assert refused(db, "INSERT INTO t VALUES (2, NULL, 1, 'a')") is ErrorKind.NOT_NULL_VIOLATION
+    assert refused(db, "DROP DOMAIN zip") is ErrorKind.DEPENDENT_OBJECTS
+    db.run("DROP DOMAIN zip CASCADE")
+    assert db.run("SELECT * FROM t") == [(1, 7, 7)]
+    shown = "SELECT typname, typbasetype FROM pg_type WHERE typtype = 'd' ORDER BY 1"
+    assert db.run(shown) == [("positive", "23"), ("small", "23")]
+
+
+def test_fields_of_a_composite_are_taken(moods: Client) -> None:
+    moods.run("CREATE TYPE pair AS (a int, m mood)")
+    moods.run("CREATE TABLE p (c pair)")
+    moods.run("INSERT INTO p VALUES (ROW(1, 'happy')), (NULL), ('(2,)')")
+    taken = "SELECT (c).a + 1, (c).m FROM p WHERE (c).a > 0 ORDER BY (c).a"
+    assert moods.run(taken) == [(2, "happy"), (3, None)]
+    assert refused(moods, "SELECT (c).b FROM p") is ErrorKind.UNDEFINED_COLUMN

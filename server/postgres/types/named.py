@@ -176,4 +176,5 @@ _SCALARS: dict[str, Callable[[str], bytes]] = {
     "bpchar": str.encode,
     "jsonb": _jsonb,
     "xml": str.encode,
+    "jsonpath": _jsonb,
 }

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from engine import datatypes as dt
 from engine.datatypes import DataType, TypeId
-from engine.named import BY_ARRAY, BY_OID
+from engine.named import BY_ARRAY, BY_OID, SHOWN_TYPES
 from sql.results import ResultColumn
 from sql.system.pg_catalog.records import PG_CATALOG
 from sql.system.pg_catalog.types import typed_text
@@ -20,6 +20,7 @@ INT8, INT2, INT4, REGPROC, TEXT, OID = 20, 21, 23, 24, 25, 26
 JSON, FLOAT4, FLOAT8, UNKNOWN, BPCHAR, VARCHAR = 114, 700, 701, 705, 1042, 1043
 XID, INT2VECTOR, OIDVECTOR = 28, 22, 30
 DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL = 1082, 1083, 1114, 1184, 1186
+RECORD, RECORDS = 2249, 2287
 NUMERIC, UUID, JSONB, REGCLASS, REGTYPE = 1700, 2950, 3802, 2205, 2206
 
 
@@ -116,10 +117,19 @@ _TYPES = {
 }
 
 
+def is_record(data_type: DataType) -> bool:
+    """True for rows without a type, whose fields are f1, f2, …"""
+    if data_type.id is not TypeId.STRUCT or data_type.arrow_nested is None:
+        return False
+    return all(f.name == f"f{n}" for n, f in enumerate(data_type.arrow_nested, 1))
+
+
 def describe(data_type: DataType) -> Kind:
     """The PostgreSQL type that carries values of ours."""
     if data_type.named is not None:
         return Kind(data_type.named.oid, data_type.named.length)
+    if is_record(data_type):
+        return Kind(RECORD, -1)
     if data_type.id is TypeId.DECIMAL:
         # numeric(p, s) packs both into the modifier, plus the length of a varlena header.
         return Kind(NUMERIC, -1, ((data_type.precision << 16) | data_type.scale) + 4)
@@ -129,7 +139,7 @@ def describe(data_type: DataType) -> Kind:
             inner = inner.element
         if inner.named is not None:
             return Kind(inner.named.array, -1)
-        return Kind(ARRAYS[describe(inner).oid], -1)
+        return Kind(RECORDS if is_record(inner) else ARRAYS[describe(inner).oid], -1)
     return _KINDS[data_type.id]
 
 
@@ -143,6 +153,12 @@ def describe_column(column: ResultColumn) -> Kind:
         return describe(column.type)
     found = typed_text(column.declared)
     return Kind(found.type.oid, -1, found.modifier)
+
+
+def shown_oid(name: str, *, array: bool) -> int:
+    """The OID of a type that only the wire tells from others. Requires: it is in SHOWN_TYPES."""
+    named = SHOWN_TYPES[name]
+    return named.array if array else named.oid
 
 
 # Columns of pg_catalog whose types no other column has; `char` is PostgreSQL's one-byte "char".

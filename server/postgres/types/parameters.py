@@ -312,7 +312,7 @@ def _timestamptz_binary(data: bytes) -> datetime | str:
 
 def _interval_binary(data: bytes) -> timedelta | str:
     micros, days, months = struct.unpack("!qii", data)
-    if months:
+    if months or days * micros < 0:  # a timedelta has one sign
         return f"{months} months {days} days {micros} microseconds"
     try:
         return timedelta(days=days, microseconds=micros)

@@ -46,7 +46,8 @@ from server.encode.style import TextStyle
 from server.encode.text import text_cells
 from server.postgres.types.arrays import array_cells
 from server.postgres.types.named import named_cells
-from server.postgres.types.oids import INT2, INT2VECTOR, OID, describe_column
+from server.postgres.types.oids import INT2, INT2VECTOR, OID, describe_column, is_record
+from server.postgres.types.records import record_binary
 from sql.results import ResultColumn
 
 _EPOCH_DAYS = 10957  # 2000-01-01, PostgreSQL's day and second zero, in days since 1970-01-01
@@ -76,11 +77,11 @@ def binary_cells(array: pa.Array, data_type: DataType, style: TextStyle) -> Cell
     Requires: the array has the Arrow type of `data_type`.
     Raises: DbError LIMIT_EXCEEDED, or INVALID_BINARY for a value without a binary form.
     """
-    if data_type.named is not None:
-        return named_cells(array, data_type.named, style, binary_cells)
     widths = _WIDTHS.get(data_type.id)
     if widths is not None:
         return _swapped(values(array, widths[0]), widths[1], validity(array))
+    if data_type.element is not None:
+        return array_cells(array, data_type, style, binary_cells)
     if data_type.is_timestamp:
         return _timestamps(array, data_type.unit, style.timezone)
     match data_type.id:
@@ -101,14 +102,19 @@ def binary_cells(array: pa.Array, data_type: DataType, style: TextStyle) -> Cell
             halves = np.zeros(2 * len(array), np.uint64)
             halves[0::2] = values(array, np.uint64)
             return _numeric(halves, validity(array), 0)
-        case TypeId.LIST:
-            return array_cells(array, data_type, style, binary_cells)
-        case _:  # text, bytea and json are sent as they are, structs and maps as JSON
-            return (
-                text_cells(array, data_type, style)
-                if data_type.id is not TypeId.BINARY
-                else (from_arrow(array))
-            )
+        case TypeId.BINARY:
+            return from_arrow(array)
+        case _:
+            return _as_text(array, data_type, style)
+
+
+def _as_text(array: pa.Array, data_type: DataType, style: TextStyle) -> Cells:
+    """Text and json are sent as they are, structs and maps as JSON, if they are nothing more."""
+    if data_type.named is not None:
+        return named_cells(array, data_type.named, style, binary_cells)
+    if is_record(data_type):
+        return record_binary(array, data_type, style, binary_cells)
+    return text_cells(array, data_type, style)
 
 
 def column_cells(array: pa.Array, column: ResultColumn, style: TextStyle) -> Cells:

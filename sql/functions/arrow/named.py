@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from engine.datatypes import from_tag
 from sql.named.read import read_column
-from sql.named.records import show_record
+from sql.named.records import read_record, show_record
 
 
 def read_named(texts: pa.Array, tags: pa.Array) -> pa.Array:
@@ -23,3 +23,14 @@ def show_records(fields: pa.Array) -> pa.Array:
     rows = fields.to_pylist()
     shown = [None if row is None else show_record(row) for row in rows]
     return pa.array(shown, pa.string())
+
+
+def record_fields(records: pa.Array, places: pa.Array) -> pa.Array:
+    """One field of each record, by its place from 0."""
+    distinct = records.dictionary_encode()
+    present = pc.drop_null(places)
+    if len(present) == 0:
+        return records
+    place = present[0].as_py()
+    fields = [read_record(text)[place] for text in distinct.dictionary.to_pylist()]
+    return pa.array(fields, pa.string()).take(distinct.indices)

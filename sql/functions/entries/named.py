@@ -10,5 +10,6 @@ FUNCTIONS: tuple[Function, ...] = ()
 
 HELPERS: dict[str, object] = {
     "read_named": arrow("named", "read_named", "VARCHAR, VARCHAR", "VARCHAR"),
+    "record_field": arrow("named", "record_fields", "VARCHAR, BIGINT", "VARCHAR"),
     "show_record": arrow("named", "show_records", "VARCHAR[]", "VARCHAR"),
 }
