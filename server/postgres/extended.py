@@ -344,8 +344,8 @@ def _check_shape(prepared: Prepared, result: Rows) -> None:
     shown = prepared.shown
     if shown is None:
         return
-    before = [oids.describe_column(column).oid for column in shown]
-    now = [oids.describe_column(column).oid for column in result.columns]
+    before = [oids.read_as(oids.describe_column(column).oid) for column in shown]
+    now = [oids.read_as(oids.describe_column(column).oid) for column in result.columns]
     for place, column in enumerate(result.columns):
         if column.type.id is TypeId.NULL and place < len(before):
             now[place] = before[place]  # nothing but NULLs reads as any type

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -46,7 +46,14 @@ from sql.types import from_duckdb
 
 _UNIQUE_ROWS_MAX = 65_536  # of more, to see that keys are unique may cost more than it spares
 _INFINITY = 2**63 - 1
-_SAMPLES: dict[TypeId, object] = {TypeId.INTERVAL: timedelta(0), TypeId.DECIMAL: Decimal(0)}
+_INTEGERS = (TypeId.INT8, TypeId.INT16, TypeId.INT32, TypeId.INT64)
+_SAMPLES: dict[TypeId, object] = {
+    TypeId.INTERVAL: timedelta(0),
+    TypeId.DECIMAL: Decimal(0),
+    TypeId.DATE: date(2000, 1, 1),
+    **dict.fromkeys((TypeId.FLOAT32, TypeId.FLOAT64), 1.0),
+    **dict.fromkeys(_INTEGERS, 1),
+}
 
 
 @dataclass
@@ -161,7 +168,7 @@ class Runner:
     def describe(self, plan: QueryPlan, text: str) -> tuple[ResultColumn, ...]:
         """The columns a plan will give, without running it."""
         with ExitStack() as stack:
-            # A NULL has no type of its own: intervals and decimals would be told as text.
+            # A NULL has no type of its own: what is computed with it would be told as text.
             samples = [_SAMPLES.get(type_.id) for type_ in plan.parameter_types]
             sql = self._fill(plan, samples, stack)
             bound = self.duck.relation(sql, plan.arguments(samples), text)

@@ -85,3 +85,19 @@ def test_a_changed_table_is_told_so_that_drivers_prepare_again(server: RunningSe
             await connection.close()
 
     assert asyncio.run(ask()) == "1"
+
+
+def test_what_is_computed_with_a_parameter_is_described_as_it_comes(server: RunningServer) -> None:
+    with psycopg.connect(server.postgres_dsn(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE computed (x NUMERIC(12, 10), v VARCHAR(9), c CHAR(2))")
+        insert = "INSERT INTO computed VALUES (%s, %s, %s) RETURNING v, c"
+        row = connection.execute(insert, (Decimal("1.5"), "a", "bc"), prepare=True).fetchone()
+        assert row == ("a", "bc")
+        for value in (1.25, 2, Decimal("0.5")):
+            asked = connection.execute("SELECT x + %s FROM computed", (value,), prepare=True)
+            assert asked.fetchone() == (Decimal("1.5") + Decimal(value),)
+        asked = connection.execute(
+            "DELETE FROM computed WHERE v = %s RETURNING *", ("a",), prepare=True
+        )
+        assert asked.fetchone() == (Decimal("1.5"), "a", "bc")
+        connection.execute("DROP TABLE computed")

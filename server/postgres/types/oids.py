@@ -161,6 +161,11 @@ def shown_oid(name: str, *, array: bool) -> int:
     return named.array if array else named.oid
 
 
+def read_as(oid: int) -> int:
+    """The type by which clients read a value of that type: all texts are read alike."""
+    return TEXT if oid in (BPCHAR, VARCHAR) else oid
+
+
 # Columns of pg_catalog whose types no other column has; `char` is PostgreSQL's one-byte "char".
 _SYSTEM = {"oid": Kind(OID, 4), "name": Kind(NAME, 64), "char": Kind(CHAR, 1), "xid": Kind(XID, 4)}
 
