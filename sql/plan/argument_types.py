@@ -1,6 +1,7 @@
 """Types of placeholders that are arguments of a function, from what the function is said to take.
 
-Called by plan.py before calls are rewritten: afterwards nobody can tell what the client called.
+Called by plan.py before calls are rewritten: afterwards nobody can tell what the client called, or
+what was cast for an argument that is not looked at.
 Only numbers and booleans are told; other placeholders are typed by parameters.py.
 """
 
@@ -47,6 +48,8 @@ def argument_types(tree: exp.Expr, wire: Wire, count: int) -> tuple[DataType | N
 
 def _argument(node: exp.Parameter, wire: Wire) -> DataType | None:
     call = node.parent
+    if isinstance(call, exp.Cast):  # `$1::boolean` of a call that has no use for it
+        return _TYPES.get(call.to.sql(dialect="postgres").lower())
     if isinstance(call, _SERIES):
         return _in_series(call)
     if not isinstance(call, exp.Anonymous):

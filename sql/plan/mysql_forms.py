@@ -1,4 +1,5 @@
-"""Forms of queries that only MySQL has, as DuckDB knows them: WITH ROLLUP, STRAIGHT_JOIN.
+"""Forms of queries that only MySQL has, as DuckDB knows them: WITH ROLLUP, STRAIGHT_JOIN,
+arithmetic with parts of JSON documents.
 
 Called by plan.py for MySQL's sessions, together with loose_groups.py.
 """
@@ -6,6 +7,8 @@ Called by plan.py for MySQL's sessions, together with loose_groups.py.
 from __future__ import annotations
 
 from sqlglot import exp
+
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
 
 
 def mysql_forms(tree: exp.Expr) -> exp.Expr:
@@ -18,8 +21,10 @@ def mysql_forms(tree: exp.Expr) -> exp.Expr:
     """
     for select in list(tree.find_all(exp.Select)):
         _filter_rows(select)
-    for node in tree.find_all(exp.Group, exp.Join):
-        if isinstance(node, exp.Join):
+    for node in list(tree.find_all(exp.Group, exp.Join, *_ARITHMETIC)):
+        if isinstance(node, _ARITHMETIC):
+            _with_numbers(node)
+        elif isinstance(node, exp.Join):
             if node.kind == "STRAIGHT_JOIN":  # a hint about the order of reading
                 node.set("kind", None)
         elif isinstance(node, exp.Group) and _is_with_rollup(node):
@@ -47,6 +52,14 @@ def _filter_rows(select: exp.Select) -> None:
                 column.replace(meant)
     select.set("having", None)
     select.where(condition, copy=False)
+
+
+def _with_numbers(node: exp.Expr) -> None:
+    """What is computed with a part of a JSON document is computed with its number."""
+    for side in (node.this, node.expression):
+        if isinstance(side.unnest(), exp.JSONExtract):
+            number = exp.TryCast(this=exp.Paren(this=side.copy()), to=exp.DataType.build("DOUBLE"))
+            side.replace(number)
 
 
 def _is_with_rollup(group: exp.Group) -> bool:

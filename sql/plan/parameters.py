@@ -74,6 +74,8 @@ def _from_values(
 
 def _beside(node: exp.Expr, scopes: Scopes) -> DataType | None:
     parent = node.parent
+    if isinstance(parent, exp.Tuple) and (found := _in_tuple(node, parent, scopes)) is not None:
+        return found
     if isinstance(parent, exp.Paren | exp.Neg | exp.Tuple | exp.Alias):
         return _beside(parent, scopes)
     if isinstance(parent, exp.Cast):
@@ -99,6 +101,19 @@ def _beside(node: exp.Expr, scopes: Scopes) -> DataType | None:
     if isinstance(parent, exp.And | exp.Or | exp.Not | exp.Where):
         return datatypes.BOOLEAN
     return None
+
+
+def _in_tuple(node: exp.Expr, row: exp.Tuple, scopes: Scopes) -> DataType | None:
+    """The type at the same place of the row that this one is compared with."""
+    compared = row.parent
+    others: list[exp.Expr] = []
+    if isinstance(compared, exp.In):
+        others = [compared.this, *compared.expressions]
+    elif isinstance(compared, exp.Binary):
+        others = [compared.left, compared.right]
+    at = node.index or 0
+    rows = [one.expressions for one in others if isinstance(one, exp.Tuple) and one is not row]
+    return _first_type([items[at] for items in rows if at < len(items)], scopes)
 
 
 def cast_outputs(tree: exp.Expr, types: Sequence[DataType]) -> None:

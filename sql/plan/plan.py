@@ -26,7 +26,7 @@ from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
 from sql.plan.context import PlanContext
 from sql.plan.direct import Direct, direct_of
-from sql.plan.fetch import check_fetch
+from sql.plan.fetch import with_ties
 from sql.plan.front import Front, front_of
 from sql.plan.json_paths import json_paths
 from sql.plan.keyed import Keyed, keyed_of
@@ -247,7 +247,7 @@ def _finish(
     tree = cast_literals(loose_casts(tree) if context.loosely else tree, context.date_order)
     if context.wire is not Wire.MYSQL:
         tree = binary_literals(tree)
-    check_fetch(tree)
+    tree = with_ties(tree)
     tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
     tree = push_conditions(tree, scopes)

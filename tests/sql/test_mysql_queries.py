@@ -89,3 +89,12 @@ def test_a_drivers_question_about_the_catalog_may_leave_a_variable(mysql: Client
         " FROM information_schema.columns WHERE table_name = 't' ORDER BY ordinal_position"
     )
     assert mysql.run(asked) == [("a", 4), ("b", 12), ("c", 12)]
+
+
+def test_parts_of_json_documents_are_computed_with_as_numbers(mysql: Client) -> None:
+    mysql.run("CREATE TABLE docs (d JSON)")
+    mysql.run("""INSERT INTO docs VALUES ('{"a": 1.5, "b": "7", "c": true, "d": {}}')""")
+    asked = "JSON_EXTRACT(d, '$.a') + 0.00, 2 * (d->'$.b'), JSON_EXTRACT(d, '$.c') - 1"
+    assert mysql.run(f"SELECT {asked}, JSON_EXTRACT(d, '$.d') + 1 FROM docs") == [
+        (1.5, 14, 0, None)
+    ]

@@ -101,3 +101,27 @@ def test_what_is_computed_with_a_parameter_is_described_as_it_comes(server: Runn
         )
         assert asked.fetchone() == (Decimal("1.5"), "a", "bc")
         connection.execute("DROP TABLE computed")
+
+
+def test_rows_paths_and_casts_tell_what_a_parameter_is(server: RunningServer) -> None:
+    async def ask() -> list[object]:
+        connection = await _asyncpg(server)
+        try:
+            pairs = "SELECT i FROM (VALUES (1, 'a'), (2, 'b')) v(i, t) WHERE (i, t) IN (($1, $2))"
+            path = 'SELECT j #>> $1 FROM (SELECT \'{"a": [5, {"b": 7}]}\'::json AS j) AS t'
+            column = "SELECT a FROM told WHERE (a, b) IN (($1, $2), ($3, $4)) ORDER BY 1"
+            await connection.execute("CREATE TABLE told (a INT, b TEXT)")
+            await connection.execute("INSERT INTO told VALUES (1, 'x'), (2, 'y')")
+            constraint = "SELECT pg_get_constraintdef(1::oid, $1::BOOLEAN)"
+            found = [
+                await connection.fetchval(path, ["a", "1", "b"]),
+                [row[0] for row in await connection.fetch(column, 1, "x", 2, "z")],
+                await connection.fetchval(constraint, True),
+                len(await connection.fetch(pairs.replace("$1", "$1::int"), 2, "b")),
+            ]
+            await connection.execute("DROP TABLE told")
+            return found
+        finally:
+            await connection.close()
+
+    assert asyncio.run(ask()) == ["7", [1], None, 1]

@@ -60,6 +60,8 @@ def _below_path(node: exp.Expr) -> exp.Expr:
     scalar = isinstance(node, exp.JSONBExtractScalar)
     function = "json_extract_string" if scalar else "json_extract"
     path = node.expression
+    if isinstance(path, exp.Parameter):  # which the operator takes as a list
+        path = exp.cast(path.copy(), "TEXT[]")
     is_list = isinstance(path, exp.Cast) and path.to.this is exp.DType.ARRAY
     keys = "p" if is_list else _SPLIT
     pointer = _POINTER.replace("{keys}", keys)
