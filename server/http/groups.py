@@ -21,8 +21,9 @@ A = TypeVar("A")
 # Larger requests gain nothing: what they hold costs more than what surrounds it.
 REQUEST_BYTES_MAX = 256 << 10
 _GROUP_BYTES_MAX = 1 << 20
-# While one group waits for the disk, another one is decoded.
+# While one group waits for the disk, another one is decoded; one request is no group.
 _AT_ONCE = 2
+_SECOND_MIN = 2
 # What befalls a session, whatever the request.
 _OF_ALL = frozenset({ErrorKind.CANCELLED, ErrorKind.SHUTTING_DOWN, ErrorKind.TIMEOUT})
 
@@ -68,9 +69,12 @@ class Groups(Generic[R, A]):
             queue = self._queues[key] = _Queue(client)
         answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         queue.waiting.append((request, size, answer))
-        if queue.running < _AT_ONCE:
-            self._start(key, queue)
+        self._start_some(key, queue)
         return await answer
+
+    def _start_some(self, key: Hashable, queue: _Queue[R, A]) -> None:
+        if queue.running < _AT_ONCE and len(queue.waiting) >= (_SECOND_MIN if queue.running else 1):
+            self._start(key, queue)
 
     def _start(self, key: Hashable, queue: _Queue[R, A]) -> None:
         """Runs as many of those that wait as a group may have."""
@@ -106,9 +110,8 @@ class Groups(Generic[R, A]):
                 future.cancel()
             else:
                 future.set_result(found)
-        if queue.waiting:
-            self._start(key, queue)
-        elif not queue.running:
+        self._start_some(key, queue)
+        if not queue.running:
             del self._queues[key]
 
     def _answers(self, client: ClientInfo, requests: Sequence[R]) -> list[A | DbError]:

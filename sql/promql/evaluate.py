@@ -17,7 +17,7 @@ from sql.promql import parser
 from sql.promql.durations import Span
 from sql.promql.evaluator import Evaluator
 from sql.promql.frame import Frame, picked, series_of
-from sql.promql.labels import LabelTable, Rows, stack
+from sql.promql.labels import LabelTable, sorted_rows, stack
 from sql.promql.model import Check, Kind, Limits, Result, Samples, SampleSource, Times
 from sql.promql.tree import Aggregate, Call, Node, Type, unwrap
 
@@ -177,19 +177,6 @@ def _joined(evaluator: Evaluator, parts: list[Frame], columns: int) -> Frame:
             histograms[into, steps] = part.histograms
         row, column = row + part.labels.count, steps.stop
     return Frame(labels.take(first), values, present, np.zeros(len(first), np.bool_), histograms)
-
-
-def sorted_rows(labels: LabelTable) -> Rows:
-    """The order of rows by their labels, names before values, as Prometheus orders series."""
-    if labels.count < 2:
-        return np.arange(labels.count)
-    columns = [labels.columns[name] for name in sorted(labels.columns, reverse=True)]
-    there = [(column, bool(column.codes.any())) for column in columns]
-    if all(not some or column.codes.all() for column, some in there):
-        keys = [column.ranks()[column.codes] for column, some in there if some]
-        return np.lexsort(keys) if keys else np.arange(labels.count)
-    pairs = [tuple(row.items()) for row in labels.rows()]
-    return np.array(sorted(range(labels.count), key=pairs.__getitem__), np.int64)
 
 
 def _ragged(evaluator: Evaluator, tree: Node, times: Times) -> Result:

@@ -188,6 +188,9 @@ class LabelTable:
 
         Returns: per row its group, numbered by first appearance; per group its first row.
         """
+        if self.count < 2:
+            alone = np.arange(self.count)
+            return alone, alone
         keys = np.zeros(self.count, np.int64)
         width = 1
         for name in sorted(self.columns):
@@ -201,6 +204,28 @@ class LabelTable:
             keys = keys * size + column.codes
             width *= size
         return _by_first_appearance(keys, width)
+
+
+def sorted_rows(labels: LabelTable) -> Rows:
+    """The order of rows by their labels, names before values, as Prometheus orders series.
+
+    It compares pairs of name and value from the first name on: where one row lacks a name that the
+    other has, its next name is later, and comes after, or it has none, and comes before.
+    """
+    if labels.count < 2:
+        return np.arange(labels.count)
+    columns = [labels.columns[name] for name in sorted(labels.columns)]
+    last = np.full(labels.count, -1)
+    for place, column in enumerate(columns):
+        last[column.codes > 0] = place
+    keys = []
+    for place, column in enumerate(columns):
+        ranks = column.ranks()[column.codes]
+        missing = column.codes == 0
+        if missing.any():
+            ranks[missing] = np.where(last[missing] > place, len(column.values), 0)
+        keys.append(ranks)
+    return np.lexsort(keys[::-1]) if keys else np.arange(labels.count)
 
 
 def _tells_all_apart(column: LabelColumn) -> bool:

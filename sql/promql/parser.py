@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 from sql.promql import lexer
 from sql.promql.lexer import Token, syntax_error
@@ -43,12 +44,23 @@ _LEVELS = {
     "^": 6,
 }
 _UNARY_LEVEL = 5
+_REMEMBERED_CHARACTERS_MAX = 2_000
 # Words that cannot be a metric's name where an expression begins.
 _RESERVED = frozenset({"bool", "on", "ignoring", "group_left", "group_right", "atan2"})
 
 
 def parse(text: str) -> Node:
     """The tree of an expression. Raises: DbError(SYNTAX) with the position."""
+    return _remembered(text) if len(text) <= _REMEMBERED_CHARACTERS_MAX else _parsed(text)
+
+
+@lru_cache(maxsize=512)
+def _remembered(text: str) -> Node:
+    """Dashboards ask the same again, for other times. Nobody changes a tree."""
+    return _parsed(text)
+
+
+def _parsed(text: str) -> Node:
     parser = _Parser(text)
     tree = parser.expression(0)
     parser.expect_end()

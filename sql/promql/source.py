@@ -142,13 +142,14 @@ def label_values(
         return ()
     names = frozenset({name} | {matcher.name for matcher in metric.matchers})
     found = series_labels(runner, metric, start_ms, end_ms, names)
-    return {labels.get(name, "") for labels in found}
+    return set(found.column(name).strings())
 
 
 def series_labels(
     runner: Runner, metric: Metric, start_ms: int, end_ms: int, only: frozenset[str] | None = None
-) -> list[dict[str, str]]:
-    """The labels of a metric's series with rows between two times; `only` some labels of them.
+) -> LabelTable:
+    """The labels of a metric's series with rows between two times, no two rows alike; `only` some
+    labels of them.
 
     Requires: `only` has all labels that the metric's matchers compare.
     """
@@ -166,7 +167,7 @@ def series_labels(
     )
     rows = read_distinct(runner, wanted)
     if not rows.num_rows:
-        return []
+        return LabelTable(0, {})
     columns = {name: label_column(rows.column(name)) for name in tags}
     columns[NAME] = LabelColumn.constant(table.name, rows.num_rows)
     labels = LabelTable(rows.num_rows, columns)
@@ -176,10 +177,10 @@ def series_labels(
     return distinct(labels)
 
 
-def distinct(labels: LabelTable) -> list[dict[str, str]]:
+def distinct(labels: LabelTable) -> LabelTable:
     """The rows, none twice."""
     _, first = labels.groups()
-    return labels.take(first).rows()
+    return labels if len(first) == labels.count else labels.take(first)
 
 
 def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:

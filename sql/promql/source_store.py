@@ -50,7 +50,7 @@ class StoredMetric:
         self._index = index
         self._regions = regions
         self._region_id = region_id
-        self._last: tuple[Ids, dict[int, LabelColumn]] | None = None
+        self._last: tuple[Ids, Rows | None, dict[int, LabelColumn]] | None = None
         self._staged = tuple(write for write in staged if write.region_id == region_id)
 
     def select(self, start_ms: int, end_ms: int, samples_max: int) -> SelectedSeries:
@@ -101,18 +101,20 @@ class StoredMetric:
         return LabelTable(len(ids), columns)
 
     def _column(self, ids: Ids, tag: Column, rows: Rows | None) -> LabelColumn:
+        if len(ids if rows is None else rows) <= _FEW:
+            return self._few(ids, rows)[tag.id]
         wanted = ids if rows is None else ids[rows]
-        if len(wanted) <= _FEW:
-            return self._few(wanted)[tag.id]
         return _label_column(self._index.labels(self._number, wanted, tag.id))
 
-    def _few(self, ids: Ids) -> dict[int, LabelColumn]:
+    def _few(self, ids: Ids, rows: Rows | None) -> dict[int, LabelColumn]:
         """All labels of a few series: whoever asks for one of them soon asks for the others."""
-        if self._last is None or not np.array_equal(self._last[0], ids):
-            texts = self._index.texts(self._number, ids, [tag.id for tag in self._metric.tags])
+        last = self._last
+        if last is None or last[0] is not ids or not _same(last[1], rows):
+            wanted = ids if rows is None else ids[rows]
+            texts = self._index.texts(self._number, wanted, [tag.id for tag in self._metric.tags])
             columns = {tag: LabelColumn.of([one or "" for one in texts[tag]]) for tag in texts}
-            self._last = ids, columns
-        return self._last[1]
+            last = self._last = ids, rows, columns
+        return last[2]
 
     def _distinct(self, found: SelectedSeries) -> SelectedSeries:
         """No two series with equal labels: to PromQL a label that is empty is not there.
@@ -130,6 +132,13 @@ class StoredMetric:
         of_rows = np.repeat(codes, np.diff(samples.offsets))
         labels = found.labels.take(first)
         return selected(of_rows, labels, samples.times, samples.values, None, samples.histograms)
+
+
+def _same(some: Rows | None, others: Rows | None) -> bool:
+    """Whether the same rows are meant. Usually they are one object, which is told at once."""
+    if some is others or some is None or others is None:
+        return some is others
+    return np.array_equal(some, others)
 
 
 def _label_column(labels: Labels) -> LabelColumn:

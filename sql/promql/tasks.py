@@ -13,10 +13,10 @@ import numpy as np
 
 from engine import jit
 from engine.errors import DbError, ErrorKind
-from sql.promql.labels import NAME
+from sql.promql.labels import NAME, LabelTable, sorted_rows, stack
 from sql.promql.model import Limits, Matcher, Result, SelectedSeries, Selector
 from sql.promql.parser import parse
-from sql.promql.source import TableSource, label_values, series_labels
+from sql.promql.source import TableSource, distinct, label_values, series_labels
 from sql.promql.source_tables import DATABASE, FIELD, Catalogue, metrics
 from sql.promql.tql import catalogue_of
 from sql.promql.tree import VectorSelector, unwrap
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 _FIELD_LABELS = frozenset({FIELD, "__field_name__"})
-Labels = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,6 @@ class ReadSeries:
 
     def run(self, session: ClientSession) -> SelectedSeries:
         """Sorted by labels; series without samples are left out. Raises: DbError."""
-        from sql.promql.evaluate import sorted_rows  # its kernels are declared when first needed
         from sql.promql.frame import picked, series_of
 
         jit.warm()
@@ -92,16 +90,21 @@ class FindSeries:
     text: str = "PROMETHEUS SERIES"
     writes: bool = False
 
-    def run(self, session: ClientSession) -> list[Labels]:
+    def run(self, session: ClientSession) -> LabelTable:
         """Sorted, none twice. Raises: DbError SYNTAX."""
         jit.warm()
         catalogue = catalogue_of(session)
-        found: dict[tuple[tuple[str, str], ...], Labels] = {}
-        for text in self.selectors:
-            for metric in metrics(selector_matchers(text), catalogue):
-                for labels in series_labels(session.runner, metric, self.start_ms, self.end_ms):
-                    found[tuple(labels.items())] = labels
-        return [found[key] for key in sorted(found)]
+        found = distinct(
+            stack(
+                [
+                    series_labels(session.runner, metric, self.start_ms, self.end_ms)
+                    for text in self.selectors
+                    for metric in metrics(selector_matchers(text), catalogue)
+                ]
+                or [LabelTable(0, {})]
+            )
+        )
+        return found.take(sorted_rows(found))
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class LabelNames:
             names = {tag.name for metric in found for tag in metric.tags}
             return sorted({NAME, *names} if found else ())
         series = FindSeries(self.selectors, self.start_ms, self.end_ms).run(session)
-        return sorted({name for labels in series for name in labels})
+        return sorted(name for name, column in series.columns.items() if column.codes.any())
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from server.http.prometheus.answers import (
     success,
 )
 from server.http.prometheus.parameters import EVER_MS, Parameters, now_ms, read_parameters
-from server.http.prometheus.result_json import numbers, result_json, truncated
+from server.http.prometheus.result_json import label_sets_json, numbers, result_json, truncated
 from server.http.tasks import in_session
 from sql.promql.model import Result
 from sql.promql.remarks import About, Exemplar, FindExemplars, Metadata
@@ -156,7 +156,15 @@ async def series(request: Request) -> Response:
     if not matches:
         raise DbError(ErrorKind.SYNTAX, "no match[] parameter provided")
     task, limit = FindSeries(matches, *_times(given)), given.limit()
-    return await run(request, given, lambda session: _list_body([*session.run(task)], limit))
+
+    def work(session: SessionApi) -> bytes:
+        found = session.run(task)
+        cut = bool(limit) and found.count > limit
+        if cut:
+            found = found.take(np.arange(limit))
+        return data_body(label_sets_json(found), (_CUT,) if cut else ())
+
+    return await run(request, given, work)
 
 
 @guarded

@@ -133,6 +133,11 @@ def _matrix(result: Result) -> Iterator[bytes]:
             yield _series(metric, texts[row], found)
 
 
+def label_sets_json(labels: LabelTable) -> bytes:
+    """A list of the labels of each series."""
+    return b"[" + _listed(metrics_json(labels)) + b"]"
+
+
 def metrics_json(labels: LabelTable) -> pa.LargeBinaryArray:
     """The labels of each series as a JSON object, names in order."""
     if labels.count <= _FEW:

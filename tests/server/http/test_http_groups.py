@@ -76,7 +76,7 @@ async def house() -> AsyncIterator[House]:
 
 async def test_those_who_wait_are_run_together(house: House) -> None:
     assert await house.ask(*"abcdef") == list("ABCDEF")
-    assert sorted(house.seen) == [["a"], ["b"], ["c", "d", "e", "f"]]
+    assert sorted(house.seen) == [["a"], ["b", "c"], ["d", "e", "f"]]
 
 
 async def test_a_bad_one_fails_alone(house: House) -> None:
@@ -87,21 +87,21 @@ async def test_a_bad_one_fails_alone(house: House) -> None:
 
 async def test_what_is_to_be_sent_again_is_not_tried_one_by_one(house: House) -> None:
     found = await house.ask("a", "b", "c", "full", "d")
-    assert found[:2] == ["A", "B"]
-    assert {error.kind for error in found[2:]} == {ErrorKind.DISK_FULL}
+    assert found[:3] == ["A", "B", "C"]
+    assert {error.kind for error in found[3:]} == {ErrorKind.DISK_FULL}
     assert len(house.seen) == 3
 
 
 async def test_an_error_of_ours_reaches_all_of_a_group(house: House) -> None:
-    found = await house.ask("a", "b", "c", "broken")
-    assert found[:2] == ["A", "B"]
-    assert [type(error) for error in found[2:]] == [ZeroDivisionError] * 2
+    found = await house.ask("a", "b", "c", "d", "broken")
+    assert found[:3] == ["A", "B", "C"]
+    assert [type(error) for error in found[3:]] == [ZeroDivisionError] * 2
 
 
 async def test_a_group_holds_so_many_bytes(house: House) -> None:
     half = groups._GROUP_BYTES_MAX // 2
-    assert await house.ask(*"abcdef", size=half) == list("ABCDEF")
-    assert sorted(house.seen) == [["a"], ["b"], ["c", "d"], ["e", "f"]]
+    assert await house.ask(*"abcdefg", size=half) == list("ABCDEFG")
+    assert sorted(house.seen) == [["a"], ["b", "c"], ["d", "e"], ["f", "g"]]
 
 
 async def test_users_databases_and_kinds_are_apart(house: House) -> None:

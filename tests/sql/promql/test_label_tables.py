@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import DbError, ErrorKind
 from sql.promql import regex
-from sql.promql.labels import LabelColumn, LabelTable, LateColumn, stack
+from sql.promql.labels import LabelColumn, LabelTable, LateColumn, sorted_rows, stack
 
 Row = dict[str, str]
 rows_of_labels = st.lists(
@@ -128,3 +128,13 @@ def test_bad_patterns_are_refused() -> None:
     with pytest.raises(DbError) as caught:
         regex.check("(", 7)
     assert (caught.value.kind, caught.value.position) == (ErrorKind.SYNTAX, 8)
+
+
+@given(rows_of_labels)
+def test_rows_are_sorted_as_lists_of_pairs(rows: list[Row]) -> None:
+    found = sorted_rows(LabelTable.of_rows(rows)).tolist()
+    wanted = sorted(range(len(rows)), key=lambda row: sorted(rows[row].items()))
+    assert [sorted(rows[row].items()) for row in found] == [
+        sorted(rows[row].items()) for row in wanted
+    ]
+    assert sorted(found) == sorted(wanted)
