@@ -25,7 +25,7 @@ from sql.instant import Instant
 from sql.limits import Limits, StatementClock, timeout_ms
 from sql.metrics.scans import MetricScans
 from sql.plan.cache import RecentPlans
-from sql.plan.context import PlanContext
+from sql.plan.context import MYSQL_DATABASES, PlanContext
 from sql.plan.plan import plan_query
 from sql.prepared import Prepared
 from sql.promql.tql import run_tql
@@ -308,7 +308,8 @@ class ClientSession(SessionTables):
 
     def has_database(self, name: str) -> bool:
         """True if the name is a database, or one of the system's."""
-        if name in ("information_schema", "pg_catalog"):
+        system = name in MYSQL_DATABASES and self.wire is Wire.MYSQL
+        if system or name in ("information_schema", "pg_catalog"):
             return True
         return self.catalog.database(self.duck.cursor, name) is not None
 

@@ -45,6 +45,7 @@ from sql.statements import (
     prepare,
     query,
     roles,
+    routines,
     schema_object,
     settings,
     show_statement,
@@ -109,6 +110,7 @@ HANDLERS: dict[type[exp.Expr], query.Handler] = {
     nodes.CloseCursor: cursor.run_close,
     exp.Kill: utility.run_kill,
     nodes.Admin: admin.run_admin,
+    nodes.Call: routines.run_call,
     nodes.GrantStatement: roles.run_grant,
     nodes.RoleStatement: roles.run_role,
     ObjectStatement: schema_object.run,
@@ -174,6 +176,8 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     _check_transaction(session, statement)
     session.statement_started(statement.text)
     session.tally.begin()
+    if session.last_notices and not mysql_errors.is_diagnostic(statement.tree, statement.text):
+        session.last_notices = ()
     try:
         # A kernel first called while `warm` compiles it would be refused as an internal error.
         jit.warm()
@@ -185,6 +189,7 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         session.statement_ended(failed=True)
         if session.wire is Wire.MYSQL and isinstance(error, DbError):
             mysql_errors.refine(error, insert.tree_of(statement))
+            session.last_notices = (mysql_errors.as_notice(error),)
         elif isinstance(error, DbError):
             violations.tell(session, lambda: insert.tree_of(statement), error)
         _fail(session)

@@ -12,11 +12,26 @@ from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
+from sql.results import Notice, Severity
 
 _K = ErrorKind
+_DIAGNOSTIC = frozenset({"WARNINGS", "ERRORS", "COUNT WARNINGS", "COUNT ERRORS"})
+_COUNTS = ("warning_count", "error_count")
 _Codes = tuple[int, str]
 _MULTIPLE_PRIMARY_KEYS = (1068, "42000")
 _STILL_REFERENCED = (1451, "23000")
+
+
+def is_diagnostic(tree: exp.Expr | None, text: str) -> bool:
+    """True for a statement that asks about the one before, whose warnings it leaves as they are."""
+    if isinstance(tree, nodes.ShowStatement):
+        return str(tree.this) in _DIAGNOSTIC
+    return "@@" in text and any(name in text.lower() for name in _COUNTS)
+
+
+def as_notice(error: DbError) -> Notice:
+    """The error as SHOW ERRORS and SHOW WARNINGS tell of it."""
+    return Notice(error.message, Severity.ERROR, errno=error.codes.errno)
 
 
 def refine(error: DbError, tree: exp.Expr | None) -> None:

@@ -24,7 +24,7 @@ FIXED = {
     "gtid_executed": "",
     "gtid_mode": "OFF",
     "gtid_purged": "",
-    "have_compress": "NO",
+    "have_compress": "YES",
     "have_dynamic_loading": "NO",
     "have_geometry": "NO",
     "have_openssl": "YES",

@@ -213,6 +213,7 @@ class Severity(Enum):
     NOTICE = "NOTICE"
     WARNING = "WARNING"
     INFO = "INFO"
+    ERROR = "ERROR"  # what SHOW ERRORS tells of the statement before, never sent as a notice
 
 
 @dataclass(frozen=True, slots=True)

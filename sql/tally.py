@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from sql.results import Affected, Result, Rows
+from sql.results import Affected, Result, Rows, Severity
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -75,5 +75,8 @@ def told(session: ClientSession) -> dict[str, Callable[[], str]]:
         "local_infile": lambda: "ON" if session.server.local_infile else "OFF",
         "max_connections": lambda: str(session.server.max_connections),
         "pseudo_thread_id": lambda: str(session.id),
+        "error_count": lambda: str(
+            sum(one.severity is Severity.ERROR for one in session.last_notices)
+        ),
         "warning_count": lambda: str(len(session.last_notices)),
     }

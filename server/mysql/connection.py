@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import ParamSpec, TypeVar
@@ -22,6 +22,7 @@ from server.mysql import answers, replies
 from server.mysql import protocol as commands
 from server.mysql.answers import Piece, Speaker
 from server.mysql.channel import Channel
+from server.mysql.compression import Compression
 from server.mysql.constants import CHARSET_DEFAULT, Capability, Status, is_utf8_charset
 from server.mysql.handshake import SSL_REQUEST_BYTES, Login, Terms, change_user, login, new_salt
 from server.mysql.prepared import STATEMENTS_MAX, Statements
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_PACKED_HERE_BYTES = 16 << 10  # answers up to this are compressed on the event loop
 _FEED_BYTES = 1 << 20  # of a file, fed at once
 FIRST_READ_BYTES = 4 + SSL_REQUEST_BYTES  # a header and a request for TLS, not a byte beyond
 
@@ -155,6 +157,7 @@ class Connection:
         self._protocol = ServerProtocol(listener.options.packet_bytes_max)
         self._secure = False
         self._working = False  # a blocking call is on its way
+        self._compression: Compression | None = None
         # Set by `take` and by the login.
         self._channel: Channel
         self._terms: Terms
@@ -229,7 +232,7 @@ class Connection:
                 await self._start_tls()
                 answer = await self._payload()
                 continue
-            self._channel.write([self._protocol.frame(step.payload)])
+            self._write([self._protocol.frame(step.payload)])
             answer = b"" if isinstance(step, Say) else await self._payload()
 
     async def _start_tls(self) -> None:
@@ -255,6 +258,8 @@ class Connection:
         loop = asyncio.get_running_loop()
         session.when_killed(lambda: loop.call_soon_threadsafe(self.kill))
         await self._send(lambda speaker: iter((speaker.ok(),)))
+        if Capability.COMPRESS in accepted.capabilities and self._compression is None:
+            self._compression = Compression()  # from the first command on
 
     def _adopt(self, session: SessionApi, accepted: Login) -> None:
         self.user = accepted.user
@@ -292,6 +297,8 @@ class Connection:
             data = await self._channel.read()
             if not data:
                 raise ConnectionResetError("the client closed the connection")
+            if self._compression is not None:
+                data = self._compression.receive(data)
             self._protocol.receive(data)
         return payload
 
@@ -307,6 +314,8 @@ class Connection:
         Raises: DbError when the connection must end: broken packets, a refused change of user.
         """
         self._protocol.begin_command()
+        if self._compression is not None:
+            self._compression.begin_command()
         async with asyncio.timeout(self._idle_seconds()):
             payload = await self._payload()
         self._listener.questions += 1
@@ -358,7 +367,7 @@ class Connection:
                     gathered = answers.gather(answer)
                 else:
                     gathered = await self._work(answers.gather, answer)
-                self._channel.write(gathered.pieces)
+                await self._write_answer(gathered.pieces)
                 if gathered.error is not None:
                     raise self._explained(gathered.error)
                 await self._channel.drain()
@@ -373,6 +382,19 @@ class Connection:
             # What the statement holds is freed where it may block.
             await self._workers.run(answers.abandon, answer)
             raise
+
+    def _write(self, pieces: Sequence[Piece]) -> None:
+        packing = self._compression
+        self._channel.write(pieces if packing is None else packing.pack(pieces))
+
+    async def _write_answer(self, pieces: Sequence[Piece]) -> None:
+        """Large answers are compressed on a worker: it takes longer than the loop may wait."""
+        packing = self._compression
+        if packing is not None and sum(map(len, pieces)) > _PACKED_HERE_BYTES:
+            pieces = await self._workers.run(packing.pack, pieces)
+            self._channel.write(pieces)
+        else:
+            self._write(pieces)
 
     async def _take_file(self, sink: CopySink) -> Exception | None:
         """Feeds what the client sends up to an empty packet; all of it is read also on failure.
@@ -422,7 +444,7 @@ class Connection:
         return replies.ok(outcome, self._protocol.capabilities)
 
     def _write_payload(self, payload: bytes) -> None:
-        self._channel.write([self._protocol.frame(payload)])
+        self._write([self._protocol.frame(payload)])
 
 
 def _internal() -> DbError:

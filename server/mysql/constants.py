@@ -48,6 +48,7 @@ OFFERED = (
     | Capability.FOUND_ROWS
     | Capability.LONG_FLAG
     | Capability.CONNECT_WITH_DB
+    | Capability.COMPRESS
     | Capability.ODBC
     | Capability.LOCAL_FILES
     | Capability.IGNORE_SPACE

@@ -114,7 +114,8 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
         unique = self.word("UNIQUE")
         if not unique and not self.word("FULLTEXT"):
             self.word("SPATIAL")
-        if not self.word("INDEX") and not self.word("KEY"):
+        bare = unique and self.STRING_ALIASES  # MySQL's ADD UNIQUE a (b)
+        if not self.word("INDEX") and not self.word("KEY") and not bare:
             self._retreat(start)
             return None
         name = None if self._curr.token_type is TokenType.L_PAREN else self.take_name()

@@ -87,7 +87,7 @@ _STATEMENTS = {
     (
         *("LOCK", "UNLOCK", "LISTEN", "UNLISTEN", "NOTIFY", "VACUUM"),
         *("ANALYSE", "CHECKPOINT", "REINDEX", "CLUSTER", "SECURITY"),
-        *("FLUSH", "HANDLER", "IMPORT", "REASSIGN"),
+        *("FLUSH", "HANDLER", "IMPORT", "REASSIGN", "XA", "HELP"),
         *("SIGNAL", "PURGE", "BINLOG", "INSTALL", "UNINSTALL", "SHUTDOWN", "RESTART", "UNDROP"),
         *("ATTACH", "DETACH", "PRAGMA", "CHANGE"),
     ),
@@ -216,6 +216,7 @@ class GnomonHttpParser(GnomonPostgresParser):
 class GnomonMySQLParser(Grammar, MySQLParser):
     """What MySQL clients say. `||` concatenates, as with PIPES_AS_CONCAT."""
 
+    TRAILING_COMMA = True  # GreptimeDB's users write them on this wire
     FUNCTIONS = _functions(
         MySQLParser.FUNCTIONS,
         Wire.MYSQL,
@@ -352,7 +353,14 @@ class GnomonMySQL(MySQL):
         """No commands: every statement is parsed."""
 
         COMMANDS: ClassVar[set[TokenType]] = set()
-        KEYWORDS = _keywords(MySQL.Tokenizer.KEYWORDS)
+        KEYWORDS = _keywords(
+            MySQL.Tokenizer.KEYWORDS
+            | dict.fromkeys(("LONG", "LONG VARCHAR"), TokenType.MEDIUMTEXT)
+            | dict.fromkeys(("LONG VARBINARY", "LONG BYTE"), TokenType.MEDIUMBLOB)
+            | dict.fromkeys(("NATIONAL CHAR", "NATIONAL CHARACTER"), TokenType.NCHAR)
+            | dict.fromkeys(("MIDDLEINT", "INT3"), TokenType.MEDIUMINT),
+            **{"NATIONAL VARCHAR": TokenType.NVARCHAR},
+        )
 
     Parser = GnomonMySQLParser
 

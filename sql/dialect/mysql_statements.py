@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
+from engine.errors import DbError, ErrorKind
 from sql.dialect import mysql_nodes
 from sql.dialect.alter import AlterGrammar
 from sql.dialect.load import LoadGrammar
@@ -28,6 +29,7 @@ class MysqlStatements(LoadGrammar, AlterGrammar):
         statement = super()._parse_statement()
         if not isinstance(statement, exp.Query):
             return statement
+        self._refuse_files()
         into = statement.args.get("into")
         if isinstance(into, mysql_nodes.IntoVariables):  # behind the outputs
             statement.set("into", None)
@@ -38,7 +40,19 @@ class MysqlStatements(LoadGrammar, AlterGrammar):
             return statement
         return self.expression(mysql_nodes.SelectInto(this=statement, expressions=names))
 
+    def _refuse_files(self) -> None:
+        """`SELECT … INTO OUTFILE 'x'`. Raises: DbError UNSUPPORTED."""
+        if self._is_mysql and self._curr and self._curr.token_type is TokenType.INTO:
+            word = self._next.text.upper()
+            if word in ("OUTFILE", "DUMPFILE"):
+                raise DbError(
+                    ErrorKind.UNSUPPORTED,
+                    f"SELECT … INTO {word} is not supported",
+                    hint="COPY (SELECT …) TO 'file' writes below the server's copy directory",
+                )
+
     def _parse_into(self) -> exp.Into | None:
+        self._refuse_files()
         names = self._into_variables()
         if names:
             return mysql_nodes.IntoVariables(expressions=names)

@@ -41,6 +41,8 @@ _OBJECTS = {
     "FUNCTIONS": "FUNCTIONS",
     "VARIABLES": "VARIABLES",
     "STATUS": "STATUS",
+    "COUNT ( * ) WARNINGS": "COUNT WARNINGS",
+    "COUNT ( * ) ERRORS": "COUNT ERRORS",
     "WARNINGS": "WARNINGS",
     "ERRORS": "ERRORS",
     "PROCESSLIST": "PROCESSLIST",
@@ -56,6 +58,10 @@ _OBJECTS = {
     "REPLICA STATUS": "REPLICA STATUS",
     "SLAVE STATUS": "REPLICA STATUS",
     "BINARY LOGS": "BINARY LOGS",
+    "REPLICAS": "REPLICAS",
+    "SLAVE HOSTS": "REPLICAS",
+    "PROFILES": "PROFILES",
+    "ENGINE": "ENGINE",
     "SEARCH_PATH": "SEARCH_PATH",
 }
 _NAMED = frozenset({"CREATE TABLE", "CREATE VIEW", "CREATE TRIGGER"})  # may carry a database
@@ -107,6 +113,9 @@ class ShowGrammar(Core):
             if not self._take_from():
                 raise self.expected("FROM")
             show.set("target", self.take_table())
+        if what == "ENGINE":
+            self.take_rest()  # whose status: none keeps any
+            return
         if self._take_from():
             show.set("db", self.take_name())
         self._show_filter(show)

@@ -12,6 +12,7 @@ from catalog.records import Table
 from engine.datatypes import DataType
 from sql.session import ClientInfo, Wire
 
+MYSQL_DATABASES = frozenset({"mysql", "performance_schema", "sys"})  # of its wire alone
 CATALOG = "greptime"  # the one catalog, as three-part names spell it
 
 

@@ -98,7 +98,7 @@ _MAKERS: dict[str, _Maker] = {
     "version": _version,
     "pg_backend_pid": lambda c: exp.Literal.number(c.session_id),
     "connection_id": lambda c: exp.Literal.number(c.session_id),
-    "current_user": lambda c: _text(c.client.user) if c.wire is not Wire.MYSQL else _user(c),
+    "current_user": lambda c: _text(c.client.user + ("@%" if c.wire is Wire.MYSQL else "")),
     "session_user": lambda c: _text(c.client.user) if c.wire is not Wire.MYSQL else _user(c),
     "current_role": lambda c: _text(c.client.user),
     "user": lambda c: _text(c.client.user) if c.wire is not Wire.MYSQL else _user(c),

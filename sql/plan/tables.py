@@ -16,7 +16,7 @@ from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionSchema
 from sql.dialect.nodes import Tql
-from sql.plan.context import PlanContext
+from sql.plan.context import MYSQL_DATABASES, PlanContext
 from sql.plan.numbers import dual, is_dual, is_numbers, numbers
 from sql.run.duck import ARROW_PREFIX
 from sql.run.errors import position_of
@@ -286,9 +286,10 @@ def system_name(node: exp.Table, context: PlanContext) -> tuple[str, str] | None
     """(database, name) of the system table a node may mean, None if there is none so called."""
     name = node.name.lower()
     if node.db:
-        candidates = [node.db.lower()]
-    elif context.database == "information_schema":
-        candidates = ["information_schema"]
+        hidden = node.db.lower() in MYSQL_DATABASES and context.wire is not Wire.MYSQL
+        candidates = [] if hidden else [node.db.lower()]
+    elif context.database == "information_schema" or context.database in MYSQL_DATABASES:
+        candidates = [context.database]
     elif context.wire is Wire.POSTGRES:
         candidates = ["pg_catalog"]
     else:

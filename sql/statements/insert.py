@@ -240,8 +240,10 @@ def _is_duckdbs(tree: exp.Insert, table: Table) -> bool:
     """True for what a relational table does by itself."""
     keyed = bool(table.primary_key or table.constraints)
     ignores = bool(tree.args.get("ignore")) and keyed  # without a key no row is in the way
-    special = ignores or any(tree.args.get(name) for name in ("conflict", "returning"))
-    return special and not table.is_time_series
+    conflict = tree.args.get("conflict")
+    keyless = conflict is not None and conflict.args.get("duplicate") and not keyed
+    special = ignores or (conflict and not keyless) or tree.args.get("returning")
+    return bool(special) and not table.is_time_series
 
 
 def _does_nothing(tree: exp.Insert, table: Table) -> bool:

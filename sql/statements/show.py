@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from catalog.records import Column, Table, TableKind
 from engine.errors import DbError, ErrorKind
-from sql.results import Notice
+from sql.results import Notice, Severity
 from sql.session import Wire
 from sql.statements import show_server
 from sql.system.arrow import from_rows, integers, strings
@@ -276,7 +276,19 @@ def _warnings(context: SystemContext, request: Request) -> pa.Table:
 
 
 def _errors(context: SystemContext, request: Request) -> pa.Table:
-    return show_server.warnings(())
+    return show_server.warnings(_errors_of(request))
+
+
+def _errors_of(request: Request) -> list[Notice]:
+    return [one for one in request.notices if one.severity is Severity.ERROR]
+
+
+def _count_warnings(_: SystemContext, request: Request) -> pa.Table:
+    return from_rows(pa.schema(integers("@@session.warning_count")), [(len(request.notices),)])
+
+
+def _count_errors(_: SystemContext, request: Request) -> pa.Table:
+    return from_rows(pa.schema(integers("@@session.error_count")), [(len(_errors_of(request)),)])
 
 
 def _processes(context: SystemContext, request: Request) -> pa.Table:
@@ -316,6 +328,8 @@ _MAKERS: dict[str, Maker] = {
     "REGION": _regions,
     "WARNINGS": _warnings,
     "ERRORS": _errors,
+    "COUNT WARNINGS": _count_warnings,
+    "COUNT ERRORS": _count_errors,
     "PROCESSLIST": _processes,
     "CHARSET": _server(show_server.character_sets),
     "COLLATION": _server(show_server.collations),
@@ -342,6 +356,9 @@ _MAKERS: dict[str, Maker] = {
     "PLUGINS": _server(show_server.plugins),
     "MASTER STATUS": _nothing("File", "Position", "Binlog_Do_DB", "Binlog_Ignore_DB"),
     "REPLICA STATUS": _nothing("Replica_IO_State", "Source_Host"),
+    "REPLICAS": _nothing("Server_Id", "Host", "Port", "Source_Id", "Replica_UUID"),
+    "PROFILES": _nothing("Query_ID", "Duration", "Query"),
+    "ENGINE": _nothing("Type", "Name", "Status"),
     "BINARY LOGS": _nothing("Log_name", "File_size", "Encrypted"),
 }
 _WITHOUT_LIKE = frozenset({"INDEX", "REGION", "WARNINGS", "ERRORS", "PROCESSLIST", "GRANTS"})

@@ -22,9 +22,10 @@ _WARNING_CODE = 1000  # GreptimeDB's number for a warning without one of MySQL's
 def warnings(notices: Sequence[Notice]) -> pa.Table:
     """SHOW WARNINGS: what the last statement had to say."""
     schema = pa.schema([*strings("Level"), *integers("Code"), *strings("Message")])
+    levels = {Severity.WARNING: "Warning", Severity.ERROR: "Error"}
     rows = [
         (
-            "Warning" if notice.severity is Severity.WARNING else "Note",
+            levels.get(notice.severity, "Note"),
             notice.errno or _WARNING_CODE,
             notice.message,
         )

@@ -22,7 +22,7 @@ from sql.dialect.show_create_mysql import mysql_table_sql
 from sql.foreign.keys import with_present_names
 from sql.results import Result
 from sql.session import Wire
-from sql.statements import show_server
+from sql.statements import routines, show_server
 from sql.statements.answers import table_rows
 from sql.statements.describe_table import described_table
 from sql.statements.found_flow import create_flow_sql, find_flow
@@ -103,6 +103,8 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
     if kind == "FLOW":
         flow = find_flow(session, tree.args["target"].name)
         return create_statement("Flow", flow.name, create_flow_sql(flow))
+    if kind in routines.KINDS and session.wire is Wire.MYSQL:
+        raise routines.missing(kind, tree.args["target"].name)
     if kind not in ("TABLE", "VIEW"):
         raise DbError(ErrorKind.UNSUPPORTED, f"SHOW CREATE {kind} is not supported")
     table = _target(session, tree, text)

@@ -20,6 +20,7 @@ from sql.statements import (
     channels,
     describe_table,
     repartition,
+    routines,
     show_statement,
     tql,
     two_phase,
@@ -106,6 +107,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
             f'syntax error at or near "{word}"',
             position=position_of(word, statement.text),
         )
+    if session.wire is Wire.MYSQL:
+        return routines.run(session, verb, str(statement.tree.args.get("text") or ""))
     raise DbError(ErrorKind.UNSUPPORTED, f"{verb} is not supported")
 
 

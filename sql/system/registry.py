@@ -11,6 +11,7 @@ from functools import partial
 import pyarrow as pa
 
 from sql.session import Wire
+from sql.system import mysql_databases
 from sql.system.arrow import fill
 from sql.system.information_schema import (
     columns,
@@ -161,6 +162,7 @@ def _registry() -> dict[tuple[str, str], SystemTable]:
         (privileges.PRIVILEGES, privileges.PRIVILEGES_SCHEMA, privileges.privileges),
     )
     found += [SystemTable("pg_catalog", *helper) for helper in helpers]
+    found += mysql_databases.tables()
     return {(table.database, table.name): table for table in found}
 
 

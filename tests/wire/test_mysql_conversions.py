@@ -80,6 +80,7 @@ OF_COLUMNS = (
     ("SELECT ts + 0 FROM c WHERE id = 1", [(20200101100000.0,)]),
     ("SELECT id FROM c HAVING id > 1", [(2,)]),
     ("SELECT id * 2 AS twice FROM c HAVING twice > 2", [(4,)]),
+    ("SELECT id, FROM c WHERE id = 1", [(1,)]),
     ("SELECT id / 0, id % 0 FROM c WHERE id = 1", [(None, None)]),
 )
 

@@ -87,3 +87,64 @@ def test_backslashes_mean_nothing_where_the_session_says_so(
         assert cursor.fetchone() == ("it's\\",)
     finally:
         cursor.execute("SET SESSION sql_mode = DEFAULT")
+
+
+def test_what_a_statement_had_to_say_can_be_asked_for(connection: pymysql.Connection[Any]) -> None:
+    cursor = connection.cursor()
+
+    def rows(sql: str) -> list[Any]:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+
+    with pytest.raises(pymysql.err.MySQLError):
+        cursor.execute("SELECT nothing FROM r")
+    (error,) = rows("SHOW WARNINGS")
+    assert error[:2] == ("Error", 1054)
+    assert rows("SHOW ERRORS") == [error]
+    assert rows("SHOW COUNT(*) ERRORS") == [(1,)]
+    assert rows("SELECT @@error_count, @@warning_count") == [(1, 1)]
+    cursor.execute("DROP PROCEDURE IF EXISTS p")
+    assert rows("SHOW WARNINGS")[0][:2] == ("Note", 1305)
+    assert rows("SHOW ERRORS") == []
+    assert rows("SELECT 1") == [(1,)]
+    assert rows("SHOW WARNINGS") == [], "a statement without warnings clears those before"
+
+
+@pytest.mark.parametrize(
+    ("sql", "errno"),
+    [
+        ("DROP PROCEDURE p", 1305),
+        ("CALL p()", 1305),
+        ("SHOW CREATE FUNCTION f", 1305),
+        ("DROP TRIGGER t", 1360),
+        ("DROP EVENT e", 1539),
+        ("XA START 'x'", 1235),
+        ("SELECT 1 INTO OUTFILE '/tmp/x'", 1235),
+        ("SELECT 1 FROM r INTO DUMPFILE '/tmp/x'", 1235),
+    ],
+)
+def test_what_does_not_exist_here_is_refused_precisely(
+    connection: pymysql.Connection[Any], sql: str, errno: int
+) -> None:
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        connection.cursor().execute(sql)
+    assert caught.value.args[0] == errno
+
+
+def test_mysqls_own_databases_can_be_read(connection: pymysql.Connection[Any]) -> None:
+    cursor = connection.cursor()
+    cursor.execute(
+        "SELECT user, plugin FROM mysql.user WHERE concat(user, '@', host) = current_user()"
+    )
+    assert len(cursor.fetchall()) == 1
+    cursor.execute("SELECT count(*) > 100 FROM mysql.time_zone_name WHERE name LIKE '%%/%%'")
+    assert cursor.fetchall() == ((1,),)
+    cursor.execute(
+        "SELECT variable_value FROM performance_schema.session_variables"
+        " WHERE variable_name = 'autocommit'"
+    )
+    assert len(cursor.fetchall()) == 1
+    cursor.execute("USE mysql")
+    cursor.execute("SELECT count(*) FROM db")
+    assert cursor.fetchall() == ((0,),)
+    cursor.execute(f"USE {DATABASE}")

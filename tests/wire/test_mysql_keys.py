@@ -79,3 +79,17 @@ def test_results_show_columns_in_the_case_they_were_declared_in(cursor: Any) -> 
         assert names == ["Id", "DOB", "plain", "AddedLater"], sql
     cursor.execute("SELECT dob AS x FROM k")
     assert cursor.description[0][0] == "x"
+
+
+def test_small_words_of_definitions_are_known(cursor: Any) -> None:
+    cursor.execute(
+        "CREATE TABLE k (a LONG, b LONG VARBINARY, c NATIONAL CHAR(3), d MIDDLEINT, e INT)"
+    )
+    cursor.execute(
+        "INSERT INTO k VALUES ('text', x'00ff', 'abc', 1, 1) ON DUPLICATE KEY UPDATE e = 2"
+    )
+    cursor.execute("ALTER TABLE k ADD UNIQUE uq (e), ADD INDEX (d)")
+    with pytest.raises(pymysql.err.IntegrityError):
+        cursor.execute("INSERT INTO k VALUES ('x', x'00', 'x', 2, 1)")
+    cursor.execute("ALTER TABLE k DROP INDEX uq")
+    assert _rows(cursor, "SELECT a, b, c, d, e FROM k") == [("text", b"\x00\xff", "abc", 1, 1)]
