@@ -116,6 +116,8 @@ class ErrorKind(Enum):
     REGION_NOT_FOUND = Codes(4005, "RegionNotFound", 400, "42P01", 1146, "42S02")
     STORAGE_UNAVAILABLE = Codes(5000, "StorageUnavailable", 503, "58030", 1030, "HY000")
     SHUTTING_DOWN = Codes(1009, "Suspended", 503, "57P01", 1053, "08S01")
+    IDLE_IN_TRANSACTION = Codes(1008, "DeadlineExceeded", 504, "25P03", 4031, "HY000")
+    IDLE_SESSION = Codes(1008, "DeadlineExceeded", 504, "57P05", 4031, "HY000")
     # The statement was ended on purpose.
     CANCELLED = Codes(1005, "Cancelled", 504, "57014", 1317, "70100")
     TIMEOUT = Codes(1008, "DeadlineExceeded", 504, "57014", 3024, "HY000")

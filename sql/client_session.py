@@ -38,7 +38,7 @@ from sql.session import Activity, ClientInfo, Statement, T, Task, TransactionSta
 from sql.session_tables import SessionTables
 from sql.settings import Settings, check_boolean
 from sql.statements.insert import FastInsert
-from sql.statements.modes import TransactionSettings, begin_modes, check_writable
+from sql.statements.modes import MODES, TransactionSettings, begin_modes, check_writable
 from sql.system.registry import SYSTEM_TABLES
 from sql.system.session_context import context_of, plan_context_of
 from sql.system.table import SystemContext
@@ -198,7 +198,12 @@ class ClientSession(SessionTables):
 
     def show(self, name: str) -> str:
         """See `SessionApi.show`."""
-        return self._database if name.lower() == "search_path" else self.settings.get(name)
+        name = name.lower()
+        if name == "search_path":
+            return self._database
+        if self.transaction is None and self.wire is Wire.POSTGRES and name in MODES:
+            name = f"default_{name}"  # what the next transaction will have
+        return self.settings.get(name)
 
     def set(self, name: str, value: str) -> None:
         """See `SessionApi.set`."""

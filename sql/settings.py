@@ -179,6 +179,7 @@ _POSTGRES = (
     Setting("client_min_messages", "notice"),
     Setting("lock_timeout", "0", parse_duration_ms),
     Setting("idle_in_transaction_session_timeout", "0", parse_duration_ms),
+    Setting("idle_session_timeout", "0", parse_duration_ms),
     Setting("row_security", "on", check_boolean),
     Setting("check_function_bodies", "on", check_boolean),
     Setting("synchronous_commit", "on"),

@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
         while not self._is_stopping:
             self._idle = conversation
             self._deliver()
-            events = await self._next_batch()
+            events = await self._patiently(conversation)
             self._idle = None
             if not events:
                 break
@@ -227,6 +227,19 @@ class Connection(asyncio.Protocol):
         if self._is_stopping:
             message = "terminating connection because the server is shutting down"
             raise DbError(ErrorKind.SHUTTING_DOWN, message)
+
+    async def _patiently(self, conversation: Conversation) -> list[Frontend]:
+        """The next messages. Raises: DbError when the client is idle for longer than it may be."""
+        patience = conversation.patience()
+        if patience is None:
+            return await self._next_batch()
+        self._deadline = asyncio.get_running_loop().time() + patience[0]
+        try:
+            return await self._next_batch()
+        except TimeoutError:
+            raise patience[1] from None
+        finally:
+            self._deadline = None
 
     def _deliver(self) -> None:
         """Sends notifications to a client that asks nothing just now; others get them later."""

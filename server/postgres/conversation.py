@@ -103,6 +103,23 @@ class Conversation:
                 return False
         return True
 
+    def patience(self) -> tuple[float, DbError] | None:
+        """How long the client may stay silent now, in seconds, and what it is told then.
+
+        https://www.postgresql.org/docs/current/runtime-config-client.html
+        """
+        if self._copy is not None:
+            return None
+        if self.session.transaction_status is TransactionStatus.IDLE:
+            setting, kind, what = "idle_session_timeout", ErrorKind.IDLE_SESSION, "idle-session"
+        else:
+            setting = "idle_in_transaction_session_timeout"
+            kind, what = ErrorKind.IDLE_IN_TRANSACTION, "idle-in-transaction"
+        seconds = int(self.session.show(setting)) / 1000
+        if not seconds:
+            return None
+        return seconds, DbError(kind, f"terminating connection due to {what} timeout")
+
     def close(self) -> None:
         """Drops what is in progress; the session itself stays open."""
         if self._copy is not None:

@@ -7,8 +7,10 @@ once for each row, when the row is computed, and never while a statement is plan
 from __future__ import annotations
 
 import threading
+import time
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -100,6 +102,18 @@ def _notify(session: ClientSession, channel: str | None, payload: str | None) ->
     return ""
 
 
+def _clock(session: ClientSession, _: str | None, __: str | None) -> str:
+    return _moment(time.time())
+
+
+def _statement_time(session: ClientSession, _: str | None, __: str | None) -> str:
+    return _moment(session.activity.started_ms / 1000)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ")
+
+
 def _sleep(session: ClientSession, seconds: str | None, _: str | None) -> str | None:
     if seconds is None:
         return None
@@ -166,6 +180,8 @@ def number_of(name: str) -> int:
 ACTS: dict[str, Act] = {
     "notify": _notify,
     "sleep": _sleep,
+    "clock": _clock,
+    "statement_time": _statement_time,
     "cancel": _ending(lambda victim: victim.cancel()),
     "terminate": _ending(lambda victim: victim.kill()),
     "unlock": _unlocking(shared=False),

@@ -24,7 +24,7 @@ from sql.functions.expansion import Expansion, expansion_sql
 # now() and its kin are naive UTC timestamps here, whatever DuckDB's own session zone is.
 _NOW = "(now() AT TIME ZONE 'UTC')"
 _EPOCH = "CAST('1970-01-01' AS TIMESTAMP)"
-_CLOCKS = frozenset({"now", "sysdate", "utc_timestamp", "statement_timestamp"})
+_CLOCKS = frozenset({"now", "sysdate", "utc_timestamp"})
 # PostgreSQL's operators by name: https://www.postgresql.org/docs/15/functions-matching.html
 _OPERATORS: dict[str, tuple[type[exp.Expr], bool]] = {
     "~": (exp.RegexpLike, False),

@@ -17,6 +17,7 @@ from sql.dialect.nodes import CopyStatement
 from sql.results import CopyIn, CopyOptions, CopyOut, Result, ResultColumn
 from sql.session import Wire
 from sql.statements import copy_database, copy_files
+from sql.statements.parts import Pieces, source
 from sql.statements.query import QUERIES, bind, inner_statement, plan_of
 from sql.statements.target import columns_named, complete, insert_rows, writable
 
@@ -37,6 +38,7 @@ class TableSink:
         table: Table,
         columns: tuple[Column, ...],
         options: CopyOptions,
+        where: exp.Expr | None = None,
     ) -> None:
         self.columns = tuple(ResultColumn(c.name, c.type) for c in columns)
         self.options = options
@@ -44,6 +46,7 @@ class TableSink:
         self._table = table
         self._columns = columns
         self._reader = CopyReader(columns, options, session.timezone, table=table.name)
+        self._where = where
         self._pieces: list[pa.Table] = []
         # Called once at the end with the error, if any: the statement is over.
         self.on_end: Callable[[DbError | None], None] = lambda error: None
@@ -93,7 +96,16 @@ class TableSink:
     def _keep(self, pieces: Sequence[pa.Table]) -> None:
         for piece in pieces:
             rows = complete(self._session, self._table, self._columns, piece)
-            self._pieces.append(rows)
+            self._pieces.append(self._wanted(rows))
+
+    def _wanted(self, rows: pa.Table) -> pa.Table:
+        """The rows for which the COPY's WHERE holds."""
+        if self._where is None or not rows.num_rows:
+            return rows
+        with Pieces(self._session, "").with_rows(rows, self._table) as (name, pieces):
+            holds = exp.func("coalesce", self._where.copy(), exp.false())
+            query = exp.select(exp.alias_(holds, "holds")).from_(source(name, self._table.name))
+            return rows.filter(pieces.table(query).column("holds").combine_chunks())
 
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:
@@ -112,7 +124,9 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     if tree.args.get("into"):
         table = writable(session, tree.this, statement.text)
         columns = columns_named(table, names, statement.text)
-        return CopyIn(TableSink(session, table, columns, options))
+        where = tree.args.get("where")
+        condition = where.this if isinstance(where, exp.Where) else where
+        return CopyIn(TableSink(session, table, columns, options, condition))
     query = tree.this
     if isinstance(query, exp.Table):
         chosen = [exp.column(name, quoted=True) for name in names] if names else ["*"]
@@ -126,8 +140,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
 def _check_clauses(tree: CopyStatement) -> None:
     """What the grammar takes and no COPY of that kind does."""
     from_client = isinstance(tree.args["endpoint"], exp.Var)
-    if tree.args.get("where") is not None:
-        raise DbError(ErrorKind.UNSUPPORTED, "COPY … WHERE is not supported")
+    if tree.args.get("where") is not None and not (from_client and tree.args.get("into")):
+        raise DbError(ErrorKind.UNSUPPORTED, "WHERE is part of COPY FROM STDIN only")
     if tree.args.get("limit") is not None and (from_client or not tree.args.get("into")):
         raise DbError(ErrorKind.UNSUPPORTED, "LIMIT is part of COPY FROM files only")
     if from_client and tree.args.get("connection"):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LEVEL = "ISOLATION LEVEL "
 _ONE_MOMENT = ("repeatable read", "serializable")
 ISOLATION, READ_ONLY = "transaction_isolation", "transaction_read_only"
+MODES = (ISOLATION, READ_ONLY)
 
 
 class TransactionSettings:
@@ -61,7 +62,7 @@ def begin_modes(session: ClientSession) -> None:
     if session.wire is not Wire.POSTGRES:
         return
     session.local_settings.begin()
-    for name in (ISOLATION, READ_ONLY):
+    for name in MODES:
         session.local_settings.set_local(name, session.settings.get(f"default_{name}"))
     _obey(session)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sql.functions.registry import MYSQL, POSTGRES, Function
 from sql.functions.registry import function as f
 from sql.functions.rewrites import mysql, times
+from sql.functions.rewrites.acts import acting
 
 CATEGORY = "Date and time"
 _TS = "TIMESTAMP '2024-02-29 13:14:15.678'"
@@ -22,8 +23,14 @@ _T = "gn_any_moment(t)"
 
 # fmt: off
 FUNCTIONS: tuple[Function, ...] = (
-    f("now() -> timestamp", "The statement's time.", None, "statement_timestamp",
-      "transaction_timestamp", "clock_timestamp", ex={"now() > '2020-01-01'": True}),
+    f("now() -> timestamp", "The statement's time.", None,
+      "transaction_timestamp", ex={"now() > '2020-01-01'": True}),
+    f("statement_timestamp() -> timestamptz", "When the statement began.",
+      acting("statement_time", "TIMESTAMPTZ"), wires=POSTGRES,
+      ex={"statement_timestamp() >= now()": True}),
+    f("clock_timestamp() -> timestamptz", "This very moment, another one in each row.",
+      acting("clock", "TIMESTAMPTZ"), wires=POSTGRES,
+      ex={"clock_timestamp() >= statement_timestamp()": True}),
     f("current_timestamp -> timestamp", "The statement's time."),
     f("localtimestamp -> timestamp", "The statement's time."),
     f("sysdate() -> timestamp", "The statement's time.", None, "utc_timestamp", wires=MYSQL,
