@@ -43,3 +43,8 @@ class ManualClock:
         assert milliseconds >= 0
         with self._lock:
             self._now_ms += milliseconds
+
+
+def wall_us() -> int:
+    """Microseconds since 1970-01-01 UTC, for what shows the time rather than decides by it."""
+    return time.time_ns() // 1000

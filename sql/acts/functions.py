@@ -7,15 +7,15 @@ once for each row, when the row is computed, and never while a statement is plan
 from __future__ import annotations
 
 import threading
-import time
 import zlib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import duckdb
 from duckdb.func import FunctionNullHandling
 
+from engine.clock import wall_us
 from engine.errors import DbError, ErrorKind
 from sql.acts.locks import Hold
 
@@ -103,15 +103,16 @@ def _notify(session: ClientSession, channel: str | None, payload: str | None) ->
 
 
 def _clock(session: ClientSession, _: str | None, __: str | None) -> str:
-    return _moment(time.time())
+    return _moment(wall_us())
 
 
 def _statement_time(session: ClientSession, _: str | None, __: str | None) -> str:
-    return _moment(session.activity.started_ms / 1000)
+    return _moment(session.activity.started_ms * 1000)
 
 
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(" ")
+def _moment(microseconds: int) -> str:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return (epoch + timedelta(microseconds=microseconds)).isoformat(" ")
 
 
 def _sleep(session: ClientSession, seconds: str | None, _: str | None) -> str | None:

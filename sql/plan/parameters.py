@@ -175,4 +175,21 @@ def type_of(node: exp.Expr, scopes: Scopes) -> DataType | None:
         return type_of(node.left, scopes) or type_of(node.right, scopes)
     if isinstance(node, exp.Lower | exp.Upper | exp.Concat | exp.Substring | exp.Trim):
         return datatypes.STRING
-    return inferred_type(scopes, node)
+    return inferred_type(scopes, node) or _of_series(node)
+
+
+def _of_series(node: exp.Expr) -> DataType | None:
+    """Numbers of generate_series() are whole ones, unless its ends are moments."""
+    select = node.find_ancestor(exp.Select) if isinstance(node, exp.Column) else None
+    from_ = select.args.get("from_") if select is not None else None
+    if from_ is None or not isinstance(from_.this, exp.Table):
+        return None
+    source = from_.this
+    series = source.this
+    if series.key not in ("generateseries", "explodinggenerateseries"):
+        return None
+    if node.name not in (source.alias_or_name, *source.alias_column_names):
+        return None
+    ends = [series.args.get("start"), series.args.get("end")]
+    plain = all(isinstance(end, exp.Literal | exp.Parameter) for end in ends)
+    return datatypes.INT32 if plain else None

@@ -51,7 +51,7 @@ def test_functions_tell_the_types_of_their_arguments(server: RunningServer) -> N
     async def ask() -> list[object]:
         connection = await _asyncpg(server)
         try:
-            series = "SELECT i FROM generate_series(1, $1) AS g(i) WHERE i > $2::int"
+            series = "SELECT i FROM generate_series(1, $1) AS g(i) WHERE i > $2"
             return [
                 await connection.fetchval("SELECT pg_cancel_backend($1)", 2**31 - 1),
                 await connection.fetch(series, 3, 1),
