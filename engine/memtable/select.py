@@ -1,11 +1,13 @@
-"""Rows of some tags out of memory, without comparing text row by row for each question.
+"""Rows of some tags out of memory, without looking at all rows for each question.
 
-Called by `engine.scan`. The codes of a tag in a part of memory are found once and kept with it.
+Called by `engine.scan`. Where the rows of each value of a tag are in a part of memory is found once
+and kept with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,15 +15,42 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.api import KeyFilter, TimeRange
+from engine.api import KeyFilter, KeyValue, TimeRange
 from engine.memo import BatchMemo
 from engine.memtable.keys import Codes
-from engine.memtable.view import Chunk, Shape, during
+from engine.memtable.view import Chunk, Shape, during, times
 
 # Smaller parts are filtered by whoever asked.
 _ROWS_MIN = 4096
 
-_Coded = tuple[pa.Array, npt.NDArray[np.int32]]
+_SHORT_MAX = 1 << 16  # numpy sorts so many different values without comparing them
+
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """A column as codes: those of `code_of`'s values, NULL behind all.
+
+    The rows of code c are order[starts[c]:starts[c + 1]], as they came.
+    """
+
+    codes: npt.NDArray[np.int32]
+    code_of: dict[KeyValue, int]
+    order: Codes
+    starts: Codes
+
+    def places(self, values: Sequence[KeyValue]) -> Codes:
+        """The rows with one of the values, in order."""
+        found = {self.code_of[value] for value in values if value in self.code_of}
+        parts = [self.order[self.starts[code] : self.starts[code + 1]] for code in found]
+        if len(parts) == 1:
+            return parts[0]
+        return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+
+    def among(self, places: Codes, values: Sequence[KeyValue]) -> Codes:
+        """Those of the places with one of the values."""
+        some = np.zeros(len(self.starts), np.bool_)
+        some[[self.code_of[value] for value in values if value in self.code_of]] = True
+        return places[some[self.codes[places]]]
 
 
 class MemoryFilter:
@@ -45,27 +74,40 @@ class MemoryFilter:
         narrow = part.rows.select(columns)
         if part.rows.num_rows < _ROWS_MIN or not keys:
             return during(Chunk(narrow, part.first, part.last), shape, wanted)
-        found = narrow.take(pa.array(self._places(part.rows, keys)))
-        return during(Chunk(found, part.first, part.last), shape, wanted)
+        places = self._places(part.rows, keys)
+        moments = times(part.rows, shape)[places]
+        if wanted.start is not None and part.first < wanted.start:
+            places, moments = _kept(moments >= wanted.start, places, moments)
+        if wanted.end is not None and part.last >= wanted.end:
+            places, moments = _kept(moments < wanted.end, places, moments)
+        return narrow.take(pa.array(places))
 
     def _places(self, rows: pa.RecordBatch, keys: Sequence[KeyFilter]) -> Codes:
         """Which rows pass. Requires: there are keys."""
         places: Codes | None = None  # None: all of them
         for key in keys:
             make = partial(_coded, rows, key.column)
-            values, codes = self._memo.get(rows, key.column, make)
-            wanted = pc.index_in(pa.array(key.values, values.type), value_set=values).drop_null()
-            some = np.zeros(len(values) + 1, np.bool_)
-            some[wanted.to_numpy()] = True
-            places = np.flatnonzero(some[codes]) if places is None else places[some[codes[places]]]
+            coded = self._memo.get(rows, key.column, make)
+            values = key.values
+            places = coded.places(values) if places is None else coded.among(places, values)
         assert places is not None
         return places
 
 
+def _kept(keep: npt.NDArray[np.bool_], places: Codes, moments: Codes) -> tuple[Codes, Codes]:
+    return places[keep], moments[keep]
+
+
 def _coded(rows: pa.RecordBatch, column: str) -> _Coded:
-    """The distinct values of a column, and for each row the place of its own (NULL: behind all)."""
+    """Where the rows of each value of a column are."""
     array = rows.column(column)
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
-    values = array.dictionary
-    return values, pc.fill_null(array.indices, len(values)).to_numpy().astype(np.int32)
+    values = array.dictionary.to_pylist()
+    filled = pc.fill_null(array.indices, len(values)) if array.null_count else array.indices
+    codes = filled.to_numpy().astype(np.int32)
+    short = codes.astype(np.uint16) if len(values) < _SHORT_MAX else codes
+    counts = np.bincount(codes, minlength=len(values) + 1)
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    order = np.argsort(short, kind="stable")
+    return _Coded(codes, {value: code for code, value in enumerate(values)}, order, starts)
