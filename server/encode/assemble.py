@@ -118,10 +118,12 @@ def postgres_rows(
     if rows and lengths.max() > POSTGRES_ROW_MAX:
         raise DbError(ErrorKind.LIMIT_EXCEEDED, "a result row is longer than 2 GiB")
     for start, stop in slices(lengths):
-        out, position, ends = room(lengths[start:stop])
-        _postgres_heads(out, position, lengths[start:stop] - 1, len(columns), code)
+        is_all = stop - start == rows  # small results are many: they need no slices
+        own = lengths if is_all else lengths[start:stop]
+        out, position, ends = room(own)
+        _postgres_heads(out, position, own - 1, len(columns), code)
         for column in columns:
-            part = column.slice(start, stop)
+            part = column if is_all else column.slice(start, stop)
             if isinstance(part, VarCells):
                 _postgres_var(out, position, ends, part.offsets, part.data, _mask(part.valid))
             else:
@@ -176,6 +178,10 @@ def _check_shape(columns: Sequence[Cells], rows: int) -> None:
 
 def slices(lengths: Positions) -> Iterator[tuple[int, int]]:
     """Cuts rows into runs of at most SLICE_ROWS rows and (one long row aside) SLICE_BYTES bytes."""
+    if len(lengths) <= SLICE_ROWS and int(lengths.sum()) <= SLICE_BYTES:
+        if len(lengths):
+            yield 0, len(lengths)
+        return
     ends = np.cumsum(lengths)
     start = 0
     while start < len(lengths):
