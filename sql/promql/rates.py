@@ -6,13 +6,18 @@ anchored and smoothed ones in `extended.py`.
 
 from __future__ import annotations
 
+import numpy as np
+
 from sql.promql import extended, histogram_windows, start_times
 from sql.promql.context import Evaluation, Handler
-from sql.promql.frame import Frame
+from sql.promql.frame import Frame, Window
 from sql.promql.kernels import rates as kernels
+from sql.promql.labels import NAME
 from sql.promql.model import Times
 from sql.promql.tree import Call
 from sql.promql.windowed import applied
+
+_COUNTERS = ("_total", "_sum", "_count", "_bucket")  # how names of counters end
 
 
 def _rate(ev: Evaluation, call: Call, times: Times) -> Frame:
@@ -41,9 +46,24 @@ def _rate(ev: Evaluation, call: Call, times: Times) -> Frame:
             present,
         ),
     )
+    if counter:
+        _doubt(ev, call, window, frame)
     if len(window.histogram_rows):
         frame = histogram_windows.completed(ev, call, window, frame)
     return frame.compact()
+
+
+def _doubt(ev: Evaluation, call: Call, window: Window, frame: Frame) -> None:
+    """Says so where a metric is not named like a counter."""
+    column = window.labels.column(NAME)
+    used = np.unique(column.codes[frame.present.any(axis=1)]).tolist()
+    for name in (column.values[code] for code in used):
+        if name and not name.endswith(_COUNTERS):
+            ev.notes.info(
+                "metric might not be a counter, name does not end in "
+                f'{"/".join(_COUNTERS)}: "{name}"',
+                call.arguments[0],
+            )
 
 
 def _instant(ev: Evaluation, call: Call, times: Times) -> Frame:

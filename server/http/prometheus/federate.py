@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from engine.errors import DbError, ErrorKind
 from server.http.prometheus.answers import compressed
+from server.http.prometheus.escaping import ESCAPES, Escape, asked_for, is_plain
 from server.http.prometheus.parameters import now_ms, read_parameters
 from server.http.prometheus.result_json import numbers
 from server.http.tasks import in_session
@@ -22,7 +23,7 @@ from sql.promql.model import SelectedSeries, is_stale
 from sql.promql.tasks import ReadSeries, selector_matchers
 from sql.session import SessionApi
 
-_MEDIA = "text/plain; version=0.0.4; charset=utf-8"
+_MEDIA = "text/plain; version={}; charset=utf-8; escaping={}"
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
@@ -34,16 +35,18 @@ async def federate(request: Request) -> Response:
         raise DbError(ErrorKind.INVALID_ARGUMENT, "no match[] parameter provided")
     end = now_ms()
     start = end - given.lookback() + 1
+    version, scheme = asked_for(request.headers.get("accept", ""))
+    escape = ESCAPES[scheme]
     tasks = [ReadSeries(tuple(selector_matchers(text)), start, end) for text in matches]
 
     def work(session: SessionApi) -> tuple[bytes, dict[str, str]]:
-        lines = {line for task in tasks for line in lines_of(session.run(task))}
+        lines = {line for task in tasks for line in lines_of(session.run(task), escape)}
         return compressed(request, exposition(lines))
 
     body, headers = await in_session(
         request, given.database, work, timeout_ms=given.timeout(), application="federate"
     )
-    return Response(body, headers=headers, media_type=_MEDIA)
+    return Response(body, headers=headers, media_type=_MEDIA.format(version, scheme))
 
 
 Line = tuple[str, str]
@@ -61,8 +64,11 @@ def exposition(lines: set[Line]) -> bytes:
     return "".join(parts).encode()
 
 
-def lines_of(found: SelectedSeries) -> Iterator[Line]:
-    """The newest sample of each series; series that ended or have a native histogram have none."""
+def lines_of(found: SelectedSeries, escape: Escape) -> Iterator[Line]:
+    """The newest sample of each series; series that ended or have a native histogram have none.
+
+    `escape` gives names as the scraper wants them.
+    """
     samples = found.samples
     last = samples.offsets[1:] - 1
     values = samples.values[last]
@@ -74,7 +80,8 @@ def lines_of(found: SelectedSeries) -> Iterator[Line]:
     rows = found.labels.rows()
     for row in np.flatnonzero(shown).tolist():
         labels = rows[row]
-        name = labels.pop(NAME, "")
+        name = escape(labels.pop(NAME, ""))
+        labels = {escape(label): value for label, value in labels.items()}
         yield name, f"{_series(name, labels)} {texts[row]} {times[row]}\n"
 
 
@@ -92,7 +99,6 @@ def _quoted(name: str) -> str:
     >>> _quoted("up"), _quoted("a.b")
     ('up', '"a.b"')
     """
-    plain = name.replace(":", "_")
-    if plain.isascii() and plain.isidentifier():
+    if is_plain(name):
         return name
     return f'"{name.translate(_ESCAPES)}"'

@@ -389,3 +389,15 @@ def test_overlapping_start_times_are_warned_of() -> None:
     result = at(source, "rate(x[5m])", 180)
     assert len(vector(result)) == 1
     assert "start time that overlaps" in result.warnings[0]
+
+
+def test_rates_of_what_is_not_named_like_a_counter_are_doubted() -> None:
+    source = MemorySource().add("temperature", range(10)).add("requests_total", range(10))
+    said = 'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{}"'
+    for function in ("rate", "increase"):
+        found = at(source, f"{function}(temperature[5m])", 500).infos
+        assert found == (f"PromQL info: {said.format('temperature')} (1:{len(function) + 2})",)
+        assert at(source, f"{function}(requests_total[5m])", 500).infos == ()
+    assert at(source, "rate(temperature[5m])", 5000).infos == ()
+    assert at(source, "irate(temperature[5m])", 500).infos == ()
+    assert at(source, "delta(temperature[5m])", 500).infos == ()

@@ -11,9 +11,10 @@ import write_requests as wr
 from engine.clock import SystemClock
 
 
-async def scrape(prom: Any, *matches: str) -> Any:
+async def scrape(prom: Any, *matches: str, accept: str = "*/*") -> Any:
     given = [("match[]", text) for text in matches]
-    return await prom.client.get("/v1/prometheus/federate", params=given)
+    headers = {"accept": accept}
+    return await prom.client.get("/v1/prometheus/federate", params=given, headers=headers)
 
 
 async def test_the_newest_samples_of_what_is_asked_for(prom: Any) -> None:
@@ -32,8 +33,31 @@ async def test_the_newest_samples_of_what_is_asked_for(prom: Any) -> None:
         "# TYPE up untyped",
         f'up{{job="say \\"a\\"\\\\"}} 0.5 {now}',
     ]
-    answer = await scrape(prom, '{"not.asked"}')
-    assert answer.text == f'# TYPE "not.asked" untyped\n{{"not.asked"}} 1 {now}\n'
+
+
+@pytest.mark.parametrize(
+    ("escaping", "line"),
+    [
+        ("allow-utf-8", '{"my.metric","a.b_c"="x.y"}'),
+        ("underscores", 'my_metric{a_b_c="x.y"}'),
+        ("dots", 'my_dot_metric{a_dot_b__c="x.y"}'),
+        ("values", 'U__my_2e_metric{U__a_2e_b__c="x.y"}'),
+        ("other", 'my_metric{a_b_c="x.y"}'),
+    ],
+)
+async def test_names_are_spelled_as_the_scraper_asks(prom: Any, escaping: str, line: str) -> None:
+    """Scrapers that do not know quoted names would refuse the whole answer."""
+    now = SystemClock().now_ms() - 1000
+    await prom.write(({"__name__": "my.metric", "a.b_c": "x.y"}, [(now, 1.0)]))
+    accept = f"text/plain;version=1.0.0;escaping={escaping};q=0.6,text/plain;version=0.0.4;q=0.5"
+    answer = await scrape(prom, '{"my.metric"}', accept=accept)
+    assert answer.text.splitlines()[1] == f"{line} 1 {now}"
+    told = escaping if escaping != "other" else "underscores"
+    assert answer.headers["content-type"] == (
+        f"text/plain; version=1.0.0; charset=utf-8; escaping={told}"
+    )
+    answer = await scrape(prom, '{"my.metric"}')
+    assert answer.text == f'# TYPE my_metric untyped\nmy_metric{{a_b_c="x.y"}} 1 {now}\n'
 
 
 async def test_series_that_ended_are_left_out(prom: Any) -> None:
