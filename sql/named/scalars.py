@@ -80,6 +80,18 @@ def show_timetz(micros: int, east: int) -> str:
     return f"{clock}{'-' if east < 0 else '+'}{offset}"
 
 
+def timetz_parts(text: str) -> tuple[int, int]:
+    """The inverse of `show_timetz`."""
+    at = max(text.rfind("+"), text.rfind("-"))
+    hours, minutes, seconds = text[:at].split(":")
+    whole, _, part = seconds.partition(".")
+    micros = ((int(hours) * 60 + int(minutes)) * 60 + int(whole)) * 1_000_000
+    east = 0
+    for place, number in enumerate(text[at + 1 :].split(":")):
+        east += int(number) * 60 ** (2 - place)
+    return micros + int(part.ljust(6, "0") or 0), -east if text[at] == "-" else east
+
+
 _MONEY = re.compile(r"\s*(\()?\s*([+-])?\s*\$?\s*([+-])?\s*([\d,]*)(\.\d*)?\s*(\))?\s*")
 
 

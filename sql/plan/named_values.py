@@ -7,6 +7,7 @@ a literal now, others by a function when the statement runs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from sqlglot import exp
 
@@ -16,6 +17,7 @@ from engine.named import NamedKind
 from sql.dialect.object_nodes import NamedType
 from sql.named.read import read
 from sql.named.records import show_record
+from sql.plan.named_operators import named_operators
 from sql.plan.parameters import parameter_number
 from sql.plan.scopes import Scopes
 from sql.plan.typed import inferred_type
@@ -34,7 +36,7 @@ def named_values(tree: exp.Expr, scopes: Scopes) -> exp.Expr:
             _read_cast(cast, type_, scopes)
     for dot in list(tree.find_all(exp.Dot))[::-1]:
         _take_field(dot, scopes)
-    return tree
+    return named_operators(tree, partial(inferred_type, scopes))
 
 
 def _take_field(dot: exp.Dot, scopes: Scopes) -> None:

@@ -159,6 +159,9 @@ class _Reader:
             return next((_carried(type_) for name, type_ in fields if name == node.name), None)
         if isinstance(node, exp.Anonymous) and node.name.lower().endswith("range"):
             return _of(node.name.lower())
+        if isinstance(node, exp.Add | exp.Sub | exp.Mul):  # of ranges
+            left = self._type(node.this, query, depth + 1)
+            return left if left is not None and left.named and "range" in left.named.name else None
         return None
 
     def _column(self, node: exp.Column, query: exp.Select, depth: int) -> Shown:

@@ -188,3 +188,17 @@ def test_fields_of_a_composite_are_taken(moods: Client) -> None:
     taken = "SELECT (c).a + 1, (c).m FROM p WHERE (c).a > 0 ORDER BY (c).a"
     assert moods.run(taken) == [(2, "happy"), (3, None)]
     assert refused(moods, "SELECT (c).b FROM p") is ErrorKind.UNDEFINED_COLUMN
+
+
+def test_types_whose_texts_have_another_order_are_ordered_by_value(db: Client) -> None:
+    db.run("CREATE TABLE o (id int, i inet, m money, t timetz)")
+    db.run("INSERT INTO o VALUES (1, '10.0.0.9', '$10.00', '12:00+02')")
+    db.run("INSERT INTO o VALUES (2, '9.0.0.1/24', '$9', '11:00+00')")
+    db.run("INSERT INTO o VALUES (3, '::1', '-$1', '23:00-05'), (4, NULL, NULL, NULL)")
+    assert db.run("SELECT id FROM o ORDER BY i NULLS LAST") == [(2,), (1,), (3,), (4,)]
+    assert db.run("SELECT id FROM o WHERE m > '$9.50' OR m < '$0'") == [(1,), (3,)]
+    assert db.run("SELECT id FROM o ORDER BY t DESC NULLS FIRST") == [(4,), (3,), (2,), (1,)]
+    assert db.run("SELECT min(i), max(m) FROM o") == [("9.0.0.1/24", "$10.00")]
+    assert db.run("SELECT max(t), min(t) FROM o") == [("23:00:00-05", "12:00:00+02")]
+    different = "SELECT DISTINCT i FROM o WHERE id < 3 ORDER BY 1"
+    assert db.run(different) == [("10.0.0.9",), ("9.0.0.1/24",)]

@@ -23,7 +23,7 @@ from sql.decode.text import column_from_text
 from sql.named.numerics import pack_numeric
 from sql.named.ranges import Range, is_multirange, is_range, read_multirange, read_range, subtype
 from sql.named.records import read_record
-from sql.named.scalars import cents_of
+from sql.named.scalars import cents_of, timetz_parts
 
 _EMPTY, _LOWER_INC, _UPPER_INC, _LOWER_INF, _UPPER_INF = 1, 2, 4, 8, 16
 _INFINITE = {"infinity": 1, "-infinity": -1}
@@ -106,15 +106,8 @@ def _record(named: Named, plain: _Plain, text: str) -> bytes:
 
 
 def _timetz(text: str) -> bytes:
-    at = max(text.rfind("+"), text.rfind("-"))
-    hours, minutes, seconds = text[:at].split(":")
-    whole, _, part = seconds.partition(".")
-    micros = ((int(hours) * 60 + int(minutes)) * 60 + int(whole)) * 1_000_000
-    east = 0
-    for place, number in enumerate(text[at + 1 :].split(":")):
-        east += int(number) * 60 ** (2 - place)
-    west = east if text[at] == "-" else -east
-    return struct.pack("!qi", micros + int(part.ljust(6, "0") or 0), west)
+    micros, east = timetz_parts(text)
+    return struct.pack("!qi", micros, -east)
 
 
 def _money(text: str) -> bytes:
