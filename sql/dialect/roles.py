@@ -69,12 +69,35 @@ class RolesGrammar(Core):
         if self.at_word("SEQUENCE", "FUNCTION", "ALL", "LANGUAGE", "TYPE", "DOMAIN", "FOREIGN"):
             return None, []
         self._match(TokenType.TABLE)
+        database = self._every_table() if self.STRING_ALIASES else None
+        if database is not None:
+            return "TABLES IN SCHEMA", [database]
         return "TABLE", self._parse_csv(self.take_table)
+
+    def _every_table(self) -> exp.Identifier | None:
+        """MySQL's `db.*`: all tables that are there now."""
+        start = self._index
+        name = self.take_name() if self._curr.token_type is not TokenType.STAR else None
+        if name is not None and self._match(TokenType.DOT) and self._match(TokenType.STAR):
+            return name
+        self._retreat(start)
+        return None
 
     def _grantee(self) -> exp.Identifier:
         if self.at_word("GROUP") and self._next.token_type is not TokenType.COMMA and self._next:
             self._advance()
-        return self.take_name()
+        return self._account()
+
+    def _account(self) -> exp.Identifier:
+        """A role; MySQL's `'user'@'host'`, of which the host says nothing here."""
+        if not self.STRING_ALIASES:
+            return self.take_name()
+        quoted = self._curr.token_type in self.STRING_PARSERS
+        text = self.take_string().name if quoted else ""
+        name = exp.to_identifier(text, quoted=True) if quoted else self.take_name()
+        if self._match(TokenType.PARAMETER):
+            self._advance()
+        return name
 
     def _grant_tail(self) -> None:
         if self.word("GRANTED", "BY"):
@@ -104,11 +127,11 @@ class RolesGrammar(Core):
         kind = self.take_word().upper()
         if verb == "DROP":
             exists = self._parse_exists()
-            names = self._parse_csv(self.take_name)
+            names = self._parse_csv(self._account)
             return self.expression(
                 nodes.RoleStatement(this=verb, kind=kind, expressions=names, exists=exists or None)
             )
-        names = [self.take_name()]
+        names = [self._account()]
         self._match(TokenType.WITH)
         options: list[str] = []
         while self._curr:
@@ -122,6 +145,9 @@ class RolesGrammar(Core):
         word = self.take_word().upper()
         if word in ("ENCRYPTED", "UNENCRYPTED"):
             word = self.take_word().upper()
+        if word == "IDENTIFIED":  # MySQL's: BY 'password', WITH plugin AS 'verifier'
+            self.take_rest()
+            return "PASSWORD"
         if word == "PASSWORD":
             if not self._match(TokenType.NULL):
                 self.take_string()

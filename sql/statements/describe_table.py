@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from catalog.records import Table
@@ -34,9 +35,12 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         table, session.catalog.tables(session.duck.cursor, table.database), internal=True
     )
     # As with SHOW CREATE TABLE, tools quote the name that they ask for and want MySQL's columns.
-    if session.wire is Wire.MYSQL and "`" in statement.text:
-        return table_rows(mysql_columns(table), tag="DESCRIBE")
-    return table_rows(describe(table), tag="DESCRIBE")
+    mysql = session.wire is Wire.MYSQL and "`" in statement.text
+    rows = mysql_columns(table) if mysql else describe(table)
+    column = statement.tree.args.get("column")
+    if column is not None:  # a name, or a pattern as of LIKE
+        rows = rows.filter(pc.match_like(rows.column(0), column.name, ignore_case=True))
+    return table_rows(rows, tag="DESCRIBE")
 
 
 def described_table(node: exp.Table, context: PlanContext) -> Table:

@@ -93,3 +93,18 @@ def test_small_words_of_definitions_are_known(cursor: Any) -> None:
         cursor.execute("INSERT INTO k VALUES ('x', x'00', 'x', 2, 1)")
     cursor.execute("ALTER TABLE k DROP INDEX uq")
     assert _rows(cursor, "SELECT a, b, c, d, e FROM k") == [("text", b"\x00\xff", "abc", 1, 1)]
+
+
+def test_accounts_may_have_hosts_and_databases_all_tables(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE k (Id INT PRIMARY KEY, v INT)")
+    cursor.execute("CREATE USER 'wire_bob'@'localhost'")
+    cursor.execute(f"GRANT SELECT, INSERT ON {DATABASE}.* TO wire_bob@localhost")
+    cursor.execute(f"REVOKE ALL PRIVILEGES ON {DATABASE}.* FROM 'wire_bob'@'%'")
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        cursor.execute("CREATE USER wire_eve IDENTIFIED BY 'x'")
+    assert caught.value.args[0] == 1235
+    cursor.execute("DROP USER wire_bob@localhost")
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        cursor.execute("DROP USER wire_bob@localhost")
+    assert caught.value.args[0] == 1396
+    assert [row[0] for row in _rows(cursor, "DESC k v")] == ["v"]
