@@ -92,6 +92,7 @@ class Index:
     unique: bool = False
     method: str = "btree"
     comment: str = ""
+    include: tuple[str, ...] = ()  # columns that INCLUDE adds to the key
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,12 @@ def _reference(data: Any) -> Reference | None:
 def indexes_from(data: dict[str, Any]) -> tuple[Index, ...]:
     """Reads what `details_to_dict` made."""
     found = data.get("declared_indexes", ())
-    return tuple(Index(**{**one, "columns": tuple(one["columns"])}) for one in found)
+    return tuple(map(_index, found))
+
+
+def _index(data: dict[str, Any]) -> Index:
+    listed = {name: tuple(data.get(name, ())) for name in ("columns", "include")}
+    return Index(**{**data, **listed})
 
 
 def grants_from(data: dict[str, Any]) -> tuple[Grant, ...]:

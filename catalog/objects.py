@@ -38,6 +38,7 @@ class Sequence:
     minimum: int = 1
     maximum: int = _MAXIMA["bigint"]
     cycle: bool = False
+    cache: int = 1  # told, not needed
     owner: tuple[int, int] | None = None
     role: str = ""  # who made it; empty: the superuser
     comment: str = ""

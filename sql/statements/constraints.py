@@ -108,9 +108,13 @@ def follow_columns(old: Table, new: Table) -> Table:
             if all(moved.get(name, name) for name in c.columns)
         ),
         indexes=tuple(
-            replace(index, columns=_moved(index.columns, moved))
+            replace(
+                index,
+                columns=_moved(index.columns, moved),
+                include=_moved(index.include, moved),
+            )
             for index in new.indexes
-            if all(moved.get(name, name) for name in index.columns)
+            if all(moved.get(name, name) for name in (*index.columns, *index.include))
         ),
     )
 

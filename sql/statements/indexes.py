@@ -67,6 +67,7 @@ def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
             columns=columns,
             unique=bool(tree.args.get("unique")),
             method=method.name.lower() if method is not None else "btree",
+            include=_included(tree, table),
         )
         if index.unique:
             session.duck.execute(_build(table, index), None, text)
@@ -91,6 +92,16 @@ def _columns(tree: exp.Create, table: Table) -> tuple[str, ...]:
         plain = isinstance(key, exp.Column)
         found.append(key.name if plain else f"({to_sql(key, Wire.POSTGRES)})")
     return tuple(found)
+
+
+def _included(tree: exp.Create, table: Table) -> tuple[str, ...]:
+    """The columns of INCLUDE, which the index is told to hold besides its key."""
+    names = tuple(node.name for node in tree.this.args["params"].args.get("include") or ())
+    for name in names:
+        if table.column(name) is None:
+            message = f'column "{name}" does not exist'
+            raise DbError(ErrorKind.UNDEFINED_COLUMN, message)
+    return names
 
 
 def _default_name(session: ClientSession, table: Table, columns: tuple[str, ...]) -> str:

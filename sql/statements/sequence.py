@@ -144,6 +144,7 @@ def _with_options(old: objects.Sequence, options: Iterable[exp.Expr]) -> objects
         minimum=minimum,
         maximum=maximum,
         cycle=cycle,
+        cache=given.get("cache") or old.cache,
     )
 
 
@@ -205,10 +206,12 @@ def alter(session: ClientSession, one: objects.Sequence, options: Sequence[exp.E
             sequences.set_value(session, one, number, called=False)
         elif option.name == "role" and value is not None:
             session.catalog.put_object(session.duck.cursor, replace(one, role=value.name))
-        elif option.name == "start" and value is not None:
-            start = int(value.to_py())
-            session.catalog.put_object(session.duck.cursor, replace(one, start=start))
-        elif option.name not in ("owner", "cache"):
+        elif option.name in ("start", "cache") and value is not None:
+            number = int(value.to_py())
+            is_start = option.name == "start"
+            changed = replace(one, start=number) if is_start else replace(one, cache=number)
+            session.catalog.put_object(session.duck.cursor, changed)
+        elif option.name != "owner":
             raise DbError(
                 ErrorKind.UNSUPPORTED,
                 f"ALTER SEQUENCE cannot change {option.name.upper()}",

@@ -128,3 +128,24 @@ def test_constraints_have_comments(one: Client) -> None:
     with pytest.raises(DbError) as caught:
         one.run("COMMENT ON CONSTRAINT nope ON t IS 'x'")
     assert caught.value.kind is ErrorKind.UNDEFINED_OBJECT
+
+
+def test_an_index_tells_what_it_includes(one: Client) -> None:
+    one.run("CREATE INDEX cover ON t (a) INCLUDE (c); ALTER TABLE t RENAME COLUMN c TO cc")
+    assert one.run(INDEXES.format("t"))[0] == (
+        "cover",
+        "CREATE INDEX cover ON public.t USING btree (a) INCLUDE (cc)",
+    )
+    asked = "SELECT indkey::text, indnatts, indnkeyatts FROM pg_index WHERE indexrelid = {}"
+    assert one.run(asked.format("'cover'::regclass")) == [("1 3", 2, 1)]
+    with pytest.raises(DbError) as caught:
+        one.run("CREATE INDEX ON t (a) INCLUDE (nope)")
+    assert caught.value.kind is ErrorKind.UNDEFINED_COLUMN
+
+
+def test_a_sequence_tells_its_cache(one: Client) -> None:
+    one.run("CREATE SEQUENCE counted CACHE 4")
+    asked = "SELECT seqcache FROM pg_sequence WHERE seqrelid = 'counted'::regclass"
+    assert one.run(asked) == [(4,)]
+    one.run("ALTER SEQUENCE counted CACHE 7")
+    assert one.run(asked) == [(7,)]

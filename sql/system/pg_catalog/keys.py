@@ -32,7 +32,10 @@ def quote(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """One index; `keys` are names of columns, or expressions in parentheses."""
+    """One index; `keys` are names of columns, or expressions in parentheses.
+
+    `include` are the columns that it holds besides.
+    """
 
     oid: int
     name: str
@@ -41,17 +44,23 @@ class Index:
     unique: bool = False
     primary: bool = False
     method: str = "btree"
+    include: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The keys and what is included."""
+        return self.keys + self.include
 
     @property
     def places(self) -> list[int]:
-        """The keys as 1-based positions in the table, 0 for an expression."""
+        """The parts as 1-based positions in the table, 0 for an expression."""
         where = {column.name: at for at, column in enumerate(self.table.columns, 1)}
-        return [where.get(key, 0) for key in self.keys]
+        return [where.get(key, 0) for key in self.parts]
 
     @property
     def columns(self) -> list[Column]:
         """What the index holds; an expression's column is text."""
-        return [self.table.column(key) or Column("expr", datatypes.STRING) for key in self.keys]
+        return [self.table.column(key) or Column("expr", datatypes.STRING) for key in self.parts]
 
     @property
     def definition(self) -> str:
@@ -59,7 +68,8 @@ class Index:
         unique = "UNIQUE " if self.unique else ""
         on = f"{quote(self.table.database)}.{quote(self.table.name)}"
         name = quote(self.name)
-        return f"CREATE {unique}INDEX {name} ON {on} USING {self.method} ({self.key_list})"
+        more = f" INCLUDE ({', '.join(map(quote, self.include))})" if self.include else ""
+        return f"CREATE {unique}INDEX {name} ON {on} USING {self.method} ({self.key_list}){more}"
 
     @property
     def key_list(self) -> str:
@@ -100,7 +110,15 @@ def _indexes(table: Table) -> Iterator[Index]:
             yield Index(oid, constraint.name, table, constraint.columns, unique=True)
     for index in table.indexes:
         oid = object_oid(index.id, Slot.PRIMARY_INDEX)
-        yield Index(oid, index.name, table, index.columns, index.unique, method=index.method)
+        yield Index(
+            oid,
+            index.name,
+            table,
+            index.columns,
+            index.unique,
+            method=index.method,
+            include=index.include,
+        )
 
 
 def identity_columns(table: Table) -> tuple[str, ...]:
@@ -138,7 +156,7 @@ def _index_rows(tables: Sequence[Table]) -> pa.Table:
         {
             "indexrelid": [index.oid for index in found],
             "indrelid": [index.table.id for index in found],
-            "indnatts": [len(index.keys) for index in found],
+            "indnatts": [len(index.parts) for index in found],
             "indnkeyatts": [len(index.keys) for index in found],
             "indisunique": unique,
             # NULL is a value like any other for a tag, and for nothing else

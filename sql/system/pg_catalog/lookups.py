@@ -149,7 +149,7 @@ def _own_texts(tables: Sequence[Table]) -> Iterator[_Text]:
     """What the tables tell themselves."""
     for index in indexes(tables):
         yield Kind.DEFINITION.value, index.oid, 0, index.definition
-        for place, key in enumerate(index.keys, 1):
+        for place, key in enumerate(index.parts, 1):
             yield Kind.INDEX_COLUMN.value, index.oid, place, shown_key(key)
     yield from _of_constraints(own_constraints(tables))
     for table in tables:

@@ -194,7 +194,7 @@ def _class_of_indexes(tables: Sequence[Table], told: tuple[tuple[str, int], ...]
             "relhasindex": False,
             "relpersistence": [_persistence(index.table) for index in found],
             "relkind": "i",
-            "relnatts": [len(index.keys) for index in found],
+            "relnatts": [len(index.parts) for index in found],
             "relhasrules": False,
             "relreplident": "n",
         },

@@ -62,7 +62,7 @@ def pg_sequence(context: SystemContext) -> pa.Table:
             "seqincrement": [one.increment for one in found],
             "seqmax": [one.maximum for one in found],
             "seqmin": [one.minimum for one in found],
-            "seqcache": 1,
+            "seqcache": [one.cache for one in found],
             "seqcycle": [one.cycle for one in found],
         },
     )
@@ -84,7 +84,7 @@ def pg_sequences(context: SystemContext) -> pa.Table:
             "max_value": [one.maximum for one in found],
             "increment_by": [one.increment for one in found],
             "cycle": [one.cycle for one in found],
-            "cache_size": 1,
+            "cache_size": [one.cache for one in found],
             "last_value": [context.last_number(one) for one in found],
         },
     )
