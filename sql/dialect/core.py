@@ -32,6 +32,9 @@ _AFTER_LIST = frozenset(
 _FILL_END = frozenset({TokenType.COMMA, TokenType.FROM, TokenType.R_PAREN, TokenType.SENTINEL})
 
 
+_NATIONAL = frozenset({"CHAR", "CHARACTER", "VARCHAR"})
+
+
 class GrammarError(ParseError):
     """A syntax error at a token, or at the end of the statement without one."""
 
@@ -113,6 +116,12 @@ class Core(Parser):
         return query
 
     # --- Small pieces -----------------------------------------------------------------------------
+
+    def _parse_types(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+        """NATIONAL CHARACTER and its kin are text like any other."""
+        if self.at_word("NATIONAL") and self._next.text.upper() in _NATIONAL:
+            self._advance()
+        return super()._parse_types(*args, **kwargs)
 
     def word(self, *words: str) -> bool:
         """Takes the given words if they come next."""

@@ -55,7 +55,7 @@ def mysql_table_sql(table: Table, mark: str = "`") -> str:
         if one.kind is ConstraintKind.UNIQUE
     ]
     lines += [_index(index, quoted(index.name), listed(index.columns)) for index in table.indexes]
-    for one in table.constraints:
+    for one in sorted(table.constraints, key=lambda one: one.name):
         if one.kind is ConstraintKind.FOREIGN_KEY:
             text = foreign_key_text(table, one, quoted)
             lines.append(f"CONSTRAINT {quoted(one.name)} {text}")

@@ -25,6 +25,13 @@ _TYPES: Mapping[str, DataType] = {
     "double precision": datatypes.FLOAT64,
     "boolean": datatypes.BOOLEAN,
 }
+_CASTS = {
+    exp.DType.SMALLINT: datatypes.INT16,
+    exp.DType.INT: datatypes.INT32,
+    exp.DType.BIGINT: datatypes.INT64,
+    exp.DType.DOUBLE: datatypes.FLOAT64,
+    exp.DType.BOOLEAN: datatypes.BOOLEAN,
+}
 _SERIES = (exp.GenerateSeries, exp.ExplodingGenerateSeries)
 
 
@@ -49,7 +56,7 @@ def argument_types(tree: exp.Expr, wire: Wire, count: int) -> tuple[DataType | N
 def _argument(node: exp.Parameter, wire: Wire) -> DataType | None:
     call = node.parent
     if isinstance(call, exp.Cast):  # `$1::boolean` of a call that has no use for it
-        return _TYPES.get(call.to.sql(dialect="postgres").lower())
+        return _CASTS.get(call.to.this)
     if isinstance(call, _SERIES):
         return _in_series(call)
     if not isinstance(call, exp.Anonymous):

@@ -58,8 +58,10 @@ def _with_numbers(node: exp.Expr) -> None:
     """What is computed with a part of a JSON document is computed with its number."""
     for side in (node.this, node.expression):
         if isinstance(side.unnest(), exp.JSONExtract):
-            number = exp.TryCast(this=exp.Paren(this=side.copy()), to=exp.DataType.build("DOUBLE"))
-            side.replace(number)
+            part = exp.Paren(this=side.copy())
+            number = exp.TryCast(this=part, to=exp.DataType.build("DOUBLE"))
+            other = exp.If(this=part.is_(exp.null()).not_(), true=exp.Literal.number(0))
+            side.replace(exp.Coalesce(this=number, expressions=[exp.Case(ifs=[other])]))
 
 
 def _is_with_rollup(group: exp.Group) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from catalog.details import Constraint, ConstraintKind
+from catalog.details import Constraint, ConstraintKind, Index
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.dialect.key_nodes import ConstraintAction, SetConstraints
@@ -37,7 +37,27 @@ def settled_keys(session: ClientSession, transaction: Transaction, table: Table)
         _settled(session, transaction, table, one) if one.references is not None else one
         for one in table.constraints
     )
-    return replace(table, constraints=made)
+    table = replace(table, constraints=made)
+    for one in made if session.wire is Wire.MYSQL else ():
+        if one.references is not None:
+            table = _with_index(session, table, one)
+    return table
+
+
+def _with_index(session: ClientSession, table: Table, key: Constraint) -> Table:
+    """With the index that MySQL makes for a key, unless another begins with its columns."""
+    taken = {index.name for index in table.indexes} | {one.name for one in table.constraints}
+    unique = (one.columns for one in table.constraints if one.kind is ConstraintKind.UNIQUE)
+    known = [table.primary_key, *unique, *(index.columns for index in table.indexes)]
+    if any(columns[: len(key.columns)] == key.columns for columns in known):
+        return table
+    written = key.name != f"{table.name}_{'_'.join(key.columns)}_fkey"
+    name, number = key.name if written else key.columns[0], 1
+    while name in taken and name != key.name:
+        number += 1
+        name = f"{key.columns[0]}_{number}"
+    index = Index(session.next_id(), name, key.columns)
+    return replace(table, indexes=(*table.indexes, index))
 
 
 def _settled(
@@ -84,6 +104,8 @@ def add_key(change: Alteration, key: Constraint) -> None:
     session.server.keys.fence(change.transaction.keys.claims, (COME, table.id))
     key = _settled(session, change.transaction, table, key)
     change.table = replace(table, constraints=(*table.constraints, key))
+    if session.wire is Wire.MYSQL:
+        change.table = _with_index(session, change.table, key)
     if key.valid and is_checked(session):
         _check(change, key)
 

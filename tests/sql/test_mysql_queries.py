@@ -95,6 +95,9 @@ def test_parts_of_json_documents_are_computed_with_as_numbers(mysql: Client) -> 
     mysql.run("CREATE TABLE docs (d JSON)")
     mysql.run("""INSERT INTO docs VALUES ('{"a": 1.5, "b": "7", "c": true, "d": {}}')""")
     asked = "JSON_EXTRACT(d, '$.a') + 0.00, 2 * (d->'$.b'), JSON_EXTRACT(d, '$.c') - 1"
-    assert mysql.run(f"SELECT {asked}, JSON_EXTRACT(d, '$.d') + 1 FROM docs") == [
-        (1.5, 14, 0, None)
-    ]
+    assert mysql.run(f"SELECT {asked}, JSON_EXTRACT(d, '$.d') + 1 FROM docs") == [(1.5, 14, 0, 1)]
+
+
+def test_national_text_is_text(mysql: Client) -> None:
+    mysql.run("CREATE TABLE n (x NATIONAL VARCHAR(20), y NATIONAL CHARACTER(5), z NCHAR(3))")
+    assert "varchar(20)" in mysql.run("SHOW CREATE TABLE n")[0][1]

@@ -27,6 +27,7 @@ CHILD = """CREATE TABLE `child` (
   UNIQUE KEY `uq` (`Name`,`v`),
   UNIQUE KEY `only` (`t`),
   KEY `ix` (`v`,`on_day`),
+  KEY `fk` (`pid`),
   CONSTRAINT `fk` FOREIGN KEY (`pid`) REFERENCES `p` (`id`),
   CONSTRAINT `positive` CHECK (v > 0)
 ) ENGINE=duckdb DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='children'"""
@@ -67,7 +68,7 @@ def test_what_is_shown_can_be_run_again(cursor: Any) -> None:
 def test_keys_of_columns(cursor: Any) -> None:
     columns = {row[0]: row for row in rows(cursor, "SHOW COLUMNS FROM child")}
     keys = {name: row[3] for name, row in columns.items() if row[3]}
-    assert keys == {"id": "PRI", "Name": "MUL", "t": "UNI", "v": "MUL"}
+    assert keys == {"id": "PRI", "Name": "MUL", "t": "UNI", "v": "MUL", "pid": "MUL"}
     assert columns["id"][4:6] == (None, "auto_increment")
     assert columns["e"][1] == "enum('a', 'b')"
 
@@ -76,6 +77,7 @@ def test_indexes(cursor: Any) -> None:
     found = [(row[2], row[1], row[3], row[4]) for row in rows(cursor, "SHOW INDEX FROM child")]
     assert found == [
         ("PRIMARY", 0, 1, "id"),
+        ("fk", 1, 1, "pid"),
         ("ix", 1, 1, "v"),
         ("ix", 1, 2, "on_day"),
         ("only", 0, 1, "t"),

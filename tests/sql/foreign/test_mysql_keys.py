@@ -85,3 +85,13 @@ def test_what_is_told(one: Client) -> None:
     assert one.run(RULES) == []
     one.run("ALTER TABLE c ADD FOREIGN KEY (pid) REFERENCES parents (id) ON DELETE SET NULL")
     assert one.run(RULES) == [("c_pid_fkey", "NO ACTION", "SET NULL", "parents")]
+
+
+def test_a_key_brings_its_index_along(one: Client) -> None:
+    one.run(
+        "CREATE TABLE d (a INT, b INT, FOREIGN KEY (a) REFERENCES p (id), KEY (b),"
+        " FOREIGN KEY (b) REFERENCES p (id))"
+    )
+    asked = "SELECT index_name, column_name FROM information_schema.statistics WHERE table_name = "
+    assert sorted(one.run(asked + "'d'")) == [("a", "a"), ("b", "b")]
+    assert ("k", "pid") in one.run(asked + "'c'")
