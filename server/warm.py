@@ -35,7 +35,7 @@ KERNEL_MODULES: tuple[str, ...] = (
 
 # Objects that may hold others, made since the last look for unreachable cycles. Python's 700 is one
 # small request; half a million objects of libraries are then walked again and again.
-_CYCLES_EVERY = (20_000, 20, 20)
+_CYCLES_EVERY = (5_000, 10, 10)
 
 
 def warm_all() -> float:
