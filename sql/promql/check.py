@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from engine.errors import DbError, ErrorKind
 from sql.promql import regex
 from sql.promql.lexer import syntax_error
 from sql.promql.model import Match, Matcher
@@ -179,8 +180,9 @@ def _check_extension(node: Call, argument: Node) -> None:
         return
     allowed = _ANCHORED if extension is Extension.ANCHORED else _SMOOTHED
     if node.name not in allowed:
-        raise syntax_error(
+        # Prometheus finds out when it evaluates: to clients it is no error of syntax.
+        raise DbError(
+            ErrorKind.INVALID_ARGUMENT,
             f"{extension.value} modifier can only be used with: {', '.join(allowed)} "
             f"- not with {node.name}",
-            node.start,
         )
