@@ -139,8 +139,22 @@ def _run(
     values = bind(parameters, plan.parameter_types, session.timezone)
     rows = session.runner.query(plan, values, statement.text)
     if plan.keyed is not None:
-        session.instant.remember(statement.text, partial(session.runner.is_instant, plan))
+        text = statement.text, statement.declared
+        session.instant.remember(statement.text, partial(_is_in_memory, session, text))
     return rows
+
+
+def _is_in_memory(session: ClientSession, text: Key) -> bool:
+    """True if the text still means what it did, and that is in memory."""
+    plan = session.recent_plans.get(text, _state(session))
+    return plan is not None and session.runner.is_instant(plan)
+
+
+def _state(session: ClientSession) -> Key:
+    """What a session's plans depend on beside their texts."""
+    definitions = session.catalog.state(session.duck.cursor), session.temporary.state
+    style = session.settings.get("DateStyle") if session.wire is Wire.POSTGRES else ""
+    return *definitions, session.database, session.timezone, style, session.role
 
 
 def _limited(session: ClientSession, statement: ParsedStatement, rows: Rows) -> Rows:
@@ -192,8 +206,7 @@ def plan_of(
     """The plan of a query, from the cache when nothing it depends on has changed."""
     declared = declared or statement.declared
     text = statement.text, declared
-    definitions = session.catalog.state(session.duck.cursor), session.temporary.state
-    state = *definitions, session.database, session.timezone, session.role
+    state = _state(session)
     if (recent := session.recent_plans.get(text, state)) is not None:
         return recent
     context = session.plan_context(statement.text)

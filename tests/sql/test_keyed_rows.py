@@ -251,3 +251,29 @@ def test_readers_never_see_a_value_go_back(
         done.set()
         thread.join()
     assert not failures
+
+
+def test_a_text_that_means_something_else_now_is_not_instant(
+    accounts: Client, database: Database
+) -> None:
+    text = "SELECT balance FROM accounts WHERE id = 4"
+    for _ in range(2):
+        accounts.run(text)
+    assert accounts.session.is_instant(text)
+    accounts.run("CREATE TEMPORARY TABLE accounts (id INT PRIMARY KEY, balance INT)")
+    assert not accounts.session.is_instant(text)
+    assert accounts.run(text) == []
+    accounts.run("DROP TABLE pg_temp.accounts; ALTER TABLE accounts RENAME TO old")
+    accounts.run("CREATE VIEW accounts AS SELECT 4 AS id, max(balance) AS balance FROM old")
+    warm(accounts, "SELECT balance FROM old WHERE id = $1", 4)
+    assert held(database, "old")
+    assert not accounts.session.is_instant(text)
+    assert accounts.run(text) == [(6993,)]
+
+
+def test_a_setting_that_plans_depend_on_is_seen_at_once(db: Client) -> None:
+    text = "SELECT '01/02/2024'::date::text"
+    for order, expected in (("MDY", "2024-01-02"), ("DMY", "2024-02-01"), ("MDY", "2024-01-02")):
+        db.run(f"SET DateStyle = 'ISO, {order}'")
+        for _ in range(2):
+            assert db.run(text) == [(expected,)]
