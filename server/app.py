@@ -123,7 +123,8 @@ class Server:
 
     def _listener(self, wire: str, database: ObservedDatabase) -> Listener:
         if wire == "mysql":
-            options = MysqlOptions(tls=self._tls)
+            required = self._settings.require_secure_transport
+            options = MysqlOptions(tls=self._tls, tls_required=required)
             return MysqlListener(database, self._workers, self._users, options)
         if wire == "postgres":
             return PostgresListener(database, self._workers, self._users, tls=self._tls)

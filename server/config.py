@@ -78,6 +78,7 @@ class Settings:
     users: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    require_secure_transport: bool = False
     threads: int | None = None
     workers: int = 32
     memory_limit: str | None = None
@@ -226,6 +227,8 @@ def _check(settings: Settings) -> None:
         raise ConfigError("all of http, mysql and postgres are off: nothing could connect")
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise ConfigError("tls_certificate and tls_key go together: set both or neither")
+    if settings.require_secure_transport and settings.tls_certificate is None:
+        raise ConfigError("require_secure_transport needs tls_certificate and tls_key")
     problem = check_storage(settings.storage)
     if problem is not None:
         raise ConfigError(problem)
@@ -283,6 +286,13 @@ OPTIONS: tuple[Option, ...] = (
         "auth", "tls_certificate", "tls_certificate", PATH_OR_NONE, "PEM chain for MySQL and PG"
     ),
     Option("auth", "tls_key", "tls_key", PATH_OR_NONE, "PEM private key of the certificate"),
+    Option(
+        "auth",
+        "require_secure_transport",
+        "require_secure_transport",
+        BOOLEAN,
+        "refuse MySQL clients that do not encrypt",
+    ),
     Option("statements", "threads", "threads", COUNT_OR_NONE, "threads of one statement"),
     Option("statements", "workers", "workers", COUNT, "statements that run at the same time"),
     Option("statements", "memory_limit", "memory_limit", MEMORY, "memory of all statements"),

@@ -51,6 +51,7 @@ class MysqlOptions:
     idle_seconds: float = 28_800.0  # mysqld's wait_timeout
     default_database: str = "public"
     tls: ssl.SSLContext | None = None
+    tls_required: bool = False  # mysqld's require_secure_transport
 
 
 class MysqlListener:
@@ -211,6 +212,7 @@ class Connection:
             self._listener.secrets,
             self._channel.address,
             tls=self._options.tls is not None,
+            tls_required=self._options.tls_required,
         )
         async with asyncio.timeout(self._options.login_seconds):
             accepted = await self._drive(login(self._terms))

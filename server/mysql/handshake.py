@@ -35,7 +35,10 @@ DEFAULT_PLUGIN = caching_sha2.NAME
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a connection brings into its logins. `tls` says that the socket may be upgraded."""
+    """What a connection brings into its logins.
+
+    `tls` says that the socket may be upgraded, `tls_required` that nobody logs in without.
+    """
 
     connection_id: int
     salt: bytes
@@ -43,6 +46,7 @@ class Terms:
     secrets: Secrets
     address: str
     tls: bool = False
+    tls_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,18 @@ def login(terms: Terms) -> Generator[Step, bytes, Login]:
         payload = yield StartTls()
         secure = True
     response = _parse_response(payload, offered)
+    if terms.tls_required and not secure:
+        raise _insecure()
     return (yield from _authenticate(terms, response, secure=secure))
+
+
+def _insecure() -> DbError:
+    error = DbError(
+        ErrorKind.ACCESS_DENIED,
+        "connections using insecure transport are prohibited (require_secure_transport is on)",
+    )
+    error.mysql = (3159, "HY000")
+    return error
 
 
 def change_user(

@@ -289,6 +289,22 @@ def test_tls(mysql_doors: MysqlDoors, tmp_path: Path) -> None:
     connection.close()
 
 
+def test_clients_that_do_not_encrypt_can_be_refused(
+    mysql_doors: MysqlDoors, tmp_path: Path
+) -> None:
+    options = MysqlOptions(tls=server_context(tmp_path), tls_required=True)
+    port = mysql_doors.open(Named(SCRAM), options).port
+    where: dict[str, Any] = {"host": "127.0.0.1", "port": port, "user": "scr", "password": "right"}
+    with pytest.raises(pymysql.err.OperationalError) as caught:
+        pymysql.connect(**where, ssl_disabled=True)
+    assert caught.value.args[0] == 3159
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+    with pymysql.connect(**where, ssl=trusting) as connection:
+        connection.ping()
+
+
 def test_tls_request_and_handshake_may_share_a_segment(
     mysql_doors: MysqlDoors, tmp_path: Path
 ) -> None:
