@@ -6,8 +6,7 @@ a literal now, others by a function when the statement runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlglot import exp
 
@@ -26,8 +25,19 @@ from sql.types import from_sql
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 
 
-def named_values(tree: exp.Expr, scopes: Scopes) -> exp.Expr:
-    """Rewrites in place. Raises: DbError INVALID_TEXT and its kin for a literal."""
+def named_values(
+    tree: exp.Expr, scopes: Scopes, declared: Sequence[DataType | None] = ()
+) -> exp.Expr:
+    """Rewrites in place; `declared` are types that the client gave its parameters.
+
+    Raises: DbError INVALID_TEXT and its kin for a literal.
+    """
+
+    def infer(node: exp.Expr) -> DataType | None:
+        number = parameter_number(node)
+        told = number is not None and number <= len(declared)
+        return declared[number - 1] if told and number else inferred_type(scopes, node)
+
     for node in list(tree.find_all(*_COMPARED, exp.In, exp.Between)):
         _compare(node, scopes)
     for cast in list(tree.find_all(exp.Cast))[::-1]:
@@ -35,14 +45,14 @@ def named_values(tree: exp.Expr, scopes: Scopes) -> exp.Expr:
         if type_ is not None:
             _read_cast(cast, type_, scopes)
     for dot in list(tree.find_all(exp.Dot))[::-1]:
-        _take_field(dot, scopes)
-    return named_operators(tree, partial(inferred_type, scopes))
+        _take_field(dot, infer)
+    return named_operators(tree, infer)
 
 
-def _take_field(dot: exp.Dot, scopes: Scopes) -> None:
+def _take_field(dot: exp.Dot, infer: Callable[[exp.Expr], DataType | None]) -> None:
     """`(value).field` of a composite type. Raises: DbError UNDEFINED_COLUMN, UNSUPPORTED."""
     value = dot.this.unnest()
-    type_ = inferred_type(scopes, value)
+    type_ = infer(value)
     if type_ is None or type_.named is None or type_.named.kind is not NamedKind.COMPOSITE:
         return
     names = [name for name, _ in type_.named.fields]

@@ -140,8 +140,9 @@ def plan_query(
     tree = _plain(tree, context)
     if target is None:
         tree = name_outputs(tree, context.wire)
+    numbers = _bare_parameters(tree)  # before rules change the tree
     plan = _finish(tree, context, parameter_count, declared, target)
-    called = _with_parameters(tree, called, plan.parameter_types)
+    called = _with_parameters(numbers, called, plan.parameter_types)
     return replace(plan, shown=called) if called else plan
 
 
@@ -155,16 +156,20 @@ def _shown(tree: exp.Expr, context: PlanContext, *, all_of_them: bool) -> tuple[
     return tuple(None if t is None or is_only_shown(t) else t for t in found)
 
 
+def _bare_parameters(tree: exp.Expr) -> list[int | None]:
+    """The numbers of outputs that plainly are parameters; none if a star hides places."""
+    items = [item.unalias() for item in tree.expressions] if isinstance(tree, exp.Select) else []
+    return [] if any(item.is_star for item in items) else [parameter_number(i) for i in items]
+
+
 def _with_parameters(
-    tree: exp.Expr, called: tuple[Shown, ...], types: Sequence[DataType]
+    numbers: Sequence[int | None], called: tuple[Shown, ...], types: Sequence[DataType]
 ) -> tuple[Shown, ...]:
     """Outputs that plainly are parameters are called as the parameters' types are."""
-    items = [item.unalias() for item in tree.expressions] if isinstance(tree, exp.Select) else []
-    if not types or any(item.is_star for item in items):
+    if not any(numbers):
         return called
-    found = list(called or [None] * len(items))
-    for place, item in enumerate(items):
-        number = parameter_number(item)
+    found = list(called or [None] * len(numbers))
+    for place, number in enumerate(numbers):
         if number is not None and types[number - 1].innermost.named is not None:
             found[place] = types[number - 1]
     return tuple(found) if any(found) else ()
@@ -216,10 +221,12 @@ def _unused(tree: exp.Expr, count: int) -> frozenset[int]:
     return frozenset(range(1, count + 1)) - named
 
 
-def _typed(tree: exp.Expr, scopes: Scopes, context: PlanContext) -> exp.Expr:
+def _typed(
+    tree: exp.Expr, scopes: Scopes, context: PlanContext, declared: Sequence[DataType | None]
+) -> exp.Expr:
     """Literals and operators as the types beside them want them."""
     tree = timestamp_literals(tree, scopes, context.timezone)
-    tree = named_values(tree, scopes)
+    tree = named_values(tree, scopes, declared)
     tree = typed_operators(tree, scopes, context.wire)
     if context.wire is Wire.MYSQL:
         infer = partial(inferred_type, scopes)
@@ -251,7 +258,7 @@ def _finish(
     tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
     tree = push_conditions(tree, scopes)
-    tree = _typed(tree, scopes, context)
+    tree = _typed(tree, scopes, context, declared)
     tree = bucket_functions(tree, scopes)
     tree = time_aggregates(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target, called)

@@ -1,0 +1,71 @@
+"""Types with a name of their own through psycopg and asyncpg, which read catalogs to know them."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import ipaddress
+from collections.abc import Iterator
+from datetime import UTC, time
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+from fix_server import RunningServer
+from psycopg.types.composite import CompositeInfo, register_composite
+from psycopg.types.enum import EnumInfo, register_enum
+from psycopg.types.range import Range
+
+
+class Mood(enum.Enum):
+    sad = "sad"
+    ok = "ok"
+
+
+@pytest.fixture(scope="module")
+def db(server: RunningServer) -> Iterator[psycopg.Connection[Any]]:
+    host, port = server.addresses["postgres"].rsplit(":", 1)
+    with psycopg.connect(f"host={host} port={port} dbname=public", autocommit=True) as connection:
+        connection.execute("CREATE TYPE named_mood AS ENUM ('sad', 'ok')")
+        connection.execute("CREATE TYPE named_pair AS (a int, m named_mood)")
+        yield connection
+        connection.execute("DROP TYPE named_pair, named_mood")
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_psycopg_gives_and_takes_values(db: psycopg.Connection[Any], binary: bool) -> None:
+    info = EnumInfo.fetch(db, "named_mood")
+    assert info is not None
+    register_enum(info, db, Mood)
+    pair = CompositeInfo.fetch(db, "named_pair")
+    assert pair is not None
+    register_composite(pair, db)
+    values = [Mood.ok, [Mood.sad, None], pair.python_type(1, Mood.ok), Range(1, 5)]
+    values += [ipaddress.ip_interface("10.0.0.1/8"), time(1, 2, 3, tzinfo=UTC), [Range(1, 2)]]
+    sign = "%b" if binary else "%t"
+    types = ["named_mood", "named_mood[]", "named_pair", "int4range", "inet", "timetz"]
+    items = [f"{sign}::{kind}" for kind in [*types, "int4range[]"]]
+    cursor = db.cursor(binary=binary)
+    assert cursor.execute(f"SELECT {', '.join(items)}", values).fetchone() == tuple(values)
+    bare = cursor.execute(f"SELECT {sign}, ({sign}).m", [Mood.sad, values[2]])
+    assert bare.fetchone() == (Mood.sad, Mood.ok)
+    row = cursor.execute("SELECT ROW(1, 'a b', NULL), ROW(ROW(2))").fetchone()
+    assert row == ((1, "a b", None), ((2,),)) if binary else (("1", "a b", None), ("(2)",))
+
+
+def test_asyncpg_learns_types_from_the_catalog(db: psycopg.Connection[Any]) -> None:
+    host, port = db.info.host, db.info.port
+
+    async def ask() -> tuple[Any, ...]:
+        connection = await asyncpg.connect(host=host, port=port, user="me", database="public")
+        try:
+            query = "SELECT $1::named_mood[], $2::named_pair, $3::int8multirange"
+            many = [asyncpg.Range(1, 2), asyncpg.Range(5, None)]
+            return tuple(await connection.fetchrow(query, ["ok", None], (7, "sad"), many))
+        finally:
+            await connection.close()
+
+    moods, pair, ranges = asyncio.run(ask())
+    assert (moods, tuple(pair)) == (["ok", None], (7, "sad"))
+    assert ranges == [asyncpg.Range(1, 2), asyncpg.Range(5, None)]
