@@ -101,6 +101,7 @@ class Database:
         self.procedures = Procedures(clock)
         self.locks = AdvisoryLocks()
         self.row_locks = RowLocks()
+        self.transaction_numbers = itertools.count(1)
         self.channels = Channels()
         self.ledger = Ledger(catalog, store.cursor(), self.gate)
         self._flow_cursor = store.cursor()

@@ -111,6 +111,7 @@ class Transaction:
         self.read_only = False
         self.one_moment = False  # all queries of relational tables see the same
         self.has_run = False  # a statement
+        self.number = 0  # what txid_current() tells, once it was asked
         self._duck = duck
         self._catalog = catalog
         self._regions = regions

@@ -115,6 +115,16 @@ def _moment(microseconds: int) -> str:
     return (epoch + timedelta(microseconds=microseconds)).isoformat(" ")
 
 
+def _transaction_number(session: ClientSession, _: str | None, __: str | None) -> str:
+    """One number for a transaction; a statement alone is one of its own."""
+    open_ = session.transaction
+    if open_ is None or not open_.explicit:
+        return str(next(session.server.transaction_numbers))
+    if not open_.number:
+        open_.number = next(session.server.transaction_numbers)
+    return str(open_.number)
+
+
 def _sleep(session: ClientSession, seconds: str | None, _: str | None) -> str | None:
     if seconds is None:
         return None
@@ -181,6 +191,7 @@ def number_of(name: str) -> int:
 ACTS: dict[str, Act] = {
     "notify": _notify,
     "sleep": _sleep,
+    "txid": _transaction_number,
     "clock": _clock,
     "statement_time": _statement_time,
     "cancel": _ending(lambda victim: victim.cancel()),

@@ -21,6 +21,7 @@ from sql.functions.calls import function_calls
 from sql.functions.expansion import RETURNS
 from sql.partition.prune import filters
 from sql.plan.argument_types import argument_types
+from sql.plan.bare_numeric import bare_numeric
 from sql.plan.buckets import bucket_functions
 from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
@@ -263,6 +264,8 @@ def _finish(
     tree = time_aggregates(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target, called)
     tree = typed_parameters(tree, types)
+    if context.wire is Wire.POSTGRES:
+        tree = bare_numeric(tree, declared)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
     texts = text_asks(tree, scopes, resolved.scans)

@@ -112,7 +112,6 @@ _MAKERS: dict[str, _Maker] = {
     "inet_client_port": _port,
     "pg_my_temp_schema": lambda _: exp.Literal.number(0),
     "read_preference": lambda c: _text(c.setting("read_preference").upper()),
-    "txid_current": lambda c: exp.Literal.number(c.session_id),
     "pg_current_xact_id": lambda c: exp.Literal.number(c.session_id),
     "system_user": _user,
 }
@@ -153,7 +152,7 @@ def session_functions(tree: exp.Expr, context: PlanContext) -> exp.Expr:
 
 
 _PERSONAL = frozenset(
-    {"pg_backend_pid", "connection_id", "txid_current", "current_setting", "read_preference"}
+    {"pg_backend_pid", "connection_id", "current_setting", "read_preference"}
     | {
         "last_insert_id",
         "row_count",

@@ -134,7 +134,8 @@ def describe(session: ClientSession, statement: ParsedStatement) -> Description:
     if isinstance(tree, nodes.Tql):
         return tql.describe(session, tree)
     if isinstance(tree, nodes.Explain):
-        return Description((), (ResultColumn("QUERY PLAN", datatypes.STRING),), tag="EXPLAIN")
+        kind = datatypes.JSON if tree.args.get("format") == "JSON" else datatypes.STRING
+        return Description((), (ResultColumn("QUERY PLAN", kind),), tag="EXPLAIN")
     if isinstance(tree, nodes.FetchCursor) and not tree.args.get("move"):
         cursor = session.cursors.get(tree.this.name)
         if cursor is None:

@@ -92,3 +92,12 @@ def test_prepared_statements_are_listed_and_take_their_declared_types(db: Client
         db.run("EXECUTE p (1)")
     db.run("DEALLOCATE p")
     assert db.run(shown) == []
+
+
+def test_a_transaction_has_one_number_and_each_another(db: Client) -> None:
+    ask = "SELECT txid_current()"
+    alone = [db.run(ask), db.run(ask)]
+    db.run("BEGIN")
+    inside = [db.run(ask), db.run(ask)]
+    db.run("COMMIT")
+    assert alone[0] != alone[1] != inside[0] == inside[1] != db.run(ask)

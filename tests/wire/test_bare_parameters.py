@@ -125,3 +125,11 @@ def test_rows_paths_and_casts_tell_what_a_parameter_is(server: RunningServer) ->
             await connection.close()
 
     assert asyncio.run(ask()) == ["7", [1], None, 1]
+
+
+def test_numeric_without_a_precision_keeps_the_digits_there_are(server: RunningServer) -> None:
+    with psycopg.connect(server.postgres_dsn(), autocommit=True) as connection:
+        for given in ("1234.00088883231", "0.0000000000001", "5", "1.50"):
+            row = connection.execute("SELECT %s::numeric", (Decimal(given),)).fetchone()
+            literal = connection.execute(f"SELECT '{given}'::numeric::text").fetchone()
+            assert (row, literal) == ((Decimal(given),), (given,))

@@ -46,7 +46,7 @@ _OWN: tuple[Function, ...] = (
       ex={"pg_is_in_recovery()": False}),
     f("pg_postmaster_start_time() -> timestamp", "When the server started.", None,
       "pg_conf_load_time", wires=POSTGRES),
-    f("txid_current() -> bigint", "A number of the transaction.", None, "pg_current_xact_id",
+    f("txid_current() -> bigint", "A number of the transaction.", acting("txid", "BIGINT"), "pg_current_xact_id",
       wires=POSTGRES, ex={"txid_current() > 0": True}),
     f("pg_my_temp_schema() -> oid", "0.", wires=POSTGRES, ex={"pg_my_temp_schema()": 0}),
     f("inet_client_addr() -> text", "The client's address.", wires=POSTGRES),
