@@ -13,9 +13,24 @@ from decimal import Decimal, InvalidOperation
 from sqlglot import exp
 
 from engine.datatypes import DataType, TypeId
-from sql.plan.parameters import parameter_number
+from sql.plan.parameters import cast_outputs, parameter_number
+from sql.session import Wire
 
 _DIGITS_MAX = 38
+
+
+def cast_values(
+    tree: exp.Expr,
+    types: Sequence[DataType],
+    declared: Sequence[DataType | None],
+    wire: Wire,
+) -> exp.Expr:
+    """Casts around parameters and literals as they shall be; `types`: of outputs, if they count."""
+    if wire is Wire.POSTGRES:
+        tree = bare_numeric(tree, declared)
+    if types:
+        cast_outputs(tree, types)
+    return tree
 
 
 def bare_numeric(tree: exp.Expr, declared: Sequence[DataType | None]) -> exp.Expr:

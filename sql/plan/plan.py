@@ -21,7 +21,7 @@ from sql.functions.calls import function_calls
 from sql.functions.expansion import RETURNS
 from sql.partition.prune import filters
 from sql.plan.argument_types import argument_types
-from sql.plan.bare_numeric import bare_numeric
+from sql.plan.bare_numeric import cast_values
 from sql.plan.buckets import bucket_functions
 from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
@@ -50,7 +50,7 @@ from sql.plan.named_types import resolve_types
 from sql.plan.named_values import named_values, typed_parameters
 from sql.plan.naming import name_outputs
 from sql.plan.origins import Origin, origins
-from sql.plan.parameters import cast_outputs, infer_types, parameter_number
+from sql.plan.parameters import infer_types, parameter_number
 from sql.plan.pushdown import push_conditions
 from sql.plan.scopes import Scopes
 from sql.plan.search import text_asks
@@ -264,8 +264,6 @@ def _finish(
     tree = time_aggregates(tree, scopes)
     types = infer_types(tree, scopes, parameter_count, declared, target, called)
     tree = typed_parameters(tree, types)
-    if context.wire is Wire.POSTGRES:
-        tree = bare_numeric(tree, declared)
     keys = tag_keys(tree, scopes, resolved.scans)
     asked = filters(tree, scopes, resolved.scans)
     texts = text_asks(tree, scopes, resolved.scans)
@@ -285,8 +283,7 @@ def _finish(
         for scan in resolved.scans
     )
     plain = without_distinct(tree, scans)
-    if parameter_count and target is None:
-        cast_outputs(tree, types)
+    tree = cast_values(tree, types if target is None else (), declared, context.wire)
     return QueryPlan(
         scans=scans,
         bounds=time_bounds(tree, scopes, [*resolved.scans, *resolved.files]),
