@@ -149,8 +149,13 @@ def _parametrised(node: exp.DataType, time_series: bool) -> DataType:
 def _named(node: exp.DataType) -> DataType:
     kind = node.args.get("kind")
     name = kind.name if isinstance(kind, exp.Expr) else str(kind)
-    name = name.rsplit(".", 1)[-1].strip('"')
+    schema, _, name = name.rpartition(".")
+    name = name.strip('"')
     found = _NAMED.get(name.lower())
+    if found is None and schema.strip('"') == "pg_catalog":
+        plain = exp.DataType.build(name, dialect="postgres", udt=True)
+        if not plain.is_type(exp.DType.USERDEFINED):
+            return from_sql(plain)
     if found is None:
         raise DbError(ErrorKind.UNDEFINED_OBJECT, f'type "{name}" does not exist')
     return found

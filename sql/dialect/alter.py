@@ -50,8 +50,8 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
         name = exp.Table(db=self.take_name())
         if self.word("RENAME", "TO"):
             action: exp.Expr = exp.AlterRename(this=exp.Table(this=self.take_name()))
-        elif self.at_word("OWNER"):
-            return self.expression(nodes.Utility(this=f"ALTER {kind}", text=self.take_rest()))
+        elif self.word("OWNER", "TO"):
+            action = nodes.IgnoredProperty(this=f"OWNER TO {self.take_name().name}")
         else:
             action = self._alter_options()
         return self.expression(exp.Alter(this=name, kind=kind, actions=[action]))

@@ -43,6 +43,7 @@ class PlanContext:
     variable: Callable[[str], object]  # MySQL's @name; None if it was never set
     parse_view: Callable[[Table], exp.Expr]
     text: str = ""  # the statement, for error positions
+    is_sequence: Callable[[str, str], bool] = lambda database, name: False
     temporary: Callable[[str], bool] = lambda name: False  # is it a temporary table, unqualified?
     type_named: TypeLookup = lambda database, name: None  # users' own
     shown: Callable[[Table], Table] = lambda table: table  # a table with what a query sees of it

@@ -1,4 +1,4 @@
-"""Tables that live in plans alone: `numbers`, and MySQL's DUAL.
+"""Tables that live in plans alone: `numbers`, MySQL's DUAL, and sequences read as tables.
 
 `numbers` is GreptimeDB's: the numbers from 0 on, in the default database. Called by
 sql/plan/tables.py for a name that no table has, so a table of that name takes its place. Lists of
@@ -58,6 +58,19 @@ def numbers(node: exp.Table) -> exp.Subquery:
     given = node.args.get("alias")
     columns = given.columns if given is not None else []
     return exp.Subquery(this=query, alias=exp.TableAlias(this=alias, columns=columns))
+
+
+def sequence_state(node: exp.Table, database: str, name: str) -> exp.Subquery:
+    """The query that stands for a sequence: one row of where it is, as pg_dump asks for it."""
+    query = exp.select(
+        "coalesce(last_value, start_value) AS last_value",
+        "CAST(0 AS BIGINT) AS log_cnt",
+        "last_value IS NOT NULL AS is_called",
+    ).from_(exp.table_("pg_sequences", "pg_catalog", quoted=True))
+    for column, value in (("schemaname", database), ("sequencename", name)):
+        query = query.where(exp.column(column).eq(exp.Literal.string(value)))
+    alias = exp.TableAlias(this=exp.to_identifier(node.alias_or_name, quoted=True))
+    return exp.Subquery(this=query, alias=alias)
 
 
 def _count(node: exp.Table) -> exp.Expr:

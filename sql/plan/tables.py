@@ -17,7 +17,7 @@ from engine.errors import DbError, ErrorKind
 from engine.schema import RegionSchema
 from sql.dialect.nodes import Tql
 from sql.plan.context import MYSQL_DATABASES, PlanContext
-from sql.plan.numbers import dual, is_dual, is_numbers, numbers
+from sql.plan.numbers import dual, is_dual, is_numbers, numbers, sequence_state
 from sql.run.duck import ARROW_PREFIX
 from sql.run.errors import position_of
 from sql.session import Wire
@@ -195,6 +195,7 @@ def undefined_table(node: exp.Table, context: PlanContext) -> DbError:
 
 
 def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
+    node.set("only", None)  # no table has children
     database, name = table_name(node, context)
     table = context.lookup(database, name)
     if table is None:
@@ -203,9 +204,14 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
             if is_dual(node, context):
                 node.replace(dual(node))
                 return
-            if not is_numbers(node, context):
+            if is_numbers(node, context):
+                node.replace(numbers(node))
+                return
+            if not context.is_sequence(database, name):
                 raise undefined_table(node, context)
-            node.replace(numbers(node))
+            state = sequence_state(node, database, name)
+            _resolve(next(state.find_all(exp.Table)), context, resolved)
+            node.replace(state)
             return
         placeholder = f"{SYSTEM_PREFIX}{len(resolved.systems)}"
         resolved.systems[placeholder] = system

@@ -59,8 +59,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
             return Affected(tag, 0)
     if any(isinstance(action, nodes.Repartition) for action in tree.args["actions"]):
         return repartition.run(session, tree, statement.text)
-    if any(isinstance(action, nodes.Repartition) for action in tree.args["actions"]):
-        return repartition.run(session, tree, statement.text)
+    if _is_owner_of_sequence(session, tree, statement.text):
+        return Affected(tag, 0)
     if session.wire is not Wire.MYSQL:
         tree = resolve_types(tree.copy(), session.plan_context().type_named)
     with session.writing() as transaction:
@@ -282,10 +282,20 @@ _OF_MATERIALIZED = _OF_VIEWS | {exp.RenameColumn}
 # --- Databases ------------------------------------------------------------------------------------
 
 
+def _is_owner_of_sequence(session: ClientSession, tree: exp.Alter, text: str) -> bool:
+    """True for `ALTER TABLE sequence OWNER TO role`, as pg_dump writes it: it changes nothing."""
+    context = session.plan_context(text)
+    database, name = table_name(tree.this, context)
+    only_told = all(isinstance(action, nodes.IgnoredProperty) for action in tree.args["actions"])
+    return only_told and not session.lookup(database, name) and context.is_sequence(database, name)
+
+
 def _alter_database(session: ClientSession, tree: exp.Alter, kind: str) -> None:
     name = tree.this.db
     (action,) = tree.args["actions"]
-    if not isinstance(action, nodes.AlterOptions):
+    if isinstance(action, nodes.IgnoredProperty) and session.has_database(name):
+        return  # OWNER TO: schemas are everybody's
+    if isinstance(action, exp.AlterRename):
         raise DbError(ErrorKind.UNSUPPORTED, f"ALTER {kind} … RENAME TO is not supported")
     with session.writing() as transaction:
         cursor = session.duck.cursor

@@ -16,6 +16,7 @@ from sqlglot import exp
 from sql.system.pg_catalog.lookups import KEYWORDS
 from sql.system.pg_catalog.shapes import (
     ARRAY_COLUMNS,
+    NAME_COLUMNS,
     REGPROC_COLUMNS,
     SHAPES,
     ZERO_BASED_COLUMNS,
@@ -143,9 +144,10 @@ class _Rewriter:
         return exp.alias_(number, node.name, quoted=True) if bare else number
 
     def bracket(self, node: exp.Expr) -> exp.Expr:
-        """int2vector and oidvector count from 0, DuckDB's lists from 1."""
+        """int2vector, oidvector and the letters of a name count from 0, DuckDB's from 1."""
         inner = node.this
-        if isinstance(inner, exp.Column) and self._is_zero_based(inner):
+        is_name = isinstance(inner, exp.Column) and inner.name.lower() in NAME_COLUMNS
+        if self._is_zero_based(inner) or (is_name and self.catalogs):
             node.set("expressions", [_next(place) for place in node.expressions])
         return node
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from catalog.objects import ObjectKind
 from engine.errors import DbError
 from sql.plan.context import PlanContext
 from sql.prepared import Prepared
@@ -35,6 +36,10 @@ def plan_context_of(session: ClientSession, text: str) -> PlanContext:
         lookup=session.lookup,
         has_database=session.has_database,
         is_system=lambda database, name: (database, name) in SYSTEM_TABLES,
+        is_sequence=lambda database, name: (
+            session.catalog.object(session.duck.cursor, ObjectKind.SEQUENCE, database, name)
+            is not None
+        ),
         setting=session.show,
         variable=session.user_variables.get,
         parse_view=lambda view: query_of(view, session.table_of),

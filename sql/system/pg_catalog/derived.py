@@ -16,7 +16,7 @@ from sql.system.facts import size_of
 from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.keys import indexes
 from sql.system.pg_catalog.oids import Slot, dependent_oid
-from sql.system.pg_catalog.sequences import owned
+from sql.system.pg_catalog.sequences import numbered, owned
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.table import SystemContext
 
@@ -111,7 +111,9 @@ def pg_rewrite(context: SystemContext) -> pa.Table:
 
 
 def pg_depend(context: SystemContext) -> pa.Table:
-    """What views read: their rule depends on the relations named in their query."""
+    """What views read: their rule depends on the relations named in their query. Sequences depend
+    on the columns they belong to, defaults on the sequences they count by.
+    """
     by_name = {(table.database, table.name): table.id for table in context.tables}
     present = set(by_name.values())
     found = []
@@ -129,6 +131,10 @@ def pg_depend(context: SystemContext) -> pa.Table:
         found.append((one.id, table.id, "i" if column.identity else "a"))
         classes.append(SHAPES["pg_class"].oid)
         places.append(place)
+    for one, table, place in numbered(context):
+        found.append((oids.default_oid(table, place), one.id, "n"))
+        classes.append(SHAPES["pg_attrdef"].oid)
+        places.append(0)
     return fill(
         SHAPES["pg_depend"].schema,
         len(found),

@@ -6,7 +6,7 @@ append mode and has none, and the time index as an index of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -208,9 +208,8 @@ class Shown:
     valid: bool = True
     reference: Reference | None = None
 
-    @property
-    def definition(self) -> str:
-        """What pg_get_constraintdef prints."""
+    def definition(self, path: Collection[str]) -> str:
+        """What pg_get_constraintdef prints for a session with that search path."""
         columns = ", ".join(map(quote, self.columns))
         if self.kind is ConstraintKind.CHECK:
             return f"CHECK (({self.expression}))"
@@ -220,7 +219,7 @@ class Shown:
             return f"UNIQUE ({columns})"
         assert self.there is not None
         name = quote(self.there.name)
-        if self.there.database != self.table.database:
+        if self.there.database not in path:
             name = f"{quote(self.there.database)}.{name}"
         far = ", ".join(map(quote, self.there_columns))
         return f"FOREIGN KEY ({columns}) REFERENCES {name}({far}){self._options}"

@@ -124,7 +124,7 @@ def _texts(context: SystemContext) -> pa.Table:
     return pa.concat_tables([*blocks, from_rows(TEXTS_SCHEMA, list(_joint_texts(context)))])
 
 
-_catalog_texts = Memo(_texts, lambda _: None)
+_catalog_texts = Memo(_texts, _path)
 
 
 def _joint_texts(context: SystemContext) -> Iterator[_Text]:
@@ -135,12 +135,12 @@ def _joint_texts(context: SystemContext) -> Iterator[_Text]:
             yield Kind.DEFINITION.value, table.id, 0, text
     for sequence, table, place, _ in owned(context):
         yield Kind.SERIAL.value, table.id, place, qualified(sequence)
-    yield from _of_constraints(foreign_keys(context.tables))
+    yield from _of_constraints(foreign_keys(context.tables), _path(context))
 
 
-def _of_constraints(found: Sequence[Shown]) -> Iterator[_Text]:
+def _of_constraints(found: Sequence[Shown], path: Sequence[str] = ()) -> Iterator[_Text]:
     for one in found:
-        yield Kind.DEFINITION.value, one.oid, 0, one.definition
+        yield Kind.DEFINITION.value, one.oid, 0, one.definition(path)
         if one.comment:
             yield Kind.COMMENT.value, one.oid, 0, one.comment
 

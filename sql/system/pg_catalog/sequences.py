@@ -126,6 +126,20 @@ def owned(context: SystemContext) -> Iterator[tuple[Sequence, Table, int, Column
                 yield one, table, place, column
 
 
+def numbered(context: SystemContext) -> Iterator[tuple[Sequence, Table, int]]:
+    """Columns whose default counts: the sequence, the table, the column's 1-based place."""
+    by_name = {(one.database, one.name): one for one in sequences(context)}
+    for table in context.tables:
+        for place, column in enumerate(table.columns, 1):
+            found = _NEXT.search(column.default or "") if not column.identity else None
+            if found is None:
+                continue
+            database, name = (part.replace('""', '"') if part else "" for part in found.groups())
+            one = by_name.get((database or table.database, name))
+            if one is not None:
+                yield one, table, place
+
+
 def qualified(one: Sequence) -> str:
     """schema.name, quoted if need be."""
     return f"{quote(one.database)}.{quote(one.name)}"

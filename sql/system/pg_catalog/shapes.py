@@ -374,6 +374,7 @@ SHAPES = _read(_TEXT)
 COLUMN_TYPES = _column_types()
 REGPROC_COLUMNS = _of_type("regproc")  # stored as OIDs, shown as function names
 _VECTORS = {"int2vector": 22, "oidvector": 30}
+NAME_COLUMNS = _of_type("name")
 ZERO_BASED_COLUMNS = _of_type(*_VECTORS)  # their subscripts start at 0
 VECTOR_OIDS = {name: oid for kind, oid in _VECTORS.items() for name in _of_type(kind)}
 ARRAY_COLUMNS = frozenset(
