@@ -181,6 +181,8 @@ def _now_call(arguments: list[exp.Expr]) -> exp.Expr:
 class GnomonPostgresParser(Grammar, PostgresParser):
     """What PostgreSQL clients say."""
 
+    # Behind AS any word is a name: Metabase calls a column "select".
+    RESERVED_TOKENS = PostgresParser.RESERVED_TOKENS - {TokenType.SELECT}
     FUNCTIONS = _functions(PostgresParser.FUNCTIONS, Wire.POSTGRES, NOW=_now_call)
     FUNC_TOKENS = PostgresParser.FUNC_TOKENS | {TokenType.DATABASE, TokenType.SCHEMA}
     FUNCTION_PARSERS = _functions(PostgresParser.FUNCTION_PARSERS, Wire.POSTGRES)

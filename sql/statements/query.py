@@ -245,6 +245,8 @@ def key_of(
 
 def bind(values: Sequence[object], types: Sequence[DataType], timezone: str) -> list[object]:
     """Parameter values as DuckDB shall see them: times without a zone are UTC there."""
+    if len(values) < len(types):
+        raise DbError(ErrorKind.UNDEFINED_PARAMETER, f"there is no parameter ${len(values) + 1}")
     return [
         _bound(value, types[index] if index < len(types) else None, timezone)
         for index, value in enumerate(values)

@@ -125,6 +125,8 @@ class _Rewriter:
             return self._shown_as(node, exp.CurrentUser())
         if name == "tableoid" and self.catalogs:
             return self._table_oid(node)
+        if name == "xmin" and self.catalogs and node.table in {"", *self.catalogs}:
+            return self._row_version(node)
         if not self._is_shown(node):
             return node
         if self._is_regproc(node):
@@ -140,6 +142,13 @@ class _Rewriter:
         if owner not in self.catalogs:  # of a derived table that selects it
             return node
         number = exp.Literal.number(SHAPES[self.catalogs[owner]].oid)
+        bare = id(node) in self.shown or isinstance(node.parent, exp.Select)
+        return exp.alias_(number, node.name, quoted=True) if bare else number
+
+    def _row_version(self, node: exp.Column) -> exp.Expr:
+        """`xmin`, by which DataGrip tells what is new to it: that may be anything, so it grows."""
+        epoch = exp.Extract(this=exp.var("EPOCH"), expression=exp.CurrentTimestamp())
+        number = exp.cast(epoch, exp.DType.BIGINT)
         bare = id(node) in self.shown or isinstance(node.parent, exp.Select)
         return exp.alias_(number, node.name, quoted=True) if bare else number
 

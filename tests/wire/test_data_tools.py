@@ -142,3 +142,25 @@ def test_a_binary_copy_of_nothing_is_one_message(connection: psycopg.Connection[
         pieces = [bytes(piece) for piece in copy]
     assert len(pieces) == 1
     assert pieces[0].endswith(b"\0\0\0\0\xff\xff")
+
+
+def test_any_word_is_a_name_behind_as(connection: psycopg.Connection[Any]) -> None:
+    """Metabase calls a column of its question of privileges so."""
+    asked = "WITH p AS (SELECT true AS select, 1 AS from) SELECT p.* FROM p"
+    cursor = connection.execute(asked)
+    assert [c.name for c in cursor.description or ()] == ["select", "from"]
+
+
+def test_rows_of_catalogs_have_a_growing_version(connection: psycopg.Connection[Any]) -> None:
+    """DataGrip reads again what has a version beyond the one it knows."""
+    asked = "SELECT c.xmin AS state, c.xmin > 0 FROM pg_class c ORDER BY c.xmin LIMIT 1"
+    first = connection.execute(asked).fetchone()
+    second = connection.execute(asked.encode() + b" ").fetchone()
+    assert first is not None
+    assert second is not None
+    assert 0 < first[0] <= second[0]
+
+
+def test_a_query_without_its_parameter_is_refused(connection: psycopg.Connection[Any]) -> None:
+    with pytest.raises(errors.UndefinedParameter, match=r"there is no parameter \$1"):
+        connection.execute(b"SELECT $1::text", prepare=False)
