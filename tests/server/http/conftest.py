@@ -96,7 +96,7 @@ class FakeSession:
     def is_instant(self, text: str) -> bool:
         return False
 
-    def parse(self, text: str) -> list[Statement]:
+    def parse(self, text: str, parameter_types: object = ()) -> list[Statement]:
         if text.startswith("FAIL"):
             return [FakeStatement(text)]
         try:
