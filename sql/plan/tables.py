@@ -162,12 +162,15 @@ def table_name(node: exp.Table, context: PlanContext) -> tuple[str, str]:
 
 
 def known_table(node: exp.Table, context: PlanContext) -> Table | None:
-    """The table a node names, None for a CTE's name or a function. Raises: DbError."""
+    """The table a node names, None for a CTE's name, a function, a sequence. Raises: DbError."""
     if not isinstance(node.this, exp.Identifier) or _is_cte(node):
         return None
     if node.name.startswith(ARROW_PREFIX):
         return context.given.get(node.name)
     if system_name(node, context) is not None:
+        return None
+    named = table_name(node, context)
+    if context.lookup(*named) is None and context.is_sequence(*named):
         return None
     return find_table(node, context)
 
