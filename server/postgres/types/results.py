@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
@@ -46,7 +47,7 @@ from server.encode.style import TextStyle
 from server.encode.text import text_cells
 from server.postgres.types.arrays import array_cells
 from server.postgres.types.named import named_cells
-from server.postgres.types.oids import INT2, INT2VECTOR, OID, describe_column, is_record
+from server.postgres.types.oids import CHAR, INT2, INT2VECTOR, OID, describe_column, is_record
 from server.postgres.types.records import record_binary
 from sql.results import ResultColumn
 
@@ -125,6 +126,8 @@ def column_cells(array: pa.Array, column: ResultColumn, style: TextStyle) -> Cel
         return from_arrow(pa.array(packed, pa.binary()))
     if column.type.id is TypeId.INT64 and describe_column(column).length == 4:
         return _swapped(values(array, "i8"), ">u4", validity(array))
+    if describe_column(column).oid == CHAR:  # an empty "char" is a byte of zero
+        array = pc.replace_with_mask(array, pc.fill_null(pc.equal(array, ""), False), "\0")
     return binary_cells(array, column.type, style)
 
 
