@@ -162,6 +162,9 @@ class FakeSession:
             FakeStatement(text)
         ]
 
+    def type_of(self, oid: int) -> DataType | None:
+        return None  # nobody makes types here
+
     def describe(
         self, statement: FakeStatement, parameter_types: Sequence[DataType | None] = ()
     ) -> Description:

@@ -127,14 +127,14 @@ def test_rows_paths_and_casts_tell_what_a_parameter_is(server: RunningServer) ->
     assert asyncio.run(ask()) == ["7", [1], None, 1]
 
 
-<<<<<<< HEAD
 def test_numeric_without_a_precision_keeps_the_digits_there_are(server: RunningServer) -> None:
     with psycopg.connect(server.postgres_dsn(), autocommit=True) as connection:
         for given in ("1234.00088883231", "0.0000000000001", "5", "1.50"):
             row = connection.execute("SELECT %s::numeric", (Decimal(given),)).fetchone()
             literal = connection.execute(f"SELECT '{given}'::numeric::text").fetchone()
             assert (row, literal) == ((Decimal(given),), (given,))
-=======
+
+
 def test_an_empty_char_is_a_byte_of_zero(server: RunningServer) -> None:
     async def ask() -> object:
         connection = await _asyncpg(server)
@@ -146,4 +146,3 @@ def test_an_empty_char_is_a_byte_of_zero(server: RunningServer) -> None:
             await connection.close()
 
     assert asyncio.run(ask()) == b"\0"
->>>>>>> 8991f37 (postgres: an empty "char" is a byte of zero; SQLAlchemy's suites, measured)
