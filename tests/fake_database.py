@@ -37,6 +37,8 @@ from sql.session import Activity, ClientInfo, T, Task, TransactionStatus, Wire
 from sql.types import duckdb_name, from_arrow, from_duckdb
 
 SETTINGS = {
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
     "server_version": "16.3 (Gnomon test)",
     "server_encoding": "UTF8",
     "client_encoding": "UTF8",
