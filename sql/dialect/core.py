@@ -7,7 +7,8 @@ dialects.py puts them together. It never falls back to an unparsed command as sq
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 from sqlglot import exp
@@ -54,11 +55,12 @@ class Core(Parser):
     """Shared grammar. `STATEMENTS` maps a statement's first word to the method that parses it."""
 
     STATEMENTS: ClassVar[dict[str, str]] = {}
-    TRAILING_COMMA: ClassVar[bool] = False  # may a comma end a list?
+    TRAILING_COMMA: ClassVar[bool] = False  # may a comma end a list? (see `as_greptimedb`)
 
     # Set by parser.py before each statement of a request.
     placeholders: tuple[int, ...] = ()  # offsets of the request's `?` tokens, ascending
     first_placeholder: int = 0  # how many of them belong to earlier statements
+    is_greptimedb: bool = False
     tql_texts: ClassVar[dict[int, Any]] = {}
 
     # --- Errors -----------------------------------------------------------------------------------
@@ -107,6 +109,15 @@ class Core(Parser):
         if statement is None:
             raise self.expected("a statement")
         return statement
+
+    @contextmanager
+    def as_greptimedb(self) -> Iterator[None]:
+        """For clauses that only GreptimeDB has: on every wire a comma may end their lists."""
+        outer, self.is_greptimedb = self.is_greptimedb, True
+        try:
+            yield
+        finally:
+            self.is_greptimedb = outer
 
     def query_inside(self) -> exp.Expr:
         """A query within another statement."""
@@ -201,7 +212,8 @@ class Core(Parser):
 
     def take_options(self) -> list[nodes.Option]:
         """Takes `(k = v, 'a.b' = 'c', …)`."""
-        return self._parse_wrapped_csv(self.take_option)
+        with self.as_greptimedb():
+            return self._parse_wrapped_csv(self.take_option)
 
     def take_option(self) -> nodes.Option:
         """Takes one `key = value` of a WITH list."""
@@ -244,7 +256,7 @@ class Core(Parser):
         while self._match(sep):
             if isinstance(items[-1], exp.Expr):
                 self._add_comments(items[-1])
-            if self.TRAILING_COMMA and self._trailing_comma():
+            if (self.TRAILING_COMMA or self.is_greptimedb) and self._trailing_comma():
                 break
             item = parse_method()
             if item is None:

@@ -60,6 +60,19 @@ def test_trailing_commas_are_accepted(text: str) -> None:
     assert len(parse(text, Wire.HTTP)) == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE t (ts TIMESTAMP TIME INDEX, a INT,) WITH ('append_mode' = 'true',)",
+        "CREATE TABLE t (ts TIMESTAMP TIME INDEX, a STRING SKIPPING INDEX WITH (granularity = 1,))",
+        "CREATE TABLE t (ts TIMESTAMP TIME INDEX, a INT) PARTITION ON COLUMNS (a) (a < 1, a >= 1,)",
+        "CREATE FLOW f SINK TO s AS SELECT count(*) AS n, FROM t",
+    ],
+)
+def test_trailing_commas_of_greptimedbs_clauses_are_accepted_on_every_wire(text: str) -> None:
+    assert len(parse(text, Wire.POSTGRES)) == 1
+
+
 def test_two_commas_are_not_one() -> None:
     assert failure("SELECT a,, b FROM t").position == 10
 
