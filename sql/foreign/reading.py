@@ -99,7 +99,7 @@ def pointed(child: Table, key: Constraint, parent: Table, wire: Wire) -> Constra
     if len(set(names)) < len(names):
         message = "foreign key referenced-columns list must not contain duplicates"
         raise DbError(ErrorKind.INVALID_FOREIGN_KEY, message)
-    if not _is_unique(parent, names, wire):
+    if not is_unique(parent, names, wire):
         message = "there is no unique constraint matching given keys for referenced table"
         raise DbError(ErrorKind.INVALID_FOREIGN_KEY, f'{message} "{parent.name}"')
     for one, other in zip(mine, theirs, strict=True):
@@ -147,7 +147,8 @@ def _column(table: Table, name: str, where: str) -> Column:
     return found
 
 
-def _is_unique(parent: Table, names: Sequence[str], wire: Wire) -> bool:
+def is_unique(parent: Table, names: Sequence[str], wire: Wire) -> bool:
+    """True if a foreign key may point at these columns; MySQL's need an index only."""
     wanted = set(names)
     keys = [parent.primary_key]
     keys += [one.columns for one in parent.constraints if one.kind is ConstraintKind.UNIQUE]

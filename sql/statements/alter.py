@@ -24,12 +24,11 @@ from sql.plan.named_types import resolve_types
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
-from sql.statements import alter_columns, alter_indexes, repartition
+from sql.statements import alter_columns, alter_constraints, alter_indexes, repartition
 from sql.statements.alter_relational import rename_table
 from sql.statements.alteration import Alteration
 from sql.statements.constraints import follow_columns, with_comment
 from sql.statements.dependents import kind_of, refresh_views
-from sql.statements.foreign_keys import run_action
 from sql.statements.found_flow import comment_on_flow
 from sql.statements.indexes import without_indexes
 from sql.statements.metric_engine import check_alterable
@@ -262,8 +261,8 @@ _ACTIONS: dict[type[exp.Expr], Action] = {
     nodes.ChangeColumn: alter_columns.modify,
     exp.AlterColumn: alter_columns.alter,
     exp.RenameColumn: alter_columns.rename,
-    exp.AddConstraint: alter_columns.add_constraint,
-    ConstraintAction: run_action,
+    exp.AddConstraint: alter_constraints.add,
+    ConstraintAction: alter_constraints.run_action,
     exp.AlterRename: _rename,
     exp.AlterSet: _set_schema,
     nodes.AlterOptions: _options,

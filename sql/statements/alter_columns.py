@@ -30,12 +30,12 @@ from sql.plan.plan import plan_query
 from sql.results import Notice
 from sql.session import Wire
 from sql.statements import alter_relational
+from sql.statements.alter_constraints import add_foreign
 from sql.statements.alteration import Alteration
-from sql.statements.constraints import NAME, described
 from sql.statements.conversions import converts, keeps_every_value
 from sql.statements.create import check_column_storable
 from sql.statements.defaults import converted, default_value, settled
-from sql.statements.foreign_keys import add_key, check_column_free
+from sql.statements.foreign_keys import check_column_free
 from sql.statements.metric_engine import in_order
 from sql.statements.sequence import numbered_column
 
@@ -92,7 +92,7 @@ def _add_relational(change: Alteration, action: exp.ColumnDef, defined: ColumnDe
     alter_relational.add_column(change, column, value)
     change.table = replace(table, columns=(*table.columns, column), next_column_id=column.id + 1)
     for key in defined.keys:
-        _add_key(change, key)
+        add_foreign(change, key)
 
 
 def _placed(
@@ -386,45 +386,4 @@ def _require_series(change: Alteration, what: str) -> None:
     if not change.table.is_time_series:
         raise DbError(
             ErrorKind.UNSUPPORTED, f"{what} are not supported on tables without a time index"
-        )
-
-
-def add_constraint(change: Alteration, action: exp.AddConstraint) -> None:
-    """ADD PRIMARY KEY (a, b) to a relational table. Raises: DbError UNSUPPORTED for others."""
-    _require_relational(change)
-    inner: exp.Expr = action.expressions[0]
-    if isinstance(inner, exp.Constraint):
-        inner.expressions[0].meta[NAME] = inner.this.name
-        inner = inner.expressions[0]
-    if isinstance(inner, exp.ForeignKey):
-        _add_key(change, inner)
-        return
-    if not isinstance(inner, exp.PrimaryKey):
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            "only a PRIMARY KEY can be added to a table that is there",
-            hint="declare other constraints in CREATE TABLE",
-        )
-    table = change.table
-    if table.primary_key:
-        raise _refused(f'table "{table.name}" has a primary key already')
-    names = tuple(change.column(key.name).name for key in inner.expressions)
-    alter_relational.add_primary_key(change, names)
-    columns = [replace(c, nullable=False) if c.name in names else c for c in table.columns]
-    change.table = replace(table, columns=tuple(columns), primary_key=names)
-
-
-def _add_key(change: Alteration, tree: exp.ForeignKey) -> None:
-    for one in described(change.table, [tree], "", change.session.next_id):
-        for name in one.columns:
-            change.column(name)
-        add_key(change, one)
-
-
-def _require_relational(change: Alteration) -> None:
-    if change.table.kind is not TableKind.RELATIONAL:
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            "constraints cannot be added to a table with a time index",
-            hint="tags and time index already name a row",
         )

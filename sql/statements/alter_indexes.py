@@ -11,6 +11,7 @@ from catalog.details import Index
 from engine.errors import DbError, ErrorKind
 from sql.dialect import mysql_nodes
 from sql.results import Notice
+from sql.statements.alter_constraints import drop_named
 from sql.statements.alteration import Alteration
 
 
@@ -40,13 +41,10 @@ def add(change: Alteration, action: mysql_nodes.AddIndex) -> None:
 
 
 def drop(change: Alteration, action: mysql_nodes.DropIndex) -> None:
-    """Raises: DbError UNDEFINED_OBJECT; UNSUPPORTED for a constraint of CREATE TABLE."""
+    """Raises: DbError UNDEFINED_OBJECT; DEPENDENT_OBJECTS for a key that others point at."""
     table, name = change.table, action.name
-    if any(one.name == name for one in table.constraints):
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            f'"{name}" is a constraint of CREATE TABLE and stays with the table',
-        )
+    if drop_named(change, name):
+        return
     kept = tuple(index for index in table.indexes if index.name != name)
     if len(kept) == len(table.indexes):
         raise DbError(ErrorKind.UNDEFINED_OBJECT, f'index "{name}" does not exist')

@@ -6,8 +6,6 @@ everything with ours. Defaults are ours: DuckDB's table has none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pyarrow as pa
 
 from catalog.records import Column
@@ -82,11 +80,6 @@ def rename_table(change: Alteration, database: str, name: str) -> None:
             hint=f"CREATE TABLE {database}.{name} AS SELECT … makes a copy there",
         )
     _run(change, f"RENAME TO {quote(name)}")
-
-
-def add_primary_key(change: Alteration, names: Sequence[str]) -> None:
-    """Raises: DbError UNIQUE_VIOLATION, NOT_NULL_VIOLATION."""
-    _run(change, f"ADD PRIMARY KEY ({', '.join(map(quote, names))})")
 
 
 def _run(change: Alteration, action: str) -> None:

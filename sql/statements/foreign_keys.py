@@ -117,14 +117,10 @@ def _check(change: Alteration, key: Constraint) -> None:
 
 
 def run_action(change: Alteration, action: ConstraintAction) -> None:
-    """DROP, ALTER, VALIDATE or RENAME CONSTRAINT. Raises: DbError UNDEFINED_OBJECT, UNSUPPORTED."""
+    """ALTER, VALIDATE or RENAME CONSTRAINT. Raises: DbError UNDEFINED_OBJECT, UNSUPPORTED."""
     verb, name = action.name, action.text("name")
     table = change.table
     found = next((one for one in table.constraints if one.name == name), None)
-    if found is None and verb == "DROP" and action.args.get("exists"):
-        message = f'constraint "{name}" of relation "{table.name}" does not exist, skipping'
-        change.session.notice(Notice(message))
-        return
     if verb == "RENAME":
         _rename(change, found, name, action.args["to"].name)
         return
@@ -136,10 +132,7 @@ def run_action(change: Alteration, action: ConstraintAction) -> None:
             f"ALTER TABLE … {verb} CONSTRAINT is supported for foreign keys only",
             detail=f'"{name}" is no foreign key' if name else None,
         )
-    if verb == "DROP":
-        kept = tuple(one for one in table.constraints if one is not found)
-        change.table = replace(table, constraints=kept)
-    elif verb == "VALIDATE":
+    if verb == "VALIDATE":
         if not found.valid:
             change.session.server.keys.fence(change.transaction.keys.claims, (COME, table.id))
             _check(change, found)

@@ -98,7 +98,7 @@ def test_a_primary_key_is_added(one: Client) -> None:
         ("ADD COLUMN id INT", ErrorKind.DUPLICATE_COLUMN),
         ("ADD COLUMN c INT AFTER id", ErrorKind.UNSUPPORTED),
         ("ADD COLUMN c INT NOT NULL", ErrorKind.NOT_NULL_VIOLATION),
-        ("ADD CONSTRAINT u UNIQUE (name)", ErrorKind.UNSUPPORTED),
+        ("ADD CONSTRAINT u CHECK (id > 1)", ErrorKind.CHECK_VIOLATION),
         ("SET 'ttl' = '1d'", ErrorKind.INVALID_ARGUMENT),
         ("MODIFY COLUMN name SET INVERTED INDEX", ErrorKind.UNSUPPORTED),
         ("SET SCHEMA nowhere", ErrorKind.UNSUPPORTED),

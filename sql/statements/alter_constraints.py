@@ -1,0 +1,254 @@
+"""ALTER TABLE … ADD and DROP CONSTRAINT on relational tables, of every kind.
+
+Called by alter.py. DuckDB can neither add a CHECK nor take any constraint away, so the table is
+made again with those it shall have and its rows are brought over, in the statement's transaction:
+DuckDB checks every row on the way, and refuses whoever has written to the old table meanwhile.
+Foreign keys, which DuckDB is told nothing of, are foreign_keys.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from sqlglot import exp
+
+from catalog.details import Constraint, ConstraintKind
+from catalog.records import Table, TableKind
+from engine.errors import DbError, ErrorKind
+from sql.dialect.key_nodes import ConstraintAction
+from sql.dialect.parser import parse
+from sql.foreign.keys import ForeignKey, keys_onto
+from sql.foreign.reading import is_unique
+from sql.results import Notice
+from sql.session import Wire
+from sql.statements import foreign_keys
+from sql.statements.alteration import Alteration
+from sql.statements.constraints import NAME, described
+from sql.statements.target import quoted, relational_ddl
+from sql.system.pg_catalog.keys import key_name
+from sql.types import quote
+
+# --- ADD ------------------------------------------------------------------------------------------
+
+
+def add(change: Alteration, action: exp.AddConstraint) -> None:
+    """ADD [CONSTRAINT name] UNIQUE, PRIMARY KEY, CHECK or FOREIGN KEY; the rows have to keep to it.
+
+    Raises: DbError UNIQUE_VIOLATION, NOT_NULL_VIOLATION, CHECK_VIOLATION, FOREIGN_KEY_VIOLATION,
+        DUPLICATE_OBJECT, UNDEFINED_COLUMN, UNSUPPORTED.
+    """
+    _require_relational(change)
+    inner: exp.Expr = action.expressions[0]
+    if isinstance(inner, exp.Constraint):
+        inner.expressions[0].meta[NAME] = inner.this.name
+        inner = inner.expressions[0]
+    if isinstance(inner, exp.ForeignKey):
+        add_foreign(change, inner)
+    elif isinstance(inner, exp.PrimaryKey):
+        _add_primary(change, inner)
+    elif isinstance(inner, exp.UniqueColumnConstraint | exp.CheckColumnConstraint):
+        _add_other(change, inner)
+    else:
+        raise DbError(ErrorKind.UNSUPPORTED, "a constraint of that kind cannot be added")
+
+
+def add_foreign(change: Alteration, tree: exp.ForeignKey) -> None:
+    """Raises: DbError UNDEFINED_COLUMN, and what foreign_keys.add_key raises."""
+    for one in described(change.table, [tree], "", change.session.next_id):
+        for name in one.columns:
+            change.column(name)
+        foreign_keys.add_key(change, one)
+
+
+def _add_primary(change: Alteration, tree: exp.PrimaryKey) -> None:
+    table = change.table
+    if table.primary_key:
+        raise DbError(
+            ErrorKind.INVALID_TABLE_DEFINITION,
+            f'multiple primary keys for table "{table.name}" are not allowed',
+        )
+    names = tuple(change.column(key.name).name for key in tree.expressions)
+    name = str(tree.meta.get(NAME) or "") or f"{table.name}_pkey"
+    _check_free(table, name)
+    columns = [replace(c, nullable=False) if c.name in names else c for c in table.columns]
+    constraints = table.constraints
+    if name != f"{table.name}_pkey" and change.session.wire is not Wire.MYSQL:
+        number = change.session.next_id()
+        key = Constraint(number, name, ConstraintKind.PRIMARY_KEY, names)
+        constraints = (key, *constraints)
+    made = replace(table, columns=tuple(columns), primary_key=names, constraints=constraints)
+    _rebuild_for(change, made, name)
+
+
+def _add_other(change: Alteration, tree: exp.Expr) -> None:
+    table = change.table
+    _check_plain(tree)
+    (found,) = described(table, [tree], "", change.session.next_id)
+    _check_free(table, found.name)
+    named = [node.name for node in tree.find_all(exp.Column)]
+    for name in (*found.columns, *named):
+        change.column(name)
+    _rebuild_for(change, replace(table, constraints=(*table.constraints, found)), found.name)
+
+
+def _check_plain(tree: exp.Expr) -> None:
+    options = [str(option).upper() for option in tree.args.get("options") or ()]
+    if tree.args.get("nulls") or any(option.startswith("DEFERRABLE") for option in options):
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "ADD UNIQUE with NULLS NOT DISTINCT or DEFERRABLE is not supported",
+        )
+
+
+def _check_free(table: Table, name: str) -> None:
+    taken = {one.name for one in table.constraints} | {index.name for index in table.indexes}
+    if name in taken or (table.primary_key and name == key_name(table)):
+        message = f'constraint "{name}" for relation "{table.name}" already exists'
+        raise DbError(ErrorKind.DUPLICATE_OBJECT, message)
+
+
+def _require_relational(change: Alteration) -> None:
+    if change.table.kind is not TableKind.RELATIONAL:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "constraints cannot be added to a table with a time index",
+            hint="tags and time index already name a row",
+        )
+
+
+# --- DROP -----------------------------------------------------------------------------------------
+
+
+def run_action(change: Alteration, action: ConstraintAction) -> None:
+    """DROP CONSTRAINT of any kind; ALTER, VALIDATE and RENAME are foreign_keys.py's.
+
+    Raises: DbError UNDEFINED_OBJECT, DEPENDENT_OBJECTS if a foreign key needs what is dropped.
+    """
+    if action.name != "DROP":
+        foreign_keys.run_action(change, action)
+        return
+    kind, name = str(action.args["kind"]), action.text("name")
+    found = _found(change.table, name, kind)
+    if found is not None:
+        _drop(change, found, cascade=bool(action.args.get("cascade")))
+        return
+    shown = f'constraint "{name or "PRIMARY"}" of relation "{change.table.name}" does not exist'
+    if not action.args.get("exists"):
+        raise DbError(ErrorKind.UNDEFINED_OBJECT, shown)
+    change.session.notice(Notice(f"{shown}, skipping"))
+
+
+def drop_named(change: Alteration, name: str) -> bool:
+    """MySQL's DROP INDEX of a key that is a constraint; False if there is none of that name."""
+    kind = "PRIMARY KEY" if name == "PRIMARY" else "UNIQUE"
+    found = _found(change.table, name, kind)
+    if found is not None:
+        _drop(change, found, cascade=False)
+    return found is not None
+
+
+def _found(table: Table, name: str, kind: str) -> Constraint | None:
+    """The constraint of that name and MySQL's word for kinds; CONSTRAINT is any."""
+    for one in table.constraints:
+        if one.name == name and kind in ("CONSTRAINT", one.kind.name.replace("_", " ")):
+            return one
+    own = kind == "PRIMARY KEY" or (kind == "CONSTRAINT" and name in (key_name(table), "PRIMARY"))
+    if own and table.primary_key:
+        return Constraint(0, key_name(table), ConstraintKind.PRIMARY_KEY, table.primary_key)
+    return None
+
+
+def _drop(change: Alteration, found: Constraint, *, cascade: bool) -> None:
+    table, kind = change.table, found.kind
+    is_key = kind is ConstraintKind.PRIMARY_KEY
+    kept = tuple(
+        one for one in table.constraints if one.kind is not kind or (one.name != found.name)
+    )
+    made = replace(table, constraints=kept, primary_key=() if is_key else table.primary_key)
+    if kind is not ConstraintKind.FOREIGN_KEY:
+        if kind is not ConstraintKind.CHECK:
+            made = _without_needy(change, made, found.name, cascade=cascade)
+        _rebuild(change, made)
+    change.table = made
+
+
+def _without_needy(change: Alteration, made: Table, name: str, *, cascade: bool) -> Table:
+    """The table once no foreign key points at columns that nothing makes unique any more."""
+    needy = list(_needy(change, made))
+    if needy and not cascade:
+        key = needy[0]
+        raise DbError(
+            ErrorKind.DEPENDENT_OBJECTS,
+            f"cannot drop constraint {name} on table {made.name}"
+            " because other objects depend on it",
+            detail=f"constraint {key.constraint.name} on table {key.child.name} depends on it",
+            hint="Use DROP ... CASCADE to drop the dependent objects too.",
+        )
+    own = {key.constraint.id for key in needy if key.child.id == made.id}
+    foreign_keys.loosen(
+        change.session, [key for key in needy if key.child.id != made.id], cascade=True
+    )
+    return replace(made, constraints=tuple(c for c in made.constraints if c.id not in own))
+
+
+def _needy(change: Alteration, made: Table) -> Iterator[ForeignKey]:
+    own = {one.id for one in made.constraints}
+    for key in keys_onto(change.session, change.table):
+        gone = key.child.id == made.id and key.constraint.id not in own
+        if not gone and not is_unique(made, key.parent_columns, change.session.wire):
+            yield key
+
+
+# --- The table made again -------------------------------------------------------------------------
+
+
+def _rebuild_for(change: Alteration, made: Table, name: str) -> None:
+    """With a constraint more, told by its name if a row does not keep to it."""
+    try:
+        _rebuild(change, made)
+    except DbError as error:
+        raise _named(made, name, error) from error
+    change.table = made
+
+
+def _named(table: Table, name: str, error: DbError) -> DbError:
+    told = {
+        ErrorKind.UNIQUE_VIOLATION: f'could not create unique index "{name}"',
+        ErrorKind.CHECK_VIOLATION: (
+            f'check constraint "{name}" of relation "{table.name}" is violated by some row'
+        ),
+        ErrorKind.NOT_NULL_VIOLATION: f'relation "{table.name}" contains null values',
+    }.get(error.kind)
+    if told is None:
+        return error
+    about = {"schema": table.database, "table": table.name, "constraint": name}
+    return DbError(error.kind, told, detail=error.message, about=about)
+
+
+def _rebuild(change: Alteration, made: Table) -> None:
+    """Requires: no unique index of CREATE INDEX is left on it (indexes.without_indexes)."""
+    duck = change.session.duck
+    staged = replace(made, id=change.session.next_id(), name=f"__made_again_{made.id}")
+    names = ", ".join(quote(column.name) for column in made.columns)
+    duck.execute(relational_ddl(staged, list(map(_tree, _kept(made.constraints)))))
+    duck.execute(f"INSERT INTO {quoted(staged)} ({names}) SELECT {names} FROM {quoted(made)}")
+    duck.execute(f"DROP TABLE {quoted(made)}")
+    # Without the database, which a temporary table's stored name does not have anyway.
+    own = quoted(made).removeprefix(f"{quote(made.database)}.")
+    duck.execute(f"ALTER TABLE {quoted(staged)} RENAME TO {own}")
+
+
+def _kept(constraints: Sequence[Constraint]) -> Iterator[Constraint]:
+    """Those that DuckDB keeps to; the primary key is the table's own field."""
+    held = (ConstraintKind.UNIQUE, ConstraintKind.CHECK)
+    return (one for one in constraints if one.kind in held)
+
+
+def _tree(constraint: Constraint) -> exp.Expr:
+    if constraint.kind is ConstraintKind.UNIQUE:
+        columns = [exp.to_identifier(name, quoted=True) for name in constraint.columns]
+        return exp.UniqueColumnConstraint(this=exp.Schema(expressions=columns))
+    query = parse(f"SELECT {constraint.expression}", Wire.POSTGRES)[0].tree
+    assert isinstance(query, exp.Select)
+    return exp.CheckColumnConstraint(this=query.expressions[0].copy())
