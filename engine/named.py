@@ -106,6 +106,7 @@ oid 26 1028 4
 xid 28 1011 4
 cid 29 1012 4
 bpchar 1042 1014 -1
+void 2278 0 4
 jsonb 3802 3807 -1
 """
 SHOWN_TYPES = {named.name: named for named in map(_base, _SHOWN.strip().splitlines())}

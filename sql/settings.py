@@ -55,6 +55,21 @@ def parse_duration_ms(name: str, value: str) -> str:
     return str(duration)
 
 
+_LENGTHS_MS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
+
+
+def with_unit(name: str, value: str) -> str:
+    """A setting's value as PostgreSQL's SHOW prints it: durations in their largest whole unit.
+
+    >>> with_unit("statement_timeout", "90000"), with_unit("lock_timeout", "0")
+    ('90s', '0')
+    """
+    setting = _KNOWN[Wire.POSTGRES].get(name.lower())
+    if setting is None or setting.check is not parse_duration_ms or not int(value):
+        return value
+    return next(f"{int(value) // n}{unit}" for unit, n in _LENGTHS_MS if int(value) % n == 0)
+
+
 def parse_bytes(name: str, value: str) -> str:
     """`64MB`, `1GB`, `0` → bytes as text; units are powers of 1024. Raises: DbError."""
     found = re.fullmatch(r"\s*(\d{1,15})\s*([kKMGT]?)i?B?\s*", value)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from engine.datatypes import DataType, named_type
-from engine.named import BASE_TYPES, Named
+from engine.named import BASE_TYPES, Named, NamedKind
 from sql.dialect.object_nodes import NamedType
 from sql.named.algebra import FACTS, element_of
 from sql.named.keys import is_keyed
@@ -31,6 +31,7 @@ _TESTS: dict[type[exp.Expr], str] = {
 }
 _MADE: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
 _ORDERED = (exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between)
+_ENUM_ARGUMENTS = {"enum_first": (1,), "enum_last": (1,), "enum_range": (1, 2)}
 _BOUNDS: dict[type[exp.Expr], str] = {exp.Lower: "lower", exp.Upper: "upper"}
 
 
@@ -51,7 +52,7 @@ def named_operators(tree: exp.Expr, infer: Infer) -> exp.Expr:
 
 def _made(node: exp.Expr, infer: Infer) -> exp.Expr | None:
     if isinstance(node, exp.Anonymous):
-        return _call(node, infer)
+        return _enum_call(node, infer) or _call(node, infer)
     if type(node) in _TESTS or type(node) in _MADE:
         return _operator(node, infer)
     if type(node) in _BOUNDS:
@@ -127,6 +128,30 @@ def _call(node: exp.Anonymous, infer: Infer) -> exp.Expr | None:
     text = _text(given[0])
     made = _function("range_made", name, text, named.tag, _text(other), named.tag, result.tag)
     return _named(made, result)
+
+
+def _enum_call(node: exp.Anonymous, infer: Infer) -> exp.Expr | None:
+    """enum_first, enum_last and enum_range: labels that the type of the arguments tells.
+
+    https://www.postgresql.org/docs/15/functions-enum.html
+    """
+    name, given = node.name.lower(), node.expressions
+    if name not in _ENUM_ARGUMENTS or len(given) not in _ENUM_ARGUMENTS[name]:
+        return None
+    known = (type_.named for type_ in map(infer, given) if type_ is not None)
+    named = next((n for n in known if n is not None and n.kind is NamedKind.ENUM), None)
+    if named is None:
+        return None
+    if name != "enum_range":
+        return _named(exp.Literal.string(named.labels[-1 if name == "enum_last" else 0]), named)
+    labels = [_named(exp.Literal.string(label), named) for label in named.labels]
+    made: exp.Expr = exp.Array(expressions=labels)
+    if len(given) == 1:
+        return made
+    places = [exp.func("array_position", made.copy(), _named(g.copy(), named)) for g in given]
+    ends = [exp.Literal.number(1), exp.Literal.number(len(labels))]
+    bounds = [exp.func("coalesce", *pair) for pair in zip(places, ends, strict=True)]
+    return exp.Anonymous(this="list_slice", expressions=[made, *bounds])
 
 
 # --- Order ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from sql.dialect.pieces import cast_to
 from sql.plan.context import CATALOG, PlanContext
 from sql.plan.tables import NOW
 from sql.session import Wire
-from sql.settings import PRODUCT_VERSION
+from sql.settings import PRODUCT_VERSION, with_unit
 
 _Maker = Callable[[PlanContext], exp.Expr]
 
@@ -180,7 +180,8 @@ def _replacement(node: exp.Expr, context: PlanContext) -> exp.Expr | None:
     if isinstance(node, exp.Anonymous):
         name = node.name.lower()
         if name == "current_setting" and node.expressions and node.expressions[0].is_string:
-            return _text(context.setting(node.expressions[0].name))
+            asked = node.expressions[0].name
+            return _text(with_unit(asked, context.setting(asked)))
         return _made(name, node, context) if name in _MAKERS and not node.expressions else None
     return _made(_NODES[type(node)], node, context)
 

@@ -29,6 +29,8 @@ _SAME = (
     *(exp.AnyValue, exp.Distinct, exp.Order, exp.Filter, exp.Window, exp.Lag, exp.Lead),
     *(exp.FirstValue, exp.LastValue, exp.Greatest, exp.Least),
 )
+_VOID = frozenset({"pg_sleep", "pg_notify", "pg_advisory_lock", "pg_advisory_lock_shared"})
+_VOID |= {"pg_advisory_xact_lock", "pg_advisory_xact_lock_shared", "pg_advisory_unlock_all"}
 _CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 _CASTS = {exp.DType.NAME: "name", exp.DType.JSONB: "jsonb", exp.DType.BPCHAR: "bpchar"}
 
@@ -157,8 +159,10 @@ class _Reader:
             held = self._type(node.this.unnest(), query, depth + 1)
             fields = held.named.fields if held is not None and held.named is not None else ()
             return next((_carried(type_) for name, type_ in fields if name == node.name), None)
-        if isinstance(node, exp.Anonymous) and node.name.lower().endswith("range"):
-            return _of(node.name.lower())
+        if isinstance(node, exp.Anonymous):
+            name = node.name.lower()
+            is_range = name.endswith("range")
+            return _of("void") if name in _VOID else _of(name) if is_range else None
         if isinstance(node, exp.Add | exp.Sub | exp.Mul):  # of ranges
             left = self._type(node.this, query, depth + 1)
             return left if left is not None and left.named and "range" in left.named.name else None

@@ -14,7 +14,7 @@ from sql.plan.plan import plan_query
 from sql.privileges import is_superuser
 from sql.results import Affected, Notice, Result, Severity
 from sql.session import Wire
-from sql.settings import check_boolean
+from sql.settings import check_boolean, with_unit
 from sql.statements.answers import table_rows
 from sql.statements.modes import ISOLATION, READ_ONLY, set_defaults, set_modes
 from sql.statements.roles import set_role
@@ -202,11 +202,11 @@ def run_show(
         settings = session.settings.all()
         data = {
             "name": [key for key, _ in settings],
-            "setting": [value for _, value in settings],
+            "setting": [with_unit(key, value) for key, value in settings],
             "description": [""] * len(settings),
         }
         return table_rows(pa.table(data), tag="SHOW")
-    return table_rows(pa.table({name: [session.show(name)]}), tag="SHOW")
+    return table_rows(pa.table({name: [with_unit(name, session.show(name))]}), tag="SHOW")
 
 
 def run_discard(

@@ -69,3 +69,29 @@ def test_asyncpg_learns_types_from_the_catalog(db: psycopg.Connection[Any]) -> N
     moods, pair, ranges = asyncio.run(ask())
     assert (moods, tuple(pair)) == (["ok", None], (7, "sad"))
     assert ranges == [asyncpg.Range(1, 2), asyncpg.Range(5, None)]
+
+
+def test_functions_of_enums_and_of_nothing_name_their_types(db: psycopg.Connection[Any]) -> None:
+    ends = "SELECT enum_first(NULL::named_mood)::text, enum_last('sad'::named_mood)::text"
+    assert db.execute(ends).fetchone() == ("sad", "ok")
+    ranges = "enum_range(NULL::named_mood)", "enum_range('ok'::named_mood, NULL)"
+    shown = ", ".join(f"array_to_string({one}, ',')" for one in ranges)
+    assert db.execute(f"SELECT {shown}").fetchone() == ("sad,ok", "ok")
+    void = db.execute("SELECT pg_sleep(0), pg_advisory_xact_lock(1)")
+    assert [column.type_code for column in void.description or ()] == [2278, 2278]
+    assert void.fetchone() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("5000", "5s"), ("2min", "2min"), ("90000", "90s"), ("86400000", "1d"), ("15", "15ms")],
+)
+def test_durations_are_shown_in_their_largest_whole_unit(
+    db: psycopg.Connection[Any], given: str, shown: str
+) -> None:
+    db.execute(f"SET idle_session_timeout = '{given}'")
+    asked = "SELECT current_setting('idle_session_timeout')"
+    assert db.execute(asked).fetchone() == (shown,)
+    assert db.execute("SHOW idle_session_timeout").fetchone() == (shown,)
+    db.execute("RESET idle_session_timeout")
+    assert db.execute("SHOW idle_session_timeout").fetchone() == ("0",)

@@ -167,6 +167,7 @@ _SCALARS: dict[str, Callable[[str], bytes]] = {
     "name": str.encode,
     "char": str.encode,
     "bpchar": str.encode,
+    "void": str.encode,
     "jsonb": _jsonb,
     "xml": str.encode,
     "jsonpath": _jsonb,
