@@ -14,6 +14,7 @@ from sqlglot.tokenizer_core import TokenType
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.ddl import INDEX_KINDS
 from sql.dialect.foreign import ForeignGrammar
+from sql.dialect.key_nodes import IdentityAction
 from sql.dialect.objects import ObjectsGrammar
 from sql.dialect.repartition import RepartitionGrammar
 from sql.dialect.roles import ROLE_WORDS
@@ -199,10 +200,47 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
         )
 
     def _alter_column(self) -> exp.Expr:
+        start = self._index
+        self.word("COLUMN")
+        if self._next is not None and self._next.text.upper() in ("ADD", "DROP", "SET", "RESTART"):
+            identity = self._identity_action()
+            if identity is not None:
+                return self.expression(identity)
+        self._retreat(start)
         action = self._parse_alter_table_alter()
         if action is None:
             raise self.unexpected()
         return action
+
+    def _identity_action(self) -> IdentityAction | None:
+        """PostgreSQL's `a ADD GENERATED … AS IDENTITY`, `DROP IDENTITY`, `SET GENERATED …`."""
+        made = IdentityAction(column=self.take_name())
+        if self.at_word("RESTART"):
+            made.set("this", "RESTART")
+            made.set("expressions", [self.expression(self._sequence_option())])
+            return made
+        verb = self.take_word().upper()
+        made.set("this", verb)
+        if verb == "DROP" and self.word("IDENTITY"):
+            made.set("exists", self._parse_exists() or None)
+            return made
+        if verb == "DROP" or not self.word("GENERATED"):
+            return None
+        made.set("always", not self.word("BY", "DEFAULT"))
+        if made.args["always"]:
+            self.require("ALWAYS")
+        if verb == "ADD":
+            self._match(TokenType.ALIAS)
+            self.require("IDENTITY")
+            self._identity_options(made)
+        return made
+
+    def _identity_options(self, made: IdentityAction) -> None:
+        if self._match(TokenType.L_PAREN):
+            if self.word("SEQUENCE", "NAME"):
+                made.set("sequence", self.take_table())
+            made.set("expressions", self.sequence_options())
+            self._match_r_paren()
 
     def _alter_rename(self) -> exp.Expr:
         if self.word("COLUMN") or (

@@ -27,6 +27,24 @@ class ConstraintAction(exp.Expression):
     _hash_raw_args = True
 
 
+class IdentityAction(exp.Expression):
+    """ALTER COLUMN `name` of ALTER TABLE on its identity: `this` is ADD, DROP, SET or RESTART.
+
+    `always` (bool) as in `object_nodes.Identity`, `expressions` are options of the sequence,
+    `sequence` (a table) is what ADD shall call it.
+    """
+
+    arg_types = {
+        "this": True,  # str
+        "column": True,
+        "always": False,
+        "expressions": False,
+        "sequence": False,
+        "exists": False,  # bool
+    }
+    _hash_raw_args = True
+
+
 class SetConstraints(exp.Expression):
     """`SET CONSTRAINTS { ALL | expressions } { DEFERRED | IMMEDIATE }`; expressions are tables."""
 
@@ -46,6 +64,15 @@ def _action(generator: Generator, node: ConstraintAction) -> str:
     return " ".join(part for part in parts if part)
 
 
+def _identity(generator: Generator, node: IdentityAction) -> str:
+    parts = ["ALTER COLUMN", generator.sql(node, "column"), node.name]
+    if node.name in ("ADD", "SET"):
+        parts += ["GENERATED", "ALWAYS" if node.args.get("always") else "BY DEFAULT"]
+    if node.name in ("ADD", "DROP"):
+        parts.append("AS IDENTITY" if node.name == "ADD" else "IDENTITY")
+    return " ".join([*parts, *(["IF EXISTS"] if node.args.get("exists") else [])])
+
+
 def _set_constraints(generator: Generator, node: SetConstraints) -> str:
     names = generator.expressions(node, flat=True) or "ALL"
     return f"SET CONSTRAINTS {names} {'DEFERRED' if node.args['deferred'] else 'IMMEDIATE'}"
@@ -53,5 +80,6 @@ def _set_constraints(generator: Generator, node: SetConstraints) -> str:
 
 KEY_NODES: dict[type[exp.Expr], Callable[..., str]] = {
     ConstraintAction: _action,
+    IdentityAction: _identity,
     SetConstraints: _set_constraints,
 }

@@ -18,13 +18,19 @@ from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.dialects import to_sql
-from sql.dialect.key_nodes import ConstraintAction
+from sql.dialect.key_nodes import ConstraintAction, IdentityAction
 from sql.dialect.options import given_options
 from sql.plan.named_types import resolve_types
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
-from sql.statements import alter_columns, alter_constraints, alter_indexes, repartition
+from sql.statements import (
+    alter_columns,
+    alter_constraints,
+    alter_identity,
+    alter_indexes,
+    repartition,
+)
 from sql.statements.alter_relational import rename_table
 from sql.statements.alteration import Alteration
 from sql.statements.constraints import follow_columns, with_comment
@@ -263,6 +269,7 @@ _ACTIONS: dict[type[exp.Expr], Action] = {
     exp.RenameColumn: alter_columns.rename,
     exp.AddConstraint: alter_constraints.add,
     ConstraintAction: alter_constraints.run_action,
+    IdentityAction: alter_identity.run,
     exp.AlterRename: _rename,
     exp.AlterSet: _set_schema,
     nodes.AlterOptions: _options,

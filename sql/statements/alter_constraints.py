@@ -8,16 +8,17 @@ Foreign keys, which DuckDB is told nothing of, are foreign_keys.py's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from sqlglot import exp
 
 from catalog.details import Constraint, ConstraintKind
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
+from sql.dialect.duckdb import to_duckdb
 from sql.dialect.key_nodes import ConstraintAction
-from sql.dialect.parser import parse
 from sql.foreign.keys import ForeignKey, keys_onto
 from sql.foreign.reading import is_unique
 from sql.results import Notice
@@ -27,7 +28,10 @@ from sql.statements.alteration import Alteration
 from sql.statements.constraints import NAME, described
 from sql.statements.target import quoted, relational_ddl
 from sql.system.pg_catalog.keys import key_name
+from sql.temporary import stored_name
 from sql.types import quote
+
+_NONE: Mapping[int, str] = MappingProxyType({})
 
 # --- ADD ------------------------------------------------------------------------------------------
 
@@ -89,7 +93,8 @@ def _add_other(change: Alteration, tree: exp.Expr) -> None:
     named = [node.name for node in tree.find_all(exp.Column)]
     for name in (*found.columns, *named):
         change.column(name)
-    _rebuild_for(change, replace(table, constraints=(*table.constraints, found)), found.name)
+    made = replace(table, constraints=(*table.constraints, found))
+    _rebuild_for(change, made, found.name, {found.id: to_duckdb(tree)})
 
 
 def _check_plain(tree: exp.Expr) -> None:
@@ -203,10 +208,12 @@ def _needy(change: Alteration, made: Table) -> Iterator[ForeignKey]:
 # --- The table made again -------------------------------------------------------------------------
 
 
-def _rebuild_for(change: Alteration, made: Table, name: str) -> None:
+def _rebuild_for(
+    change: Alteration, made: Table, name: str, added: Mapping[int, str] = _NONE
+) -> None:
     """With a constraint more, told by its name if a row does not keep to it."""
     try:
-        _rebuild(change, made)
+        _rebuild(change, made, added)
     except DbError as error:
         raise _named(made, name, error) from error
     change.table = made
@@ -226,12 +233,16 @@ def _named(table: Table, name: str, error: DbError) -> DbError:
     return DbError(error.kind, told, detail=error.message, about=about)
 
 
-def _rebuild(change: Alteration, made: Table) -> None:
-    """Requires: no unique index of CREATE INDEX is left on it (indexes.without_indexes)."""
+def _rebuild(change: Alteration, made: Table, added: Mapping[int, str] = _NONE) -> None:
+    """`added` are DuckDB's texts of new CHECKs, by their ids.
+
+    Requires: no unique index of CREATE INDEX is left on it (indexes.without_indexes).
+    """
     duck = change.session.duck
     staged = replace(made, id=change.session.next_id(), name=f"__made_again_{made.id}")
     names = ", ".join(quote(column.name) for column in made.columns)
-    duck.execute(relational_ddl(staged, list(map(_tree, _kept(made.constraints)))))
+    checks = {**_checks(change), **added}
+    duck.execute(relational_ddl(staged, _texts(made, checks)))
     duck.execute(f"INSERT INTO {quoted(staged)} ({names}) SELECT {names} FROM {quoted(made)}")
     duck.execute(f"DROP TABLE {quoted(made)}")
     # Without the database, which a temporary table's stored name does not have anyway.
@@ -239,16 +250,40 @@ def _rebuild(change: Alteration, made: Table) -> None:
     duck.execute(f"ALTER TABLE {quoted(staged)} RENAME TO {own}")
 
 
-def _kept(constraints: Sequence[Constraint]) -> Iterator[Constraint]:
-    """Those that DuckDB keeps to; the primary key is the table's own field."""
-    held = (ConstraintKind.UNIQUE, ConstraintKind.CHECK)
-    return (one for one in constraints if one.kind in held)
+def _texts(table: Table, checks: Mapping[int, str]) -> Iterator[str]:
+    """What DuckDB keeps to, as SQL; the primary key is the table's own field."""
+    for one in table.constraints:
+        if one.kind is ConstraintKind.UNIQUE:
+            yield f"UNIQUE ({', '.join(map(quote, one.columns))})"
+        elif one.kind is ConstraintKind.CHECK:
+            yield checks[one.id]
 
 
-def _tree(constraint: Constraint) -> exp.Expr:
-    if constraint.kind is ConstraintKind.UNIQUE:
-        columns = [exp.to_identifier(name, quoted=True) for name in constraint.columns]
-        return exp.UniqueColumnConstraint(this=exp.Schema(expressions=columns))
-    query = parse(f"SELECT {constraint.expression}", Wire.POSTGRES)[0].tree
-    assert isinstance(query, exp.Select)
-    return exp.CheckColumnConstraint(this=query.expressions[0].copy())
+def _checks(change: Alteration) -> dict[int, str]:
+    """DuckDB's own texts of the CHECKs by their ids: the record's are those that clients are shown.
+
+    Both are in the order they were made in.
+    """
+    table = change.table
+    known = [one for one in table.constraints if one.kind is ConstraintKind.CHECK]
+    home = "database_name = 'temp'"
+    if not table.temporary:
+        home = f"database_name = current_database() AND schema_name = {_word(table.database)}"
+    name = stored_name(table) if table.temporary else table.name
+    sql = (
+        f"SELECT constraint_text FROM duckdb_constraints() WHERE {home}"
+        f" AND table_name = {_word(name)} AND constraint_type = 'CHECK' ORDER BY constraint_index"
+    )
+    texts: list[str] = change.session.duck.table(sql, None, change.text).column(0).to_pylist()
+    if len(texts) != len(known):
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            f'the constraints of table "{table.name}" cannot be changed',
+            detail=f"the store has {len(texts)} CHECK constraints, the catalog {len(known)}",
+            hint="make the table again with the constraints it shall have",
+        )
+    return {one.id: text for one, text in zip(known, texts, strict=True)}
+
+
+def _word(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

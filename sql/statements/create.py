@@ -18,6 +18,7 @@ from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
+from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import MATERIALIZED, TableOptions
 from sql.dialect.options import database_options
 from sql.partition.check import with_rules
@@ -219,7 +220,7 @@ def make_table(
         transaction.follow(table)
     else:
         kept = [one for one in definition.constraints if not isinstance(one, exp.ForeignKey)]
-        session.duck.execute(relational_ddl(table, kept))
+        session.duck.execute(relational_ddl(table, map(to_duckdb, kept)))
     return table
 
 

@@ -284,9 +284,16 @@ def with_sequences(session: ClientSession, table: Table, definition: TableDefini
 
 
 def numbered_column(
-    session: ClientSession, table: Table, column: Column, options: Iterable[exp.Expr] = ()
+    session: ClientSession,
+    table: Table,
+    column: Column,
+    options: Iterable[exp.Expr] = (),
+    named: tuple[str, str] | None = None,
 ) -> Column:
-    """A SERIAL or IDENTITY column with a sequence of its own. Requires: as `make`."""
+    """A SERIAL or IDENTITY column with a sequence of its own. Requires: as `make`.
+
+    `named`: the database and name the sequence shall have, else PostgreSQL's name beside the table.
+    """
     wanted = f"{table.name}_{column.name}_seq"
     type_ = _OF_COLUMN.get(column.type.id, "bigint")
     if table.temporary:
@@ -294,11 +301,11 @@ def numbered_column(
         blank = objects.Sequence(0, "", "", type_)
         session.duck.execute(_definition(_with_options(blank, options), stored))
     else:
-        number, name = 0, wanted
-        while _relation(session, table.database, name):
+        number, (database, name) = 0, named or (table.database, wanted)
+        while named is None and _relation(session, database, name):
             number += 1
             name = f"{wanted}{number}"
-        one = make(session, table.database, name, options, type_)
+        one = make(session, database, name, options, type_)
         one = replace(one, owner=(table.id, column.id))
         session.catalog.put_object(session.duck.cursor, one)
         stored = _stored(one)

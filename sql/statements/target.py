@@ -6,7 +6,7 @@ hands the rows to the region engine or to DuckDB.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from engine.api import Op
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
 from sql.decode.lengths import fitted
-from sql.dialect.duckdb import to_duckdb
 from sql.dialect.parser import parse
 from sql.foreign.guard import COME
 from sql.foreign.pending import touch, wrote
@@ -241,7 +240,7 @@ def quoted(table: Table) -> str:
     return f"{quote(table.database)}.{quote(table.name)}"
 
 
-def relational_ddl(table: Table, constraints: Sequence[exp.Expr]) -> str:
+def relational_ddl(table: Table, constraints: Iterable[str]) -> str:
     """The table as DuckDB keeps it. Defaults are ours: every row that arrives is complete."""
     parts = [
         f"{quote(c.name)} {duckdb_name(c.type)}{'' if c.nullable else ' NOT NULL'}"
@@ -249,6 +248,6 @@ def relational_ddl(table: Table, constraints: Sequence[exp.Expr]) -> str:
     ]
     if table.primary_key:
         parts.append(f"PRIMARY KEY ({', '.join(quote(n) for n in table.primary_key)})")
-    parts += [to_duckdb(constraint) for constraint in constraints]
+    parts += constraints
     kind = "TEMPORARY TABLE" if table.temporary else "TABLE"
     return f"CREATE {kind} {quoted(table)} ({', '.join(parts)})"

@@ -163,3 +163,15 @@ def test_a_writer_of_the_old_table_is_refused(databases: Databases) -> None:
     one.run("ALTER TABLE r ADD UNIQUE (a)")
     assert kind(other, "COMMIT") is ErrorKind.SERIALIZATION_FAILURE
     assert kind(one, "INSERT INTO r VALUES (1)") is ErrorKind.UNIQUE_VIOLATION
+
+
+def test_checks_of_mysql_go_on_meaning_what_they_did(databases: Databases) -> None:
+    one = client(databases.open(), wire=Wire.MYSQL)
+    one.run("CREATE TABLE r (a INT, b INT, CHECK (a DIV 2 < 10), CHECK (b + a <=> a + b))")
+    one.run("INSERT INTO r VALUES (1, 1)")
+    one.run("ALTER TABLE r ADD CONSTRAINT k CHECK (b DIV 2 < 5), ADD PRIMARY KEY (a)")
+    one.run("ALTER TABLE r DROP PRIMARY KEY, RENAME COLUMN b TO c")
+    one.run("ALTER TABLE r ADD UNIQUE INDEX u (c), ADD CONSTRAINT v UNIQUE (a, c)")
+    one.run("INSERT INTO r VALUES (19, 9)")
+    assert kind(one, "INSERT INTO r VALUES (20, 2)") is ErrorKind.CHECK_VIOLATION
+    assert kind(one, "INSERT INTO r VALUES (2, 10)") is ErrorKind.CHECK_VIOLATION
