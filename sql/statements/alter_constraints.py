@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -19,7 +20,7 @@ from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.key_nodes import ConstraintAction
-from sql.foreign.keys import ForeignKey, keys_onto
+from sql.foreign.keys import ForeignKey, is_checked, keys_onto
 from sql.foreign.reading import is_unique
 from sql.results import Notice
 from sql.session import Wire
@@ -30,6 +31,9 @@ from sql.statements.target import quoted, relational_ddl
 from sql.system.pg_catalog.keys import key_name
 from sql.temporary import stored_name
 from sql.types import quote
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
 
 _NONE: Mapping[int, str] = MappingProxyType({})
 
@@ -180,16 +184,9 @@ def _drop(change: Alteration, found: Constraint, *, cascade: bool) -> None:
 
 def _without_needy(change: Alteration, made: Table, name: str, *, cascade: bool) -> Table:
     """The table once no foreign key points at columns that nothing makes unique any more."""
-    needy = list(_needy(change, made))
+    needy = list(_needy(change.session, change.table, made))
     if needy and not cascade:
-        key = needy[0]
-        raise DbError(
-            ErrorKind.DEPENDENT_OBJECTS,
-            f"cannot drop constraint {name} on table {made.name}"
-            " because other objects depend on it",
-            detail=f"constraint {key.constraint.name} on table {key.child.name} depends on it",
-            hint="Use DROP ... CASCADE to drop the dependent objects too.",
-        )
+        raise _needed(needy[0], f"constraint {name} on table {made.name}")
     own = {key.constraint.id for key in needy if key.child.id == made.id}
     foreign_keys.loosen(
         change.session, [key for key in needy if key.child.id != made.id], cascade=True
@@ -197,12 +194,30 @@ def _without_needy(change: Alteration, made: Table, name: str, *, cascade: bool)
     return replace(made, constraints=tuple(c for c in made.constraints if c.id not in own))
 
 
-def _needy(change: Alteration, made: Table) -> Iterator[ForeignKey]:
+def check_unneeded(session: ClientSession, old: Table, made: Table, name: str) -> None:
+    """Before an index goes. Raises: DbError DEPENDENT_OBJECTS if a foreign key needs it."""
+    if not made.is_time_series and is_checked(session):
+        for key in _needy(session, old, made):
+            raise _needed(key, f"index {name}")
+
+
+def _needy(session: ClientSession, old: Table, made: Table) -> Iterator[ForeignKey]:
     own = {one.id for one in made.constraints}
-    for key in keys_onto(change.session, change.table):
+    for key in keys_onto(session, old):
         gone = key.child.id == made.id and key.constraint.id not in own
-        if not gone and not is_unique(made, key.parent_columns, change.session.wire):
+        served = is_unique(made, key.parent_columns, session.wire)
+        # One of an older store may never have been over a key.
+        if not gone and not served and is_unique(old, key.parent_columns, session.wire):
             yield key
+
+
+def _needed(key: ForeignKey, what: str) -> DbError:
+    return DbError(
+        ErrorKind.DEPENDENT_OBJECTS,
+        f"cannot drop {what} because other objects depend on it",
+        detail=f"constraint {key.constraint.name} on table {key.child.name} depends on it",
+        hint=f"ALTER TABLE {key.child.name} DROP CONSTRAINT {key.constraint.name} first",
+    )
 
 
 # --- The table made again -------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from catalog.details import Index
 from engine.errors import DbError, ErrorKind
 from sql.dialect import mysql_nodes
 from sql.results import Notice
-from sql.statements.alter_constraints import drop_named
+from sql.statements.alter_constraints import check_unneeded, drop_named
 from sql.statements.alteration import Alteration
 
 
@@ -48,4 +48,6 @@ def drop(change: Alteration, action: mysql_nodes.DropIndex) -> None:
     kept = tuple(index for index in table.indexes if index.name != name)
     if len(kept) == len(table.indexes):
         raise DbError(ErrorKind.UNDEFINED_OBJECT, f'index "{name}" does not exist')
-    change.table = replace(table, indexes=kept)
+    made = replace(table, indexes=kept)
+    check_unneeded(change.session, table, made, name)
+    change.table = made

@@ -21,6 +21,7 @@ from sql.dialect.dialects import to_sql
 from sql.plan.tables import find_table
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
+from sql.statements.alter_constraints import check_unneeded
 from sql.statements.target import quoted
 from sql.types import quote
 
@@ -135,7 +136,7 @@ def _drop(session: ClientSession, table: Table, index: Index) -> None:
 
 
 def drop_indexes(session: ClientSession, tree: exp.Drop) -> Result:
-    """Raises: DbError UNDEFINED_OBJECT."""
+    """Raises: DbError UNDEFINED_OBJECT, DEPENDENT_OBJECTS if a foreign key needs it."""
     with session.writing() as transaction:
         transaction.change_store()
         for node in tree.args["tables"]:
@@ -147,11 +148,13 @@ def drop_indexes(session: ClientSession, tree: exp.Drop) -> Result:
                     continue
                 message = f'index "{node.name}" does not exist'
                 raise DbError(ErrorKind.UNDEFINED_OBJECT, message)
+            kept = tuple(index for index in table.indexes if index.name != node.name)
+            made = replace(table, indexes=kept)
+            check_unneeded(session, table, made, node.name)
             for index in table.indexes:
                 if index.name == node.name:
                     _drop(session, table, index)
-            kept = tuple(index for index in table.indexes if index.name != node.name)
-            session.put_table(replace(table, indexes=kept))
+            session.put_table(made)
     return Affected("DROP INDEX", 0)
 
 

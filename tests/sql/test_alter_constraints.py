@@ -175,3 +175,14 @@ def test_checks_of_mysql_go_on_meaning_what_they_did(databases: Databases) -> No
     one.run("INSERT INTO r VALUES (19, 9)")
     assert kind(one, "INSERT INTO r VALUES (20, 2)") is ErrorKind.CHECK_VIOLATION
     assert kind(one, "INSERT INTO r VALUES (2, 10)") is ErrorKind.CHECK_VIOLATION
+
+
+def test_an_index_that_a_foreign_key_needs_stays(one: Client) -> None:
+    one.run("CREATE UNIQUE INDEX i ON r (a)")
+    one.run("CREATE TABLE child (a INT CONSTRAINT up REFERENCES r (a))")
+    assert kind(one, "DROP INDEX i") is ErrorKind.DEPENDENT_OBJECTS
+    one.run("ALTER TABLE r ADD CONSTRAINT k UNIQUE (a)")
+    one.run("DROP INDEX i")
+    assert kind(one, "ALTER TABLE r DROP CONSTRAINT k") is ErrorKind.DEPENDENT_OBJECTS
+    one.run("ALTER TABLE child DROP CONSTRAINT up")
+    one.run("ALTER TABLE r DROP CONSTRAINT k")
