@@ -18,6 +18,7 @@ from engine.errors import DbError
 from sql.decode.spelled import iso_moment
 from sql.decode.text import column_from_text
 from sql.dialect.pieces import cast_to
+from sql.plan.array_literals import read_array_literal
 from sql.plan.tables import NOW
 from sql.types import from_sql
 
@@ -31,10 +32,21 @@ def cast_literals(tree: exp.Expr, order: str = "") -> exp.Expr:
     """
     for node in list(tree.find_all(exp.Cast)):
         if type(node) is exp.Cast and node.this.is_string and isinstance(node.to, exp.DataType):
+            if node.to.this is exp.DType.ARRAY:
+                _read_array(node)
+                continue
             made = _special_day(node) or _read(node.this.name, node.to, order)
             if made is not None:
                 node.this.replace(made)
     return tree
+
+
+def _read_array(node: exp.Cast) -> None:
+    try:
+        type_ = from_sql(node.to)
+    except DbError:
+        return  # a type that only DuckDB knows
+    read_array_literal(node, type_)
 
 
 def _read(text: str, to: exp.DataType, order: str) -> exp.Expr | None:

@@ -23,6 +23,7 @@ from sql.plan.typed import inferred_type
 from sql.types import from_sql
 
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+_SINGLE_ADDRESSES = ((r"^([0-9.]+)$", r"\1/32"), (r"^([0-9a-f:.]+)$", r"\1/128"))
 
 
 def named_values(
@@ -44,9 +45,22 @@ def named_values(
         type_ = _target(cast)
         if type_ is not None:
             _read_cast(cast, type_, scopes)
+        elif cast.is_type(*exp.DataType.TEXT_TYPES):
+            _show_network(cast, infer)
     for dot in list(tree.find_all(exp.Dot))[::-1]:
         _take_field(dot, infer)
     return named_operators(tree, infer)
+
+
+def _show_network(cast: exp.Cast, infer: Callable[[exp.Expr], DataType | None]) -> None:
+    """An inet as a text tells the length of its network, of a single address too."""
+    type_ = infer(cast.this)
+    if type_ is not None and type_.named is not None and type_.named.name == "inet":
+        text: exp.Expr = exp.cast(cast.this.copy(), exp.DType.VARCHAR)
+        for pattern, whole in _SINGLE_ADDRESSES:
+            given = [text, exp.Literal.string(pattern), exp.Literal.string(whole)]
+            text = exp.Anonymous(this="regexp_replace", expressions=given)
+        cast.set("this", text)
 
 
 def _take_field(dot: exp.Dot, infer: Callable[[exp.Expr], DataType | None]) -> None:

@@ -89,7 +89,8 @@ class _Rewriter:
             suffix = "[]" * depth
             node.set("to", exp.DataType.build(_PG_TYPES[name] + suffix, dialect="duckdb"))
         inner = node.this
-        if inner.is_string and inner.name.startswith("{") and _is_array(node.to):
+        flat = inner.is_string and inner.name.startswith("{") and inner.name[1:2] != "{"
+        if flat and _is_array(node.to):  # others: sql/plan/array_literals.py
             inner.replace(array_literal(inner.name))
         if isinstance(inner, exp.Column) and _is_text_type(node):
             if self._is_regproc(inner):

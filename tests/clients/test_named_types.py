@@ -95,3 +95,26 @@ def test_durations_are_shown_in_their_largest_whole_unit(
     assert db.execute("SHOW idle_session_timeout").fetchone() == (shown,)
     db.execute("RESET idle_session_timeout")
     assert db.execute("SHOW idle_session_timeout").fetchone() == ("0",)
+
+
+def test_literals_of_arrays_have_the_dimensions_that_are_written(
+    db: psycopg.Connection[Any],
+) -> None:
+    query = """SELECT '{{1,2},{3,NULL}}'::int[],
+        '{{a,"b c"},{"d,}",e}}'::text[], '[2:3]={1,2}'::int[],
+        '[1:2][-1:0]={{1,2},{4,5}}'::int[], '{{{{{{1}}}}}}'::int[], '{{t}}'::bool[]"""
+    rows = [[1, 2], [3, None]], [["a", "b c"], ["d,}", "e"]], [1, 2], [[1, 2], [4, 5]]
+    deep = [[[[[[1]]]]]], [[True]]
+    assert db.execute(query).fetchone() == (*rows, *deep)
+    assert db.cursor(binary=True).execute(query).fetchone() == (*rows, *deep)
+    for bad in ("{{1,2},{3}}", "{{1},2}", "{{1}"):
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation, match="malformed array"):
+            db.execute(f"SELECT '{bad}'::int[]")
+    with pytest.raises(psycopg.errors.NumericValueOutOfRange):
+        db.execute("SELECT '{{1,99999999999}}'::int[]")
+
+
+def test_an_address_as_a_text_has_a_length(db: psycopg.Connection[Any]) -> None:
+    query = "SELECT '10.1.2.3'::inet::text, '10.1.2.3/8'::inet::text, '::1'::inet::varchar"
+    assert db.execute(query).fetchone() == ("10.1.2.3/32", "10.1.2.3/8", "::1/128")
+    assert db.execute("SELECT host('10.1.2.3'::inet)").fetchone() == ("10.1.2.3",)
