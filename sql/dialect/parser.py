@@ -67,12 +67,13 @@ class UnreadableStatement(ParsedStatement):
         return False
 
 
-def parse(text: str, wire: Wire) -> list[ParsedStatement]:
+def parse(text: str, wire: Wire, *, of_flow: bool = False) -> list[ParsedStatement]:
     """Splits a request at its semicolons and parses each statement.
 
     Empty statements between others are dropped; an empty request gives one empty statement.
     On MySQL statements are read one after another: one that is no SQL ends the list, and those
     before it run first.
+    `of_flow`: the text is a flow's query, which may say what GreptimeDB's users say.
     Raises: DbError SYNTAX (with the 1-based position in `text`), LIMIT_EXCEEDED for statements
     nested too deeply.
     """
@@ -88,7 +89,7 @@ def parse(text: str, wire: Wire) -> list[ParsedStatement]:
     marks = tuple(token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER)
     statements: list[ParsedStatement] = []
     for chunk in _chunks(tokens):
-        state = _State(text, readable, wire, regions, marks)
+        state = _State(text, readable, wire, regions, marks, of_flow)
         try:
             statements.append(state.statement(chunk))
         except DbError as error:
@@ -119,6 +120,7 @@ class _State:
     wire: Wire
     regions: dict[int, Region]
     marks: tuple[int, ...]
+    of_flow: bool
 
     def statement(self, tokens: list[Token]) -> ParsedStatement:
         start, end = tokens[0].start, tokens[-1].end + 1
@@ -135,6 +137,7 @@ class _State:
         parser.placeholders = self.marks
         parser.first_placeholder = first_placeholder
         parser.tql_texts = self.regions
+        parser.is_greptimedb = self.of_flow
         with _Translated(self.text):
             trees = parser.parse(tokens, self.readable)
         if len(trees) != 1 or trees[0] is None:

@@ -162,7 +162,7 @@ def table_name(node: exp.Table, context: PlanContext) -> tuple[str, str]:
 
 
 def known_table(node: exp.Table, context: PlanContext) -> Table | None:
-    """The table a node names, None for a CTE's name, a function, a sequence. Raises: DbError."""
+    """The table a node names, None for what only plans and sequences are. Raises: DbError."""
     if not isinstance(node.this, exp.Identifier) or _is_cte(node):
         return None
     if node.name.startswith(ARROW_PREFIX):
@@ -170,7 +170,8 @@ def known_table(node: exp.Table, context: PlanContext) -> Table | None:
     if system_name(node, context) is not None:
         return None
     named = table_name(node, context)
-    if context.lookup(*named) is None and context.is_sequence(*named):
+    of_plans = context.is_sequence(*named) or is_numbers(node, context)
+    if of_plans and context.lookup(*named) is None:
         return None
     return find_table(node, context)
 
