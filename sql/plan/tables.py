@@ -170,8 +170,8 @@ def known_table(node: exp.Table, context: PlanContext) -> Table | None:
     if system_name(node, context) is not None:
         return None
     named = table_name(node, context)
-    of_plans = context.is_sequence(*named) or is_numbers(node, context)
-    if of_plans and context.lookup(*named) is None:
+    missing = context.lookup(*named) is None
+    if missing and (context.is_sequence(*named) or is_numbers(node, context)):
         return None
     return find_table(node, context)
 
