@@ -152,6 +152,7 @@ RULES: dict[type[exp.Expr], Callable[[exp.Expr], Access]] = {
     nodes.GrantStatement: _of_definition,
     nodes.RoleStatement: _of_definition,
     nodes.Utility: _of_definition,
+    nodes.Call: _of_definition,
     ObjectStatement: _writes,
     nodes.CreateFlow: _of_definition,
     nodes.DropFlow: _writes,

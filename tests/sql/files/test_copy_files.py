@@ -430,7 +430,6 @@ def test_a_failed_query_leaves_no_file_and_spares_the_old_one(db: Client, root: 
         ("COPY rel TO 'x' WITH (END_TIME = '2024-01-01')", ErrorKind.INVALID_ARGUMENT),
         ("COPY cpu TO 'x.csv' LIMIT 1", ErrorKind.UNSUPPORTED),
         ("COPY cpu FROM 'x.csv' WHERE n = 1", ErrorKind.UNSUPPORTED),
-        ("COPY cpu FROM STDIN WHERE n = 1", ErrorKind.UNSUPPORTED),
         ("COPY busy FROM 'x.csv'", ErrorKind.WRONG_OBJECT_TYPE),
         ("COPY cpu TO 'x' CONNECTION (REGION = 'eu')", ErrorKind.INVALID_ARGUMENT),
         ("COPY cpu TO 'ftp://host/x'", ErrorKind.UNSUPPORTED),

@@ -31,5 +31,5 @@ def test_parameters_of_intervals_and_decimals_are_told_as_such(db: Client) -> No
 
 def test_a_json_path_may_be_a_parameter(db: Client) -> None:
     document = """'{"a": {"b/c": [1, 2]}}'::jsonb"""
-    assert db.run(f"SELECT {document} #>> $1", ["{a, b/c, 1}"]) == [("2",)]
-    assert db.run(f"SELECT {document} #> $1 IS NULL", ["{a,x}"]) == [(True,)]
+    assert db.run(f"SELECT {document} #>> $1", [["a", "b/c", "1"]]) == [("2",)]
+    assert db.run(f"SELECT {document} #> $1 IS NULL", [["a", "x"]]) == [(True,)]
