@@ -236,9 +236,8 @@ class Cloud:
             except (BaseError, OSError) as error:
                 if _is_final(error) or time.monotonic() + pause > end:
                     raise
-            time.sleep(
-                pause * random.uniform(0.5, 1.0)
-            )  # an overloaded store is left alone a while
+            length = pause * random.uniform(0.5, 1.0)
+            time.sleep(length)  # an overloaded store is left alone, and tells nobody when it is not
             pause = min(pause * 2, _BACKOFF_SECONDS_MAX)
 
     def _key(self, path: str) -> str:

@@ -33,7 +33,9 @@ def test_clients_that_compress_get_large_and_small_answers(server: RunningServer
     connection.close()
 
 
-@pytest.mark.skipif(shutil.which("mariadb") is None, reason="no mariadb client")
+@pytest.mark.skipif(
+    shutil.which("mariadb") is None, reason="mariadb is missing: make test installs it"
+)
 def test_the_mariadb_client_compresses(server: RunningServer) -> None:
     port = str(server.port("mysql"))
     command = ["mariadb", "--compress", "-h127.0.0.1", f"-P{port}", "-ugnomon", "-N", "-e"]
