@@ -151,7 +151,7 @@ def _differing(rows: pa.Table, others: pa.Table) -> pa.Table:
             equal = pc.or_(equal, pc.and_(pc.is_null(now), pc.is_null(then)))
             same = equal if same is None else pc.and_(same, equal)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        return rows  # Arrow cannot compare the type: checking every row is slower and as right
+        return rows  # Arrow cannot compare or cast them: refusing too much loses no row
     return rows if same is None else rows.filter(pc.invert(same))
 
 
