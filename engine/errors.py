@@ -75,6 +75,7 @@ class ErrorKind(Enum):
     INVALID_DATETIME = Codes(3001, "EngineExecuteQuery", 400, "22007", 1292, "22007")
     INVALID_BINARY = Codes(1004, "InvalidArguments", 400, "22P03", 1105, "HY000")
     INVALID_ENCODING = Codes(1004, "InvalidArguments", 400, "22021", 1300, "HY000")
+    UNTRANSLATABLE = Codes(1004, "InvalidArguments", 400, "22P05", 3854, "HY000")
     DATA_EXCEPTION = Codes(3001, "EngineExecuteQuery", 400, "22000", 1366, "22000")
     OUT_OF_RANGE = Codes(3001, "EngineExecuteQuery", 400, "22003", 1264, "22003")
     TEXT_TOO_LONG = Codes(3001, "EngineExecuteQuery", 400, "22001", 1406, "22001")

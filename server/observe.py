@@ -25,6 +25,7 @@ from sql.session import (
     Activity,
     ClientInfo,
     DatabaseApi,
+    Output,
     SessionApi,
     Statement,
     T,
@@ -189,6 +190,11 @@ class ObservedSession:
     def timezone(self) -> str:
         """The session time zone."""
         return self._inner.timezone
+
+    @property
+    def output(self) -> Output:
+        """How values are to be written."""
+        return self._inner.output
 
     @property
     def transaction_status(self) -> TransactionStatus:

@@ -34,7 +34,7 @@ from sql.run.duck import Duck
 from sql.run.external import FileScans
 from sql.run.scan import Runner
 from sql.sequences import Numbers
-from sql.session import Activity, ClientInfo, Statement, T, Task, TransactionStatus, Wire
+from sql.session import Activity, ClientInfo, Output, Statement, T, Task, TransactionStatus, Wire
 from sql.session_tables import SessionTables
 from sql.settings import Settings, check_boolean
 from sql.statements.insert import FastInsert
@@ -118,6 +118,11 @@ class ClientSession(SessionTables):
     def timezone(self) -> str:
         """See `SessionApi.timezone`."""
         return self.settings.get("timezone")
+
+    @property
+    def output(self) -> Output:
+        """See `SessionApi.output`."""
+        return self.settings.output
 
     @property
     def transaction_status(self) -> TransactionStatus:

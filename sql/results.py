@@ -170,6 +170,7 @@ class CopyOptions:
     force_quote: frozenset[str] = frozenset()  # CSV output: columns always quoted; {"*"}: all
     force_not_null: frozenset[str] = frozenset()
     force_null: frozenset[str] = frozenset()
+    encoding: str = ""  # as SHOW client_encoding tells it; empty: the client's
 
 
 class CopySink(Protocol):

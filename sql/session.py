@@ -53,6 +53,17 @@ class Activity:
     connected_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The settings that say how the PostgreSQL wire writes values, as SHOW tells them."""
+
+    timezone: str
+    encoding: str  # client_encoding
+    dates: str  # DateStyle
+    intervals: str  # IntervalStyle
+    binary: str  # bytea_output
+
+
 T = TypeVar("T")
 Answer = TypeVar("Answer", covariant=True)
 
@@ -105,6 +116,10 @@ class SessionApi(Protocol):
     @property
     def timezone(self) -> str:
         """The session time zone, an IANA name or `+HH:MM`. Timestamps are shown in it."""
+
+    @property
+    def output(self) -> Output:
+        """How values are to be written; the same object until one of these settings changes."""
 
     @property
     def transaction_status(self) -> TransactionStatus:

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from engine.errors import DbError, ErrorKind
 from sql import mysql_variables
-from sql.session import Wire
+from sql.encodings import encoding_named
+from sql.session import Output, Wire
 
 # The PostgreSQL release whose behaviour clients may expect: Debian 12's tools refuse a newer one.
 SERVER_VERSION = "15.12"
@@ -133,23 +134,32 @@ def _one_of(*allowed: str) -> Check:
 
 
 def _check_encoding(name: str, value: str) -> str:
-    plain = value.strip(" '\"").lower().replace("-", "").replace("_", "")
-    if plain in ("utf8", "unicode", "utf8mb4"):
-        return "UTF8"
-    raise _invalid(name, value, "UTF8, the only client encoding")
+    encoding = encoding_named(value.strip(" '\""))
+    if encoding is None:
+        raise _invalid(name, value, "the name of an encoding, such as UTF8 or LATIN1")
+    return encoding
+
+
+_DATE_STYLES = {name.lower(): name for name in ("ISO", "SQL", "Postgres", "German")}
+_DATE_ORDERS = {
+    **{name.lower(): name for name in ("MDY", "DMY", "YMD")},
+    **dict.fromkeys(("us", "noneuro", "noneuropean"), "MDY"),
+    **dict.fromkeys(("euro", "european"), "DMY"),
+}
 
 
 def _check_datestyle(name: str, value: str) -> str:
-    parts = [part.strip().lower() for part in value.split(",") if part.strip()]
-    style, order = "ISO", "MDY"
-    for part in parts:
-        if part in ("mdy", "dmy", "ymd", "us", "european"):
-            order = {"us": "MDY", "european": "DMY"}.get(part, part.upper())
-        elif part in ("iso", "default"):
-            style = "ISO"
-        else:
-            raise _invalid(name, value, "ISO with MDY, DMY or YMD")
-    return f"{style}, {order}"
+    """What is not named stays as by default; German implies DMY."""
+    style, order = "ISO", ""
+    for part in filter(None, (part.strip().lower() for part in value.split(","))):
+        if part in _DATE_ORDERS:
+            order = _DATE_ORDERS[part]
+        elif part in _DATE_STYLES:
+            style = _DATE_STYLES[part]
+        elif part != "default":
+            allowed = ", ".join((*_DATE_STYLES.values(), *dict.fromkeys(_DATE_ORDERS.values())))
+            raise _invalid(name, value, allowed)
+    return f"{style}, {order or ('DMY' if style == 'German' else 'MDY')}"
 
 
 def _invalid(name: str, value: str, allowed: str) -> DbError:
@@ -160,6 +170,7 @@ def _invalid(name: str, value: str, allowed: str) -> DbError:
     )
 
 
+_interval_style = _one_of("postgres", "postgres_verbose", "sql_standard", "iso_8601")
 _isolation = _one_of("read committed", "repeatable read", "serializable", "read uncommitted")
 
 _SHARED = (
@@ -177,7 +188,7 @@ _POSTGRES = (
     Setting("server_encoding", "UTF8", read_only=True),
     Setting("client_encoding", "UTF8", _check_encoding, reported=True),
     Setting("DateStyle", "ISO, MDY", _check_datestyle, reported=True),
-    Setting("IntervalStyle", "postgres", _one_of("postgres"), reported=True),
+    Setting("IntervalStyle", "postgres", _interval_style, reported=True),
     Setting("integer_datetimes", "on", read_only=True),
     Setting("standard_conforming_strings", "on", _one_of("on"), reported=True),
     Setting("escape_string_warning", "on", check_boolean),
@@ -189,7 +200,7 @@ _POSTGRES = (
     Setting("transaction_isolation", "read committed", _isolation),
     Setting("transaction_read_only", "off", check_boolean),
     Setting("transaction_deferrable", "off", check_boolean),
-    Setting("bytea_output", "hex", _one_of("hex")),
+    Setting("bytea_output", "hex", _one_of("hex", "escape")),
     Setting("extra_float_digits", "1"),
     Setting("client_min_messages", "notice"),
     Setting("lock_timeout", "0", parse_duration_ms),
@@ -310,11 +321,25 @@ class Settings:
         self._known = _KNOWN[wire]
         self._values: dict[str, str] = {}
         self._reports: dict[str, str] = {}
+        self._output: Output | None = None  # forgotten when a value changes
+
+    @property
+    def output(self) -> Output:
+        """See `SessionApi.output`. Requires: not on MySQL, which has other settings."""
+        if self._output is None:
+            names = ("TimeZone", "client_encoding", "DateStyle", "IntervalStyle", "bytea_output")
+            self._output = Output(*map(self.get, names))
+        return self._output
 
     def known(self, name: str) -> bool:
         """True if the setting is one of ours or was set before."""
         key = self._key(name)
         return key in self._known or key in self._values
+
+    def spelled(self, name: str) -> str:
+        """The setting's name with its own upper and lower case."""
+        setting = self._known.get(self._key(name))
+        return setting.name if setting is not None else name
 
     def is_set(self, name: str) -> bool:
         """True if the session gave the setting a value."""
@@ -344,6 +369,7 @@ class Settings:
     def set(self, name: str, value: str) -> None:
         """Raises: DbError INVALID_ARGUMENT for a bad value or a read-only setting."""
         key = self._key(name)
+        self._output = None
         setting = self._known.get(key)
         if setting is None:
             self._values[key] = value
@@ -360,6 +386,7 @@ class Settings:
 
     def reset(self, name: str | None = None) -> None:
         """Back to the default: one setting, or all."""
+        self._output = None
         for key in [self._key(name)] if name is not None else list(self._values):
             setting = self._known.get(key)
             if self._values.pop(key, None) is not None and setting and setting.reported:
@@ -381,6 +408,7 @@ class Settings:
 
     def restore_values(self, values: dict[str, str]) -> None:
         """Goes back to an earlier copy."""
+        self._output = None
         for key in self._values.keys() | values.keys():
             setting = self._known.get(key)
             if setting is not None and setting.reported:

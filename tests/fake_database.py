@@ -33,7 +33,7 @@ from sql.results import (
     ResultColumn,
     Rows,
 )
-from sql.session import Activity, ClientInfo, T, Task, TransactionStatus, Wire
+from sql.session import Activity, ClientInfo, Output, T, Task, TransactionStatus, Wire
 from sql.types import duckdb_name, from_arrow, from_duckdb
 
 SETTINGS = {
@@ -128,6 +128,10 @@ class FakeSession:
     @property
     def timezone(self) -> str:
         return self._settings["timezone"]
+
+    @property
+    def output(self) -> Output:
+        return Output(self.timezone, "UTF8", "ISO, MDY", "postgres", "hex")
 
     def cursor(self, name: str) -> None:
         return None

@@ -23,6 +23,17 @@ class IntervalText(Enum):
 
     POSTGRES = "postgres"  # 1 year 2 mons 3 days 04:05:06.789
     ISO8601 = "iso_8601"  # P1Y2M3DT4H5M6.789S
+    VERBOSE = "postgres_verbose"  # @ 1 year 2 mons 3 days 4 hours 5 mins 6.789 secs
+    SQL = "sql_standard"  # +1-2 +3 +4:05:06.789
+
+
+class DateText(Enum):
+    """How dates and timestamps become text."""
+
+    ISO = "ISO"  # 2023-01-02 03:04:05+01
+    SQL = "SQL"  # 01/02/2023 03:04:05 CET
+    POSTGRES = "Postgres"  # Mon Jan 02 03:04:05 2023 CET
+    GERMAN = "German"  # 02.01.2023 03:04:05 CET
 
 
 class NestedText(Enum):
@@ -58,6 +69,9 @@ class TextStyle:
     trim_fraction: bool = True
     era: bool = True  # years before 1 are written `0044 … BC`, otherwise years have ISO 8601's sign
     interval: IntervalText = IntervalText.POSTGRES
+    dates: DateText = DateText.ISO
+    day_first: bool = False  # where the style does not say it: DateStyle's DMY
+    encoding: str = "UTF8"  # PostgreSQL's name of what the client reads
     nested: NestedText = NestedText.ARRAY
 
 

@@ -22,7 +22,8 @@ from server.encode.kernel import (
     WRITE_INT32,
     kernel,
 )
-from server.encode.style import MYSQL, POSTGRES, BinaryText, TextStyle
+from server.encode.spelled import spelled_intervals, spelled_times
+from server.encode.style import MYSQL, POSTGRES, BinaryText, DateText, IntervalText, TextStyle
 
 _NO_MASK = np.zeros(0, np.bool_)
 _PLAIN = frozenset({TypeId.STRING, TypeId.JSON, TypeId.UUID})
@@ -38,7 +39,7 @@ def text_cells(array: pa.Array, data_type: DataType, style: TextStyle) -> VarCel
     if data_type.is_integer:
         return from_arrow(pc.cast(array, pa.string()))
     if data_type.is_timestamp:
-        return times.timestamp_text(array, data_type.unit, style, zoned=False)
+        return _moments(array, data_type.unit, style, zoned=False)
     if data_type.id in (TypeId.FLOAT32, TypeId.FLOAT64):
         return numbers.float_text(array, style, single=data_type.id is TypeId.FLOAT32)
     if data_type.id in _PLAIN:
@@ -58,12 +59,15 @@ def _other(array: pa.Array, data_type: DataType, style: TextStyle) -> VarCells:
         case TypeId.BINARY:
             return _binary_text(array, style)
         case TypeId.TIMESTAMP_TZ:
-            return times.timestamp_text(array, "us", style, zoned=True)
+            return _moments(array, "us", style, zoned=True)
         case TypeId.DATE:
-            return times.date_text(array, style)
+            iso = times.date_text(array, style)
+            return iso if style.dates is DateText.ISO else spelled_times(iso, array, style)
         case TypeId.TIME:
             return times.time_text(array, style)
         case TypeId.INTERVAL:
+            if style.interval in (IntervalText.VERBOSE, IntervalText.SQL):
+                return spelled_intervals(array, style)
             return intervals.interval_text(array, style)
         case TypeId.STRUCT | TypeId.MAP:
             return nested.json_cells(array, data_type, style, text_cells)
@@ -71,6 +75,13 @@ def _other(array: pa.Array, data_type: DataType, style: TextStyle) -> VarCells:
             assert data_type.id is TypeId.NULL
             nothing = np.zeros(len(array) + 1, np.int32)
             return VarCells(nothing, np.zeros(0, np.uint8), np.zeros(len(array), np.bool_))
+
+
+def _moments(array: pa.Array, unit: str, style: TextStyle, *, zoned: bool) -> VarCells:
+    iso = times.timestamp_text(array, unit, style, zoned=zoned)
+    if style.dates is DateText.ISO:
+        return iso
+    return spelled_times(iso, array, style, zoned=zoned)
 
 
 def warm() -> None:

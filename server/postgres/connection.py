@@ -180,7 +180,9 @@ class Connection(asyncio.Protocol):
                 opened.when_notified(partial(loop.call_soon_threadsafe, self._deliver))
                 self._reader.authenticated = True
                 self._write([sent])
-                return Conversation(opened)
+                conversation = Conversation(opened)
+                self._reader.encoding = conversation.encoding
+                return conversation
             self._write([sent])
             answer = await self._next()
             if answer is None or isinstance(answer, Terminate):
@@ -222,6 +224,7 @@ class Connection(asyncio.Protocol):
                 break
             leaves = isinstance(events[-1], Terminate)
             await self._answer(conversation, events[:-1] if leaves else events)
+            self._reader.encoding = conversation.encoding
             if leaves:
                 return
         if self._is_stopping:

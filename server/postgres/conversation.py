@@ -62,6 +62,11 @@ class Conversation:
         self._copy: CopyInput | None = None
         self._is_skipping = False
 
+    @property
+    def encoding(self) -> str:
+        """The client's encoding, as SHOW client_encoding tells it."""
+        return self.session.output.encoding
+
     def handle(self, event: Frontend) -> Iterator[Piece]:
         """The reply to one message. Raises nothing a client could cause."""
         if self._copy is not None:
@@ -170,7 +175,7 @@ class Conversation:
         running = Running(Cursor(result), self.session)
         try:
             formats = (int(result.binary),) * len(result.columns)
-            yield replies.row_description(result.columns, formats)
+            yield replies.row_description(result.columns, formats, self.encoding)
             yield from running.send(formats, 0)
             yield from self._notices()
             yield replies.command_complete(result.tag, running.sent)
@@ -190,7 +195,7 @@ class Conversation:
                 yield from copy_out(result, self.session)
                 yield from self._notices()
             case CopyIn(sink):
-                self._copy = CopyInput(sink, is_extended)
+                self._copy = CopyInput(sink, is_extended, self.encoding)
                 yield self._copy.response()
 
     # The extended protocol.
@@ -288,11 +293,12 @@ class Conversation:
     def notifications(self) -> Iterator[Piece]:
         """What NOTIFY has sent to the client; nothing while a transaction is open."""
         if self.session.transaction_status is TransactionStatus.IDLE:
-            yield from map(replies.notification, self.session.take_notifications())
+            for message in self.session.take_notifications():
+                yield replies.notification(message, self.encoding)
 
     def _notices(self) -> Iterator[Piece]:
         for notice in self.session.take_notices():
-            yield replies.notice_response(notice)
+            yield replies.notice_response(notice, self.encoding)
 
     def _failed(self, error: Exception, offset: int = 0) -> Iterator[Piece]:
         self.session.close_block(commit=False)
@@ -300,7 +306,7 @@ class Conversation:
         if not isinstance(error, DbError):
             logger.error("statement failed unexpectedly", exc_info=error)
             error = replies.internal_error()
-        yield replies.error_response(error, offset=offset)
+        yield replies.error_response(error, offset=offset, encoding=self.encoding)
 
 
 def _copy_failure(event: Frontend) -> DbError:

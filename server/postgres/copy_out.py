@@ -7,6 +7,7 @@ https://www.postgresql.org/docs/current/sql-copy.html (File Formats)
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -16,6 +17,7 @@ from server.encode.cells import VarCells, from_arrow
 from server.encode.delimited import escaped, lines, quoted
 from server.encode.style import TextStyle
 from server.postgres import replies
+from server.postgres.encoded import encoded_cells
 from server.postgres.rows import Piece, style_for
 from server.postgres.types.records import shown_cells
 from server.postgres.types.results import column_cells
@@ -37,11 +39,13 @@ def copy_out(copy: CopyOut, session: SessionApi) -> Iterator[Piece]:
     rows, options = copy.rows, copy.options
     binary = options.format is CopyFormat.BINARY
     # Nanoseconds are kept: what COPY writes out, COPY reads in.
-    style = style_for(session.timezone, 9)
+    style = style_for(session.output, 9)
+    if options.encoding:
+        style = replace(style, encoding=options.encoding)
     sent = 0
     try:
         yield replies.copy_response(b"H", binary, len(rows.columns))
-        before = _BINARY_HEADER if binary else _header(rows.columns, options)
+        before = _BINARY_HEADER if binary else _header(rows.columns, options, style)
         for batch in rows:
             if batch.num_rows == 0:
                 continue
@@ -79,7 +83,9 @@ def _batch(
         yield from assemble.postgres_rows(cells, batch.num_rows, _COPY_DATA)
         return
     texts = [
-        _protected(shown_cells(array, column.type, style), column, options)
+        encoded_cells(
+            _protected(shown_cells(array, column.type, style), column, options), style.encoding
+        )
         for array, column in zip(batch.columns, columns, strict=True)
     ]
     yield from lines(texts, batch.num_rows, options)
@@ -95,7 +101,7 @@ def _with_prefix(piece: memoryview, prefix: bytes) -> bytes:
     return b"d" + length.to_bytes(4, "big") + prefix + bytes(piece[5:])
 
 
-def _header(columns: Sequence[ResultColumn], options: CopyOptions) -> bytes:
+def _header(columns: Sequence[ResultColumn], options: CopyOptions, style: TextStyle) -> bytes:
     """The line of column names, if asked for."""
     if not options.header:
         return b""
@@ -105,7 +111,8 @@ def _header(columns: Sequence[ResultColumn], options: CopyOptions) -> bytes:
         cells = [quoted(name, options, force=False) for name in names]
     else:
         cells = [escaped(name, options) for name in names]
-    return options.delimiter.encode().join(cell.cell(0) or b"" for cell in cells) + b"\n"
+    shown_names = [encoded_cells(cell, style.encoding).cell(0) or b"" for cell in cells]
+    return options.delimiter.encode().join(shown_names) + b"\n"
 
 
 def _protected(cells: VarCells, column: ResultColumn, options: CopyOptions) -> VarCells:

@@ -17,7 +17,7 @@ from server.postgres import replies
 from server.postgres.messages import Bind, Parse, Target
 from server.postgres.rows import Piece, encode_batch, expand_formats, style_for
 from server.postgres.types import oids
-from server.postgres.types.parameters import decode_parameters
+from server.postgres.types.parameters import decode_parameters, texts_in_utf8
 from sql.results import (
     Affected,
     CopyIn,
@@ -64,7 +64,7 @@ class Running:
     def __init__(self, cursor: Cursor, session: SessionApi) -> None:
         # Constant after construction.
         self.cursor = cursor
-        self._style = style_for(session.timezone)
+        self._style = style_for(session.output)
         # Changed by send only.
         self.sent = 0  # by the latest send
         self.is_finished = False
@@ -158,7 +158,9 @@ class Extended:
                 f'statement "{event.statement}" requires {expected}',
             )
         types = self._parameter_oids(prepared) if event.parameters else ()
-        parameters = decode_parameters(event.parameters, event.formats, types, self._type_of)
+        encoding = self.session.output.encoding
+        raw = texts_in_utf8(event.parameters, event.formats, types, encoding)
+        parameters = decode_parameters(raw, event.formats, types, self._type_of)
         self._drop_portal(event.portal)
         self._portals[event.portal] = Portal(
             prepared,
@@ -176,7 +178,8 @@ class Extended:
             formats: tuple[int, ...] = ()
         else:
             if name not in self._portals and (declared := self.session.cursor(name)) is not None:
-                yield replies.row_description(declared.columns, (0,) * len(declared.columns))
+                text = (0,) * len(declared.columns)
+                yield replies.row_description(declared.columns, text, self.session.output.encoding)
                 return
             portal = self._portal(name)
             prepared, formats = portal.prepared, portal.formats
@@ -185,7 +188,8 @@ class Extended:
         if columns is None:
             yield replies.NO_DATA
         else:
-            yield replies.row_description(columns, expand_formats(formats, len(columns)))
+            codes = expand_formats(formats, len(columns))
+            yield replies.row_description(columns, codes, self.session.output.encoding)
 
     def execute(
         self, name: str, max_rows: int, notices: Callable[[], Iterator[Piece]]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.errors import DbError, ErrorKind
+from server.postgres.encoded import decoded
 from server.postgres.messages import (
     BadMessage,
     Bind,
@@ -36,6 +37,7 @@ from server.postgres.messages import (
     Target,
     Terminate,
 )
+from sql.encodings import UTF8
 
 _SSL_REQUEST = 80877103
 _GSSENC_REQUEST = 80877104
@@ -65,6 +67,7 @@ class FrontendReader:
         self._at = 0
         self._started = False
         self.authenticated = False  # set by the login; before, only Password is allowed
+        self.encoding = UTF8  # the client's, of texts in messages still to come
 
     def feed(self, data: bytes | memoryview) -> None:
         """Takes what the socket gave."""
@@ -114,7 +117,7 @@ class FrontendReader:
         if self.buffered < 1 + length:
             return None
         with memoryview(self._buffer) as view:
-            body = Body(bytes(view[self._at + 5 : self._at + 1 + length]))
+            body = Body(bytes(view[self._at + 5 : self._at + 1 + length]), self.encoding)
         self._at += 1 + length
         return _message(code, body)
 
@@ -134,8 +137,9 @@ class FrontendReader:
 class Body:
     """The inside of one message, read front to back. Every reader raises DbError PROTOCOL."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, encoding: str = UTF8) -> None:
         self._data = data
+        self._encoding = encoding
         self._at = 0
 
     def string(self) -> str:
@@ -145,14 +149,7 @@ class Body:
             raise _protocol("a string in the message does not end")
         raw = self._data[self._at : end]
         self._at = end + 1
-        try:
-            return raw.decode()
-        except UnicodeDecodeError as error:
-            byte = raw[error.start]
-            raise DbError(
-                ErrorKind.INVALID_ENCODING,
-                f'invalid byte sequence for encoding "UTF8": 0x{byte:02x}',
-            ) from error
+        return decoded(raw, self._encoding)
 
     def int16(self) -> int:
         """An unsigned 16-bit integer."""

@@ -11,7 +11,9 @@ import struct
 from collections.abc import Mapping, Sequence
 
 from engine.errors import DbError, ErrorKind
+from server.postgres.encoded import shown
 from server.postgres.types.oids import describe_column
+from sql.encodings import UTF8
 from sql.results import Notice, Notification, ResultColumn
 from sql.session import TransactionStatus
 
@@ -54,9 +56,10 @@ def negotiate(minor: int, unknown: Sequence[str]) -> bytes:
     return _framed(b"v", body + b"".join(map(_string, unknown)))
 
 
-def notification(message: Notification) -> bytes:
+def notification(message: Notification, encoding: str = UTF8) -> bytes:
     """NotificationResponse: what NOTIFY has sent."""
-    body = struct.pack("!i", message.sender) + _string(message.channel) + _string(message.payload)
+    texts = _string(message.channel, encoding) + _string(message.payload, encoding)
+    body = struct.pack("!i", message.sender) + texts
     return _framed(b"A", body)
 
 
@@ -78,12 +81,14 @@ def command_complete(tag: str, rows: int | None) -> bytes:
     return _framed(b"C", _string(f"{prefix} {rows}"))
 
 
-def row_description(columns: Sequence[ResultColumn], formats: Sequence[int]) -> bytes:
+def row_description(
+    columns: Sequence[ResultColumn], formats: Sequence[int], encoding: str = UTF8
+) -> bytes:
     """Names, types and formats of a result's columns."""
     parts = [struct.pack("!H", len(columns))]
     for column, code in zip(columns, formats, strict=True):
         kind = describe_column(column)
-        parts.append(_string(column.name))
+        parts.append(_string(column.name, encoding))
         parts.append(
             struct.pack(
                 "!IhIhih",
@@ -109,11 +114,14 @@ def copy_response(code: bytes, binary: bool, columns: int) -> bytes:
     return _framed(code, body)
 
 
-def error_response(error: DbError, *, fatal: bool = False, offset: int = 0) -> bytes:
+def error_response(
+    error: DbError, *, fatal: bool = False, offset: int = 0, encoding: str = UTF8
+) -> bytes:
     """An error; `offset` characters stand before the statement the position counts in."""
     severity = "FATAL" if fatal else "ERROR"
-    fields = _fields(severity, error.codes.sqlstate, error.message, error.detail, error.hint)
-    fields += _about(error.about)
+    told = error.message, error.detail, error.hint
+    fields = _fields(severity, error.codes.sqlstate, *told, encoding)
+    fields += _about(error.about, encoding)
     if error.position is not None:
         fields += b"P" + _string(str(error.position + offset))
     routine = _ROUTINES.get(error.kind)
@@ -122,11 +130,11 @@ def error_response(error: DbError, *, fatal: bool = False, offset: int = 0) -> b
     return _framed(b"E", fields + b"\0")
 
 
-def notice_response(notice: Notice) -> bytes:
+def notice_response(notice: Notice, encoding: str = UTF8) -> bytes:
     """A notice or warning."""
-    severity = notice.severity.value
-    fields = _fields(severity, notice.sqlstate, notice.message, notice.detail, notice.hint)
-    fields += _about(notice.about)
+    told = notice.message, notice.detail, notice.hint
+    fields = _fields(notice.severity.value, notice.sqlstate, *told, encoding)
+    fields += _about(notice.about, encoding)
     return _framed(b"N", fields + b"\0")
 
 
@@ -135,13 +143,15 @@ def internal_error() -> DbError:
     return DbError(ErrorKind.INTERNAL, "internal error", hint="the server's log has the details")
 
 
-def _fields(severity: str, state: str, message: str, detail: str | None, hint: str | None) -> bytes:
+def _fields(
+    severity: str, state: str, message: str, detail: str | None, hint: str | None, encoding: str
+) -> bytes:
     fields = b"S" + _string(severity) + b"V" + _string(severity) + b"C" + _string(state)
-    fields += b"M" + _string(message)
+    fields += b"M" + _string(message, encoding)
     if detail is not None:
-        fields += b"D" + _string(detail)
+        fields += b"D" + _string(detail, encoding)
     if hint is not None:
-        fields += b"H" + _string(hint)
+        fields += b"H" + _string(hint, encoding)
     return fields
 
 
@@ -149,13 +159,13 @@ def _fields(severity: str, state: str, message: str, detail: str | None, hint: s
 _ABOUT = {"schema": b"s", "table": b"t", "column": b"c", "datatype": b"d", "constraint": b"n"}
 
 
-def _about(names: Mapping[str, str]) -> bytes:
-    return b"".join(_ABOUT[what] + _string(name) for what, name in names.items())
+def _about(names: Mapping[str, str], encoding: str) -> bytes:
+    return b"".join(_ABOUT[what] + _string(name, encoding) for what, name in names.items())
 
 
-def _string(text: str) -> bytes:
+def _string(text: str, encoding: str = UTF8) -> bytes:
     """Zero bytes would end the string early, so they go; what is no character is replaced."""
-    return text.encode("utf-8", "replace").replace(b"\0", b"") + b"\0"
+    return shown(text, encoding).replace(b"\0", b"") + b"\0"
 
 
 def _framed(code: bytes, body: bytes) -> bytes:

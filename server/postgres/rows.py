@@ -11,13 +11,16 @@ from functools import lru_cache
 
 import pyarrow as pa
 
+from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from server.encode import assemble
-from server.encode.cells import Cells
-from server.encode.style import POSTGRES, TextStyle
+from server.encode.cells import Cells, VarCells
+from server.encode.style import POSTGRES, BinaryText, DateText, IntervalText, TextStyle
+from server.postgres.encoded import encoded_cells
 from server.postgres.types.records import shown_cells
 from server.postgres.types.results import column_cells
 from sql.results import ResultColumn
+from sql.session import Output
 
 Piece = bytes | memoryview
 
@@ -25,9 +28,19 @@ TEXT, BINARY = 0, 1
 
 
 @lru_cache(maxsize=256)
-def style_for(timezone: str, fraction_digits: int = 6) -> TextStyle:
-    """PostgreSQL's style in a session's time zone; microseconds are all PostgreSQL knows."""
-    return replace(POSTGRES, timezone=timezone, fraction_digits=fraction_digits)
+def style_for(output: Output, fraction_digits: int = 6) -> TextStyle:
+    """PostgreSQL's style with a session's settings; microseconds are all PostgreSQL knows."""
+    dates, _, order = output.dates.partition(", ")
+    return replace(
+        POSTGRES,
+        timezone=output.timezone,
+        fraction_digits=fraction_digits,
+        interval=IntervalText(output.intervals),
+        dates=DateText(dates),
+        day_first=order == "DMY",
+        binary=BinaryText(output.binary),
+        encoding=output.encoding,
+    )
 
 
 def expand_formats(formats: Sequence[int], columns: int) -> tuple[int, ...]:
@@ -44,6 +57,11 @@ def expand_formats(formats: Sequence[int], columns: int) -> tuple[int, ...]:
     return tuple(formats)
 
 
+def is_text(data_type: DataType) -> bool:
+    """True if values are text in the binary format too."""
+    return data_type.id in (TypeId.STRING, TypeId.JSON) and data_type.named is None
+
+
 def encode_batch(
     batch: pa.RecordBatch,
     columns: Sequence[ResultColumn],
@@ -54,7 +72,10 @@ def encode_batch(
     cells: list[Cells] = []
     for array, column, code in zip(batch.columns, columns, formats, strict=True):
         if code == BINARY:
-            cells.append(column_cells(array, column, style))
+            packed = column_cells(array, column, style)
+            if isinstance(packed, VarCells) and is_text(column.type):
+                packed = encoded_cells(packed, style.encoding)
+            cells.append(packed)
         else:
-            cells.append(shown_cells(array, column.type, style))
+            cells.append(encoded_cells(shown_cells(array, column.type, style), style.encoding))
     yield from assemble.postgres_rows(cells, batch.num_rows)

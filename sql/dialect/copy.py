@@ -13,6 +13,7 @@ from sqlglot.tokenizer_core import TokenType
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.dialect.core import Core
+from sql.encodings import encoding_named
 from sql.results import CopyFormat, CopyOptions
 
 _QUERY_TOKENS = (TokenType.L_PAREN,)
@@ -122,7 +123,7 @@ def _option(key: str, value: exp.Expr | None) -> nodes.Option:
 
 # --- Meaning --------------------------------------------------------------------------------------
 
-_IGNORED = frozenset({"freeze", "encoding"})
+_IGNORED = frozenset({"freeze"})
 _LISTS = frozenset({"force_quote", "force_not_null", "force_null"})
 _TRUE, _FALSE = frozenset({"", "true", "on", "1"}), frozenset({"false", "off", "0"})
 
@@ -200,11 +201,11 @@ def _header(text: str) -> dict[str, object]:
 
 
 def _encoding(text: str) -> dict[str, object]:
-    if text.lower().replace("-", "").replace("_", "") not in ("utf8", "sqlascii", "unicode"):
-        raise DbError(
-            ErrorKind.UNSUPPORTED, f'COPY encoding "{text}" is not supported', hint="UTF8"
-        )
-    return {}
+    encoding = encoding_named(text)
+    if encoding is None:
+        message = 'argument to option "encoding" must be a valid encoding name'
+        raise DbError(ErrorKind.INVALID_ARGUMENT, message)
+    return {"encoding": encoding}
 
 
 def _check(options: CopyOptions, given: dict[str, exp.Expr | None]) -> None:

@@ -206,7 +206,8 @@ def run_show(
             "description": [""] * len(settings),
         }
         return table_rows(pa.table(data), tag="SHOW")
-    return table_rows(pa.table({name: [with_unit(name, session.show(name))]}), tag="SHOW")
+    value = with_unit(name, session.show(name))
+    return table_rows(pa.table({session.settings.spelled(name): [value]}), tag="SHOW")
 
 
 def run_discard(

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
+from server.postgres.encoded import in_utf8, is_utf8
 from server.postgres.types import oids
 from server.postgres.types.literals import read_array, read_interval
 from sql.named.unpack import unpack
@@ -52,6 +53,24 @@ def decode_parameters(
         else:
             values.append(from_text(_decoded(data), oid, named))
     return values
+
+
+def texts_in_utf8(
+    raw: Sequence[bytes | None], formats: Sequence[int], types: Sequence[int], encoding: str
+) -> Sequence[bytes | None]:
+    """The parameters with their texts in the server's encoding; arrays in binary stay as they are.
+
+    Raises: DbError INVALID_ENCODING.
+    """
+    if is_utf8(encoding):
+        return raw
+    codes = formats if len(formats) > 1 else [formats[0] if formats else 0] * len(raw)
+    return [
+        in_utf8(data, encoding)
+        if data is not None and (not code or _BINARY.get(oid) is _decoded)
+        else data
+        for data, code, oid in zip(raw, codes, types, strict=True)
+    ]
 
 
 def from_text(text: str, oid: int, named: NamedOf = oids.from_oid) -> object:

@@ -61,7 +61,7 @@ def test_header_match() -> None:
         "FROM STDIN (QUOTE '~')",
         "FROM STDIN (FORMAT csv, DELIMITER '\"')",
         "FROM STDIN (FORMAT binary, DELIMITER ',')",
-        "FROM STDIN (ENCODING 'latin1')",
+        "FROM STDIN (ENCODING 'morse')",
         "FROM STDIN (NULL E'a\\n')",
         "FROM STDIN (FORMAT csv, HEADER perhaps)",
     ],
