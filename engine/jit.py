@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -72,6 +74,23 @@ def loop_part(function: Function) -> Function:
     """As `part`, without bounds checks: for loops whose whole range is checked before them."""
     compiled: Any = numba.njit(nogil=True, boundscheck=False)(function)
     return compiled  # type: ignore[no-any-return]
+
+
+def _multiply_high(_context: Any, _a: Any, _b: Any) -> Any:
+    """In kernels only: the upper 64 bits of the product of two unsigned words.
+
+    One machine instruction, which four products of half words are not.
+    """
+
+    def generate(_context: Any, builder: Any, _signature: Any, words: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(*(builder.zext(word, wide) for word in words))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+multiply_high: Any = intrinsic(_multiply_high)
 
 
 def warm() -> None:

@@ -1,7 +1,7 @@
-"""Floats and decimals as text.
+"""Integers, floats and decimals as text.
 
-Called by text.py. Arrow writes the shortest digits that read back as the same float; the wires
-only differ from it in where the exponent begins and how it looks, which one kernel repairs.
+Called by text.py. The wires agree on a float's digits, the fewest that read back as the same
+float; they differ in where the exponent begins and how it looks.
 """
 
 from __future__ import annotations
@@ -11,14 +11,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+from numba import types as nt
 
-from server.encode.cells import Bytes, Mask, Offsets, VarCells, from_arrow, validity, values
+from engine.jit import loop_part
+from server.encode.cells import Bytes, Mask, Offsets, VarCells, validity, values
+from server.encode.digits import (
+    count_digits,
+    double_digits,
+    put_plain,
+    put_scientific,
+    put_word,
+    shortest,
+    without_zeros,
+)
 from server.encode.kernel import (
     BOOL,
     INT,
     READ_BYTES,
-    READ_INT32,
     READ_MASK,
     READ_UINT64,
     VOID,
@@ -27,37 +36,47 @@ from server.encode.kernel import (
     kernel,
 )
 from server.encode.style import TextStyle
-from server.encode.times import put_digits
 
-_FLOAT_WIDTH_MAX = 48
+FLOAT_WIDTH_MAX = 40  # 17 digits, 14 zeros, `-0.` or `-.e-308`, and two to spare
+WORD_WIDTH_MAX = 21
 _DECIMAL_WIDTH_MAX = 44
-_ARROW_PLAIN = (-6, 10)  # Arrow writes exponents outside this range
 _NO_MASK = np.zeros(0, np.bool_)
+READ_DOUBLES = nt.Array(nt.float64, 1, "C", readonly=True)
 
 
 def float_text(array: pa.Array, style: TextStyle, *, single: bool) -> VarCells:
     """32- or 64-bit floats with the fewest digits that read back the same."""
-    cells = from_arrow(pc.cast(array, pa.string()))
-    high = style.single_high if single else style.exponent_high
-    low = style.exponent_low
     numbers = values(array, np.float32 if single else np.float64)
-    if not _needs_repair(numbers, max(low, _ARROW_PLAIN[0]), min(high, _ARROW_PLAIN[1])):
-        return cells
-    out = np.empty(len(array) * _FLOAT_WIDTH_MAX, np.uint8)
+    words = numbers.view(np.uint32).astype(np.uint64) if single else numbers.view(np.uint64)
+    out = np.empty(len(array) * FLOAT_WIDTH_MAX, np.uint8)
     offsets = np.zeros(len(array) + 1, np.int32)
+    valid = validity(array)
     _floats(
         out,
         offsets,
-        cells.offsets,
-        cells.data,
-        _mask(cells.valid),
-        low,
-        high,
+        numbers.astype(np.float64, copy=False),
+        words,
+        single,
+        _mask(valid),
+        style.exponent_low,
+        style.single_high if single else style.exponent_high,
         style.long_exponent,
         np.frombuffer(style.nan, np.uint8),
         np.frombuffer(style.infinity, np.uint8),
     )
-    return VarCells(offsets, out, cells.valid)
+    return VarCells(offsets, out, valid)
+
+
+def integer_text(array: pa.Array) -> VarCells:
+    """Integers of any width."""
+    is_signed = pa.types.is_signed_integer(array.type)
+    width = np.dtype(f"{'i' if is_signed else 'u'}{array.type.bit_width // 8}")
+    words = values(array, width).astype(np.int64 if is_signed else np.uint64, copy=False)
+    out = np.empty(len(array) * WORD_WIDTH_MAX, np.uint8)
+    offsets = np.zeros(len(array) + 1, np.int32)
+    valid = validity(array)
+    _integers(out, offsets, words.view(np.uint64), is_signed, _mask(valid))
+    return VarCells(offsets, out, valid)
 
 
 def decimal_text(array: pa.Array, scale: int) -> VarCells:
@@ -82,16 +101,6 @@ def _mask(valid: Mask | None) -> Mask:
     return _NO_MASK if valid is None else valid
 
 
-def _needs_repair(numbers: npt.NDArray[Any], low: int, high: int) -> bool:
-    """True unless all numbers are zero or have a decimal exponent within [low, high)."""
-    if not len(numbers):
-        return False
-    size = np.abs(numbers)
-    with np.errstate(invalid="ignore"):
-        plain = (size < 10.0**high) & ((size >= 10.0**low) | (size == 0))
-    return not bool(plain.all())
-
-
 @kernel(INT(WRITE_BYTES, INT, READ_BYTES))
 def put_bytes(out: Bytes, at: int, text: Bytes) -> int:
     """Copies a whole text; returns the position after it."""
@@ -100,114 +109,49 @@ def put_bytes(out: Bytes, at: int, text: Bytes) -> int:
     return at + int(text.size)
 
 
-@kernel("UniTuple(int64, 2)(Array(uint8, 1, 'C', readonly=True), int64, int64, uint8[::1])")
-def _read_float(data: Bytes, start: int, stop: int, digits: Bytes) -> tuple[int, int]:
-    """Reads `1.5e-7` into its digits without outer zeros and the exponent of the first one."""
-    count = 0
-    exponent = -1
-    seen_point = False
-    k = start
-    while k < stop and data[k] != 101:
-        if data[k] == 46:
-            seen_point = True
-        else:
-            if count > 0 or data[k] != 48:
-                digits[count] = data[k]
-                count += 1
-                if not seen_point:
-                    exponent += 1
-            elif seen_point:
-                exponent -= 1
-        k += 1
-    if k < stop:
-        k += 1
-        negative = data[k] == 45
-        if negative or data[k] == 43:
-            k += 1
-        power = 0
-        while k < stop:
-            power = power * 10 + (data[k] - 48)
-            k += 1
-        exponent += -power if negative else power
-    while count > 0 and digits[count - 1] == 48:
-        count -= 1
-    return count, exponent
+@kernel(VOID(WRITE_BYTES, WRITE_INT32, READ_UINT64, BOOL, READ_MASK))
+def _integers(
+    out: Bytes, offsets: Offsets, words: npt.NDArray[np.uint64], is_signed: bool, valid: Mask
+) -> None:
+    at = 0
+    for row in range(words.size):
+        if not valid.size or valid[row]:
+            if at + WORD_WIDTH_MAX > out.size:
+                raise IndexError("no room for an integer")
+            word = words[row]
+            if is_signed and word >> np.uint64(63):
+                out[at] = 45
+                at += 1
+                word = ~word + np.uint64(1)
+            at += count_digits(word)
+            put_word(out, at, word)
+        offsets[row + 1] = at
 
 
-@kernel(INT(WRITE_BYTES, INT, WRITE_BYTES, INT, INT, BOOL))
-def _put_scientific(
-    out: Bytes, at: int, digits: Bytes, count: int, exponent: int, long_exponent: bool
-) -> int:
-    out[at] = digits[0]
-    at += 1
-    if count > 1:
-        out[at] = 46
-        at += 1
-        for k in range(1, count):
-            out[at] = digits[k]
-            at += 1
-    out[at] = 101
-    at += 1
-    if exponent < 0:
-        out[at] = 45
-        at += 1
-    elif long_exponent:
-        out[at] = 43
-        at += 1
-    return put_digits(out, at, abs(exponent), 2 if long_exponent else 1)
-
-
-@kernel(INT(WRITE_BYTES, INT, WRITE_BYTES, INT, INT, INT, INT, BOOL))
-def _put_float(
-    out: Bytes,
-    at: int,
-    digits: Bytes,
-    count: int,
-    exponent: int,
-    low: int,
-    high: int,
-    long_exponent: bool,
-) -> int:
-    if count == 0:
-        out[at] = 48
-        return at + 1
-    if exponent < low or exponent >= high:
-        return _put_scientific(out, at, digits, count, exponent, long_exponent)
-    if exponent < 0:
-        out[at] = 48
-        out[at + 1] = 46
-        at += 2
-        for _ in range(-exponent - 1):
-            out[at] = 48
-            at += 1
-    for k in range(max(count, exponent + 1)):
-        if k == exponent + 1 and exponent >= 0:
-            out[at] = 46
-            at += 1
-        out[at] = digits[k] if k < count else 48
-        at += 1
-    return at
+@loop_part
+def _digits(size: float, bits: Any, single: bool) -> tuple[Any, int]:
+    """The fewest digits of a finite float > 0, without trailing zeros, and their power of ten."""
+    if single:
+        exponent = np.int64((bits >> np.uint64(23)) & np.uint64(0xFF))
+        hidden = np.uint64(1 << 23)
+        number, power = shortest(bits & (hidden - np.uint64(1)), exponent, hidden, -149)
+    else:
+        number, power = double_digits(size, bits)
+    return without_zeros(number, power)
 
 
 @kernel(
     VOID(
-        WRITE_BYTES,
-        WRITE_INT32,
-        READ_INT32,
-        READ_BYTES,
-        READ_MASK,
-        INT,
-        INT,
-        BOOL,
-        READ_BYTES,
-        READ_BYTES,
+        *(WRITE_BYTES, WRITE_INT32, READ_DOUBLES, READ_UINT64, BOOL, READ_MASK),
+        *(INT, INT, BOOL, READ_BYTES, READ_BYTES),
     )
 )
 def _floats(
     out: Bytes,
     offsets: Offsets,
-    starts: Offsets,
-    data: Bytes,
+    numbers: npt.NDArray[np.float64],
+    bits: npt.NDArray[np.uint64],
+    single: bool,
     valid: Mask,
     low: int,
     high: int,
@@ -215,23 +159,33 @@ def _floats(
     nan: Bytes,
     infinity: Bytes,
 ) -> None:
-    digits = np.empty(_FLOAT_WIDTH_MAX, np.uint8)
     at = 0
-    for row in range(starts.size - 1):
-        if not valid.size or valid[row]:
-            start = int(starts[row])
-            stop = int(starts[row + 1])
-            if data[start] == 45:
-                out[at] = 45
-                at += 1
-                start += 1
-            if data[start] == 110:  # nan
-                at = put_bytes(out, at, nan)
-            elif data[start] == 105:  # inf
-                at = put_bytes(out, at, infinity)
+    for row in range(numbers.size):
+        value = numbers[row]
+        if valid.size and not valid[row]:
+            offsets[row + 1] = at
+            continue
+        if at + FLOAT_WIDTH_MAX > out.size:
+            raise IndexError("no room for a float")
+        if value != value:
+            offsets[row + 1] = at = put_bytes(out, at, nan)
+            continue
+        if np.signbit(value):
+            out[at] = 45
+            at += 1
+        size = abs(value)
+        if size == np.inf:
+            at = put_bytes(out, at, infinity)
+        elif size == 0.0:
+            out[at] = 48
+            at += 1
+        else:
+            number, power = _digits(size, bits[row], single)
+            count = count_digits(number)
+            if low <= power + count - 1 < high:
+                at = put_plain(out, at, number, count, power)
             else:
-                count, exponent = _read_float(data, start, stop, digits)
-                at = _put_float(out, at, digits, count, exponent, low, high, long_exponent)
+                at = put_scientific(out, at, number, count, power, long_exponent)
         offsets[row + 1] = at
 
 

@@ -37,7 +37,7 @@ def text_cells(array: pa.Array, data_type: DataType, style: TextStyle) -> VarCel
         INVALID_ARGUMENT when the style's time zone is unknown.
     """
     if data_type.is_integer:
-        return from_arrow(pc.cast(array, pa.string()))
+        return numbers.integer_text(array)
     if data_type.is_timestamp:
         return _moments(array, data_type.unit, style, zoned=False)
     if data_type.id in (TypeId.FLOAT32, TypeId.FLOAT64):

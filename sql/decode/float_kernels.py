@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.jit import multiply_high
 from sql.decode.jit import (
     BYTES,
     INT,
@@ -52,8 +53,6 @@ _ZERO: Any = np.uint64(0)
 _ONE: Any = np.uint64(1)
 _THREE: Any = np.uint64(3)
 _TEN: Any = np.uint64(10)
-_LOW32: Any = np.uint64(0xFFFFFFFF)
-_32: Any = np.uint64(32)
 _63: Any = np.uint64(63)
 _64: Any = np.uint64(64)
 _52: Any = np.uint64(52)
@@ -61,16 +60,6 @@ _SPARE: Any = np.uint64(9)  # bits of the product below the 55 that are kept
 _UNSURE: Any = np.uint64(0x1FF)
 _HIDDEN: Any = np.uint64(1 << 52)
 _ALL: Any = np.uint64(_WORD)
-
-
-@part
-def _multiply(a: Any, b: Any) -> tuple[int, int]:
-    """The 128-bit product of two words: (high, low)."""
-    a0, a1, b0, b1 = a & _LOW32, a >> _32, b & _LOW32, b >> _32
-    middle = a1 * b0 + ((a0 * b0) >> _32)
-    other = a0 * b1 + (middle & _LOW32)
-    high = a1 * b1 + (middle >> _32) + (other >> _32)
-    return high, a * b
 
 
 @part
@@ -96,9 +85,10 @@ def _round(mantissa: int, power: int) -> tuple[int, bool]:
     zeros = _leading_zeros(mantissa)
     word = mantissa << np.uint64(zeros)
     index = 2 * (power - _SMALLEST)
-    high, low = _multiply(word, _FIVES[index])
+    five = _FIVES[index]
+    high, low = multiply_high(word, five), word * five
     if high & _UNSURE == _UNSURE:
-        more, _ = _multiply(word, _FIVES[index + 1])
+        more = multiply_high(word, _FIVES[index + 1])
         low += more
         if low < more:
             high += _ONE

@@ -100,6 +100,55 @@ def test_float_text_reads_back_as_the_same_float(numbers) -> None:
             assert len(shown) <= len(repr(number)) + 18
 
 
+def _digits(shown: str) -> str:
+    return shown.lower().lstrip("-").split("e")[0].replace(".", "").strip("0")
+
+
+def _floats_of_all_kinds() -> np.ndarray:
+    random = np.random.default_rng(7)
+    powers = np.ldexp(1.0, np.arange(-1074, 1024))
+    return np.concatenate(
+        [
+            random.integers(0, 2**64, 20_000, dtype=np.uint64).view(np.float64),
+            *(powers, np.nextafter(powers, 0), np.nextafter(powers, math.inf)),
+            *(10.0 ** np.arange(-307, 308), np.arange(1, 1000) * 5e-324),
+            *(random.integers(0, 10**9, 5_000) / 10**k for k in range(8)),
+            random.integers(-(10**17), 10**17, 5_000).astype(float),
+        ]
+    )
+
+
+def test_doubles_have_the_fewest_and_nearest_digits() -> None:
+    numbers = _floats_of_all_kinds()
+    finite = numbers[np.isfinite(numbers)]
+    for number, shown in zip(finite.tolist(), text(finite, dt.FLOAT64), strict=True):
+        assert float(shown) == number
+        assert _digits(shown) == _digits(repr(number))
+
+
+def test_single_floats_have_the_fewest_and_nearest_digits() -> None:
+    random = np.random.default_rng(7).integers(0, 2**32, 20_000, dtype=np.uint32)
+    powers = np.ldexp(np.float32(1), np.arange(-149, 128))
+    hundredths = (np.arange(20_000) / 100).astype(np.float32)
+    numbers = np.concatenate([random.view(np.float32), powers, hundredths])
+    finite = numbers[np.isfinite(numbers)]
+    for number, shown in zip(finite, text(finite, dt.FLOAT32), strict=True):
+        assert np.float32(shown) == number
+        assert _digits(shown) == _digits(str(number))
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+@pytest.mark.parametrize("sign", ["", "u"])
+def test_integers_of_every_width(bits: int, sign: str) -> None:
+    kind = getattr(dt, f"{sign}int{bits}".upper())
+    limits = np.iinfo(f"{sign}int{bits}")
+    values = [int(limits.min), int(limits.max), 0, None]
+    values += [n for k in range(20) for n in (10**k - 1, 10**k) if n <= limits.max]
+    shown = [None if value is None else str(value) for value in values]
+    assert text(values, kind) == shown
+    assert text(values, kind, MYSQL) == shown
+
+
 @given(st.lists(st.none() | st.integers(-(2**127) + 1, 10**38 - 1), max_size=8), st.integers(0, 38))
 @settings(deadline=None)
 def test_decimals_are_plain_digits(numbers, scale) -> None:
