@@ -314,7 +314,8 @@ class ClientSession(SessionTables):
 
     def notice(self, notice: Notice) -> None:
         """Tells the client something with the statement's answer."""
-        self._notices.append(notice)
+        if self.settings.lets_through(notice.severity):
+            self._notices.append(notice)
 
     def has_database(self, name: str) -> bool:
         """True if the name is a database, or one of the system's."""

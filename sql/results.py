@@ -211,6 +211,8 @@ Result = Rows | Affected | Empty | CopyIn | CopyOut
 class Severity(Enum):
     """How loud a notice is."""
 
+    DEBUG = "DEBUG"
+    LOG = "LOG"
     NOTICE = "NOTICE"
     WARNING = "WARNING"
     INFO = "INFO"

@@ -13,8 +13,9 @@ from datetime import timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
 from engine.errors import DbError, ErrorKind
-from sql import mysql_variables
+from sql import mysql_variables, postgres_variables
 from sql.encodings import encoding_named
+from sql.results import Severity
 from sql.session import Output, Wire
 
 # The PostgreSQL release whose behaviour clients may expect: Debian 12's tools refuse a newer one.
@@ -54,6 +55,15 @@ def parse_duration_ms(name: str, value: str) -> str:
     if duration >= 1 << 64:
         raise _invalid(name, value, "less than 2^64 milliseconds")
     return str(duration)
+
+
+def is_loud_enough(severity: str, least: str) -> bool:
+    """True if `client_min_messages = least` lets a message of that severity through."""
+    if severity == "INFO":
+        return True
+    level = "debug1" if severity == "DEBUG" else severity.lower()
+    order = [name for name in _LEVELS if name != "info"]
+    return order.index(level) >= order.index("notice" if least == "info" else least)
 
 
 _LENGTHS_MS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
@@ -170,6 +180,11 @@ def _invalid(name: str, value: str, allowed: str) -> DbError:
     )
 
 
+# How loud messages are, and what client_min_messages may name.
+_LEVELS = (
+    *(f"debug{n}" for n in range(5, 0, -1)),
+    *("debug", "log", "info", "notice", "warning", "error", "fatal", "panic"),
+)
 _interval_style = _one_of("postgres", "postgres_verbose", "sql_standard", "iso_8601")
 _isolation = _one_of("read committed", "repeatable read", "serializable", "read uncommitted")
 
@@ -189,8 +204,6 @@ _POSTGRES = (
     Setting("client_encoding", "UTF8", _check_encoding, reported=True),
     Setting("DateStyle", "ISO, MDY", _check_datestyle, reported=True),
     Setting("IntervalStyle", "postgres", _interval_style, reported=True),
-    Setting("integer_datetimes", "on", read_only=True),
-    Setting("standard_conforming_strings", "on", _one_of("on"), reported=True),
     Setting("escape_string_warning", "on", check_boolean),
     Setting("is_superuser", "on", read_only=True),
     Setting("in_hot_standby", "off", read_only=True),
@@ -202,7 +215,7 @@ _POSTGRES = (
     Setting("transaction_deferrable", "off", check_boolean),
     Setting("bytea_output", "hex", _one_of("hex", "escape")),
     Setting("extra_float_digits", "1"),
-    Setting("client_min_messages", "notice"),
+    Setting("client_min_messages", "notice", _one_of(*_LEVELS)),
     Setting("lock_timeout", "0", parse_duration_ms),
     Setting("idle_in_transaction_session_timeout", "0", parse_duration_ms),
     Setting("idle_session_timeout", "0", parse_duration_ms),
@@ -230,6 +243,12 @@ _POSTGRES = (
     Setting("max_connections", "1000", read_only=True),
     Setting("max_prepared_transactions", "0", read_only=True),
     Setting("wal_level", "replica", read_only=True),
+    Setting("password_encryption", "scram-sha-256", _one_of("scram-sha-256", "md5")),
+    *(Setting(name, value, read_only=True) for name, value in postgres_variables.FIXED.items()),
+    *(
+        Setting(name, value, check_boolean if value in ("on", "off") else None)
+        for name, value in postgres_variables.CHOSEN.items()
+    ),
 )
 
 _MYSQL = (
@@ -361,10 +380,18 @@ class Settings:
             )
         return setting.default
 
+    def lets_through(self, severity: Severity) -> bool:
+        """True if the client wants to be told of messages of that severity."""
+        return is_loud_enough(severity.value, self._values.get("client_min_messages", "notice"))
+
     @property
     def literal_backslashes(self) -> bool:
         """See `SessionApi.literal_backslashes`."""
         return "NO_BACKSLASH_ESCAPES" in self._values.get("sql_mode", "").upper()
+
+    def names_something(self, name: str) -> bool:
+        """True if some wire knows the setting, or it is one of a user's own (`my.setting`)."""
+        return "." in name or self.known(name) or self._key(name) in _KNOWN[Wire.HTTP]
 
     def set(self, name: str, value: str) -> None:
         """Raises: DbError INVALID_ARGUMENT for a bad value or a read-only setting."""

@@ -79,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._idle: Conversation | None = None  # while no message of it is being answered
         self._is_paused = False
         self._is_stopping = False
+        self._goodbye = "terminating connection because the server is shutting down"
 
     # What the event loop calls.
 
@@ -120,6 +121,11 @@ class Connection(asyncio.Protocol):
         self._is_stopping = True
         self._more.set()
         self._cancel()
+
+    def _kill(self) -> None:
+        """Another session has asked for the end of this one."""
+        self._goodbye = "terminating connection due to administrator command"
+        self.stop()
 
     def _cancel(self) -> None:
         """Ends what runs; asked again until it has ended, as it may just be about to begin."""
@@ -175,8 +181,7 @@ class Connection(asyncio.Protocol):
             if opened is not None:
                 self._session = opened
                 loop = asyncio.get_running_loop()
-                stop = partial(loop.call_soon_threadsafe, self.stop)
-                opened.when_killed(stop)
+                opened.when_killed(partial(loop.call_soon_threadsafe, self._kill))
                 opened.when_notified(partial(loop.call_soon_threadsafe, self._deliver))
                 self._reader.authenticated = True
                 self._write([sent])
@@ -228,8 +233,7 @@ class Connection(asyncio.Protocol):
             if leaves:
                 return
         if self._is_stopping:
-            message = "terminating connection because the server is shutting down"
-            raise DbError(ErrorKind.SHUTTING_DOWN, message)
+            raise DbError(ErrorKind.SHUTTING_DOWN, self._goodbye)
 
     async def _patiently(self, conversation: Conversation) -> list[Frontend]:
         """The next messages. Raises: DbError when the client is idle for longer than it may be."""

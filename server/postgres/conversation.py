@@ -302,6 +302,8 @@ class Conversation:
 
     def _failed(self, error: Exception, offset: int = 0) -> Iterator[Piece]:
         self.session.close_block(commit=False)
+        if isinstance(error, DbError) and error.kind is ErrorKind.SHUTTING_DOWN:
+            raise error  # ends the connection
         yield from self._notices()
         if not isinstance(error, DbError):
             logger.error("statement failed unexpectedly", exc_info=error)

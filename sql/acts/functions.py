@@ -146,6 +146,8 @@ def _ending(end: Callable[[ClientSession], None]) -> Act:
         if victim is None:
             return "false"
         end(victim)
+        if victim is session:
+            session.duck.check()
         return "true"
 
     return act

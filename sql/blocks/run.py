@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _LANGUAGE = re.compile(r"\bLANGUAGE\s+(?:'(\w+)'|\"?(\w+)\"?)", re.IGNORECASE)
 _BODY = re.compile(r"\$(\w*)\$(.*)\$\1\$|'((?:[^']|'')*)'", re.DOTALL)
-_SHOWN = ("DEBUG", "LOG", "NOTICE", "WARNING", "ERROR")  # client_min_messages, in order
 _FIELDS = ("COLUMN", "CONSTRAINT", "DATATYPE", "TABLE", "SCHEMA")
 
 
@@ -109,10 +108,7 @@ def _raise(session: ClientSession, step: Raise) -> None:
             sqlstate=state,
             about=about,
         )
-    least = session.settings.get("client_min_messages").upper()
-    severity = Severity[step.level] if step.level in Severity.__members__ else None
-    if severity is None or not _is_shown(step.level, least):
-        return  # debug and log messages are the log's; nobody asked for more
+    severity = Severity[step.level]
     default = "01000" if severity is Severity.WARNING else "00000"
     session.notice(
         Notice(
@@ -124,12 +120,6 @@ def _raise(session: ClientSession, step: Raise) -> None:
             about=about,
         )
     )
-
-
-def _is_shown(level: str, least: str) -> bool:
-    if level == "INFO" or least not in _SHOWN:
-        return True
-    return _SHOWN.index(level) >= _SHOWN.index(least)
 
 
 def _formatted(session: ClientSession, step: Raise) -> str:

@@ -153,11 +153,14 @@ class Duck:
             self._running = False
 
     def interrupt(self, reason: DbError) -> None:
-        """Ends the running statement with `reason`; nothing happens when none runs. Any thread."""
+        """Ends the running statement with `reason`; nothing happens when none runs. Any thread.
+
+        Of several reasons the first is told.
+        """
         with self._lock:
             if not self._running:
                 return
-            self._reason = reason
+            self._reason = self._reason or reason
             self.cursor.interrupt()
 
     def limit_memory(self, limit: int) -> None:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _LEVEL = "ISOLATION LEVEL "
 _ONE_MOMENT = ("repeatable read", "serializable")
 ISOLATION, READ_ONLY = "transaction_isolation", "transaction_read_only"
-MODES = (ISOLATION, READ_ONLY)
+DEFERRABLE = "transaction_deferrable"
+MODES = (ISOLATION, READ_ONLY, DEFERRABLE)
+_DEFERRING = {"DEFERRABLE": "on", "NOT DEFERRABLE": "off"}  # told back, waits for nothing
 
 
 class TransactionSettings:
@@ -87,6 +89,8 @@ def set_modes(session: ClientSession, modes: Sequence[str]) -> None:
                 message = "transaction read-write mode must be set before any query"
                 raise DbError(ErrorKind.ACTIVE_TRANSACTION, message)
             session.local_settings.set_local(READ_ONLY, "on" if is_only else "off")
+        elif mode in _DEFERRING:
+            session.local_settings.set_local(DEFERRABLE, _DEFERRING[mode])
     _obey(session)
 
 
@@ -116,6 +120,8 @@ def set_defaults(session: ClientSession, modes: Sequence[str]) -> None:
         elif mode.startswith("READ "):
             value = ("0", "1") if session.wire is Wire.MYSQL else ("off", "on")
             session.settings.set(f"{prefix}{READ_ONLY}", value[mode == "READ ONLY"])
+        elif mode in _DEFERRING and session.wire is Wire.POSTGRES:
+            session.settings.set(f"{prefix}{DEFERRABLE}", _DEFERRING[mode])
 
 
 def check_writable(session: ClientSession) -> None:

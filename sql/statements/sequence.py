@@ -24,7 +24,7 @@ from sql.dialect.object_nodes import ObjectStatement
 from sql.dialect.parser import parse
 from sql.plan.tables import find_table, table_name
 from sql.privileges import owner_of_new
-from sql.results import Affected, Notice, Result
+from sql.results import Affected, Notice, Result, Severity
 from sql.sequences import find_sequence, next_text, sequences_of, stored_name
 from sql.session import Wire
 from sql.statements.target import SEQUENCE
@@ -296,6 +296,8 @@ def numbered_column(
     """
     wanted = f"{table.name}_{column.name}_seq"
     type_ = _OF_COLUMN.get(column.type.id, "bigint")
+    message = f'will create implicit sequence "{wanted}" for serial column "{table.name}.'
+    session.notice(Notice(f'CREATE TABLE {message}{column.name}"', Severity.DEBUG))
     if table.temporary:
         stored = quote(f"__temp_{table.id}_{column.name}_seq")
         blank = objects.Sequence(0, "", "", type_)

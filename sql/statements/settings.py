@@ -16,7 +16,7 @@ from sql.results import Affected, Notice, Result, Severity
 from sql.session import Wire
 from sql.settings import check_boolean, with_unit
 from sql.statements.answers import table_rows
-from sql.statements.modes import ISOLATION, READ_ONLY, set_defaults, set_modes
+from sql.statements.modes import DEFERRABLE, ISOLATION, MODES, set_defaults, set_modes
 from sql.statements.roles import set_role
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ def _mode(name: str, value: str) -> str:
     """A mode of the open transaction that is set like a setting."""
     if name == ISOLATION:
         return f"ISOLATION LEVEL {value.upper()}"
-    return "READ ONLY" if check_boolean(name, value) == "on" else "READ WRITE"
+    is_on = check_boolean(name, value) == "on"
+    if name == DEFERRABLE:
+        return "DEFERRABLE" if is_on else "NOT DEFERRABLE"
+    return "READ ONLY" if is_on else "READ WRITE"
 
 
 def run_set(
@@ -82,7 +85,7 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         return
     if not session.settings.known(name) and "." not in name:
         _unknown(session, name)
-    is_mode = name in (ISOLATION, READ_ONLY) and session.wire is Wire.POSTGRES
+    is_mode = name in MODES and session.wire is Wire.POSTGRES
     if is_mode and session.transaction is not None:
         set_modes(session, [_mode(name, value)])
     elif item.args.get("scope") == "LOCAL" and session.wire is Wire.POSTGRES:
@@ -100,6 +103,9 @@ def _set_local(session: ClientSession, name: str, value: str) -> None:
 
 
 def _unknown(session: ClientSession, name: str) -> None:
+    if session.wire is Wire.POSTGRES and not session.settings.names_something(name):
+        message = f'unrecognized configuration parameter "{name}"'
+        raise DbError(ErrorKind.UNDEFINED_OBJECT, message)
     if session.wire is Wire.HTTP:
         raise DbError(ErrorKind.UNSUPPORTED, f'unrecognized configuration parameter "{name}"')
     message = f'unrecognized configuration parameter "{name}" is kept but has no effect'
