@@ -65,7 +65,7 @@ class ClientSession(SessionTables):
         self.catalog = database.catalog
         self.regions = database.regions
         # Changed by the session's own calls only.
-        self.tally = Tally()
+        self.tally = Tally(self.wire)
         self.settings = Settings(wire, told(self) if wire is Wire.MYSQL else None)
         self.mailbox = Mailbox(database.channels, session_id)
         self.local_settings = TransactionSettings(self.settings)

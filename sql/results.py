@@ -136,11 +136,13 @@ class Affected:
 
     `rows` is None for statements that count nothing (`CREATE TABLE`, `SET`, `BEGIN`).
     `insert_id` is the number that MySQL's AUTO_INCREMENT gave the first row, 0 if it gave none.
+    `info` are counts in MySQL's words.
     """
 
     tag: str
     rows: int | None = None
     insert_id: int = 0
+    info: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -393,6 +393,13 @@ class Settings:
         """True if some wire knows the setting, or it is one of a user's own (`my.setting`)."""
         return "." in name or self.known(name) or self._key(name) in _KNOWN[Wire.HTTP]
 
+    @property
+    def lock_timeout_ms(self) -> int:
+        """How long a statement waits for others' rows and locks, in ms; 0: for ever."""
+        if self._wire is Wire.MYSQL:
+            return int(self.get("innodb_lock_wait_timeout")) * 1000
+        return int(self.get("lock_timeout"))
+
     def set(self, name: str, value: str) -> None:
         """Raises: DbError INVALID_ARGUMENT for a bad value or a read-only setting."""
         key = self._key(name)

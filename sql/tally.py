@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from sql.results import Affected, Result, Rows, Severity
+from sql.session import Wire
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -25,15 +26,22 @@ _COUNTED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "SELECT"})
 class Tally:
     """Counts and numbers of one session. Used by its one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
         self.last_insert_id = 0  # the first number given by the last INSERT that gave any
         self._row_count = -1
         self._found_rows = 0
         self._insert_id = 0  # of the running statement
+        self._matched: int | None = None
 
     def begin(self) -> None:
         """A statement starts."""
         self._insert_id = 0
+        self._matched = None
+
+    def matched(self, rows: int) -> None:
+        """The running UPDATE has found that many rows, also such as stay as they are."""
+        self._matched = (self._matched or 0) + rows
 
     def numbered(self, first: int, *, generated: bool) -> None:
         """The statement's rows begin with that number; `generated`: the table gave it."""
@@ -51,9 +59,18 @@ class Tally:
         if isinstance(result, Affected):
             counts = result.tag.split(" ")[0] in _COUNTED
             self._row_count = (result.rows or 0) if counts else 0
-            if self._insert_id:
-                result = replace(result, insert_id=self._insert_id)
+            info = self._info(result) if self._wire is Wire.MYSQL else ""
+            if self._insert_id or info:
+                result = replace(result, insert_id=self._insert_id, info=info)
         return result
+
+    def _info(self, result: Affected) -> str:
+        """Counts as MySQL's OK packet words them, the warnings still to be added."""
+        rows = result.rows or 0
+        if result.tag == "UPDATE":
+            matched = rows if self._matched is None else self._matched
+            return f"Rows matched: {matched}  Changed: {rows}"
+        return f"Records: {rows}  Duplicates: 0" if result.tag == "INSERT" and rows > 1 else ""
 
     def get(self, name: str) -> str:
         """One of `NAMES` as text."""

@@ -309,7 +309,7 @@ def _answer_result(
         yield speaker.end_of_rows(speaker.outcome(extra=extra))
     elif isinstance(result, Affected):
         outcome = speaker.outcome(result.rows or 0, extra=extra)
-        yield speaker.ok(replace(outcome, insert_id=result.insert_id))
+        yield speaker.ok(replace(outcome, insert_id=result.insert_id, info=result.info))
     elif isinstance(result, Empty):
         yield speaker.ok(speaker.outcome(extra=extra))
     elif isinstance(result, CopyIn) and result.file:

@@ -15,6 +15,7 @@ from server.mysql.packets import lenenc_integer, lenenc_string
 _TRACK_SCHEMA = b"\x01"  # session state type: the current schema changed
 _MESSAGE_BYTES_MAX = 512  # MYSQL_ERRMSG_SIZE of the clients: longer messages are cut there
 _WARNINGS_MAX = 0xFFFF
+_UNSIGNED = (1 << 64) - 1  # a given number may be negative; MySQL tells it as one of 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +31,26 @@ class Outcome:
     affected: int = 0
     schema: str | None = None
     insert_id: int = 0
+    info: str = ""  # counts in words, without those of the warnings
 
 
 def ok(outcome: Outcome, capabilities: Capability, *, header: int = 0x00) -> bytes:
     """An OK packet; header 0xFE where it stands for an EOF packet."""
-    status = outcome.status
-    state = b""
-    if outcome.schema is not None and Capability.SESSION_TRACK in capabilities:
+    status, info = outcome.status, outcome.info.encode()
+    if info:
+        info += b"  Warnings: %d" % outcome.warnings
+    tracks = Capability.SESSION_TRACK in capabilities
+    state = lenenc_string(info) if info and tracks else info
+    if outcome.schema is not None and tracks:
         status |= Status.SESSION_STATE_CHANGED
         change = lenenc_string(outcome.schema.encode())
-        # an empty info string, then one change of type "schema"
-        state = b"\x00" + lenenc_string(_TRACK_SCHEMA + lenenc_string(change))
+        # the info string, then one change of type "schema"
+        state = lenenc_string(info) + lenenc_string(_TRACK_SCHEMA + lenenc_string(change))
     return b"".join(
         (
             bytes((header,)),
             lenenc_integer(outcome.affected),
-            lenenc_integer(outcome.insert_id),
+            lenenc_integer(outcome.insert_id & _UNSIGNED),
             int(status).to_bytes(2, "little"),
             min(outcome.warnings, _WARNINGS_MAX).to_bytes(2, "little"),
             state,

@@ -74,7 +74,7 @@ def _locking(*, shared: bool, until_commit: bool, wait: bool) -> Act:
         locks = session.server.locks
         if not wait:
             return str(locks.try_lock(session.id, key, hold)).lower()
-        limit = int(session.settings.get("lock_timeout"))
+        limit = session.settings.lock_timeout_ms
         if not locks.lock(session.id, key, hold, session.duck.check, limit / 1000 or None):
             raise DbError(ErrorKind.LOCK_TIMEOUT, "canceling statement due to lock timeout")
         return ""

@@ -140,5 +140,16 @@ def _mysql(text: str) -> str:
     return to_sql(tree.expressions[0], Wire.MYSQL)
 
 
+def check_text(expression: str, wire: Wire) -> str:
+    """A CHECK's condition as information_schema tells it: MySQL's in parentheses and backticks."""
+    if wire is not Wire.MYSQL:
+        return f"({expression})"
+    tree = parse(f"SELECT {expression}", Wire.HTTP)[0].tree
+    assert isinstance(tree, exp.Select)
+    for name in tree.find_all(exp.Identifier):
+        name.set("quoted", True)
+    return f"({to_sql(tree.expressions[0], Wire.MYSQL)})"
+
+
 def _string(text: str) -> str:
     return "'" + text.replace("'", "''").translate(_ESCAPES) + "'"

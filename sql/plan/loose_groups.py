@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+_OUTPUT = "\0"  # instead of a table: what the query gives out
+
 
 def loose_groups(tree: exp.Expr) -> exp.Expr:
     """Wraps ungrouped columns of grouped queries in ANY_VALUE, in place.
@@ -36,7 +38,7 @@ def _is_plain(select: exp.Select, group: exp.Group) -> bool:
 def _loosen(select: exp.Select, group: exp.Group) -> None:
     items = select.expressions
     keys = [_meant(key, items) for key in group.expressions]
-    names = {column.name for key in keys for column in key.find_all(exp.Column)}
+    names = {(column.table, column.name) for key in keys for column in key.find_all(exp.Column)}
     for item in list(items):
         value = item.unalias()
         if value in keys:
@@ -49,7 +51,7 @@ def _loosen(select: exp.Select, group: exp.Group) -> None:
         else:
             name = exp.to_identifier(item.output_name, quoted=True)
             item.replace(exp.alias_(changed, name) if item.output_name else changed)
-    given = {item.output_name for item in items}
+    given = {(_OUTPUT, item.output_name) for item in items}
     order, having = select.args.get("order"), select.args.get("having")
     for part in order.expressions if order is not None else ():
         part.set("this", _wrapped(part.this, keys, names | given))
@@ -69,14 +71,25 @@ def _meant(key: exp.Expr, items: list[exp.Expr]) -> exp.Expr:
     return key
 
 
-def _wrapped(node: exp.Expr, keys: list[exp.Expr], names: set[str]) -> exp.Expr:
-    """The expression with its ungrouped columns wrapped; itself if there are none."""
+def _wrapped(node: exp.Expr, keys: list[exp.Expr], names: set[tuple[str, str]]) -> exp.Expr:
+    """The expression with its ungrouped columns wrapped; itself if there are none.
+
+    `names` are table and name of columns that are there; of a table that is not told, any may be.
+    """
     if node in keys or isinstance(node, (exp.AggFunc, exp.WithinGroup, exp.Query, exp.Anonymous)):
         return node
     if isinstance(node, exp.Column):
-        return node if node.name in names else exp.AnyValue(this=node.copy())
+        return node if _is_there(node, names) else exp.AnyValue(this=node.copy())
     for child in list(node.iter_expressions()):
         changed = _wrapped(child, keys, names)
         if changed is not child:
             child.replace(changed)
     return node
+
+
+def _is_there(column: exp.Column, names: set[tuple[str, str]]) -> bool:
+    own = column.table
+    return any(
+        name == column.name and (not own or (table in (own, "") and table != _OUTPUT))
+        for table, name in names
+    )

@@ -1,5 +1,5 @@
-"""Forms of queries that only MySQL has, as DuckDB knows them: WITH ROLLUP, STRAIGHT_JOIN,
-arithmetic with parts of JSON documents.
+"""Forms of queries that only MySQL has, as DuckDB knows them: WITH ROLLUP, STRAIGHT_JOIN, ORDER BY
+of a constant, arithmetic with parts of JSON documents.
 
 Called by plan.py for MySQL's sessions, together with loose_groups.py.
 """
@@ -21,12 +21,14 @@ def mysql_forms(tree: exp.Expr) -> exp.Expr:
     """
     for select in list(tree.find_all(exp.Select)):
         _filter_rows(select)
-    for node in list(tree.find_all(exp.Group, exp.Join, *_ARITHMETIC)):
+    for node in list(tree.find_all(exp.Group, exp.Join, exp.Order, *_ARITHMETIC)):
         if isinstance(node, _ARITHMETIC):
             _with_numbers(node)
         elif isinstance(node, exp.Join):
             if node.kind == "STRAIGHT_JOIN":  # a hint about the order of reading
                 node.set("kind", None)
+        elif isinstance(node, exp.Order):
+            _order(node)
         elif isinstance(node, exp.Group) and _is_with_rollup(node):
             keys = node.expressions
             node.set("expressions", [])
@@ -62,6 +64,21 @@ def _with_numbers(node: exp.Expr) -> None:
             number = exp.TryCast(this=part, to=exp.DataType.build("DOUBLE"))
             other = exp.If(this=part.is_(exp.null()).not_(), true=exp.Literal.number(0))
             side.replace(exp.Coalesce(this=number, expressions=[exp.Case(ifs=[other])]))
+
+
+def _order(node: exp.Order) -> None:
+    """ORDER BY NULL, as Django asks where order does not matter, and other constants do nothing."""
+    kept = [part for part in node.expressions if not _is_constant(part.this)]
+    if len(kept) == len(node.expressions):
+        return
+    if kept:
+        node.set("expressions", kept)
+    else:
+        node.pop()
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    return isinstance(node.unnest(), exp.Null) or bool(node.is_string)
 
 
 def _is_with_rollup(group: exp.Group) -> bool:

@@ -36,7 +36,7 @@ def run(session: ClientSession, statement: Callable[[], T]) -> T:
     except DbError as error:
         if not (_may_wait(session, error) or _is_stale(session, error, version)):
             raise
-    limit_ms = int(session.settings.get("lock_timeout"))
+    limit_ms = session.settings.lock_timeout_ms
     until_ms = clock.now_ms() + limit_ms if limit_ms else None
     attempt = 0
     while True:

@@ -76,7 +76,9 @@ def _create_database(session: ClientSession, tree: exp.Create, kind: str) -> Res
         options.update(database_options(found.expressions))
     tag = f"CREATE {kind}"
     if session.has_database(name) and tree.args.get("exists"):
-        session.notice(Notice(f'schema "{name}" already exists, skipping', sqlstate="42P06"))
+        session.notice(
+            Notice(f'schema "{name}" already exists, skipping', sqlstate="42P06", errno=1007)
+        )
         return Affected(tag, 1)
     with session.writing() as transaction:
         transaction.change_store()
@@ -103,7 +105,7 @@ def _create_table(
         there = session.catalog.table(session.duck.cursor, database, name)
     if there is not None and definition.if_not_exists:
         message = f'relation "{name}" already exists, skipping'
-        session.notice(Notice(message, sqlstate="42P07"))
+        session.notice(Notice(message, sqlstate="42P07", errno=1050))
         return Affected("CREATE TABLE", 0)
     if definition.like is not None:
         source_database, source_name = definition.like

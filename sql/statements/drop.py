@@ -60,7 +60,7 @@ def _drop_databases(session: ClientSession, tree: exp.Drop) -> None:
             name = node.db
             if session.catalog.database(session.duck.cursor, name) is None:
                 if tree.args.get("exists"):
-                    session.notice(Notice(f'schema "{name}" does not exist, skipping'))
+                    session.notice(Notice(f'schema "{name}" does not exist, skipping', errno=1008))
                     continue
                 raise DbError(ErrorKind.UNDEFINED_SCHEMA, f'database "{name}" does not exist')
             tables = session.catalog.tables(session.duck.cursor, name)
@@ -121,7 +121,8 @@ def _named(
         table = None
     if table is None:
         if tree.args.get("exists"):
-            session.notice(Notice(f'{kind.lower()} "{name}" does not exist, skipping'))
+            message = f'{kind.lower()} "{name}" does not exist, skipping'
+            session.notice(Notice(message, errno=1051))
             return None
         raise undefined_table(node, context)
     if (is_ := kind_of(table)) != kind:

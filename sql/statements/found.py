@@ -269,6 +269,7 @@ def _run_relational(
             differing = changed_count(pieces, joined, target, changes)
         counted = session.runner.run(plan, values, statement.text)
     matched = int(counted[0][0]) if counted else 0
+    session.tally.matched(matched)
     return Affected(tag, matched if differing is None else differing)
 
 

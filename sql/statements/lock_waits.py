@@ -55,7 +55,7 @@ def lock_rows(
 
 def patience_of(session: ClientSession, *, nowait: bool) -> float | None:
     """How many seconds to wait for others; None: for ever."""
-    return 0 if nowait else int(session.settings.get("lock_timeout")) / 1000 or None
+    return 0 if nowait else session.settings.lock_timeout_ms / 1000 or None
 
 
 def _check_moment(session: ClientSession) -> None:

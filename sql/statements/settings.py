@@ -72,7 +72,7 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         return
     value = ", ".join(str(_value(session, item, text)) for item in values)
     if name in ("names", "character set"):
-        _set_charset(session, value)
+        _set_charset(session, value, item.args.get("collate"))
         return
     if name in ("role", "session_authorization"):
         set_role(session, value)
@@ -125,12 +125,14 @@ def _set_search_path(session: ClientSession, values: Sequence[exp.Expr], text: s
         session.notice(Notice(f'schema "{wanted[0]}" does not exist', Severity.WARNING, "3F000"))
 
 
-def _set_charset(session: ClientSession, value: str) -> None:
+def _set_charset(session: ClientSession, value: str, collation: exp.Expr | None) -> None:
     if session.wire is Wire.MYSQL:
         if value.lower() not in ("utf8", "utf8mb3", "utf8mb4", "binary", "ascii", "latin1"):
             raise DbError(ErrorKind.INVALID_ARGUMENT, f"Unknown character set: '{value}'")
         for name in ("client", "connection", "results"):
             session.settings.set(f"character_set_{name}", value.lower())
+        if collation is not None:
+            session.settings.set("collation_connection", collation.name.lower())
     else:
         session.settings.set("client_encoding", value)
 

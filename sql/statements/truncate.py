@@ -23,6 +23,8 @@ from sql.foreign.keys import keys_onto
 from sql.foreign.pending import touch
 from sql.partition.layout import new_region_ids
 from sql.results import Affected, Result
+from sql.sequences import sequences_of, set_value
+from sql.session import Wire
 from sql.statements.foreign_keys import with_children
 from sql.statements.metric_engine import check_not_physical
 from sql.statements.parts import Pieces
@@ -63,6 +65,9 @@ def _empty(session: ClientSession, transaction: Transaction, table: Table) -> No
             guard = session.server.keys
             guard.take(transaction.keys.claims, key.constraint.id, everything, meet)
         session.duck.execute(f"DELETE FROM {quoted(table)}")
+        if session.wire is Wire.MYSQL:
+            for one in sequences_of(session, table.id):  # AUTO_INCREMENT begins again
+                set_value(session, one, one.start, called=False)
         return
     if table.metric:
         transaction.drop_metric(table)

@@ -75,6 +75,7 @@ def _find(pieces: Pieces, joined: Joined, target: Target) -> Changes:
         f"update {target.alias} {counts_changed(session)}", made, (table, names)
     )
     found = session.runner.table(plan, given, pieces.text)
+    session.tally.matched(found.num_rows)
     rows = complete(session, table, table.columns, assigned(session, found, table.columns))
     old = keys_of(table, found)
     result = Changes(

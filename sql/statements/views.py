@@ -66,7 +66,7 @@ def create_materialized(
         if not tree.args.get("exists"):
             raise DbError(ErrorKind.DUPLICATE_TABLE, f'relation "{name}" already exists')
         message = f'relation "{name}" already exists, skipping'
-        session.notice(Notice(message, sqlstate="42P07"))
+        session.notice(Notice(message, sqlstate="42P07", errno=1050))
         return Affected("CREATE MATERIALIZED VIEW", None)
     columns, outputs = _columns(session, tree, query, statement.text)
     with session.writing() as transaction:

@@ -57,6 +57,7 @@ _INFORMATION_SCHEMA: dict[str, _Maker] = {
     "constraint_column_usage": Memo(constraints.column_usage),
     "statistics": Memo(constraints.statistics),
     "engines": server.engines,
+    "check_constraints": constraints.check_constraints,
     "character_sets": server.character_sets,
     "collations": server.collations,
     "collation_character_set_applicability": server.collation_applicability,

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from catalog.details import Constraint, ConstraintKind, Reference
 from catalog.records import Column, Table
+from sql.dialect.show_create_mysql import check_text
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import catalog_name
@@ -233,6 +234,27 @@ def _relied_on(table: Table, one: Constraint, places: Places) -> str:
         if key is not None and unique and set(other.columns) == set(key.parent_columns):
             return other.name
     return PRIMARY
+
+
+def check_constraints(context: SystemContext) -> pa.Table:
+    """CHECK constraints with their conditions."""
+    wire = context.session.wire
+    found = [
+        (table, one)
+        for table in told_tables(context)
+        for one in table.constraints
+        if one.kind is ConstraintKind.CHECK
+    ]
+    return fill(
+        SHAPES["check_constraints"],
+        len(found),
+        {
+            "constraint_catalog": catalog_name(context.session) if wire is Wire.POSTGRES else "def",
+            "constraint_schema": [table.database for table, _ in found],
+            "constraint_name": [one.name for _, one in found],
+            "check_clause": [check_text(one.expression, wire) for _, one in found],
+        },
+    )
 
 
 def column_usage(context: SystemContext) -> pa.Table:

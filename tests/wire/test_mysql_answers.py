@@ -1,0 +1,115 @@
+"""What MySQL's answers say beside rows: counts in words, warnings' numbers, insert ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+import pytest
+from fix_server import RunningServer
+
+DATABASE = "wire_mysql_answers"
+
+
+@pytest.fixture
+def cursor(server: RunningServer) -> Iterator[Any]:
+    with (
+        pymysql.connect(**server.mysql_args(), autocommit=True) as connection,
+        connection.cursor() as opened,
+    ):
+        opened.execute(f"CREATE DATABASE {DATABASE}")
+        opened.execute(f"USE {DATABASE}")
+        opened.execute("CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, n INT, b TEXT)")
+        yield opened
+        opened.execute(f"DROP DATABASE {DATABASE}")
+
+
+def info(cursor: Any) -> str:
+    return bytes(cursor.connection._result.message).decode()
+
+
+def test_counts_in_words(cursor: Any) -> None:
+    cursor.execute("INSERT INTO t (n) VALUES (1), (2), (3)")
+    assert info(cursor) == "Records: 3  Duplicates: 0  Warnings: 0"
+    cursor.execute("UPDATE t SET n = 2 WHERE n < 3")
+    assert info(cursor) == "Rows matched: 2  Changed: 1  Warnings: 0"
+    cursor.execute("INSERT INTO t (n) VALUES (4)")
+    assert info(cursor) == ""
+
+
+def test_a_negative_number_given_is_told_unsigned(cursor: Any) -> None:
+    cursor.execute("INSERT INTO t (id, n) VALUES (-5, 1)")
+    assert cursor.lastrowid == 2**64 - 5
+    cursor.execute("SELECT id FROM t")
+    assert cursor.fetchall() == ((-5,),)
+
+
+@pytest.mark.parametrize(
+    ("statement", "number"),
+    [
+        ("DROP TABLE IF EXISTS missing", 1051),
+        ("DROP DATABASE IF EXISTS missing", 1008),
+        ("CREATE TABLE IF NOT EXISTS t (a INT)", 1050),
+        (f"CREATE DATABASE IF NOT EXISTS {DATABASE}", 1007),
+    ],
+)
+def test_notes_have_numbers(cursor: Any, statement: str, number: int) -> None:
+    cursor.execute(statement)
+    cursor.execute("SHOW WARNINGS")
+    assert cursor.fetchone()[:2] == ("Note", number)
+
+
+def test_truncate_begins_numbers_again(cursor: Any) -> None:
+    cursor.execute("INSERT INTO t (n) VALUES (1), (2)")
+    cursor.execute("TRUNCATE TABLE t")
+    cursor.execute("INSERT INTO t (n) VALUES (1)")
+    assert cursor.lastrowid == 1
+
+
+def test_order_by_a_constant_does_nothing(cursor: Any) -> None:
+    cursor.execute("INSERT INTO t (n) VALUES (7), (7)")
+    cursor.execute("SELECT n, count(*) FROM t GROUP BY n ORDER BY NULL")
+    assert cursor.fetchall() == ((7, 2),)
+    cursor.execute("SELECT id FROM t ORDER BY 'x', id DESC")
+    assert cursor.fetchall() == ((2,), (1,))
+
+
+def test_ungrouped_columns_of_two_tables_with_one_name(cursor: Any) -> None:
+    cursor.execute("INSERT INTO t (n, b) VALUES (1, 'x'), (2, 'y')")
+    cursor.execute("SET sql_mode = ''")
+    cursor.execute(
+        "SELECT l.id, l.b, max(r.n) FROM t l JOIN t r ON l.id = r.id"
+        " GROUP BY l.id, r.b ORDER BY l.b DESC"
+    )
+    assert cursor.fetchall() == ((2, "y", 2), (1, "x", 1))
+
+
+def test_names_with_a_collation(cursor: Any) -> None:
+    cursor.execute("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci")
+    cursor.execute("SELECT @@collation_connection")
+    assert cursor.fetchone() == ("utf8mb4_general_ci",)
+
+
+def test_check_constraints_are_listed(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE c (a INT, CONSTRAINT positive CHECK (a > 0 AND a < 9))")
+    cursor.execute(
+        "SELECT constraint_name, check_clause FROM information_schema.check_constraints"
+        " WHERE constraint_schema = DATABASE()"
+    )
+    assert cursor.fetchall() == (("positive", "(`a` > 0 AND `a` < 9)"),)
+
+
+def test_locks_are_waited_for_as_long_as_innodb_says(cursor: Any, server: RunningServer) -> None:
+    cursor.execute("INSERT INTO t (n) VALUES (1)")
+    cursor.execute("BEGIN")
+    cursor.execute("SELECT * FROM t WHERE id = 1 FOR UPDATE")
+    with (
+        pymysql.connect(**server.mysql_args(database=DATABASE)) as other,
+        other.cursor() as second,
+    ):
+        second.execute("SET innodb_lock_wait_timeout = 1")
+        with pytest.raises(pymysql.err.OperationalError) as refused:
+            second.execute("SELECT * FROM t WHERE id = 1 FOR UPDATE")
+        assert refused.value.args[0] == 1205
+    cursor.execute("ROLLBACK")
