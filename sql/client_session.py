@@ -88,6 +88,7 @@ class ClientSession(SessionTables):
         )
         self.temporary = TemporaryTables()
         self.transaction: Transaction | None = None
+        self.ending: Transaction | None = None  # while it commits or is rolled back
         self.prepared: dict[str, Prepared] = {}
         self.cursors: dict[str, Cursor] = {}
         self.instant = Instant()
@@ -420,21 +421,25 @@ class ClientSession(SessionTables):
 
     def end_transaction(self, *, commit: bool) -> None:
         """Commits or rolls back the open transaction, if any. Raises: DbError (rolled back)."""
-        transaction, self.transaction = self.transaction, None
+        self.ending = transaction = self.transaction
+        self.transaction = None
         if transaction is None:
             self._ended(commit=commit)
             return
-        self.duck.settle()
         commit = commit and not transaction.failed
         try:
             if commit:
                 commit_checked(self, transaction)
             else:
-                transaction.rollback()
-        except DbError:
+                try:
+                    self.duck.settle()
+                finally:
+                    transaction.rollback()
+        except BaseException:
             commit = False
             raise
         finally:
+            self.ending = None
             self._ended(commit=commit)
 
     def _ended(self, *, commit: bool) -> None:

@@ -246,9 +246,13 @@ class Database:
             return self._sessions.get(session_id)
 
     def changing(self, table_id: int) -> list[int]:
-        """Sessions with open transactions that have changed rows of a table."""
+        """Sessions whose transactions have changed rows of a table and have not ended."""
         with self._sessions_lock:
-            open_ = [(one.id, one.transaction) for one in self._sessions.values()]
+            open_ = [
+                (session.id, one)
+                for session in self._sessions.values()
+                for one in (session.transaction, session.ending)  # it goes from left to right
+            ]
         return [id_ for id_, one in open_ if one is not None and one.has_changed(table_id)]
 
     def begin_row_locks(self, table_id: int) -> None:

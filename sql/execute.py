@@ -10,6 +10,7 @@ Handlers live in sql/statements/, one module per family, each `run(session, stat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -173,7 +174,9 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     if isinstance(statement, UnreadableStatement):
         assert statement.error is not None
         raise statement.error.with_traceback(None)  # it may be raised again
+    session.duck.settle()  # if that fails, so has the transaction
     _check_transaction(session, statement)
+    session.duck.on_failure = None
     session.statement_started(statement.text)
     session.tally.begin()
     if session.last_notices and not mysql_errors.is_diagnostic(statement.tree, statement.text):
@@ -196,6 +199,7 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         raise
     if session.wire is Wire.MYSQL:
         result = session.tally.end(result)
+    session.duck.on_failure = partial(_fail, session)
     if isinstance(result, Rows):
         result.and_on_close(session.statement_ended)
     elif isinstance(result, CopyOut):
@@ -221,6 +225,8 @@ def _commit_definition(session: ClientSession, statement: Runnable) -> None:
 
 def run_task(session: ClientSession, task: Task[T]) -> T:
     """Runs work that is no SQL text. Raises: DbError; an open transaction has failed then."""
+    session.duck.settle()
+    session.duck.on_failure = None
     session.statement_started(task.text)
     try:
         jit.warm()

@@ -408,7 +408,7 @@ class Transaction:
                 if self._begun:
                     stack.enter_context(self._gate.passing())
                 prepared = self._decide()
-            except DbError:
+            except BaseException:
                 self.rollback()
                 raise
             self._temporary.commit()

@@ -7,6 +7,7 @@ wait in a circle is told so at once.
 https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS
 
 I1. Tables that nobody has ever locked rows of cost nothing: their changes are not noted here.
+I2. A session's locks of a table lie in few arrays, however many statements took them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +43,8 @@ class RowLocks:
     def __init__(self) -> None:
         # Guarded by _changed; reading whether a table is in `_held` needs no lock.
         self._changed = threading.Condition()
-        self._held: dict[int, list[tuple[int, Wanted]]] = {}  # table → (session, rows)
+        # table → session, whether shared → rows
+        self._held: dict[int, dict[tuple[int, bool], list[Wanted]]] = {}
         self._before: dict[int, set[int]] = {}  # table → sessions that had changed rows unnoted
         self._waiting: dict[int, frozenset[int]] = {}  # session → those it waits for
 
@@ -54,7 +57,7 @@ class RowLocks:
             return
         with self._changed:
             if table_id not in self._held:
-                self._held[table_id] = []
+                self._held[table_id] = {}
                 self._before[table_id] = set(changing())
 
     def concerns(self, session: int, table_id: int, *, lasting: bool) -> bool:
@@ -84,7 +87,7 @@ class RowLocks:
         locked after all.
         Raises: DbError LOCK_TIMEOUT, DEADLOCK, and those of `check`.
         """
-        left = seconds
+        until = None if seconds is None else monotonic() + seconds
         with self._changed:
             others = self._in_the_way(session, wanted, changing())
             if not others:
@@ -94,7 +97,7 @@ class RowLocks:
             try:
                 while others:
                     check()
-                    if left is not None and left <= 0:
+                    if until is not None and monotonic() >= until:
                         raise _not_got(seconds)
                     self._waiting[session] = others
                     if self._is_circle(session):
@@ -105,7 +108,6 @@ class RowLocks:
                             hint="run the transaction again",
                         )
                     self._changed.wait(_LOOK_SECONDS)
-                    left = None if left is None else left - _LOOK_SECONDS
                     others = self._in_the_way(session, wanted, changing())
             finally:
                 self._waiting.pop(session, None)
@@ -125,17 +127,23 @@ class RowLocks:
     def count_of_others(self, session: int, table_id: int) -> int:
         """How many rows of the table others have locked, at most."""
         with self._changed:
-            held = self._held.get(table_id, [])
-            return sum(len(one.rows) for other, one in held if other != session)
+            held = self._held.get(table_id, {})
+            others = (locks for (other, _), locks in held.items() if other != session)
+            return sum(len(one.rows) for locks in others for one in locks)
 
     def is_locked(self, session: int, table_id: int) -> bool:
         """True if another session has locked the whole table."""
-        held = self._held.get(table_id)
-        return bool(held) and any(one.whole and other != session for other, one in list(held or ()))
+        if not self._held.get(table_id):
+            return False
+        with self._changed:
+            held = self._held[table_id].items()
+            others = (locks for (other, _), locks in held if other != session)
+            return any(one.whole for locks in others for one in locks)
 
     def holds(self, session: int) -> bool:
         """True if the session has locked rows."""
-        return any(other == session for held in list(self._held.values()) for other, _ in held)
+        mine = (session, True), (session, False)
+        return any(one in held for held in list(self._held.values()) for one in mine)
 
     def end_transaction(self, session: int) -> None:
         """Gives back what the session has locked."""
@@ -143,7 +151,8 @@ class RowLocks:
             return
         with self._changed:
             for table_id, held in self._held.items():
-                self._held[table_id] = [item for item in held if item[0] != session]
+                held.pop((session, True), None)
+                held.pop((session, False), None)
                 self._before[table_id].discard(session)
             self._changed.notify_all()
 
@@ -152,7 +161,10 @@ class RowLocks:
     def _take(self, session: int, wanted: Sequence[Wanted]) -> None:
         for one in wanted:
             if len(one.rows) or one.whole:
-                self._held.setdefault(one.table_id, []).append((session, one))
+                held = self._held.setdefault(one.table_id, {})
+                locks = held.setdefault((session, one.shared), [])
+                locks.append(one)
+                _merge_last(locks)
 
     def _in_the_way(
         self, session: int, wanted: Sequence[Wanted], changing: Collection[int]
@@ -162,8 +174,8 @@ class RowLocks:
             found |= self._before.get(one.table_id, set())
             found |= {
                 other
-                for other, held in self._held.get(one.table_id, [])
-                if other not in found and _clash(one, held)
+                for (other, _), locks in self._held.get(one.table_id, {}).items()
+                if other != session and any(_clash(one, held) for held in locks)
             }
         return frozenset(found - {session})
 
@@ -171,13 +183,14 @@ class RowLocks:
         free = np.ones(len(wanted.rows), np.bool_)
         if self._before.get(wanted.table_id, set()) - {session}:
             free[:] = False
-        for other, held in self._held.get(wanted.table_id, []):
-            if other == session or (wanted.shared and held.shared):
+        for (other, shared), locks in self._held.get(wanted.table_id, {}).items():
+            if other == session or (wanted.shared and shared):
                 continue
-            if held.whole:
-                free[:] = False
-            else:
-                free &= ~_common(wanted.rows, held.rows)
+            for held in locks:
+                if held.whole:
+                    free[:] = False
+                else:
+                    free &= ~_common(wanted.rows, held.rows)
         return free
 
     def _is_circle(self, session: int) -> bool:
@@ -192,6 +205,16 @@ class RowLocks:
                     seen.add(other)
                     todo.append(other)
         return False
+
+
+def _merge_last(locks: list[Wanted]) -> None:
+    """Joins arrays of like size, as a merge sort does: there are about log₂ of the rows."""
+    while len(locks) > 1:
+        before, last = locks[-2:]
+        if last.whole != before.whole or len(before.rows) > 2 * len(last.rows):
+            return
+        rows = np.union1d(before.rows, last.rows)
+        locks[-2:] = [Wanted(last.table_id, rows, last.shared, last.whole)]
 
 
 def _clash(one: Wanted, other: Wanted) -> bool:

@@ -18,7 +18,7 @@ from catalog.details import KeyAction
 from catalog.records import Table
 from engine.errors import DbError
 from sql.foreign import actions, lookup, violations
-from sql.foreign.guard import Keys
+from sql.foreign.guard import Keys, joined
 from sql.foreign.keys import ForeignKey, keys_of, keys_onto, present, resolved
 from sql.foreign.pending import End, Written
 
@@ -85,8 +85,9 @@ def check_stored(session: ClientSession, key: ForeignKey, end: End = End.CHILD) 
 def commit_checked(session: ClientSession, transaction: Transaction) -> None:
     """Commits, if what was deferred holds now. Raises: as `check_deferred` and COMMIT itself."""
     try:
+        session.duck.settle()
         check_deferred(session, transaction)
-    except DbError:
+    except BaseException:
         transaction.rollback()
         raise
     transaction.commit()
@@ -101,7 +102,7 @@ def check_deferred(
         if wanted is not None and key_id not in wanted:
             continue
         key = _present_key(session, child_id, key_id)
-        for keys in found if key is not None else ():
+        for keys in joined(found) if key is not None else ():
             assert key is not None
             check(session, key, end, keys)
 

@@ -13,7 +13,7 @@ I2. What a committed transaction said is remembered as long as one is open that 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -126,13 +126,13 @@ class KeyGuard:
         with self._lock:
             if claims.started < self._forgotten:
                 raise _conflict("too much has been committed since the transaction began")
-            mine[key_id] = [*mine.get(key_id, ()), keys]
+            mine.setdefault(key_id, []).append(keys)
             against = [
                 theirs
                 for other in self._others(claims)
                 for theirs in opposite(other).get(key_id, ())
             ]
-        if any(meet(keys, theirs) for theirs in against):
+        if any(meet(keys, theirs) for theirs in joined(against)):
             with self._lock:
                 mine[key_id] = [one for one in mine[key_id] if one is not keys]
             raise _conflict("a row of one end came or went while the other end was changed")
@@ -143,6 +143,19 @@ class KeyGuard:
             if at <= claims.started:
                 return
             yield one
+
+
+def joined(parts: Sequence[Keys]) -> list[Keys]:
+    """The same values in as few tables as can be: each is a query for whoever looks at them."""
+    found: list[Keys] = []
+    alike: dict[tuple[tuple[str, ...], pa.Schema], list[pa.Table]] = {}
+    for keys in parts:
+        if keys.rows is None:
+            found.append(keys)
+        else:
+            alike.setdefault((keys.types, keys.rows.schema), []).append(keys.rows)
+    found += [Keys(types, pa.concat_tables(rows)) for (types, _), rows in alike.items()]
+    return found
 
 
 def _conflict(detail: str) -> DbError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import duckdb
@@ -19,7 +20,7 @@ import pyarrow as pa
 # a third of a small query's time. tests/sql/test_duck.py would tell if the door moved.
 from duckdb._seam import submit
 
-from engine.errors import DbError
+from engine.errors import DbError, ErrorKind
 from sql.memory import OPERATOR_SHARE, over_limit
 from sql.run.errors import translate
 
@@ -80,17 +81,32 @@ class OpenResult:
             self.close()
             raise
         except DbError:
-            self.close()
+            self._fail()
             raise
         except (duckdb.Error, OSError, pa.ArrowException, RuntimeError) as error:
             failure = self._duck.error_of(error, self._text)
-            self.close()
+            self._fail()
             raise failure from error
 
+    def _fail(self) -> None:
+        self.close()
+        if self._duck.on_failure is not None:
+            self._duck.on_failure()
+
     def detach(self) -> None:
-        """Reads the rest into memory so that the connection is free for another statement."""
-        if self._kept is None and self._reader is not None:
-            self._kept = iter(list(self))
+        """Reads the rest into memory so that the connection is free for another statement.
+
+        If that fails, whoever reads the rows is told so when he comes there, and nobody else.
+        """
+        if self._kept is not None or self._reader is None:
+            return
+        batches: list[pa.RecordBatch] = []
+        try:
+            batches.extend(self)
+        except DbError as error:
+            self._kept = chain(batches, _failing(error))
+        else:
+            self._kept = iter(batches)
 
     def close(self) -> None:
         """Ends the statement; what was not read is lost."""
@@ -101,6 +117,11 @@ class OpenResult:
         self._duck.forget(self)
         if self.on_release is not None:
             self.on_release()
+
+
+def _failing(error: DbError) -> Iterator[pa.RecordBatch]:
+    raise error
+    yield  # makes it a generator: it raises when it is read
 
 
 class Duck:
@@ -118,6 +139,9 @@ class Duck:
         self._running = False
         self._memory = 0  # bytes a statement may hold, 0 for no limit
         self._reason: DbError | None = None
+        # Called when rows of a statement that had succeeded cannot be given to their end.
+        self.on_failure: Callable[[], None] | None = None
+        self._has_failed = False  # an error came since BEGIN: DuckDB may have ended the transaction
 
     # Running.
 
@@ -188,6 +212,8 @@ class Duck:
 
     def execute(self, sql: str, parameters: Any = None, text: str = "") -> list[tuple[Any, ...]]:
         """Runs a statement whose few rows are wanted at once. Raises: DbError."""
+        if sql == "COMMIT" and self._has_failed:
+            self._check_commit()
         try:
             rows = self.cursor.execute(sql, parameters).fetchall()
         except (duckdb.Error, RuntimeError) as error:
@@ -196,7 +222,16 @@ class Duck:
             raise self.error_of(error, text) from error
         if sql == "ROLLBACK":
             self._drop_all()
+        if sql == "BEGIN TRANSACTION":
+            self._has_failed = False
         return rows
+
+    def _check_commit(self) -> None:
+        """Raises: DbError FAILED_TRANSACTION, as COMMIT itself undoes all and says nothing."""
+        if self.is_aborted():
+            self.execute("ROLLBACK")
+            message = "a statement has failed: the transaction is rolled back"
+            raise DbError(ErrorKind.FAILED_TRANSACTION, message)
 
     def relation(self, sql: str, parameters: Any = None, text: str = "") -> duckdb.DuckDBPyRelation:
         """Binds a query without running it. Raises: DbError."""
@@ -277,6 +312,7 @@ class Duck:
 
     def error_of(self, error: Exception, text: str) -> DbError:
         """What the client sees of a failure on this connection."""
+        self._has_failed = True
         with self._lock:
             if self._reason is not None:
                 return self._reason

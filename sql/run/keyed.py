@@ -38,6 +38,7 @@ _INTEGERS = np.ndarray[tuple[int], np.dtype[np.int64]]
 class Copy:
     """The rows of a table in order of its key, as they were at a version."""
 
+    table: Table  # as whoever made it knew it: another may have been altered since
     version: Version
     rows: pa.RecordBatch
     keys: tuple[_INTEGERS | pa.Array, ...]
@@ -98,7 +99,7 @@ class Copies:
         Requires: the session sees what is committed and nothing else.
         """
         copy = self._copies.get(keyed.table.id)
-        if copy is None or copy.version != self._changes.version(keyed.table.id):
+        if copy is None or not self._is_of_now(copy, keyed.table):
             copy = self._made(keyed.table, duck)
             if copy is None:
                 return None
@@ -111,6 +112,10 @@ class Copies:
         if [field.type for field in rows.schema] != wanted.types:
             return None
         return pa.RecordBatch.from_arrays(rows.columns, schema=wanted)
+
+    def _is_of_now(self, copy: Copy, table: Table) -> bool:
+        same = copy.table is table or copy.table == table
+        return same and copy.version == self._changes.version(table.id)
 
     def _made(self, table: Table, duck: Duck) -> Copy | None:
         """A new copy, if it is asked for often enough and can be had."""
@@ -164,7 +169,9 @@ def _read(table: Table, version: Version, duck: Duck) -> Copy | None:
         return None
     parts = found.to_batches()
     batch = parts[0] if parts else pa.RecordBatch.from_pylist([], schema=schema)
-    return Copy(version, batch, tuple(_keys(batch.column(name)) for name in table.primary_key))
+    return Copy(
+        table, version, batch, tuple(_keys(batch.column(name)) for name in table.primary_key)
+    )
 
 
 def _keys(values: pa.Array) -> _INTEGERS | pa.Array:

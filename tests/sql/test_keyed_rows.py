@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from fix_database import Client
@@ -277,3 +278,14 @@ def test_a_setting_that_plans_depend_on_is_seen_at_once(db: Client) -> None:
         db.run(f"SET DateStyle = 'ISO, {order}'")
         for _ in range(2):
             assert db.run(text) == [(expected,)]
+
+
+def test_a_copy_of_columns_that_were_is_none(accounts: Client, database: Database) -> None:
+    """Whoever began before ALTER may have made it after ALTER's COMMIT."""
+    table = database.catalog.table(database.store.cursor(), "public", "accounts")
+    assert table is not None
+    made = database.copies._copies[table.id]
+    older = replace(table, columns=table.columns[:1])
+    rows = made.rows.select(["id"])
+    database.copies._copies[table.id] = replace(made, table=older, rows=rows)
+    assert accounts.run(QUERY, (2,)) == [(7, "n1")]

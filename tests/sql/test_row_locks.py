@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from fix_database import Client, Later
 
 from engine.errors import DbError, ErrorKind
+from sql.acts.row_locks import RowLocks, Wanted
 
 Connect = Callable[..., Client]
 TABLES = {
@@ -200,3 +204,70 @@ def test_two_phase_commit_is_refused_as_where_it_is_disabled(db: Client) -> None
     assert db.session.transaction is None
     with pytest.raises(DbError, match='identifier "a" does not exist'):
         db.run("COMMIT PREPARED 'a'")
+
+
+def test_the_end_of_other_transactions_shortens_no_patience() -> None:
+    locks = RowLocks()
+    locks.begin(1, list)
+    locks.lock(1, [rows_of(5)], lambda: None)
+    noisy = threading.Event()
+
+    def others_end() -> None:
+        while not noisy.is_set():
+            locks.end_transaction(3)
+
+    noise = threading.Thread(target=others_end)
+    noise.start()
+    started = time.monotonic()
+    try:
+        with pytest.raises(DbError) as error:
+            locks.lock(2, [rows_of(5)], lambda: None, seconds=0.3)
+    finally:
+        noisy.set()
+        noise.join()
+    assert error.value.kind is ErrorKind.LOCK_TIMEOUT
+    assert time.monotonic() - started >= 0.3
+
+
+def test_many_locks_lie_in_few_arrays_and_all_count() -> None:
+    locks = RowLocks()
+    locks.begin(1, list)
+    for row in range(2000):
+        locks.lock(1, [rows_of(row, shared=row % 2 == 0)], lambda: None)
+    assert sum(map(len, locks._held[1].values())) < 40
+    assert locks.count_of_others(2, 1) == 2000
+    (free,) = locks.lock_free(2, [Wanted(1, np.array([-1, 0, 1, 1999, 2000]), shared=True)])
+    assert free.tolist() == [True, True, False, False, True]
+    locks.end_transaction(1)
+    assert locks.lock(3, [rows_of(1, 3)], lambda: None, 0)
+
+
+def test_a_table_is_not_locked_while_a_commit_of_its_rows_is_on_its_way(
+    a: Client, b: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go = threading.Event(), threading.Event()
+    a.run("BEGIN; UPDATE acc SET v = 9 WHERE id = 1")
+    transaction = a.session.transaction
+    assert transaction is not None
+    check = transaction._check_expected
+
+    def held_up() -> None:
+        reached.set()
+        assert go.wait(20)
+        check()
+
+    monkeypatch.setattr(transaction, "_check_expected", held_up)
+    committing = Later(a, "COMMIT")
+    assert reached.wait(20)
+    b.run("BEGIN")
+    locking = Later(b, "LOCK TABLE acc IN EXCLUSIVE MODE")
+    assert locking.is_waiting()
+    go.set()
+    committing.end()
+    locking.end()
+    assert (committing.error, locking.error) == (None, None)
+    assert b.run("SELECT v FROM acc WHERE id = 1") == [(9,)]
+
+
+def rows_of(*rows: int, shared: bool = False) -> Wanted:
+    return Wanted(1, np.array(rows, np.int64), shared)

@@ -11,6 +11,7 @@ from fix_database import Client, Databases, client
 
 from engine.errors import DbError, ErrorKind
 from sql.database import Database
+from sql.results import Rows
 from sql.session import TransactionStatus, Wire
 
 SERIES = "CREATE TABLE cpu (host STRING PRIMARY KEY, ts TIMESTAMP TIME INDEX, v DOUBLE)"
@@ -247,3 +248,72 @@ def test_without_autocommit_the_first_statement_is_kept_too(connect: Connect) ->
     assert mysql.run("SELECT v FROM series") == [(1,)]
     mysql.run("SAVEPOINT first; INSERT INTO n VALUES (5); ROLLBACK TO SAVEPOINT first; COMMIT")
     assert mysql.run("SELECT count(*) FROM n") == [(2,)]
+
+
+# Fails long after its first rows were given.
+LATE = (
+    "SELECT CAST(CASE WHEN i = 2999990 THEN 'x' ELSE '1' END AS INT) AS n"
+    " FROM range(0, 3000000) AS g(i)"
+)
+
+
+@pytest.mark.parametrize("wire", list(Wire))
+def test_an_error_amid_the_rows_fails_the_transaction_or_leaves_it_whole(
+    tables: Client, connect: Connect, wire: Wire
+) -> None:
+    a = connect(wire)
+    a.run("BEGIN")
+    a.run("INSERT INTO dim VALUES (1, 'a')")
+    with pytest.raises(DbError, match="'x'"):
+        a.run(LATE)
+    if wire is Wire.POSTGRES:
+        with pytest.raises(DbError) as failed:
+            a.run("SELECT 1")
+        assert failed.value.kind is ErrorKind.FAILED_TRANSACTION
+    tag = a.session.execute(a.session.parse("COMMIT")[0]).tag
+    kept = [] if wire is Wire.POSTGRES else [(1, "a")]
+    assert tag == ("ROLLBACK" if wire is Wire.POSTGRES else "COMMIT")
+    assert connect().run("SELECT * FROM dim") == kept
+    a.run("INSERT INTO dim VALUES (2, 'a')")
+    assert connect().run("SELECT * FROM dim") == [*kept, (2, "a")]
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_an_open_result_that_fails_at_the_end_fails_the_transaction(
+    tables: Client, connect: Connect, end: str
+) -> None:
+    tables.run("BEGIN; INSERT INTO dim VALUES (1, 'a')")
+    rows = tables.session.execute(tables.session.parse(LATE)[0])
+    assert isinstance(rows, Rows)
+    next(iter(rows))
+    assert tables.session.execute(tables.session.parse(end)[0]).tag == "ROLLBACK"
+    with pytest.raises(DbError, match="'x'"):
+        list(rows)
+    tables.run("INSERT INTO dim VALUES (2, 'a')")
+    assert connect().run("SELECT * FROM dim") == [(2, "a")]
+
+
+def test_an_open_result_that_fails_is_nothing_to_statements_outside_of_transactions(
+    connect: Connect,
+) -> None:
+    a = connect(Wire.MYSQL)
+    rows = a.session.execute(a.session.parse(LATE)[0])
+    assert isinstance(rows, Rows)
+    next(iter(rows))
+    assert a.run("SELECT 2") == [(2,)]
+    with pytest.raises(DbError, match="'x'"):
+        list(rows)
+
+
+def test_a_failure_that_is_no_error_of_ours_leaves_no_transaction_behind(
+    tables: Client, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables.run("BEGIN; INSERT INTO dim VALUES (1, 'a')")
+    transaction = tables.session.transaction
+    assert transaction is not None
+    with monkeypatch.context() as broken:
+        broken.setattr(transaction, "_check_expected", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            tables.run("COMMIT")
+    tables.run("BEGIN; INSERT INTO dim VALUES (2, 'a'); COMMIT")
+    assert connect().run("SELECT * FROM dim") == [(2, "a")]

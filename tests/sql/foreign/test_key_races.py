@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pyarrow as pa
 import pytest
 from fix_database import Client, Databases, client
 
@@ -144,3 +145,33 @@ def test_who_began_too_long_ago_is_told_so() -> None:
     guard.end(old, committed=False)
     guard.begin(old)
     guard.want(old, 2, keys, lambda mine, theirs: True)
+
+
+def test_many_statements_before_are_one_question() -> None:
+    guard, writer, taker = KeyGuard(), Claims(), Claims()
+    guard.begin(writer)
+    guard.begin(taker)
+    asked: list[Keys] = []
+
+    def meet(mine: Keys, theirs: Keys) -> bool:
+        asked.append(theirs)
+        return False
+
+    for value in range(300):
+        guard.want(writer, 1, Keys(("INTEGER",), pa.table({"k0": [value]})), meet)
+    assert not asked
+    guard.take(taker, 1, Keys(("INTEGER",), pa.table({"k0": [1000]})), meet)
+    (theirs,) = asked
+    assert theirs.rows is not None
+    assert sorted(theirs.rows.column("k0").to_pylist()) == list(range(300))
+
+
+def test_what_was_deferred_is_checked_at_once(databases: Databases) -> None:
+    one = client(databases.open())
+    one.run("CREATE TABLE p (id INT PRIMARY KEY)")
+    one.run("CREATE TABLE c (pid INT REFERENCES p DEFERRABLE INITIALLY DEFERRED)")
+    one.run("BEGIN")
+    for value in range(50):
+        one.run(f"INSERT INTO c VALUES ({value})")
+    one.run("INSERT INTO p SELECT i FROM range(0, 49) AS g(i)")
+    assert kind_of(one, "COMMIT") is ErrorKind.FOREIGN_KEY_VIOLATION
