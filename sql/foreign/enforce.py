@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 
 from catalog.details import KeyAction
 from catalog.records import Table
-from engine.errors import DbError
 from sql.foreign import actions, lookup, violations
 from sql.foreign.guard import Keys, joined
 from sql.foreign.keys import ForeignKey, keys_of, keys_onto, present, resolved
