@@ -423,18 +423,13 @@ class ClientSession(SessionTables):
         """Commits or rolls back the open transaction, if any. Raises: DbError (rolled back)."""
         self.ending = transaction = self.transaction
         self.transaction = None
-        if transaction is None:
-            self._ended(commit=commit)
-            return
-        commit = commit and not transaction.failed
+        self.duck.settle()
+        commit = commit and (transaction is None or not transaction.failed)
         try:
-            if commit:
+            if commit and transaction is not None:
                 commit_checked(self, transaction)
-            else:
-                try:
-                    self.duck.settle()
-                finally:
-                    transaction.rollback()
+            elif transaction is not None:
+                transaction.rollback()
         except BaseException:
             commit = False
             raise

@@ -84,7 +84,6 @@ def check_stored(session: ClientSession, key: ForeignKey, end: End = End.CHILD) 
 def commit_checked(session: ClientSession, transaction: Transaction) -> None:
     """Commits, if what was deferred holds now. Raises: as `check_deferred` and COMMIT itself."""
     try:
-        session.duck.settle()
         check_deferred(session, transaction)
     except BaseException:
         transaction.rollback()

@@ -103,7 +103,7 @@ class OpenResult:
         batches: list[pa.RecordBatch] = []
         try:
             batches.extend(self)
-        except DbError as error:
+        except Exception as error:  # noqa: BLE001 - it is raised where the rows are read
             self._kept = chain(batches, _failing(error))
         else:
             self._kept = iter(batches)
@@ -119,7 +119,7 @@ class OpenResult:
             self.on_release()
 
 
-def _failing(error: DbError) -> Iterator[pa.RecordBatch]:
+def _failing(error: Exception) -> Iterator[pa.RecordBatch]:
     raise error
     yield  # makes it a generator: it raises when it is read
 
