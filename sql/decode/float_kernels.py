@@ -76,7 +76,7 @@ def _leading_zeros(word: int) -> int:
 
 
 @part
-def _round(mantissa: int, power: int) -> tuple[int, bool]:
+def rounded(mantissa: int, power: int) -> tuple[int, bool]:
     """mantissa * 10 ** power as the bits of a binary64: (bits, done)."""
     if mantissa == _ZERO:
         return _ZERO, True
@@ -112,7 +112,7 @@ def _round(mantissa: int, power: int) -> tuple[int, bool]:
 
 
 @part
-def _float(data: Bytes, i: int, end: int) -> tuple[int, bool]:
+def float_bits(data: Bytes, i: int, end: int) -> tuple[int, bool]:
     """The bits of a float of up to 19 digits: (bits, done)."""
     negative = i < end and data[i] == 45
     if i < end and (negative or data[i] == 43):
@@ -141,7 +141,7 @@ def _float(data: Bytes, i: int, end: int) -> tuple[int, bool]:
         power += more
     if digits == 0 or significant > 19:
         return _ZERO, False
-    bits, done = _round(mantissa, power)
+    bits, done = rounded(mantissa, power)
     return (bits | (_ONE << _63) if negative else bits), done
 
 
@@ -167,7 +167,7 @@ def parse_floats(
         status[row] = 0
         out[row] = _ZERO
         if kinds[cell] & KIND != NULL:
-            bits, done = _float(data, starts[cell], ends[cell])
+            bits, done = float_bits(data, starts[cell], ends[cell])
             out[row] = bits
             if not done:
                 status[row] = 1

@@ -232,7 +232,7 @@ def value_of(data: Bytes, at: int, end: int, found: Int64s) -> int:
 
 
 @part
-def _scaled(value: int, unit: int) -> tuple[int, bool]:
+def scaled(value: int, unit: int) -> tuple[int, bool]:
     """A time in nanoseconds; unit 0 guesses the unit by its size."""
     if unit == 0:
         size = abs(value)
@@ -271,5 +271,5 @@ def time_of(data: Bytes, at: int, end: int, unit: int, now: int, out: Int64s) ->
     value = 0
     for k in range(start, stop):
         value = value * 10 + int(data[k] - 48)
-    out[0], valid = _scaled(-value if negative else value, unit)
+    out[0], valid = scaled(-value if negative else value, unit)
     return at if valid else TIME_RANGE

@@ -22,6 +22,7 @@ from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from server.http.influx import line_kernels as kernels
 from server.http.influx import line_values as codes
+from server.http.influx.known import TYPES, Form, KnownLines, Parsed
 from server.http.influx.line_columns import columns_of
 from sql.decode.cells import Cells, Place, Unescape
 from sql.decode.kernels import INTEGER, NULL
@@ -34,14 +35,6 @@ NAMES_MAX = 1 << 20  # distinct columns, and distinct measurements, of one reque
 _SHOWN = 100  # characters of a line in an error
 _SEED = secrets.randbits(62)  # no client knows which names share a slot
 
-_TYPES = {
-    codes.TAG: dt.STRING,
-    codes.TEXT: dt.STRING,
-    codes.FLOAT: dt.FLOAT64,
-    codes.INTEGER: dt.INT64,
-    codes.UNSIGNED: dt.UINT64,
-    codes.BOOLEAN: dt.BOOLEAN,
-}
 _WORDS = {
     codes.NO_MEASUREMENT: "missing measurement",
     codes.NO_TAG_KEY: "missing tag key",
@@ -64,6 +57,7 @@ _ESCAPE = re.compile(rb"\\([, =])")
 _MEASUREMENT_ESCAPE = re.compile(rb"\\([, ])")
 
 Ints = NDArray[np.int32]
+_KNOWN = KnownLines()
 
 
 @dataclass(frozen=True)
@@ -126,10 +120,19 @@ def read_lines(
     """
     jit.warm()
     stops = stops or (len(content),)
-    _check_text(content, stops)
+    if len(content) > BYTES_MAX:
+        raise DbError(ErrorKind.LIMIT_EXCEEDED, f"the text is longer than {BYTES_MAX} bytes")
+    known = _KNOWN.read(content, stops, unit, now_ns, options or {})
+    if known is None or known[1]:
+        _check_text(content, stops)
+    if known is not None:
+        return Lines(known[0], ())
     scanned = _scan(content, unit, now_ns, stops)
     errors = [_error(scanned, entry) for entry in scanned.errors.reshape(-1, kernels.ERROR)]
-    return Lines(list(_tables(scanned, options or {})), errors)
+    lines = Lines(list(_tables(scanned, options or {})), errors)
+    if not errors:
+        _learn(scanned)
+    return lines
 
 
 def warm() -> None:
@@ -141,8 +144,6 @@ def warm() -> None:
 
 
 def _check_text(content: bytes, stops: Sequence[int]) -> None:
-    if len(content) > BYTES_MAX:
-        raise DbError(ErrorKind.LIMIT_EXCEEDED, f"the text is longer than {BYTES_MAX} bytes")
     at = content.find(b"\0")
     if at < 0 and not content.isascii():
         start = 0
@@ -192,6 +193,25 @@ def _scan(content: bytes, unit: int, now_ns: int, stops: Sequence[int]) -> _Scan
         times[: state[kernels.LINES]],
         errors[: kernels.ERROR * state[kernels.ERRORS]],
     )
+
+
+def _learn(scanned: _Scanned) -> None:
+    """Remembers the lines, none of which is bad."""
+    numbers = scanned.pairs[:: kernels.PAIR]
+    columns = scanned.columns.reshape(-1, kernels.COLUMN)
+
+    def form_of(line: int, first: int, stop: int) -> Form:
+        entries = columns[numbers[first:stop]].tolist()
+        fields = [entry for entry in entries if entry[3] != codes.TAG]
+        return Form(
+            _measurement(scanned, int(scanned.lines[kernels.LINE * line + 1])),
+            tuple(_name(scanned, entry) for entry in entries if entry[3] == codes.TAG),
+            tuple((_name(scanned, entry), entry[3]) for entry in fields),
+            tuple(scanned.content[entry[1] : entry[2]] + b"=" for entry in fields),
+        )
+
+    parsed = Parsed(scanned.data, scanned.lines, scanned.measures, scanned.pairs, scanned.kinds)
+    _KNOWN.learn(parsed, form_of)
 
 
 def _slots(entries: int) -> Ints:
@@ -254,8 +274,7 @@ def _table(
     times: NDArray[np.int64],
     options: Mapping[str, str],
 ) -> IngestTable:
-    start, end, _ = scanned.measures.reshape(-1, kernels.MEASURE)[measure].tolist()
-    name = _MEASUREMENT_ESCAPE.sub(rb"\1", scanned.content[start:end]).decode()
+    name = _measurement(scanned, measure)
     _check_names(name, columns)
     tags = [column for column in columns if column.semantic is Semantic.TAG]
     fields = [column for column in columns if column.semantic is not Semantic.TAG]
@@ -263,6 +282,11 @@ def _table(
     moments = pa.array(times, dt.TIMESTAMP_NANOSECOND.arrow)
     time = IngestColumn(TIME, dt.TIMESTAMP_NANOSECOND, Semantic.TIMESTAMP, moments)
     return IngestTable(name, (*tags, *fields, time), options=dict(options), exact=True)
+
+
+def _measurement(scanned: _Scanned, measure: int) -> str:
+    start, end, _ = scanned.measures.reshape(-1, kernels.MEASURE)[measure].tolist()
+    return _MEASUREMENT_ESCAPE.sub(rb"\1", scanned.content[start:end]).decode()
 
 
 def _alike(scanned: _Scanned) -> list[IngestColumn] | None:
@@ -307,7 +331,7 @@ def _place(scanned: _Scanned, line: int, column: str) -> str:
 
 def _made(name: str, kind: int, values: pa.Array) -> IngestColumn:
     semantic = Semantic.TAG if kind == codes.TAG else Semantic.FIELD
-    return IngestColumn(name, _TYPES[kind], semantic, values)
+    return IngestColumn(name, TYPES[kind], semantic, values)
 
 
 def _check_names(measurement: str, columns: Sequence[IngestColumn]) -> None:
@@ -363,7 +387,7 @@ def _values(
     cell_kinds = np.where(absent, np.uint8(NULL), np.uint8(INTEGER))
     seen = 1 << INTEGER | some_absent << NULL
     cells = Cells(data, starts, ends, cell_kinds, 0, 1, len(starts), seen, Unescape(0), place)
-    return convert(cells, _TYPES[kind], "UTC")
+    return convert(cells, TYPES[kind], "UTC")
 
 
 def _texts(
