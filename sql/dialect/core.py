@@ -33,6 +33,8 @@ _AFTER_LIST = frozenset(
 _FILL_END = frozenset({TokenType.COMMA, TokenType.FROM, TokenType.R_PAREN, TokenType.SENTINEL})
 
 
+_BARE = (exp.Literal, exp.Parameter, exp.Placeholder)  # what needs no parentheses
+
 _NATIONAL = frozenset({"CHAR", "CHARACTER", "VARCHAR"})
 
 
@@ -133,6 +135,13 @@ class Core(Parser):
         if self.at_word("NATIONAL") and self._next.text.upper() in _NATIONAL:
             self._advance()
         return super()._parse_types(*args, **kwargs)
+
+    def build_cast(self, *args: Any, **kwargs: Any) -> exp.Expr:
+        """`('{a}')::text[]` casts a literal as `'{a}'::text[]` does; psycopg's own quoting."""
+        inner = kwargs.get("this")
+        if isinstance(inner, exp.Paren) and isinstance(inner.unnest(), _BARE):
+            kwargs["this"] = inner.unnest()
+        return super().build_cast(*args, **kwargs)
 
     def word(self, *words: str) -> bool:
         """Takes the given words if they come next."""

@@ -26,9 +26,11 @@ from sql.plan.buckets import bucket_functions
 from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
 from sql.plan.context import PlanContext
+from sql.plan.dependent_groups import dependent_groups
 from sql.plan.direct import Direct, direct_of
 from sql.plan.fetch import with_ties
 from sql.plan.front import Front, front_of
+from sql.plan.joined_functions import joined_functions
 from sql.plan.json_paths import json_paths
 from sql.plan.keyed import Keyed, keyed_of
 from sql.plan.keys import tag_keys
@@ -209,8 +211,10 @@ def _called(tree: exp.Expr, context: PlanContext, wire: Wire) -> exp.Expr:
     tree = name_values(json_paths(tree, lambda node: known_table(node, context)))
     if wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
-    elif wire is Wire.MYSQL:
+    if wire is Wire.MYSQL:
         tree = loose_groups(mysql_forms(tree))
+    else:
+        tree = joined_functions(tree)
     return function_calls(zone_calls(tree, context.timezone), wire)
 
 
@@ -258,6 +262,7 @@ def _finish(
     tree = with_ties(tree)
     tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
+    tree = dependent_groups(tree, scopes)
     tree = push_conditions(tree, scopes)
     tree = _typed(tree, scopes, context, declared)
     tree = bucket_functions(tree, scopes)
