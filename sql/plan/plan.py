@@ -211,10 +211,7 @@ def _called(tree: exp.Expr, context: PlanContext, wire: Wire) -> exp.Expr:
     tree = name_values(json_paths(tree, lambda node: known_table(node, context)))
     if wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
-    if wire is Wire.MYSQL:
-        tree = loose_groups(mysql_forms(tree))
-    else:
-        tree = joined_functions(tree)
+    tree = loose_groups(mysql_forms(tree)) if wire is Wire.MYSQL else joined_functions(tree)
     return function_calls(zone_calls(tree, context.timezone), wire)
 
 
