@@ -167,6 +167,10 @@ class ScanFacts:
     exact: bool = False
 
 
+class NotResident(Exception):  # noqa: N818 - no error, an outcome
+    """What a `resident` request asks for is not all in memory, ready to be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
     """Samples of some series, from a region with one INT64 tag (the series) and one DOUBLE field;
@@ -175,7 +179,8 @@ class SampleRequest:
     `series` ascend, none is named twice. `staged`: as in `ScanRequest`. `presence`: it only matters
     which series have samples; these get a row each that means nothing. `survey`: the same for all
     series there are, cheaply and without `staged`; it may take series for present that lost their
-    last sample in memory. Beyond `rows_max` samples is LIMIT_EXCEEDED.
+    last sample in memory. Beyond `rows_max` samples is LIMIT_EXCEEDED. `resident`: only if all of
+    it was decoded and sorted for an earlier request, else NotResident; no file is opened.
     """
 
     series: NDArray[np.int64]
@@ -184,6 +189,7 @@ class SampleRequest:
     presence: bool = False
     rows_max: int = 2**62
     survey: bool = False
+    resident: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,7 +380,8 @@ class Regions(Protocol):
         """The samples of some series: those without value and histogram are none.
 
         Requires: an upsert region as `SampleRequest` says.
-        Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE, LIMIT_EXCEEDED.
+        Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE, LIMIT_EXCEEDED;
+            NotResident.
         """
 
     def scanning_several(self) -> AbstractContextManager[None]:

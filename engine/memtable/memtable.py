@@ -165,6 +165,11 @@ class Memtable:
                 self._follower.add(writes)
                 self._bytes += self._follower.bytes
 
+    @property
+    def follower(self) -> Follower | None:
+        """The one who follows, if there is one."""
+        return self._follower
+
     def followed(self, make: Callable[[], Follower]) -> Follower:
         """The one who follows, made if there is none: it gets the rows so far, then all others."""
         while True:

@@ -14,6 +14,7 @@ from threading import Lock
 import numpy as np
 import pyarrow.parquet as pq
 
+from engine.api import NotResident
 from engine.jit import Int64s
 from engine.samples.block import Block, Columns, Rows
 from engine.samples.kernels import Floats
@@ -68,6 +69,13 @@ class DecodedFile:
                     for at in range(0, len(missing), _AT_ONCE):
                         self._decode(parquet, path, missing[at : at + _AT_ONCE], dead)
             return [self._blocks[group] for group in groups.tolist()]
+
+    def known(self, groups: Int64s) -> list[Block] | None:
+        """The blocks of some row groups, None unless all were decoded before."""
+        # Without _lock, which whoever decodes holds for long: a block that is there is whole.
+        found = [self._blocks.get(group) for group in groups.tolist()]
+        blocks = [block for block in found if block is not None]
+        return blocks if len(blocks) == len(found) else None
 
     def _decode(
         self, parquet: pq.ParquetFile, path: str, groups: Sequence[int], dead: Positions
@@ -132,7 +140,7 @@ class SampleFiles:
         `schema` is the file's own, `wanted` ascends. Raises: DbError CORRUPTED,
         STORAGE_UNAVAILABLE.
         """
-        key = (file.path, file.deletion.path if file.deletion else None)
+        key = _key_of(file)
         path = self._store.local_path(file.path)
         decoded: DecodedFile | None = self._cache.get(key)
         if decoded is None:
@@ -145,6 +153,19 @@ class SampleFiles:
         if decoded.bytes > before or key not in self._cache:
             self._cache.put(key, decoded, decoded.bytes)
         return [block for block in blocks if block.rows]
+
+    def resident(self, file: FileMeta, wanted: Int64s) -> list[Block]:
+        """The same if it was decoded before. Raises: NotResident."""
+        decoded: DecodedFile | None = self._cache.get(_key_of(file))
+        blocks = None if decoded is None else decoded.known(decoded.groups(wanted))
+        if blocks is None:
+            raise NotResident
+        return [block for block in blocks if block.rows]
+
+
+def _key_of(file: FileMeta) -> tuple[str, str | None]:
+    """What decoded rows are kept under: they are of the file less its dead rows."""
+    return file.path, file.deletion.path if file.deletion else None
 
 
 def _key_bounds(parquet: pq.ParquetFile, series: str) -> tuple[Int64s, Int64s]:

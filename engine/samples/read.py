@@ -31,7 +31,7 @@ from engine.samples import kernels
 from engine.samples.block import NO_REFS, Block, Columns
 from engine.samples.files import SampleFiles
 from engine.samples.kernels import Floats
-from engine.samples.runs import blocks_of
+from engine.samples.runs import blocks_of, ready_blocks_of
 from engine.samples.survey import survey
 from engine.scrub import Scrubber
 from engine.sst.file import FileMeta
@@ -70,7 +70,8 @@ class SampleReader:
     ) -> SampleRows:
         """The samples of the wanted series.
 
-        Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE, LIMIT_EXCEEDED.
+        Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE, LIMIT_EXCEEDED;
+            NotResident.
         """
         jit.warm()
         version = region.version
@@ -81,7 +82,10 @@ class SampleReader:
             if request.survey:
                 dead = self._vectors.positions
                 return _shown(survey(state, request.series, wanted, self._local, dead))
-            blocks = self._blocks(state, wanted, request.series, staged)
+            if request.resident and not staged:
+                blocks = self._resident(state, wanted, request.series)
+            else:
+                blocks = self._blocks(state, wanted, request.series, staged)
         finally:
             region.unpin(pins)
         if request.presence:
@@ -128,6 +132,17 @@ class SampleReader:
             layer = Memtable(shape)
             layer.append([(rows.op, _conformed(rows, version, shape)) for rows in staged], 1, 1)
             found += blocks_of(layer, columns)
+        return found
+
+    def _resident(self, state: RegionState, wanted: TimeRange, series: Int64s) -> list[Block]:
+        """As `_blocks`, of what is decoded and sorted. Raises: NotResident; it never waits."""
+        files = [file for file in state.version.files if _meets(file.key_min, file.key_max, series)]
+        self._scrubber.check(files)
+        found: list[Block] = []
+        for file in sorted(files, key=lambda file: file.time_min):
+            found += self._files.resident(file, series)
+        for memtable in state.memtables:
+            found += [b for b in ready_blocks_of(memtable) if _during(b, wanted)]
         return found
 
 
@@ -254,7 +269,7 @@ def _parts(blocks: Sequence[Block], series: Int64s) -> list[_Part]:
     threads = _THREADS
     rows = sum(block.rows for block in blocks) if len(series) > 1 else 0
     if rows < _PARALLEL or len(series) < threads:
-        threads = 1
+        return [_Part(series, 0, [], np.zeros(len(series), np.int64))]
     bounds = np.linspace(0, len(series), threads + 1).astype(np.int64).tolist()
     return [
         _Part(series[begin:end], begin, [], np.zeros(end - begin, np.int64))

@@ -13,7 +13,7 @@ from threading import Lock
 
 import pyarrow as pa
 
-from engine.api import Op
+from engine.api import NotResident, Op
 from engine.memtable.memtable import Memtable
 from engine.samples.block import Block, Columns, Rows, newest, together
 
@@ -77,6 +77,17 @@ class SampleRuns:
                 raise
             return self._blocks
 
+    def ready(self) -> tuple[Block, ...]:
+        """As `blocks`, if that takes no time. Raises: NotResident."""
+        if not self._merging.acquire(blocking=False):
+            raise NotResident
+        try:
+            if self._waiting:
+                raise NotResident
+            return self._blocks
+        finally:
+            self._merging.release()
+
     def _take(self, waiting: Batches) -> None:
         runs = [*self._runs, newest(together([self._rows(op, rows) for op, rows in waiting]))]
         while len(runs) > 1 and len(runs[-2].series) <= _RATIO * len(runs[-1].series):
@@ -108,3 +119,13 @@ def blocks_of(memtable: Memtable, columns: Columns) -> tuple[Block, ...]:
     runs = memtable.followed(lambda: SampleRuns(columns))
     assert isinstance(runs, SampleRuns)
     return runs.blocks()
+
+
+def ready_blocks_of(memtable: Memtable) -> tuple[Block, ...]:
+    """The same, if they are sorted already. Raises: NotResident."""
+    if memtable.is_empty:
+        return ()
+    runs = memtable.follower
+    if not isinstance(runs, SampleRuns):
+        raise NotResident
+    return runs.ready()

@@ -27,6 +27,7 @@ from engine.series.hashing import words_of
 from engine.series.symbols import Symbols, grown
 
 _RECENT_MAX = 10_000  # texts whose numbers are remembered
+_TEXTS_MAX = 20_000  # series whose labels are remembered
 SERIES_BITS = 32  # of a series' id that count within its metric
 
 
@@ -130,6 +131,7 @@ class SeriesIndex:
         self._arena = np.empty(2048, np.int32)
         self._marks = np.full(256, -1, np.int32)
         self._recent: dict[str, int] = {}
+        self._texts: dict[int, dict[int, str]] = {}  # labels of series that were read, by tag
         self._recent_of = 0  # how many texts were known when unknown ones were looked for
 
     @property
@@ -304,24 +306,32 @@ class SeriesIndex:
     def texts(self, metric: int, ids: Int64s, tags: Sequence[int]) -> dict[int, list[str | None]]:
         """Labels of a few of a metric's series, in any order; None: it has no such label."""
         with self._lock:
-            known = self._metrics[metric]
-            series = self._alive(known)
-            wanted = ids & ((1 << SERIES_BITS) - 1)
-            numbers = self._number_of[series]
-            places = np.searchsorted(numbers, wanted).tolist()
             rows = [
-                int(series[at]) if at < len(series) and numbers[at] == number else -1
-                for at, number in zip(places, wanted.tolist(), strict=True)
+                self._texts.get(number) or self._read(metric, number) for number in ids.tolist()
             ]
-            return {tag: [self._text(known, row, tag) for row in rows] for tag in tags}
+        return {tag: [row.get(tag) for row in rows] for tag in tags}
 
-    def _text(self, metric: _Metric, row: int, tag: int) -> str | None:
-        position = metric.positions.get(tag)
-        if row < 0 or position is None:
-            return None
-        at = int(self._starts[row]) + position
-        code = self._arena[at] if at < self._starts[row + 1] else -1
-        return self._symbols.text(int(code)) if code >= 0 else None
+    def _read(self, metric: int, number: int) -> dict[int, str]:
+        """All labels of a series by tag, remembered: a series never changes."""
+        known = self._metrics[metric]
+        series = self._alive(known)
+        wanted = number & ((1 << SERIES_BITS) - 1)
+        numbers = self._number_of[series]
+        at = int(np.searchsorted(numbers, wanted))
+        if at == len(series) or numbers[at] != wanted:
+            return {}
+        begin, end = self._starts[series[at] : series[at] + 2].tolist()
+        codes = self._arena[begin:end].tolist()
+        tags = sorted(known.positions, key=known.positions.__getitem__)[: len(codes)]
+        found = {
+            tag: self._symbols.text(code)
+            for tag, code in zip(tags, codes, strict=True)
+            if code >= 0
+        }
+        if len(self._texts) >= _TEXTS_MAX:
+            self._texts.clear()
+        self._texts[number] = found
+        return found
 
     def knows_empty(self) -> bool:
         """Whether some label is, or was, there with an empty text."""

@@ -29,10 +29,21 @@ class PasswordChecks:
         # Single operations on it are atomic; losing a race only costs another check.
         self._known: OrderedDict[bytes, UserRecord] = OrderedDict()
 
+    def remembers(self, users: Users, given: tuple[str, str] | None) -> bool:
+        """True if `check` takes no time: it found the same before."""
+        user = None if given is None else users.lookup(given[0])
+        return user is not None and given is not None and self._knows(user, given[1])
+
+    def _knows(self, user: UserRecord, password: str) -> bool:
+        return self._known.get(self._key(user, password)) == user
+
+    def _key(self, user: UserRecord, password: str) -> bytes:
+        pair = f"{user.name}\0{password}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(pair, key=self._salt, digest_size=32).digest()
+
     def matches(self, user: UserRecord, password: str) -> bool:
         """True if the password is the user's."""
-        pair = f"{user.name}\0{password}".encode("utf-8", "surrogatepass")
-        key = hashlib.blake2b(pair, key=self._salt, digest_size=32).digest()
+        key = self._key(user, password)
         if self._known.get(key) == user:
             return True
         if not matches(user, password):

@@ -17,6 +17,7 @@ from server.http.groups import Groups
 from server.http.influx import query as influx_query
 from server.http.influx import write as influx
 from server.http.prometheus import api, federate, read, rules, status, write
+from server.http.prometheus.brief import BriefTasks
 from server.http.prometheus.write_extras import KnownMetadata
 
 GET_POST = ["GET", "POST"]
@@ -76,6 +77,7 @@ def create_app(context: HttpContext) -> Application:
     app = Application(ROUTES, context.metrics, context.configuration.settings.http_origins)
     app.state.context = context
     app.state.password_checks = PasswordChecks()
+    app.state.brief_tasks = BriefTasks()
     app.state.known_metadata = KnownMetadata()
     app.state.line_groups = Groups(context.database, context.workers, influx.write_lines)
     app.state.write_groups = Groups(context.database, context.workers, write.write_requests)

@@ -235,6 +235,10 @@ class SeriesStores:
                     self._stores[table.store_id] = store
         return store
 
+    def is_open(self, table: Table) -> bool:
+        """Whether `of` gives the store at once. Requires: as there."""
+        return table.store_id in self._stores
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Around finding the series of many metrics: new ones are defined at its end, at once.

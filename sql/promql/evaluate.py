@@ -117,7 +117,9 @@ def _result(evaluator: Evaluator, tree: Node, kind: Type, times: Times, instant:
             inner,
         )
     frame = _named(_in_chunks(evaluator, tree, times))
-    return _of_frame(Kind.MATRIX, frame.take(sorted_rows(frame.labels)), times)
+    if frame.labels.count > 1:
+        frame = frame.take(sorted_rows(frame.labels))
+    return _of_frame(Kind.MATRIX, frame, times)
 
 
 def _named(frame: Frame) -> Frame:

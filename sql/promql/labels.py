@@ -87,28 +87,41 @@ class LabelColumn:
 class LateColumn(LabelColumn):
     """A label that is looked up when it is first read: of many series, most never are.
 
-    `find` gives it for these rows of a source, or for all.
+    `find` gives it for these rows of a source, or for all; `texts` gives the same as plain strings.
     """
 
-    def __init__(self, find: Callable[[Rows | None], LabelColumn], rows: Rows | None = None):
-        object.__setattr__(self, "_find", find)
-        object.__setattr__(self, "_rows", rows)
+    def __init__(
+        self,
+        find: Callable[[Rows | None], LabelColumn],
+        rows: Rows | None = None,
+        texts: Callable[[Rows | None], list[str]] | None = None,
+    ):
+        self.__dict__.update(_find=find, _rows=rows, _texts=texts)
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not there yet."""
         if name not in ("values", "codes"):
             raise AttributeError(name)
-        found = self.__dict__["_find"](self.__dict__["_rows"])
-        object.__setattr__(self, "values", found.values)
-        object.__setattr__(self, "codes", found.codes)
-        return self.__dict__[name]
+        own = self.__dict__
+        found = own["_find"](own["_rows"])
+        own.update(values=found.values, codes=found.codes)
+        return own[name]
+
+    def strings(self) -> list[str]:
+        """One string per series."""
+        own = self.__dict__
+        if "codes" in own or own["_texts"] is None:
+            return super().strings()
+        found: list[str] = own["_texts"](own["_rows"])
+        return found
 
     def take(self, rows: Rows) -> LabelColumn:
         """The column of these series, in this order."""
-        if "codes" in self.__dict__:
+        own = self.__dict__
+        if "codes" in own:
             return super().take(rows)
-        known = self.__dict__["_rows"]
-        return LateColumn(self.__dict__["_find"], rows if known is None else known[rows])
+        known = own["_rows"]
+        return LateColumn(own["_find"], rows if known is None else known[rows], own["_texts"])
 
 
 @dataclass(frozen=True)

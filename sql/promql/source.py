@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from catalog.records import Column
+from engine.api import NotResident
 from sql.ingest.metrics import VALUE
 from sql.promql.labels import NAME, LabelColumn, LabelTable, stack
 from sql.promql.model import (
@@ -46,6 +47,7 @@ class TableSource:
 
     `field_number`: of tables with several fields only this one of those that are asked for (TQL
     evaluates once for each); None: all, told apart by the label `__field__`.
+    `resident`: only what is in memory, ready to be read, is read; else NotResident is raised.
     `read` tells afterwards what was read, table by table.
     """
 
@@ -53,6 +55,7 @@ class TableSource:
     catalogue: Catalogue
     samples_max: int = SAMPLES_MAX
     field_number: int | None = None
+    resident: bool = False
     read: list[tuple[Metric, int]] = field(default_factory=list)
 
     def select(self, selector: Selector) -> SelectedSeries:
@@ -61,13 +64,14 @@ class TableSource:
         left = self.samples_max
         for metric in metrics(selector.matchers, self.catalogue):
             if metric.table.store_id:
-                series = stored(self.runner, metric).select(
-                    selector.start_ms, selector.end_ms, left
-                )
+                one = stored(self.runner, metric, resident=self.resident)
+                series = one.select(selector.start_ms, selector.end_ms, left)
                 left -= len(series.samples.times)
                 self.read.append((metric, len(series.samples.times)))
                 found += [series] if series.labels.count else []
                 continue
+            if self.resident:
+                raise NotResident
             groups = self._groups(metric, selector, left)
             rows = groups.values.num_rows
             left -= rows
@@ -124,11 +128,16 @@ class TableSource:
         return found
 
 
-def stored(runner: Runner, metric: Metric) -> StoredMetric:
-    """A metric whose samples are in a series store. Requires: table.store_id."""
+def stored(runner: Runner, metric: Metric, *, resident: bool = False) -> StoredMetric:
+    """A metric whose samples are in a series store. Requires: table.store_id.
+
+    Raises: NotResident if it is to be `resident` and the store's index is not in memory yet.
+    """
+    if resident and not runner.metrics.stores.is_open(metric.table):
+        raise NotResident
     store = runner.metrics.stores.of(metric.table)
     place = (store.index, runner.regions, store.samples_region_id)
-    return StoredMetric(metric, metric.table.metric, *place, runner.staged())
+    return StoredMetric(metric, metric.table.metric, *place, runner.staged(), resident=resident)
 
 
 def label_values(

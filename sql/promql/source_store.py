@@ -33,7 +33,7 @@ class StoredMetric:
     """One metric of a store, as a selector sees it.
 
     `number`: of the metric in the index; `region_id`: of the samples. `staged` are what the
-    session's transaction has written and nobody else sees.
+    session's transaction has written and nobody else sees. `resident`: see `SampleRequest`.
     """
 
     def __init__(
@@ -44,13 +44,16 @@ class StoredMetric:
         regions: Regions,
         region_id: int,
         staged: Sequence[Write],
+        *,
+        resident: bool = False,
     ) -> None:
         self._metric = metric
         self._number = number
         self._index = index
         self._regions = regions
         self._region_id = region_id
-        self._last: tuple[Ids, Rows | None, dict[int, LabelColumn]] | None = None
+        self._resident = resident
+        self._last: tuple[Ids, Rows | None, dict[int, list[str]]] | None = None
         self._staged = tuple(write for write in staged if write.region_id == region_id)
 
     def select(self, start_ms: int, end_ms: int, samples_max: int) -> SelectedSeries:
@@ -90,30 +93,40 @@ class StoredMetric:
         conditions = [_condition(tags[one.name], one) for one in self._metric.matchers]
         ids = self._index.select(self._number, conditions).ids
         wanted = time_range(start_ms, end_ms, self._unit)
-        request = SampleRequest(ids, wanted, self._staged, presence, rows_max)
+        request = SampleRequest(
+            ids, wanted, self._staged, presence, rows_max, resident=self._resident
+        )
         return ids, self._regions.samples(self._region_id, request)
 
     def _labels(self, ids: Ids) -> LabelTable:
         columns: dict[str, LabelColumn] = {
-            tag.name: LateColumn(partial(self._column, ids, tag)) for tag in self._metric.tags
+            tag.name: LateColumn(
+                partial(self._column, ids, tag), texts=partial(self._strings, ids, tag)
+            )
+            for tag in self._metric.tags
         }
         columns[NAME] = LabelColumn.constant(self._metric.table.name, len(ids))
         return LabelTable(len(ids), columns)
 
     def _column(self, ids: Ids, tag: Column, rows: Rows | None) -> LabelColumn:
         if len(ids if rows is None else rows) <= _FEW:
-            return self._few(ids, rows)[tag.id]
+            return LabelColumn.of(self._few(ids, rows)[tag.id])
         wanted = ids if rows is None else ids[rows]
         return _label_column(self._index.labels(self._number, wanted, tag.id))
 
-    def _few(self, ids: Ids, rows: Rows | None) -> dict[int, LabelColumn]:
+    def _strings(self, ids: Ids, tag: Column, rows: Rows | None) -> list[str]:
+        if len(ids if rows is None else rows) <= _FEW:
+            return self._few(ids, rows)[tag.id]
+        return self._column(ids, tag, rows).strings()
+
+    def _few(self, ids: Ids, rows: Rows | None) -> dict[int, list[str]]:
         """All labels of a few series: whoever asks for one of them soon asks for the others."""
         last = self._last
         if last is None or last[0] is not ids or not _same(last[1], rows):
             wanted = ids if rows is None else ids[rows]
-            texts = self._index.texts(self._number, wanted, [tag.id for tag in self._metric.tags])
-            columns = {tag: LabelColumn.of([one or "" for one in texts[tag]]) for tag in texts}
-            last = self._last = ids, rows, columns
+            found = self._index.texts(self._number, wanted, [tag.id for tag in self._metric.tags])
+            texts = {tag: [one or "" for one in own] for tag, own in found.items()}
+            last = self._last = ids, rows, texts
         return last[2]
 
     def _distinct(self, found: SelectedSeries) -> SelectedSeries:

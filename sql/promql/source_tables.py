@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from catalog.records import Column, Table
 from engine.datatypes import TypeId
@@ -42,7 +43,7 @@ class Metric:
     fields: tuple[Column, ...]
     matchers: tuple[Matcher, ...]  # those on tags
 
-    @property
+    @cached_property
     def histograms(self) -> Column | None:
         """The column of native histograms, if they are asked for."""
         column = self.table.column(HISTOGRAM)
@@ -50,7 +51,7 @@ class Metric:
             return None
         return column if any(field.name == VALUE for field in self.fields) else None
 
-    @property
+    @cached_property
     def tags(self) -> tuple[Column, ...]:
         """The tags, in table order."""
         return tuple(c for c in self.table.columns if c.semantic is Semantic.TAG)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine import jit
+from engine.api import NotResident
 from engine.errors import DbError, ErrorKind
 from sql.promql.labels import NAME, LabelTable, sorted_rows, stack
 from sql.promql.model import Limits, Matcher, Result, SelectedSeries, Selector
@@ -41,19 +42,47 @@ class Evaluate:
 
     def run(self, session: ClientSession) -> Result:
         """Raises: DbError."""
+        return self.evaluated(session, resident=False)
+
+    def evaluated(self, session: ClientSession, *, resident: bool) -> Result:
+        """Raises: DbError; NotResident if it is to be `resident` and cannot be."""
         from sql.promql.evaluate import evaluate  # its kernels are declared when first needed
 
         limits = Limits(points=self.points_max)
+        catalogue = catalogue_of(session)
         return evaluate(
             self.text,
             self.start_ms,
             self.end_ms,
             self.step_ms,
-            TableSource(session.runner, catalogue_of(session), limits.samples),
+            TableSource(session.runner, catalogue, limits.samples, resident=resident),
             lookback_ms=self.lookback_ms,
             limits=limits,
             check=session.duck.check,
         )
+
+
+@dataclass(frozen=True)
+class EvaluateResident:
+    """An evaluation over samples that are in memory, ready to be read; gives None if some are not.
+
+    It opens no file and waits for nobody who does: an event loop may run it.
+    """
+
+    task: Evaluate
+    writes: bool = False
+
+    @property
+    def text(self) -> str:
+        """The query."""
+        return self.task.text
+
+    def run(self, session: ClientSession) -> Result | None:
+        """Raises: DbError."""
+        try:
+            return self.task.evaluated(session, resident=True)
+        except NotResident:
+            return None
 
 
 @dataclass(frozen=True)

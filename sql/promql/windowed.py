@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -44,16 +45,16 @@ def applied(
     work = _work(window, samples)
     total = int(work[-1]) if len(work) else 0
     threads = min(4, os.cpu_count() or 1) if total > _PARALLEL else 1
-    block = min(_BLOCK, total // threads + 1)
-    ends = np.searchsorted(work, np.arange(block, total + block, block), "left") + 1
-    bounds = np.unique(np.concatenate([[0], np.minimum(ends, samples.count)]))
 
     def fill(first: int, last: int) -> None:
         ev.check()
         part = replace(samples, offsets=samples.offsets[first : last + 1])
         run(part, window.steps, out[first:last], present[first:last])
 
-    pairs = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+    if threads == 1 and total <= _BLOCK:
+        fill(0, samples.count)
+        return Frame.of(window.labels, out, present, nameless=True)
+    pairs = list(pairwise(_bounds(work, min(_BLOCK, total // threads + 1))))
     if threads == 1:
         for first, last in pairs:
             fill(first, last)
@@ -62,6 +63,14 @@ def applied(
             for task in [pool.submit(fill, first, last) for first, last in pairs]:
                 task.result()
     return Frame.of(window.labels, out, present, nameless=True)
+
+
+def _bounds(work: Times, block: int) -> list[int]:
+    """Places between series, so that about a block's work lies between two."""
+    total = int(work[-1])
+    ends = np.searchsorted(work, np.arange(block, total + block, block), "left") + 1
+    found: list[int] = np.unique(np.append(np.minimum(ends, len(work)), 0)).tolist()
+    return found
 
 
 def repeated(frame: Frame, columns: int) -> Frame:

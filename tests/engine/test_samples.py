@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.api import Op, SampleRequest, SampleRows, TimeRange, Write
+from engine.api import NotResident, Op, SampleRequest, SampleRows, TimeRange, Write
 from engine.clock import ManualClock
 from engine.datatypes import BINARY, FLOAT64, INT64, TIMESTAMP_MILLISECOND
 from engine.errors import DbError, ErrorKind
@@ -356,4 +356,34 @@ def test_memory_of_sorted_samples_makes_memtables_flush_sooner(tmp_path: Path) -
         assert engine._budget.used < 3 * (2 << 20)
     assert engine.statistics(1).files > 0
     assert len(engine.samples(1, request).times) == 80_000
+    engine.close()
+
+
+def test_what_memory_holds_is_read_from_there_or_not_at_all(tmp_path: Path) -> None:
+    """Nothing is opened, sorted or decoded for it, nor is anything that was written left out."""
+    engine = LocalRegions(tmp_path, EngineOptions(compaction_threads=0), ManualClock(0))
+    engine.create(1, SAMPLES, RegionOptions())
+    series = [5, 6]
+    resident = SampleRequest(np.array(series, np.int64), resident=True)
+
+    def is_refused_once() -> bool:
+        with pytest.raises(NotResident):
+            engine.samples(1, resident)
+        return bool(plain := read(engine, series)) and plain == found(
+            engine.samples(1, resident), series
+        )
+
+    engine.write([put(steady(series, 3))])
+    assert is_refused_once(), "nothing is sorted yet"
+    engine.write([put([(5, 900, 1.5, None)])])
+    assert is_refused_once(), "a row came"
+    engine.write([delete([(6, 0)])])
+    assert is_refused_once(), "a row went"
+    engine.flush(1)
+    assert is_refused_once(), "no file is decoded yet"
+    engine.write([put([(6, 901, 2.5, None)])])
+    assert is_refused_once(), "a row beside a file"
+    staged = (put([(5, 902, 3.5, None)]),)
+    request = SampleRequest(np.array(series, np.int64), staged=staged, resident=True)
+    assert (5, 902) in found(engine.samples(1, request), series)
     engine.close()

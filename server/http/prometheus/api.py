@@ -23,12 +23,13 @@ from server.http.prometheus.answers import (
     failure,
     success,
 )
+from server.http.prometheus.brief import BriefTasks
 from server.http.prometheus.parameters import EVER_MS, Parameters, now_ms, read_parameters
 from server.http.prometheus.result_json import label_sets_json, numbers, result_json, truncated
-from server.http.tasks import in_session
+from server.http.tasks import at_once, in_session
 from sql.promql.model import Result
 from sql.promql.remarks import About, Exemplar, FindExemplars, Metadata
-from sql.promql.tasks import Evaluate, FindSeries, LabelNames, LabelValues
+from sql.promql.tasks import Evaluate, EvaluateResident, FindSeries, LabelNames, LabelValues
 from sql.session import SessionApi
 
 POINTS_MAX = 11_000
@@ -92,23 +93,53 @@ async def query_range(request: Request) -> Response:
 async def _evaluated(
     request: Request, given: Parameters, start: int, end: int, step: int
 ) -> Response:
-    text, limit = given.needed("query"), given.limit()
-    with_statistics = bool(given.text("stats"))
+    text = given.needed("query")
     task = Evaluate(text, start, end, step, given.lookback(), POINTS_MAX + 1)
-
-    def work(session: SessionApi) -> bytes:
-        started = perf_counter()
-        result = truncated(session.run(task), limit)
-        data = result_json(result)
-        if with_statistics:
-            figures = as_json(_statistics(result, perf_counter() - started))
-            data = data[:-1] + b',"stats":' + figures + b"}"
-        return data_body(data, result.warnings, result.infos)
-
+    answering = _Answering(task, given.limit(), bool(given.text("stats")))
+    brief: BriefTasks = request.app.state.brief_tasks
     try:
-        return await run(request, given, work)
+        if brief.holds(given.database, task):
+            body = await at_once(
+                request, given.database, answering.resident, application="prometheus"
+            )
+            if body is not None:
+                return success(*compressed(request, body))
+        return await run(request, given, answering.whole)
     except DbError as error:
         return failure(_located(error, text), evaluating=True)
+    finally:
+        brief.note(given.database, task, answering.result, answering.seconds)
+
+
+class _Answering:
+    """One evaluation and its answer's text; `result` took so many `seconds`."""
+
+    def __init__(self, task: Evaluate, limit: int, with_statistics: bool) -> None:
+        self._task = task
+        self._limit = limit
+        self._with_statistics = with_statistics
+        self.result: Result | None = None
+        self.seconds = 0.0
+
+    def whole(self, session: SessionApi) -> bytes:
+        """Evaluates, whatever it takes. Raises: DbError."""
+        started = perf_counter()
+        return self._body(session.run(self._task), started)
+
+    def resident(self, session: SessionApi) -> bytes | None:
+        """The same from memory, None if that has not all of it."""
+        started = perf_counter()
+        result = session.run(EvaluateResident(self._task))
+        return None if result is None else self._body(result, started)
+
+    def _body(self, result: Result, started: float) -> bytes:
+        result = truncated(result, self._limit)
+        data = result_json(result)
+        self.result, self.seconds = result, perf_counter() - started
+        if self._with_statistics:
+            figures = as_json(_statistics(result, self.seconds))
+            data = data[:-1] + b',"stats":' + figures + b"}"
+        return data_body(data, result.warnings, result.infos)
 
 
 def _located(error: DbError, text: str) -> DbError:

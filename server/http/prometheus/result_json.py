@@ -161,10 +161,9 @@ def metrics_json(labels: LabelTable) -> pa.LargeBinaryArray:
 def _few_metrics(labels: LabelTable) -> pa.LargeBinaryArray:
     found: list[list[bytes]] = [[] for _ in range(labels.count)]
     for name in sorted(labels.columns):
-        column = labels.columns[name]
-        for own, code in zip(found, column.codes.tolist(), strict=True):
-            if code:
-                own.append(_quoted(name) + b":" + _quoted(column.values[code]))
+        for own, text in zip(found, labels.columns[name].strings(), strict=True):
+            if text:
+                own.append(_quoted(name) + b":" + _quoted(text))
     return pa.array([b"{" + b",".join(own) + b"}" for own in found], _BINARY)
 
 

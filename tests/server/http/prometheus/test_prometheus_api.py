@@ -278,3 +278,32 @@ async def test_promql_refuses_what_it_cannot_read(loaded: Any, changed: dict[str
     answer = await loaded.client.get("/v1/promql", params=params)
     assert answer.status_code == 400, answer.text
     assert await loaded.sql("SELECT count(*) FROM up") == [[6]]
+
+
+async def test_what_is_asked_again_is_answered_anew(loaded: Any) -> None:
+    """Small evaluations are made from memory the second time: what was written since is in them."""
+    for value in (5.0, 6.0, 7.0):
+        for _ in range(3):
+            await loaded.data("query", query='up{job="a"}', time="20")
+        series = {"__name__": "up", "job": "a", "zone": "x"}
+        assert (await loaded.write((series, [(20_000, value)]))).status_code == 204
+        for _ in range(2):
+            data = await loaded.data("query", query='up{job="a"}', time="20")
+            assert data["result"][0]["value"] == [20, f"{value:.0f}"]
+    await loaded.sql("DROP TABLE up")
+    assert (await loaded.data("query", query='up{job="a"}', time="20"))["result"] == []
+    await loaded.sql(
+        "CREATE TABLE up (job STRING, at TIMESTAMP TIME INDEX, v INT, PRIMARY KEY (job))"
+    )
+    await loaded.sql("INSERT INTO up VALUES ('a', 19000, 3)")
+    for _ in range(3):
+        data = await loaded.data("query", query='up{job="a"}', time="20")
+        assert data["result"][0]["value"] == [20, "3"]
+
+
+async def test_errors_stay_errors_when_asked_again(loaded: Any) -> None:
+    for _ in range(3):
+        answer = await loaded.get("query", query="up + on (zone) up", time="20")
+        assert answer.status_code == 200
+        answer = await loaded.get("query", query="up + on (none) up", time="20")
+        assert answer.status_code == 422
