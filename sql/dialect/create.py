@@ -68,6 +68,7 @@ class ColumnDefinition:
     says_null: bool
     sequence_options: Sequence[exp.Expr] = ()
     keys: Sequence[exp.ForeignKey] = ()
+    constraints: Sequence[exp.Expr] = ()  # UNIQUE and CHECK
 
 
 def read_column(definition: exp.ColumnDef, *, time_series: bool) -> ColumnDefinition:
@@ -83,17 +84,16 @@ def read_column(definition: exp.ColumnDef, *, time_series: bool) -> ColumnDefini
     if reader.time_indexes:
         raise _column_error(name, "a table has one time index from the beginning")
     keys = [one for one in reader.constraints if isinstance(one, exp.ForeignKey)]
-    if len(keys) < len(reader.constraints) or (time_series and reader._is_relational()):
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            f'column "{name}": UNIQUE, CHECK and AUTO_INCREMENT are not supported in ALTER TABLE',
-        )
+    others = [one for one in reader.constraints if not isinstance(one, exp.ForeignKey)]
+    if time_series and reader._is_relational():
+        raise reader._not_for_series()
     draft = reader.drafts[0]
     is_key = name in reader.inline_keys
     column = reader._column(draft, None, (name,) if is_key else (), time_series)
     said = draft.nullable is not None
     options = reader.sequence_options.get(name, [])
-    return ColumnDefinition(column, is_key, bool(reader.auto_increment), said, options, keys)
+    numbers = bool(reader.auto_increment)
+    return ColumnDefinition(column, is_key, numbers, said, options, keys, others)
 
 
 def read_default(column: Column, value: exp.Expr, *, time_series: bool) -> str | None:

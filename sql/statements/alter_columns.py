@@ -30,13 +30,20 @@ from sql.plan.plan import plan_query
 from sql.results import Notice
 from sql.session import Wire
 from sql.statements import alter_relational
-from sql.statements.alter_constraints import add_foreign
+from sql.statements.alter_constraints import (
+    add_foreign,
+    add_other,
+    add_primary,
+    drop_with_column,
+    rebuild,
+)
 from sql.statements.alteration import Alteration
 from sql.statements.conversions import converts, keeps_every_value
 from sql.statements.create import check_column_storable
 from sql.statements.defaults import converted, default_value, settled
 from sql.statements.foreign_keys import check_column_free
 from sql.statements.metric_engine import in_order
+from sql.statements.redefine import implicit_default, redefine
 from sql.statements.sequence import numbered_column
 
 # --- ADD and DROP ---------------------------------------------------------------------------------
@@ -74,11 +81,6 @@ def add(change: Alteration, action: exp.ColumnDef) -> None:
 
 def _add_relational(change: Alteration, action: exp.ColumnDef, defined: ColumnDefinition) -> None:
     table, column = change.table, defined.column
-    _refuse_position(action.args.get("position"))
-    if defined.is_key:
-        raise DbError(
-            ErrorKind.UNSUPPORTED, f'column "{column.name}" cannot be added as PRIMARY KEY'
-        )
     if column.generated:
         raise DbError(
             ErrorKind.UNSUPPORTED,
@@ -89,10 +91,18 @@ def _add_relational(change: Alteration, action: exp.ColumnDef, defined: ColumnDe
         column = numbered_column(change.session, table, column, defined.sequence_options)
     column = settled(change.session, column)
     value = default_value(change.session, column)
+    if value is None and not column.nullable and change.session.wire is Wire.MYSQL:
+        value = implicit_default(column.type)
     alter_relational.add_column(change, column, value)
     change.table = replace(table, columns=(*table.columns, column), next_column_id=column.id + 1)
+    if defined.is_key:
+        add_primary(change, exp.PrimaryKey(expressions=[action.this.copy()]))
+    for other in defined.constraints:
+        add_other(change, other)
     for key in defined.keys:
         add_foreign(change, key)
+    if action.args.get("position") is not None:
+        move(change, column.name, action.args["position"])
 
 
 def _placed(
@@ -103,17 +113,9 @@ def _placed(
     if position is not None and str(position.args["position"]).upper() == "FIRST":
         at = 0
     elif position is not None:
-        at = columns.index(change.column(position.this.name)) + 1
+        after = change.column(position.this.name)
+        at = next(at for at, one in enumerate(columns, 1) if one.id == after.id)
     return [*columns[:at], column, *columns[at:]]
-
-
-def _refuse_position(position: exp.Expr | None) -> None:
-    if position is not None:
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            "FIRST and AFTER are not supported on tables without a time index",
-            hint="name the columns in the order you want them when you select",
-        )
 
 
 def drop(change: Alteration, action: exp.Drop) -> None:
@@ -131,9 +133,12 @@ def drop(change: Alteration, action: exp.Drop) -> None:
         _require_field(change, column, "dropped")
     else:
         check_column_free(change, name)
-        alter_relational.drop_column(change, column)
-    kept = tuple(c for c in table.columns if c.id != column.id)
-    change.table = replace(table, columns=kept)
+        drop_with_column(change, column)
+    kept = tuple(c for c in change.table.columns if c.id != column.id)
+    made = replace(change.table, columns=kept)
+    if not table.is_time_series:
+        alter_relational.drop_column(change, column, lambda: rebuild(change, made))
+    change.table = made
 
 
 def _require_field(change: Alteration, column: Column, what: str) -> None:
@@ -205,7 +210,6 @@ def _check_using(action: exp.AlterColumn) -> None:
 
 
 def _redefine(change: Alteration, action: nodes.ChangeColumn) -> None:
-    """What the new definition mentions changes; MySQL would reset what it leaves out."""
     name = action.this.name
     definition = exp.ColumnDef(
         this=exp.to_identifier(name, quoted=True),
@@ -213,6 +217,22 @@ def _redefine(change: Alteration, action: nodes.ChangeColumn) -> None:
         constraints=[c.copy() for c in action.args.get("constraints") or []],
     )
     wanted = read_column(definition, time_series=change.table.is_time_series)
+    if change.table.kind is TableKind.RELATIONAL:
+        redefine(change, name, wanted)
+    else:
+        _redefine_field(change, action, wanted)
+    if action.args.get("position") is not None:
+        move(change, name, action.args["position"])
+    new = action.args.get("rename")
+    if new is not None and new.name != name:
+        _rename(change, name, new.name)
+
+
+def _redefine_field(
+    change: Alteration, action: nodes.ChangeColumn, wanted: ColumnDefinition
+) -> None:
+    """What the new definition mentions changes; MySQL would reset what it leaves out."""
+    name = action.this.name
     if wanted.is_key or wanted.auto_increment or wanted.keys:
         raise DbError(ErrorKind.UNSUPPORTED, f'the key of column "{name}" cannot be changed')
     if wanted.says_null and wanted.column.nullable:
@@ -225,22 +245,18 @@ def _redefine(change: Alteration, action: nodes.ChangeColumn) -> None:
         _set_nullable(change, name, nullable=False)
     if wanted.column.comment:
         comment(change, name, wanted.column.comment)
-    if action.args.get("position") is not None:
-        _move(change, name, action.args["position"])
-    new = action.args.get("rename")
-    if new is not None and new.name != name:
-        _rename(change, name, new.name)
 
 
-def _move(change: Alteration, name: str, position: exp.Expr) -> None:
-    if not change.table.is_time_series:
-        _refuse_position(position)
+def move(change: Alteration, name: str, position: exp.Expr) -> None:
+    """FIRST and AFTER. Raises: DbError UNDEFINED_COLUMN."""
     column = change.column(name)
     if position.this is not None and position.this.name == name:
         raise _refused(f'column "{name}" cannot come after itself')
     others = [c for c in change.table.columns if c.id != column.id]
-    columns = _placed(others, column, position, change)
-    change.table = replace(change.table, columns=tuple(columns))
+    made = replace(change.table, columns=tuple(_placed(others, column, position, change)))
+    if made.kind is TableKind.RELATIONAL:
+        rebuild(change, made)
+    change.table = made
 
 
 def _retype(change: Alteration, name: str, kind: exp.Expr) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from catalog.details import Constraint, ConstraintKind
-from catalog.records import Table, TableKind
+from catalog.records import Column, Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.key_nodes import ConstraintAction
@@ -30,7 +30,7 @@ from sql.statements.constraints import NAME, described
 from sql.statements.target import quoted, relational_ddl
 from sql.system.pg_catalog.keys import key_name
 from sql.temporary import stored_name
-from sql.types import quote
+from sql.types import duckdb_name, quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -54,9 +54,9 @@ def add(change: Alteration, action: exp.AddConstraint) -> None:
     if isinstance(inner, exp.ForeignKey):
         add_foreign(change, inner)
     elif isinstance(inner, exp.PrimaryKey):
-        _add_primary(change, inner)
+        add_primary(change, inner)
     elif isinstance(inner, exp.UniqueColumnConstraint | exp.CheckColumnConstraint):
-        _add_other(change, inner)
+        add_other(change, inner)
     else:
         raise DbError(ErrorKind.UNSUPPORTED, "a constraint of that kind cannot be added")
 
@@ -69,7 +69,8 @@ def add_foreign(change: Alteration, tree: exp.ForeignKey) -> None:
         foreign_keys.add_key(change, one)
 
 
-def _add_primary(change: Alteration, tree: exp.PrimaryKey) -> None:
+def add_primary(change: Alteration, tree: exp.PrimaryKey) -> None:
+    """PRIMARY KEY. Raises: DbError as `add`."""
     table = change.table
     if table.primary_key:
         raise DbError(
@@ -89,7 +90,8 @@ def _add_primary(change: Alteration, tree: exp.PrimaryKey) -> None:
     _rebuild_for(change, made, name)
 
 
-def _add_other(change: Alteration, tree: exp.Expr) -> None:
+def add_other(change: Alteration, tree: exp.Expr) -> None:
+    """UNIQUE or CHECK. Raises: DbError as `add`."""
     table = change.table
     _check_plain(tree)
     (found,) = described(table, [tree], "", change.session.next_id)
@@ -157,6 +159,21 @@ def drop_named(change: Alteration, name: str) -> bool:
     return found is not None
 
 
+def drop_with_column(change: Alteration, column: Column) -> None:
+    """Takes away the constraints that are over this column alone, before it goes."""
+    name = column.name
+    going = [
+        one
+        for one in change.table.constraints
+        if one.columns == (name,) and one.kind is not ConstraintKind.PRIMARY_KEY
+    ]
+    for one in going:
+        _drop(change, one, cascade=change.cascade)
+    if change.table.primary_key == (name,) and change.session.wire is Wire.MYSQL:
+        key = Constraint(0, key_name(change.table), ConstraintKind.PRIMARY_KEY, (name,))
+        _drop(change, key, cascade=False)
+
+
 def _found(table: Table, name: str, kind: str) -> Constraint | None:
     """The constraint of that name and MySQL's word for kinds; CONSTRAINT is any."""
     for one in table.constraints:
@@ -178,7 +195,7 @@ def _drop(change: Alteration, found: Constraint, *, cascade: bool) -> None:
     if kind is not ConstraintKind.FOREIGN_KEY:
         if kind is not ConstraintKind.CHECK:
             made = _without_needy(change, made, found.name, cascade=cascade)
-        _rebuild(change, made)
+        rebuild(change, made)
     change.table = made
 
 
@@ -228,7 +245,7 @@ def _rebuild_for(
 ) -> None:
     """With a constraint more, told by its name if a row does not keep to it."""
     try:
-        _rebuild(change, made, added)
+        rebuild(change, made, added)
     except DbError as error:
         raise _named(made, name, error) from error
     change.table = made
@@ -248,21 +265,33 @@ def _named(table: Table, name: str, error: DbError) -> DbError:
     return DbError(error.kind, told, detail=error.message, about=about)
 
 
-def _rebuild(change: Alteration, made: Table, added: Mapping[int, str] = _NONE) -> None:
-    """`added` are DuckDB's texts of new CHECKs, by their ids.
+def rebuild(change: Alteration, made: Table, added: Mapping[int, str] = _NONE) -> None:
+    """DuckDB's table as `made` says: its columns in their order, of their types, its constraints.
 
-    Requires: no unique index of CREATE INDEX is left on it (indexes.without_indexes).
+    `added` are DuckDB's texts of new CHECKs, by their ids.
+
+    Requires: no unique index of CREATE INDEX is left on it (indexes.without_indexes); the columns
+        are those of `change.table`, or some of them, by their names.
+    Raises: DbError if a row does not keep to it.
     """
     duck = change.session.duck
     staged = replace(made, id=change.session.next_id(), name=f"__made_again_{made.id}")
     names = ", ".join(quote(column.name) for column in made.columns)
     checks = {**_checks(change), **added}
     duck.execute(relational_ddl(staged, _texts(made, checks)))
-    duck.execute(f"INSERT INTO {quoted(staged)} ({names}) SELECT {names} FROM {quoted(made)}")
+    values = ", ".join(_value(change, column) for column in made.columns)
+    duck.execute(f"INSERT INTO {quoted(staged)} ({names}) SELECT {values} FROM {quoted(made)}")
     duck.execute(f"DROP TABLE {quoted(made)}")
     # Without the database, which a temporary table's stored name does not have anyway.
     own = quoted(made).removeprefix(f"{quote(made.database)}.")
     duck.execute(f"ALTER TABLE {quoted(staged)} RENAME TO {own}")
+
+
+def _value(change: Alteration, column: Column) -> str:
+    """What the stored column is in the new table."""
+    same = change.column(column.name).type == column.type
+    name = quote(column.name)
+    return name if same else f"CAST({name} AS {duckdb_name(column.type)})"
 
 
 def _texts(table: Table, checks: Mapping[int, str]) -> Iterator[str]:

@@ -6,6 +6,8 @@ everything with ours. Defaults are ours: DuckDB's table has none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 
 from catalog.records import Column
@@ -33,14 +35,23 @@ def add_column(change: Alteration, column: Column, value: pa.Scalar | None) -> N
         _run(change, f"ALTER COLUMN {name} SET NOT NULL")
 
 
-def drop_column(change: Alteration, column: Column) -> None:
-    """Raises: DbError DEPENDENT_OBJECTS for a column of a key or another constraint."""
+def drop_column(change: Alteration, column: Column, rebuild: Callable[[], None]) -> None:
+    """`rebuild` makes the table again, which DuckDB wants if a key has a column after this one.
+
+    Raises: DbError DEPENDENT_OBJECTS for a column of a key or another constraint.
+    """
     if column.name in change.table.primary_key:
         raise DbError(
             ErrorKind.DEPENDENT_OBJECTS,
             f'column "{column.name}" is in the primary key and cannot be dropped',
         )
-    _run(change, f"DROP COLUMN {quote(column.name)}")
+    names = [c.name for c in change.table.columns]
+    later = set(names[names.index(column.name) :])
+    keys = (change.table.primary_key, *(one.columns for one in change.table.constraints))
+    if any(later.intersection(key) and column.name not in key for key in keys):
+        rebuild()
+    else:
+        _run(change, f"DROP COLUMN {quote(column.name)}")
     drop_sequence_of(change.session, change.table, column)
 
 

@@ -96,7 +96,6 @@ def test_a_primary_key_is_added(one: Client) -> None:
         ("DROP COLUMN id", ErrorKind.DEPENDENT_OBJECTS),
         ("ALTER COLUMN id DROP NOT NULL", ErrorKind.INVALID_TABLE_DEFINITION),
         ("ADD COLUMN id INT", ErrorKind.DUPLICATE_COLUMN),
-        ("ADD COLUMN c INT AFTER id", ErrorKind.UNSUPPORTED),
         ("ADD COLUMN c INT NOT NULL", ErrorKind.NOT_NULL_VIOLATION),
         ("ADD CONSTRAINT u CHECK (id > 1)", ErrorKind.CHECK_VIOLATION),
         ("SET 'ttl' = '1d'", ErrorKind.INVALID_ARGUMENT),
