@@ -90,7 +90,47 @@ def _multiply_high(_context: Any, _a: Any, _b: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
+def _copy_words(_context: Any, _to: Any, _at: Any, _source: Any, _start: Any) -> Any:
+    """In kernels only: copies 16 bytes between arrays of bytes, at any places, in one move.
+
+    Requires: both are contiguous and hold so many bytes from there on. Nothing checks it.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide = ir.VectorType(ir.IntType(8), 16).as_pointer()
+        to, at, source, start = arguments
+
+        def pointer(array: Any, kind: Any, place: Any) -> Any:
+            made = context.make_array(kind)(context, builder, array)
+            return builder.bitcast(builder.gep(made.data, [place]), wide)
+
+        word = builder.load(pointer(source, signature.args[2], start), align=1)
+        builder.store(word, pointer(to, signature.args[0], at), align=1)
+        return context.get_dummy_value()
+
+    return types.void(_to, types.intp, _source, types.intp), generate
+
+
+def _put_int32(_context: Any, _to: Any, _at: Any, _number: Any) -> Any:
+    """In kernels only: writes four bytes, the highest first, in one move.
+
+    Requires: the array of bytes has room there. Nothing checks it.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        to, at, number = arguments
+        word = builder.bswap(builder.trunc(number, ir.IntType(32)))
+        data = context.make_array(signature.args[0])(context, builder, to).data
+        place = builder.bitcast(builder.gep(data, [at]), ir.IntType(32).as_pointer())
+        builder.store(word, place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(_to, types.intp, types.int64), generate
+
+
 multiply_high: Any = intrinsic(_multiply_high)
+copy_words: Any = intrinsic(_copy_words)
+put_int32: Any = intrinsic(_put_int32)
 
 
 def warm() -> None:

@@ -1,8 +1,7 @@
 """Lays encoded columns out as rows of bytes: PostgreSQL DataRow, MySQL text and binary rows.
 
-Called by the wires once per batch. Each kernel writes one column's cells at every row's current
-position and advances it, so one compilation serves any number of columns. Nothing here knows what
-a cell means.
+Called by the wires once per batch. A slice of all columns' cells is gathered into one block of
+memory, then one kernel (row_kernels.py) writes row after row. Nothing here knows what a cell means.
 
 Layouts:
     PostgreSQL  'D', int32 length, int16 columns, then per cell int32 length (-1 = NULL) and bytes
@@ -22,77 +21,38 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import DbError, ErrorKind
-from server.encode.cells import Bytes, Cells, FixedCells, Mask, Offsets, VarCells
-from server.encode.kernel import (
-    INT,
-    READ_BYTES,
-    READ_INT32,
-    READ_INT64,
-    READ_MASK,
-    READ_MATRIX,
-    VOID,
-    WRITE_BYTES,
-    WRITE_INT64,
-    kernel,
-    kernel_unchecked,
+from server.encode.cells import Bytes, Cells, FixedCells, VarCells
+from server.encode.row_kernels import (
+    COPY_BYTES,
+    Starts,
+    put_mysql_binary,
+    put_mysql_text,
+    put_postgres,
 )
 
 DATA_ROW = ord("D")
 SLICE_ROWS = 8192  # one slice's output stays near the CPU's second-level cache
 SLICE_BYTES = 4 << 20  # … and wide rows cut a slice earlier, which bounds memory per connection
-POSTGRES_ROW_MAX = (1 << 31) - 1  # int32 message length
+ROW_MAX = (1 << 31) - 1  # PostgreSQL's length is an int32; MySQL's rows are bounded the same
 MYSQL_PACKET_MAX = 0xFFFFFF  # a payload this long continues in the next packet
 
-_VAR = VOID(WRITE_BYTES, WRITE_INT64, READ_INT64, READ_INT32, READ_BYTES, READ_MASK)
-_FIXED = VOID(WRITE_BYTES, WRITE_INT64, READ_MATRIX, READ_MASK)
-
-_COPY_LOOP_MAX = 64  # longer cells are copied by slice, which costs more to begin
-
-Positions = npt.NDArray[np.int64]
-_ALL_VALID = np.zeros(0, np.bool_)
+_NOT_GIVEN = np.zeros(COPY_BYTES, np.uint8)
+_ALL_VALID = np.zeros((0, 0), np.bool_)
 
 
-_Payload = Callable[[Sequence[Cells], Bytes, Positions, Positions], None]
+class Block(NamedTuple):
+    """The cells of some rows, as row_kernels.py reads them."""
 
+    arena: Bytes
+    starts: Starts
+    valid: npt.NDArray[np.bool_]
 
-@kernel_unchecked(VOID(WRITE_BYTES, INT, INT, READ_BYTES, INT, INT))
-def _copy(out: Bytes, at: int, end: int, data: Bytes, start: int, length: int) -> None:
-    """Copies a cell into the row that ends at `end`.
-
-    Short cells are copied as 16 bytes where the row has room: what is too much, later cells
-    overwrite. That is one move instead of a loop whose end the CPU cannot predict.
-    """
-    if at < 0 or end > out.size or start < 0 or length < 0:
-        raise IndexError("cell out of bounds")
-    if at + length > end or start + length > data.size:
-        raise IndexError("cell out of bounds")
-    if length <= 16 and at + 16 <= end and start + 16 <= data.size:
-        for k in range(16):
-            out[at + k] = data[start + k]
-    elif length <= _COPY_LOOP_MAX:
-        for k in range(length):
-            out[at + k] = data[start + k]
-    else:
-        out[at : at + length] = data[start : start + length]
-
-
-@kernel(INT(WRITE_BYTES, INT, INT))
-def _length_prefix(out: Bytes, at: int, length: int) -> int:
-    if length < 251:
-        out[at] = length
-        return at + 1
-    if length <= 0xFFFF:
-        out[at] = 0xFC
-        count = 2
-    elif length <= 0xFFFFFF:
-        out[at] = 0xFD
-        count = 3
-    else:
-        out[at] = 0xFE
-        count = 8
-    for k in range(count):
-        out[at + 1 + k] = (length >> (8 * k)) & 255
-    return at + 1 + count
+    def room(self, row_bytes: int, cell_bytes: int) -> Bytes:
+        """A buffer for the cells and so many other bytes for each row and cell."""
+        columns, rows = self.starts.shape[0], self.starts.shape[1] - 1
+        long_prefixes = 64 + (len(self.arena) >> 8)  # of MySQL's cells of 64 KiB and more
+        more = rows * (row_bytes + columns * cell_bytes) + long_prefixes
+        return np.empty(len(self.arena) + more, np.uint8)
 
 
 class Packets(NamedTuple):
@@ -111,36 +71,18 @@ def postgres_rows(
     Requires: every column has `rows` cells.
     Raises: DbError LIMIT_EXCEEDED when one row does not fit a message.
     """
-    _check_shape(columns, rows)
-    lengths = np.full(rows, 7 + 4 * len(columns), np.int64)
-    for column in columns:
-        lengths += column.lengths()
-    if rows and lengths.max() > POSTGRES_ROW_MAX:
-        raise DbError(ErrorKind.LIMIT_EXCEEDED, "a result row is longer than 2 GiB")
-    for start, stop in slices(lengths):
-        is_all = stop - start == rows  # small results are many: they need no slices
-        own = lengths if is_all else lengths[start:stop]
-        out, position, ends = room(own)
-        _postgres_heads(out, position, own - 1, len(columns), code)
-        for column in columns:
-            part = column if is_all else column.slice(start, stop)
-            if isinstance(part, VarCells):
-                _postgres_var(out, position, ends, part.offsets, part.data, _mask(part.valid))
-            else:
-                _postgres_fixed(out, position, part.matrix, _mask(part.valid))
-        yield out.data
+    for block, _ in blocks(columns, rows, 7, 4):
+        out = block.room(7, 4)
+        yield out[: put_postgres(out, *block, code)].data
 
 
 def mysql_text_rows(columns: Sequence[Cells], rows: int, sequence: int) -> Iterator[Packets]:
     """Text-protocol rows as packets numbered from `sequence`; long rows are split.
 
     Requires: every column has `rows` cells.
+    Raises: DbError LIMIT_EXCEEDED when one row has more than 2 GiB.
     """
-    _check_shape(columns, rows)
-    lengths = np.zeros(rows, np.int64)
-    for column in columns:
-        lengths += _text_lengths(column)
-    yield from _mysql_rows(columns, lengths, sequence, _text_payload)
+    return _mysql_rows(columns, rows, sequence, 4, put_mysql_text)
 
 
 def mysql_binary_rows(columns: Sequence[Cells], rows: int, sequence: int) -> Iterator[Packets]:
@@ -148,12 +90,14 @@ def mysql_binary_rows(columns: Sequence[Cells], rows: int, sequence: int) -> Ite
 
     Fixed cells are copied as they are; variable cells get a length prefix.
     Requires: every column has `rows` cells.
+    Raises: DbError LIMIT_EXCEEDED when one row has more than 2 GiB.
     """
-    _check_shape(columns, rows)
-    lengths = np.full(rows, 1 + _bitmap_bytes(len(columns)), np.int64)
-    for column in columns:
-        lengths += _binary_lengths(column)
-    yield from _mysql_rows(columns, lengths, sequence, _binary_payload)
+    is_fixed = np.array([isinstance(column, FixedCells) for column in columns], np.bool_)
+
+    def put(out: Bytes, arena: Bytes, starts: Starts, valid: npt.NDArray[np.bool_], n: int) -> int:
+        return put_mysql_binary(out, arena, starts, valid, is_fixed, n)
+
+    return _mysql_rows(columns, rows, sequence, 5 + (len(columns) + 9) // 8, put)
 
 
 def warm() -> None:
@@ -165,118 +109,91 @@ def warm() -> None:
     list(mysql_binary_rows([var, fixed], 1, 0))
 
 
-def _check_shape(columns: Sequence[Cells], rows: int) -> None:
-    for column in columns:
-        assert len(column) == rows
-        if isinstance(column, VarCells):
-            # The kernels copy what the offsets say: a broken batch must stop here.
-            starts = column.offsets
-            assert starts[0] >= 0
-            assert starts[-1] <= len(column.data)
-            assert bool((starts[1:] >= starts[:-1]).all())
+def blocks(
+    columns: Sequence[Cells], rows: int, row_bytes: int, cell_bytes: int
+) -> Iterator[tuple[Block, int]]:
+    """Cuts rows into blocks of at most SLICE_ROWS rows and (one long row aside) SLICE_BYTES bytes.
+
+    So many bytes come to each row and cell. Yields: each block and its number of rows.
+    Raises: DbError LIMIT_EXCEEDED when one row has more than 2 GiB.
+    """
+    more = row_bytes + cell_bytes * len(columns)
+    for first in range(0, rows, SLICE_ROWS):
+        last = min(first + SLICE_ROWS, rows)
+        size = sum(_extent(column, first, last) for column in columns) + (last - first) * more
+        if size <= SLICE_BYTES:
+            yield _block(columns, first, last), last - first
+            continue
+        lengths = np.full(last - first, more, np.int64)
+        for column in columns:
+            lengths += column.slice(first, last).lengths()
+        for start, stop in _fitting(lengths):
+            yield _block(columns, first + start, first + stop), stop - start
 
 
-def slices(lengths: Positions) -> Iterator[tuple[int, int]]:
-    """Cuts rows into runs of at most SLICE_ROWS rows and (one long row aside) SLICE_BYTES bytes."""
-    if len(lengths) <= SLICE_ROWS and int(lengths.sum()) <= SLICE_BYTES:
-        if len(lengths):
-            yield 0, len(lengths)
-        return
+def _extent(column: Cells, start: int, stop: int) -> int:
+    """Bytes of a run of cells, those of NULLs included."""
+    if isinstance(column, FixedCells):
+        return (stop - start) * column.width
+    return int(column.offsets[stop]) - int(column.offsets[start])
+
+
+def _fitting(lengths: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Runs of rows of at most SLICE_BYTES bytes, or of one row that is longer."""
     ends = np.cumsum(lengths)
     start = 0
     while start < len(lengths):
         before = int(ends[start - 1]) if start else 0
         fitting = int(np.searchsorted(ends, before + SLICE_BYTES, side="right"))
-        stop = max(start + 1, min(fitting, start + SLICE_ROWS, len(lengths)))
+        stop = max(start + 1, fitting)
         yield start, stop
         start = stop
 
 
-def room(lengths: Positions) -> tuple[Bytes, Positions, Positions]:
-    """A buffer for rows of these lengths, where each begins and where it ends."""
-    ends = np.cumsum(lengths)
-    return np.empty(int(ends[-1]), np.uint8), ends - lengths, ends
-
-
-def _mask(valid: Mask | None) -> Mask:
-    return _ALL_VALID if valid is None else np.ascontiguousarray(valid)
-
-
-def _bitmap_bytes(columns: int) -> int:
-    return (columns + 2 + 7) // 8
-
-
-def _text_lengths(column: Cells) -> Positions:
-    lengths = column.lengths()
-    total = lengths + _prefix_bytes(lengths)
-    if column.valid is not None:
-        total[~column.valid] = 1
-    return total
-
-
-def _binary_lengths(column: Cells) -> Positions:
-    lengths = column.lengths()
-    if isinstance(column, FixedCells):
-        return lengths
-    total = lengths + _prefix_bytes(lengths)
-    if column.valid is not None:
-        total[~column.valid] = 0
-    return total
-
-
-def _prefix_bytes(lengths: Positions) -> Positions:
-    """Bytes of a length-encoded integer: 1, 3, 4 or 9."""
-    prefix = np.ones(len(lengths), np.int64)
-    if len(lengths) and lengths.max() > 250:
-        prefix[lengths > 250] = 3
-        prefix[lengths > 0xFFFF] = 4
-        prefix[lengths > 0xFFFFFF] = 9
-    return prefix
-
-
-def _text_payload(
-    columns: Sequence[Cells], out: Bytes, position: Positions, ends: Positions
-) -> None:
-    for column in columns:
+def _block(columns: Sequence[Cells], start: int, stop: int) -> Block:
+    """The cells of rows start to stop, their bytes one column after the other."""
+    rows = stop - start
+    starts = np.empty((len(columns), rows + 1), np.int32)
+    pieces: list[Bytes] = []
+    valid = _ALL_VALID
+    at = 0
+    for place, column in enumerate(columns):
+        if at + _extent(column, start, stop) + COPY_BYTES > ROW_MAX:
+            raise DbError(ErrorKind.LIMIT_EXCEEDED, "a result row is longer than 2 GiB")
         if isinstance(column, VarCells):
-            _text_var(out, position, ends, column.offsets, column.data, _mask(column.valid))
+            first, last = int(column.offsets[start]), int(column.offsets[stop])
+            np.add(column.offsets[start : stop + 1], at - first, out=starts[place])
+            piece = column.data[first:last]
+            assert len(piece) == last - first >= 0  # a broken batch must stop here
         else:
-            _text_fixed(out, position, column.matrix, _mask(column.valid))
-
-
-def _binary_payload(
-    columns: Sequence[Cells], out: Bytes, position: Positions, ends: Positions
-) -> None:
-    bitmap = position + 1
-    _clear(out, position, 1 + _bitmap_bytes(len(columns)))
-    for index, column in enumerate(columns):
+            np.multiply(np.arange(rows + 1, dtype=np.int32), column.width, out=starts[place])
+            starts[place] += at
+            piece = column.matrix[start:stop].reshape(-1)
+        pieces.append(piece)
+        at += len(piece)
         if column.valid is not None:
-            _null_bits(out, bitmap, index + 2, _mask(column.valid))
-        if isinstance(column, VarCells):
-            _binary_var(out, position, ends, column.offsets, column.data, _mask(column.valid))
-        else:
-            _binary_fixed(out, position, column.matrix, _mask(column.valid))
+            if not valid.size:
+                valid = np.ones((len(columns), rows), np.bool_)
+            valid[place] = column.valid[start:stop]
+    return Block(np.concatenate([*pieces, _NOT_GIVEN]), starts, valid)
 
 
 def _mysql_rows(
-    columns: Sequence[Cells], lengths: Positions, sequence: int, payload: _Payload
+    columns: Sequence[Cells],
+    rows: int,
+    sequence: int,
+    row_bytes: int,
+    put: Callable[[Bytes, Bytes, Starts, npt.NDArray[np.bool_], int], int],
 ) -> Iterator[Packets]:
-    start = 0
-    for huge in [*np.flatnonzero(lengths >= MYSQL_PACKET_MAX).tolist(), len(lengths)]:
-        for first, stop in slices(lengths[start:huge]):
-            part = [column.slice(start + first, start + stop) for column in columns]
-            out, position, ends = room(lengths[start + first : start + stop] + 4)
-            _mysql_heads(out, position, lengths[start + first : start + stop], sequence & 0xFF)
-            payload(part, out, position, ends)
-            sequence = (sequence + stop - first) & 0xFF
-            yield Packets(out.data, stop - first, sequence)
-        if huge < len(lengths):
-            out = np.empty(int(lengths[huge]), np.uint8)
-            part = [column.slice(huge, huge + 1) for column in columns]
-            payload(part, out, np.zeros(1, np.int64), lengths[huge : huge + 1])
-            data, sequence = split_packet(out.data, sequence)
+    for block, count in blocks(columns, rows, row_bytes, 3):
+        out = block.room(row_bytes, 3)
+        written = out[: put(out, *block, sequence)]
+        if count == 1 and len(written) - 4 >= MYSQL_PACKET_MAX:
+            data, sequence = split_packet(written[4:].data, sequence)
             yield Packets(memoryview(data), 1, sequence)
-        start = huge + 1
+        else:
+            sequence = (sequence + count) & 0xFF
+            yield Packets(written.data, count, sequence)
 
 
 def split_packet(payload: memoryview | bytes, sequence: int) -> tuple[bytes, int]:
@@ -290,144 +207,3 @@ def split_packet(payload: memoryview | bytes, sequence: int) -> tuple[bytes, int
         pieces += [len(piece).to_bytes(3, "little"), bytes([sequence & 0xFF]), piece]
         sequence += 1
     return b"".join(pieces), sequence & 0xFF
-
-
-@kernel(VOID(WRITE_BYTES, WRITE_INT64, WRITE_INT64, INT, INT))
-def _postgres_heads(
-    out: Bytes, position: Positions, lengths: Positions, columns: int, code: int
-) -> None:
-    for row in range(position.size):
-        at = position[row]
-        length = lengths[row]
-        out[at] = code
-        out[at + 1] = (length >> 24) & 255
-        out[at + 2] = (length >> 16) & 255
-        out[at + 3] = (length >> 8) & 255
-        out[at + 4] = length & 255
-        out[at + 5] = (columns >> 8) & 255
-        out[at + 6] = columns & 255
-        position[row] = at + 7
-
-
-@kernel(_VAR)
-def _postgres_var(
-    out: Bytes, position: Positions, ends: Positions, offsets: Offsets, data: Bytes, valid: Mask
-) -> None:
-    for row in range(position.size):
-        at = position[row]
-        if valid.size and not valid[row]:
-            for k in range(4):
-                out[at + k] = 255
-            position[row] = at + 4
-            continue
-        start = int(offsets[row])
-        length = int(offsets[row + 1]) - start
-        out[at] = (length >> 24) & 255
-        out[at + 1] = (length >> 16) & 255
-        out[at + 2] = (length >> 8) & 255
-        out[at + 3] = length & 255
-        _copy(out, at + 4, ends[row], data, start, length)
-        position[row] = at + 4 + length
-
-
-@kernel(_FIXED)
-def _postgres_fixed(out: Bytes, position: Positions, matrix: Bytes, valid: Mask) -> None:
-    width = matrix.shape[1]
-    for row in range(position.size):
-        at = position[row]
-        if valid.size and not valid[row]:
-            for k in range(4):
-                out[at + k] = 255
-            position[row] = at + 4
-            continue
-        out[at] = (width >> 24) & 255
-        out[at + 1] = (width >> 16) & 255
-        out[at + 2] = (width >> 8) & 255
-        out[at + 3] = width & 255
-        for k in range(width):
-            out[at + 4 + k] = matrix[row, k]
-        position[row] = at + 4 + width
-
-
-@kernel(VOID(WRITE_BYTES, WRITE_INT64, WRITE_INT64, INT))
-def _mysql_heads(out: Bytes, position: Positions, lengths: Positions, sequence: int) -> None:
-    for row in range(position.size):
-        at = position[row]
-        out[at] = lengths[row] & 255
-        out[at + 1] = (lengths[row] >> 8) & 255
-        out[at + 2] = (lengths[row] >> 16) & 255
-        out[at + 3] = (sequence + row) & 255
-        position[row] = at + 4
-
-
-@kernel(_VAR)
-def _text_var(
-    out: Bytes, position: Positions, ends: Positions, offsets: Offsets, data: Bytes, valid: Mask
-) -> None:
-    for row in range(position.size):
-        at = position[row]
-        if valid.size and not valid[row]:
-            out[at] = 0xFB
-            position[row] = at + 1
-            continue
-        start = int(offsets[row])
-        length = int(offsets[row + 1]) - start
-        at = _length_prefix(out, at, length)
-        _copy(out, at, ends[row], data, start, length)
-        position[row] = at + length
-
-
-@kernel(_FIXED)
-def _text_fixed(out: Bytes, position: Positions, matrix: Bytes, valid: Mask) -> None:
-    width = matrix.shape[1]
-    for row in range(position.size):
-        at = position[row]
-        if valid.size and not valid[row]:
-            out[at] = 0xFB
-            position[row] = at + 1
-            continue
-        at = _length_prefix(out, at, width)
-        for k in range(width):
-            out[at + k] = matrix[row, k]
-        position[row] = at + width
-
-
-@kernel(_VAR)
-def _binary_var(
-    out: Bytes, position: Positions, ends: Positions, offsets: Offsets, data: Bytes, valid: Mask
-) -> None:
-    for row in range(position.size):
-        if valid.size and not valid[row]:
-            continue
-        start = int(offsets[row])
-        length = int(offsets[row + 1]) - start
-        at = _length_prefix(out, position[row], length)
-        _copy(out, at, ends[row], data, start, length)
-        position[row] = at + length
-
-
-@kernel(_FIXED)
-def _binary_fixed(out: Bytes, position: Positions, matrix: Bytes, valid: Mask) -> None:
-    width = matrix.shape[1]
-    for row in range(position.size):
-        if valid.size and not valid[row]:
-            continue
-        at = position[row]
-        for k in range(width):
-            out[at + k] = matrix[row, k]
-        position[row] = at + width
-
-
-@kernel(VOID(WRITE_BYTES, WRITE_INT64, INT))
-def _clear(out: Bytes, position: Positions, count: int) -> None:
-    for row in range(position.size):
-        for k in range(count):
-            out[position[row] + k] = 0
-        position[row] += count
-
-
-@kernel(VOID(WRITE_BYTES, WRITE_INT64, INT, READ_MASK))
-def _null_bits(out: Bytes, bitmap: Positions, bit: int, valid: Mask) -> None:
-    for row in range(bitmap.size):
-        if not valid[row]:
-            out[bitmap[row] + bit // 8] |= 1 << (bit % 8)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import DbError, ErrorKind
 from server.encode import assemble
@@ -23,9 +22,9 @@ from server.encode.kernel import (
     VOID,
     WRITE_BYTES,
     WRITE_INT32,
-    WRITE_INT64,
     kernel,
 )
+from server.encode.row_kernels import put_lines
 from sql.results import CopyFormat, CopyOptions
 
 _NO_MASK = np.zeros(0, np.bool_)
@@ -67,25 +66,11 @@ def lines(columns: list[VarCells], rows: int, options: CopyOptions) -> Iterator[
 
     Requires: every column has `rows` cells, already protected.
     """
-    null = options.null.encode()
-    lengths = np.full(rows, 5 + max(1, len(columns)), np.int64)
-    for column in columns:
-        sizes = column.lengths()
-        if column.valid is not None:
-            sizes[~column.valid] = len(null)
-        lengths += sizes
+    null = np.frombuffer(options.null.encode(), np.uint8)
     delimiter = single_byte(options.delimiter, "delimiter")
-    null_bytes = np.frombuffer(null, np.uint8)
-    for start, stop in assemble.slices(lengths):
-        out, position, _ = assemble.room(lengths[start:stop])
-        _heads(out, position, lengths[start:stop] - 1)
-        for column in columns:
-            part = column.slice(start, stop)
-            end = 10 if column is columns[-1] else delimiter
-            _fields(out, position, part.offsets, part.data, _mask(part), null_bytes, end)
-        if not columns:
-            out[position] = 10
-        yield out.data
+    for block, _ in assemble.blocks(columns, rows, 6, 1 + len(null)):
+        out = block.room(6, 1 + len(null))
+        yield out[: put_lines(out, *block, null, delimiter)].data
 
 
 def single_byte(text: str, name: str) -> int:
@@ -105,43 +90,6 @@ def _room(cells: VarCells, extra: int) -> tuple[Offsets, Bytes]:
 
 def _mask(cells: VarCells) -> Mask:
     return _NO_MASK if cells.valid is None else cells.valid
-
-
-_PLACES = npt.NDArray[np.int64]
-
-
-@kernel(VOID(WRITE_BYTES, WRITE_INT64, WRITE_INT64))
-def _heads(out: Bytes, position: _PLACES, lengths: _PLACES) -> None:
-    for row in range(position.size):
-        at = position[row]
-        out[at] = 100  # 'd'
-        for k in range(4):
-            out[at + 1 + k] = (lengths[row] >> (24 - 8 * k)) & 255
-        position[row] = at + 5
-
-
-@kernel(VOID(WRITE_BYTES, WRITE_INT64, READ_INT32, READ_BYTES, READ_MASK, READ_BYTES, INT))
-def _fields(
-    out: Bytes,
-    position: _PLACES,
-    offsets: Offsets,
-    data: Bytes,
-    valid: Mask,
-    null: Bytes,
-    end: int,
-) -> None:
-    for row in range(position.size):
-        at = position[row]
-        if valid.size and not valid[row]:
-            for k in range(null.size):
-                out[at] = null[k]
-                at += 1
-        else:
-            for k in range(offsets[row], offsets[row + 1]):
-                out[at] = data[k]
-                at += 1
-        out[at] = end
-        position[row] = at + 1
 
 
 @kernel(VOID(WRITE_BYTES, WRITE_INT32, READ_INT32, READ_BYTES, READ_MASK, READ_BYTES))

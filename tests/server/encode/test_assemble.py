@@ -131,6 +131,16 @@ def test_wide_rows_are_cut_by_bytes() -> None:
     assert max(sizes) <= assemble.SLICE_BYTES
 
 
+@pytest.mark.parametrize("size", [250, 251, 0xFFFF, 0x10000])
+def test_lengths_of_several_bytes_have_room(size) -> None:
+    cells = [bytes([row % 251]) * size for row in range(60)]
+    columns = [var(cells), var([b"", None, b"z"] * 20), var(cells)]
+    text = list(assemble.mysql_text_rows(columns, 60, 9))
+    assert joined(text) == packets(mysql_text_by_hand(columns, 60), 9)
+    binary = list(assemble.mysql_binary_rows(columns, 60, 9))
+    assert joined(binary) == packets(mysql_binary_by_hand(columns, 60), 9)
+
+
 def test_a_sliced_column_keeps_its_own_cells() -> None:
     column = var([b"a", None, b"ccc", b"dd"]).slice(1, 4)
     assert column.to_list() == [None, b"ccc", b"dd"]
