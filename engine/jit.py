@@ -1,13 +1,14 @@
 """How Numba kernels are compiled: lazily, for one signature each, cached on disk.
 
-Importing a module of kernels costs nothing; `warm` compiles (or loads from the cache) all that
-were declared so far. Every public door of a package with kernels calls it first, a server calls it
-at start.
+Importing a module of kernels costs nothing. Whoever calls a kernel first compiles it (or loads it
+from the cache), it alone; all others that call it wait. `warm` makes all ready that were declared
+so far: a server calls it at start, in the background.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -37,8 +38,39 @@ OUT_UINT64 = types.uint64[::1]
 INT = types.int64
 UINT = types.uint64
 
-_lock = Lock()  # held while compiling
-_declared: list[tuple[Any, Any]] = []
+
+class _Kernel:
+    """A dispatcher of Numba's that is compiled once, for one signature."""
+
+    def __init__(self, dispatcher: Any, signature: Any) -> None:
+        self._dispatcher = dispatcher
+        self._signature = signature
+        self._lock = Lock()
+        self._is_ready = False
+        # Asked by Numba what to call instead, where it finds nothing compiled for a call.
+        dispatcher._compile_for_args = self._first_call
+
+    @property
+    def has_cache(self) -> bool:
+        """True if something was compiled before in its folder; whether it still counts, it says."""
+        return any(Path(self._dispatcher.stats.cache_path).glob("*.nbi"))
+
+    def make_ready(self) -> bool:
+        """Compiles it; True if that was done from nothing, not from the cache."""
+        with self._lock:
+            if self._is_ready:
+                return False
+            self._dispatcher.compile(self._signature)
+            self._dispatcher.disable_compile()
+            self._is_ready = True
+        return bool(self._dispatcher.stats.cache_misses)
+
+    def _first_call(self, *_: Any) -> Any:
+        self.make_ready()
+        return self._dispatcher
+
+
+_declared: list[_Kernel] = []  # that `warm` has not met yet
 
 
 def kernel(*signature: Any) -> Callable[[Function], Function]:
@@ -57,11 +89,11 @@ def kernel(*signature: Any) -> Callable[[Function], Function]:
 
 
 def declare(compiled: Any, signature: Any) -> None:
-    """Adds a Numba dispatcher to those that `warm` compiles, for one signature.
+    """Makes a Numba dispatcher a kernel, compiled for one signature.
 
     It takes no lock: it runs while a module is imported, and who compiles may wait for that import.
     """
-    _declared.append((compiled, signature))
+    _declared.append(_Kernel(compiled, signature))
 
 
 def part(function: Function) -> Function:
@@ -133,16 +165,21 @@ copy_words: Any = intrinsic(_copy_words)
 put_int32: Any = intrinsic(_put_int32)
 
 
-def warm() -> None:
-    """Compiles what was declared since the last call; cheap when there is nothing to do.
+def is_cold() -> bool:
+    """True if the on-disk cache has nothing for the next kernel to be made ready."""
+    return bool(_declared) and not _declared[0].has_cache
 
-    After this no call compiles: a wrong argument type is a TypeError instead of a pause.
+
+def warm(one_done: Callable[[bool, int], None] | None = None) -> None:
+    """Makes ready what was declared since the last call; cheap when there is nothing to do.
+
+    After this no call compiles: a wrong argument type is a TypeError instead of a pause. `one_done`
+    is told after each whether it had to be compiled from nothing, and how many are left.
     """
-    if not _declared:
-        return
-    with _lock:
-        while _declared:
-            compiled, signature = _declared[0]
-            compiled.compile(signature)
-            compiled.disable_compile()
-            del _declared[0]  # not before it is ready: another thread would not wait for it
+    while _declared:
+        one = _declared[0]
+        was_cold = one.make_ready()
+        if one in _declared:  # another thread may have met it too
+            _declared.remove(one)
+        if one_done is not None:
+            one_done(was_cold, len(_declared))

@@ -34,7 +34,7 @@ from server.rules.files import RuleFileError
 from server.rules.group import Outside
 from server.rules.rules import Rules, RuleSettings
 from server.tls import Certificate
-from server.warm import settle_garbage, warm_all
+from server.warm import ServerWarming
 from server.work import Workers
 from sql.database import Database, DatabaseOptions
 from sql.session import ClientInfo, Wire
@@ -256,10 +256,12 @@ async def serve(configuration: Configuration) -> int:
         sys.stderr.write(f"gnomon: {_explained(error)}\n")
         return 1
     _say_ready(configuration.settings, addresses)
+    warming = ServerWarming()
     if configuration.settings.warm:
-        threading.Thread(target=_warm, name="warm", daemon=True).start()
+        threading.Thread(target=warming.run, name="warm", daemon=True).start()
     await stop.wait()
     logger.info("stopping")
+    warming.stop()
     await server.stop(hurry)
     logger.info("stopped")
     return 0
@@ -279,17 +281,6 @@ def _say_ready(settings: Settings, addresses: Mapping[str, Address]) -> None:
     words = " ".join(f"{name}={value}" for name, value in facts.items())
     sys.stdout.write(f"gnomon ready {words}\n")
     sys.stdout.flush()
-
-
-def _warm() -> None:
-    """In a thread of its own. A kernel that does not compile fails again, visibly, when used."""
-    try:
-        seconds = warm_all()
-    except Exception:
-        logger.exception("kernels could not be compiled ahead")
-        return
-    settle_garbage()
-    logger.info("kernels are compiled", extra={"seconds": round(seconds, 3)})
 
 
 def allow_many_files() -> None:

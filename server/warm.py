@@ -1,15 +1,24 @@
-"""Compiles the Numba kernels ahead of the first request that needs them.
+"""Makes the Numba kernels ready ahead of the first request that needs them.
 
-`gnomon warm` does so for the on-disk cache; a server does so in a background thread at start.
+`gnomon warm` does so for the on-disk cache; a server does so in a background thread at start. If
+it finds nothing there, a process of its own compiles: in this one that would take the GIL from all
+statements for a minute or two. Who needs a kernel sooner compiles just that (engine/jit.py).
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from time import perf_counter
 
 from sql.decode import jit
+
+logger = logging.getLogger(__name__)
 
 # Every module with kernels on a hot path. Each has a function `warm() -> None` that compiles all
 # of them (or loads them from the cache).
@@ -38,14 +47,79 @@ KERNEL_MODULES: tuple[str, ...] = (
 _CYCLES_EVERY = (5_000, 10, 10)
 
 
-def warm_all() -> float:
-    """Warms every module; returns the seconds it took."""
+_SAID_EVERY_SECONDS = 10
+_HELPER = "import os; os.nice(10); from server.warm import fill_cache; fill_cache()"
+
+
+def warm_all(one_done: Callable[[bool, int], None] | None = None) -> float:
+    """Warms every module; returns the seconds it took. `one_done`: see `jit.warm`."""
     started = perf_counter()
     modules = [importlib.import_module(name) for name in KERNEL_MODULES]
-    jit.warm()
+    jit.warm(one_done)
     for module in modules:
         module.warm()
     return perf_counter() - started
+
+
+def fill_cache() -> None:
+    """Compiles all kernels into the on-disk cache; tells on stdout how many are left."""
+
+    def tell(was_cold: bool, left: int) -> None:
+        del was_cold
+        sys.stdout.write(f"{left}\n")
+        sys.stdout.flush()
+
+    warm_all(tell)
+
+
+class ServerWarming:
+    """Makes a server's kernels ready while it serves: `run` in a thread, `stop` from any other."""
+
+    def __init__(self) -> None:
+        self._helper: subprocess.Popen[str] | None = None
+        self._was_helped = False
+        self._is_stopped = False
+
+    def run(self) -> None:
+        """Ends when all are ready. One that does not compile fails again, visibly, when used."""
+        try:
+            if jit.is_cold():
+                self._help()
+            seconds = warm_all(self._after_one)
+        except Exception:
+            logger.exception("kernels could not be compiled ahead")
+            return
+        settle_garbage()
+        logger.info("kernels are compiled", extra={"seconds": round(seconds, 3)})
+
+    def stop(self) -> None:
+        """Ends the process that compiles, if there is one."""
+        self._is_stopped = True
+        if self._helper is not None:
+            self._helper.kill()
+
+    def _after_one(self, was_cold: bool, left: int) -> None:
+        if was_cold and left:
+            self._help()
+
+    def _help(self) -> None:
+        """Waits until another process has filled the cache, or has failed to; but once."""
+        if self._was_helped or self._is_stopped:
+            return
+        self._was_helped = True
+        logger.info("kernels are not in the cache: they are compiled now")
+        here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-c", _HELPER]
+        quiet = subprocess.DEVNULL
+        said = perf_counter()
+        with subprocess.Popen(
+            command, env=here, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True
+        ) as self._helper:
+            assert self._helper.stdout is not None
+            for line in self._helper.stdout:
+                if perf_counter() - said > _SAID_EVERY_SECONDS:
+                    said = perf_counter()
+                    logger.info("kernels are being compiled", extra={"left": int(line)})
 
 
 def settle_garbage() -> None:

@@ -18,7 +18,6 @@ from sqlglot import exp
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql import mysql_errors
-from sql.decode import jit
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.key_nodes import SetConstraints
 from sql.dialect.object_nodes import ObjectStatement
@@ -182,8 +181,6 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     if session.last_notices and not mysql_errors.is_diagnostic(statement.tree, statement.text):
         session.last_notices = ()
     try:
-        # A kernel first called while `warm` compiles it would be refused as an internal error.
-        jit.warm()
         session.duck.check()
         check_privileges(session, lambda: insert.tree_of(statement))
         result = _run(session, statement, parameters)
@@ -229,7 +226,6 @@ def run_task(session: ClientSession, task: Task[T]) -> T:
     session.duck.on_failure = None
     session.statement_started(task.text)
     try:
-        jit.warm()
         session.duck.check()
         return task.run(session)
     except BaseException:

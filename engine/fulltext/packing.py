@@ -167,7 +167,6 @@ class MapShape:
 
 def pack_map(entries: UInt64s, shape: MapShape) -> tuple[bytes, bytes]:
     """Directory and entries of a map. Requires: sorted, the hash in the upper half."""
-    jit.warm()
     hashes = entries >> _HALF
     buckets = (hashes >> np.uint64(32 - shape.bucket_bits)).astype(np.int64)
     count = 1 << shape.bucket_bits
@@ -184,7 +183,6 @@ def pack_map(entries: UInt64s, shape: MapShape) -> tuple[bytes, bytes]:
 
 def unpack_entries(data: Bytes, skip_bits: int, count: int, shape: MapShape) -> UInt64s:
     """Entries of a map, from a bit on."""
-    jit.warm()
     out = np.empty(count, np.uint64)
     unpack_bits(data, skip_bits, shape.width, out)
     return out
@@ -192,7 +190,6 @@ def unpack_entries(data: Bytes, skip_bits: int, count: int, shape: MapShape) -> 
 
 def unpack_list(head: Bytes, body: Bytes) -> Int64s:
     """The numbers of a list that is no bitmap. `body` is what follows its head."""
-    jit.warm()
     width, count = int(head[1]), int(head[2:6].copy().view("<u4")[0])
     first = int(head[6:10].copy().view("<u4")[0])
     steps = np.empty(count - 1, np.uint64)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from engine import jit
 from engine.fulltext import kernels, packing
 from engine.fulltext.codec import Header, IndexWriter
 from engine.fulltext.packing import MapShape
@@ -43,7 +42,6 @@ class Postings:
 
     def add(self, texts: pa.Array) -> None:
         """The next rows. Requires: string."""
-        jit.warm()
         offsets, data, missing = buffers(texts)
         start = 0
         while start < len(texts):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine import jit
 from engine.api import Needle
 from engine.fulltext import kernels
 
@@ -18,7 +17,6 @@ def hashes(needle: Needle, options: int) -> list[int] | None:
     `options` are those the texts were taken apart with. A run of letters and digits at an end of
     the needle may be part of a longer one in the text, unless the needle says otherwise.
     """
-    jit.warm()
     if options & kernels.WHOLE and not needle.whole:
         return None
     data = np.frombuffer(needle.text.encode("utf-8", "surrogatepass"), np.uint8)
@@ -45,7 +43,6 @@ def hashes(needle: Needle, options: int) -> list[int] | None:
 
 def value_hash(text: str) -> int:
     """The hash of a whole value."""
-    jit.warm()
     data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
     offsets = np.array([0, len(data)], np.int32)
     entries, counts = np.empty(len(data) + 2, np.uint64), np.empty(4, np.int64)

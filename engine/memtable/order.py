@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine import jit
 from engine.memtable import kernels
 from engine.memtable.keys import Codes, canonical
 
@@ -75,7 +74,6 @@ def _text_order(texts: pa.Array) -> Codes:
     """Positions of distinct texts, bytewise ascending."""
     if len(texts) < _RADIX_MIN:
         return _compared(texts)
-    jit.warm()
     _, offsets_buffer, data_buffer = texts.buffers()
     offsets = np.frombuffer(offsets_buffer, np.int32)[texts.offset :][: len(texts) + 1]
     data = np.frombuffer(data_buffer, np.uint8)
@@ -111,7 +109,6 @@ def fuse(columns: Sequence[Ranked], rows: int) -> list[Ranked]:
 
 def ascending(fused: Sequence[Ranked]) -> Codes:
     """Positions of the rows in order; equal rows keep theirs."""
-    jit.warm()
     order = np.arange(len(fused[0].ranks), dtype=np.int32)
     if len(fused) > 1 or not kernels.is_ascending(fused[0].ranks):
         for word in reversed(fused):

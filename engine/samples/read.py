@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine import evolve, jit
+from engine import evolve
 from engine.api import Op, SampleRequest, SampleRows, TimeRange
 from engine.clock import Clock
 from engine.errors import DbError, ErrorKind
@@ -73,7 +73,6 @@ class SampleReader:
         Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE, LIMIT_EXCEEDED;
             NotResident.
         """
-        jit.warm()
         version = region.version
         oldest = oldest_alive(version.schema, version.options, self._clock.now_ms())
         wanted = clamp(request.time_range, oldest)

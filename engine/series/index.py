@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine import jit
 from engine.errors import DbError, ErrorKind
 from engine.jit import Int32s, Int64s
 from engine.series import kernels
@@ -115,7 +114,6 @@ class SeriesIndex:
     """Every method may be called from any thread."""
 
     def __init__(self) -> None:
-        jit.warm()
         # Guarded by _lock.
         self._lock = RLock()
         self._symbols = Symbols()

@@ -70,7 +70,6 @@ class RawSeries:
     """Ids by hashes of raw labels; it forgets everything when it gets too large. Any thread."""
 
     def __init__(self, entries_max: int = 1 << 24) -> None:
-        jit.warm()
         # Constant after construction.
         self._key = new_key()
         self._max = entries_max

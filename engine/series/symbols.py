@@ -124,7 +124,6 @@ class Symbols:
     """The texts of a store. One thread at a time."""
 
     def __init__(self) -> None:
-        jit.warm()
         self._key = new_key()
         self.count = 0
         self._table = np.full(1 << 10, -1, np.int32)

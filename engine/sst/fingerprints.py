@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine import jit
 from engine.memtable import kernels
 from engine.memtable.keys import Mask
 from engine.memtable.order import Ranked, rank
@@ -66,7 +65,6 @@ def of_table(identities: pa.Table) -> Fingerprints | None:
 
 def of_columns(columns: Sequence[Ranked | pa.Array]) -> Fingerprints | None:
     """One fingerprint for each row of identity columns: ranked text, and arrays of other types."""
-    jit.warm()
     found: Fingerprints | None = None
     for column in columns:
         if isinstance(column, Ranked):

@@ -73,7 +73,6 @@ def positions(
 
     Raises: DbError CORRUPTED, STORAGE_UNAVAILABLE.
     """
-    jit.warm()
     names = [str(column.source) for column in evolve.layout(old, new, identity)]
     found = [np.empty(0, np.int64)]
     start = 0

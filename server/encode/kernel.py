@@ -1,8 +1,8 @@
 """The one way encoders compile loops: Numba, cached on disk, without the GIL, with bounds checked.
 
 Bounds stay checked because a wrong offset must become an error, never a wild read or write.
-Importing compiles nothing: `sql.decode.jit.warm` compiles (or loads) all kernels of the process, a
-call before that compiles its own.
+Importing compiles nothing: `engine.jit.warm` compiles (or loads) all kernels of the process, and
+a call before that compiles its own.
 """
 
 from __future__ import annotations

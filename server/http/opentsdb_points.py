@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from engine import jit
 from engine.errors import DbError
 from server.http import opentsdb_kernels as kernels
 from server.http.prometheus.write_request import (
@@ -56,7 +55,6 @@ def usual_tables(content: bytes, options: Mapping[str, str]) -> list[IngestTable
 
 def usual_points(content: bytes) -> Message | None:
     """The points as series of one sample each, whose first label is the metric's name."""
-    jit.warm()
     data = np.frombuffer(content, np.uint8)
     counts, nothing = np.zeros(kernels.COUNTS, np.int64), np.zeros(0, np.int64)
     if kernels.read_points(data, False, counts, *(nothing,) * 5):

@@ -68,7 +68,6 @@ class CopyReader:
 
         Raises: DbError UNDEFINED_COLUMN for an option's column.
         """
-        jit.warm()
         # Constant after construction.
         self._columns = tuple(columns)
         self._options = options

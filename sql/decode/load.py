@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from catalog.records import Column
 from engine.errors import DbError, ErrorKind
-from sql.decode import jit
 from sql.decode import load_kernels as lk
 from sql.decode.copy import MAX_ROW, CopyReader
 from sql.decode.jit import Bytes
@@ -41,7 +40,6 @@ class LoadReader:
     """Reads one file. `counts` are the numbers of fields of the rows given so far."""
 
     def __init__(self, columns: Sequence[Column], form: LoadFormat, timezone: str) -> None:
-        jit.warm()
         self._form = form
         self._width = len(columns)
         self._copy = CopyReader(columns, CopyOptions(), timezone)

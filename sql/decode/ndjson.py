@@ -44,7 +44,6 @@ class ObjectReader:
 
     def __init__(self, columns: Sequence[Column], timezone: str, *, name: str = "") -> None:
         """`name` is told in errors."""
-        jit.warm()
         # Constant after construction.
         self._columns = tuple(columns)
         self._timezone = timezone

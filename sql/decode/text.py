@@ -33,7 +33,6 @@ def column_from_text(strings: Any, type_: DataType, timezone: str, *, column: st
     Raises: DbError INVALID_TEXT, INVALID_DATETIME, OUT_OF_RANGE or DATETIME_OVERFLOW, which names
     the value and, in its detail, the column and the 1-based row.
     """
-    jit.warm()
     return convert(from_strings(strings, row_place(column)), type_, timezone)
 
 

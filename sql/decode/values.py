@@ -114,7 +114,6 @@ def read_values(text: str, start: int, wire: Wire) -> LiteralRows | None:
     Raises: DbError COLUMN_COUNT when rows differ in width, LIMIT_EXCEEDED above 2 GiB,
     INVALID_ENCODING for a lone surrogate.
     """
-    jit.warm()
     content = _encode(text)
     end = len(content)
     if end > _MAX_TEXT:

@@ -54,7 +54,6 @@ def evaluate(
         INVALID_ARGUMENT for what fails while evaluating (many-to-many matching, duplicate series),
         LIMIT_EXCEEDED for limits, whatever `check` and the source raise.
     """
-    jit.warm()
     tree = parser.parse(query)
     kind = types.check(tree)
     instant = step_ms == 0

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from catalog.records import Table
-from engine import jit
 from engine.api import ALWAYS, TimeRange
 from sql.ingest.metrics import EXEMPLARS, METADATA, METADATA_KINDS, TIME, VALUE
 from sql.promql.check import check
@@ -94,7 +93,6 @@ class FindExemplars:
 
     def run(self, session: ClientSession) -> list[tuple[Labels, list[Exemplar]]]:
         """Per series, sorted by labels, its exemplars by time. Raises: DbError SYNTAX."""
-        jit.warm()
         tree = parse(self.query)
         check(tree)
         selectors = [node.matchers for node in _selectors(tree)]

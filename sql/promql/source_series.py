@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine import jit
 from engine.datatypes import UNITS_PER_SECOND
 from sql.promql import regex, source_kernels
 from sql.promql.labels import LabelColumn, LabelTable
@@ -160,7 +159,6 @@ def selected(
 
 def ordered(codes: Codes, times: Times, count: int) -> tuple[Times, Times]:
     """Row numbers by (series, time), and where each of `count` series begins."""
-    jit.warm()
     places = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(codes, minlength=count), out=places[1:])
     order = np.empty(len(codes), np.int64)

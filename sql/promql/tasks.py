@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine import jit
 from engine.api import NotResident
 from engine.errors import DbError, ErrorKind
 from sql.promql.labels import NAME, LabelTable, sorted_rows, stack
@@ -99,7 +98,6 @@ class ReadSeries:
         """Sorted by labels; series without samples are left out. Raises: DbError."""
         from sql.promql.frame import picked, series_of
 
-        jit.warm()
         source = TableSource(session.runner, catalogue_of(session))
         found = source.select(Selector(self.matchers, self.start_ms, self.end_ms))
         times = found.samples.times
@@ -121,7 +119,6 @@ class FindSeries:
 
     def run(self, session: ClientSession) -> LabelTable:
         """Sorted, none twice. Raises: DbError SYNTAX."""
-        jit.warm()
         catalogue = catalogue_of(session)
         found = distinct(
             stack(

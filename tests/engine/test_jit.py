@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from typing import NamedTuple
 
 import numba
 import numpy as np
+import pytest
 
 from engine import jit
 
 
+class Stats(NamedTuple):
+    """What Numba tells of a dispatcher's cache."""
+
+    cache_misses: dict[object, int]
+
+
 class Slow:
     """A kernel whose compilation ends when it is told to, as one that waits for an import."""
+
+    stats = Stats({})
 
     def __init__(self) -> None:
         self.begun, self.may_end = Event(), Event()
@@ -57,3 +67,32 @@ def test_a_kernel_is_ready_when_warm_returns() -> None:
     jit.declare(compiled, (jit.INT64S,))
     jit.warm()
     assert compiled(np.arange(4, dtype=np.int64)) == 12
+
+
+def test_who_calls_a_kernel_first_compiles_that_one_alone() -> None:
+    jit.warm()
+    slow = Slow()
+    compiled = numba.njit(lambda values: 2 * len(values))
+    with ThreadPoolExecutor(2) as pool:
+        jit.declare(slow, ())
+        jit.declare(compiled, (jit.INT64S,))
+        compiling = pool.submit(jit.warm)
+        assert slow.begun.wait(30)
+        writable = np.arange(4, dtype=np.int64)
+        assert pool.submit(compiled, writable).result(60) == 8
+        slow.may_end.set()
+        compiling.result(30)
+    assert len(compiled.signatures) == 1  # what was declared, not what the call had
+    with pytest.raises(TypeError):
+        compiled("text")
+
+
+def test_many_who_call_a_kernel_at_once_compile_it_once() -> None:
+    compiled = numba.njit(lambda values: len(values))
+    misses = compiled.stats.cache_misses
+    jit.declare(compiled, (jit.INT64S,))
+    with ThreadPoolExecutor(8) as pool:
+        values = [np.arange(size, dtype=np.int64) for size in range(8)]
+        assert list(pool.map(compiled, values)) == list(range(8))
+    assert sum(misses.values()) == 1
+    jit.warm()

@@ -5,12 +5,17 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
+import subprocess
+import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from server.warm import KERNEL_MODULES, settle_garbage
+from server import warm
+from server.warm import KERNEL_MODULES, ServerWarming, settle_garbage
 
 ROOT = Path(__file__).parents[2]
 NOT_ENTRIES = {"server.commands", "engine.jit"}  # the command; the machinery others call
@@ -63,3 +68,39 @@ class Holder:
     def __init__(self, held: list[object]) -> None:
         held.append(self)
         self.held = held
+
+
+def test_a_cold_cache_is_filled_by_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    helpers: list[list[str]] = []
+    done: list[str] = []
+
+    class Helper(subprocess.Popen[str]):
+        def __init__(self, command: list[str], **options: Any) -> None:
+            helpers.append(command)
+            super().__init__([*command[:2], "print(2); print(1); print(0)"], **options)
+
+    def warm_all(one_done: Callable[[bool, int], None]) -> float:
+        one_done(True, 1)  # another that is not in the cache
+        done.append("ready")
+        return 0.0
+
+    monkeypatch.setattr(warm.jit, "is_cold", lambda: True)
+    monkeypatch.setattr(warm.subprocess, "Popen", Helper)
+    monkeypatch.setattr(warm, "warm_all", warm_all)
+    ServerWarming().run()
+    assert (len(helpers), done) == (1, ["ready"])
+    assert "fill_cache" in helpers[0][-1]
+
+
+def test_a_server_that_stops_ends_who_compiles_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm.jit, "is_cold", lambda: True)
+    monkeypatch.setattr(warm, "warm_all", lambda one_done: 0.0)
+    monkeypatch.setattr(warm, "_HELPER", "import time; print(3, flush=True); time.sleep(600)")
+    warming = ServerWarming()
+    running = threading.Thread(target=warming.run)
+    running.start()
+    while warming._helper is None:
+        running.join(0.01)
+    warming.stop()
+    running.join(20)
+    assert not running.is_alive()

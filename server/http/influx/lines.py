@@ -17,7 +17,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine import datatypes as dt
-from engine import jit
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from server.http.influx import line_kernels as kernels
@@ -118,7 +117,6 @@ def read_lines(
     Raises: DbError INVALID_ENCODING for text that is not UTF-8, LIMIT_EXCEEDED for more than
     BYTES_MAX, OUT_OF_RANGE for a number beyond all floats.
     """
-    jit.warm()
     stops = stops or (len(content),)
     if len(content) > BYTES_MAX:
         raise DbError(ErrorKind.LIMIT_EXCEEDED, f"the text is longer than {BYTES_MAX} bytes")

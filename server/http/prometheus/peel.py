@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import jit
 from engine.jit import Bytes
 from server.http.prometheus import peel_kernels as kernels
 from server.http.prometheus import write_kernels
@@ -60,7 +59,6 @@ def peelable(data: bytes | Bytes, stops: Sequence[int] | None = None) -> Peelabl
 
     Raises: DbError INVALID_ARGUMENT for a malformed message.
     """
-    jit.warm()
     array = np.frombuffer(data, np.uint8)
     stops = stops or (len(array),)
     room, sample_room = len(data) // _BYTES_PER_SERIES + 1, len(data) // _BYTES_PER_SAMPLE + 1

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine import datatypes as dt
-from engine import jit
 from engine.errors import DbError, ErrorKind
 from engine.jit import UInt64s
 from engine.schema import Semantic
@@ -66,7 +65,6 @@ def read_message(data: bytes, *, lossy: bool = False) -> Message:
 
     Raises: DbError INVALID_ARGUMENT, INVALID_ENCODING.
     """
-    jit.warm()
     return _read(np.frombuffer(data, np.uint8), lossy)
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine import jit
 from engine.errors import DbError, ErrorKind
 from engine.jit import UInt64s
 from engine.series.raw import RawSeries
@@ -40,7 +39,6 @@ class Request:
     """
 
     def __init__(self, data: bytes, *, lossy: bool = False) -> None:
-        jit.warm()
         array = np.frombuffer(data, np.uint8)
         counts = np.zeros(kernels.COUNTS, np.int64)
         check(kernels.read_symbols(array, False, counts, np.zeros(0, np.int64)))
