@@ -84,6 +84,10 @@ class Index:
 
     `columns` are names, or expressions as SQL text in parentheses. Only a unique one of a
     relational table exists in the store, for the others the engine's own order serves.
+
+    `suffixes` is what follows each column in PostgreSQL's spelling (` DESC`, ` text_pattern_ops`),
+    empty if nothing follows any. `where` is the predicate of a partial index as SQL text, `storage`
+    what WITH said. `nulls_distinct`: NULL is equal to no other NULL in a unique index.
     """
 
     id: int
@@ -93,6 +97,15 @@ class Index:
     method: str = "btree"
     comment: str = ""
     include: tuple[str, ...] = ()  # columns that INCLUDE adds to the key
+    suffixes: tuple[str, ...] = ()
+    where: str = ""
+    storage: tuple[str, ...] = ()
+    nulls_distinct: bool = True
+
+    @property
+    def is_key(self) -> bool:
+        """True if its columns, where none is NULL, tell a row from all others."""
+        return self.unique and not self.where
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +200,11 @@ def indexes_from(data: dict[str, Any]) -> tuple[Index, ...]:
     return tuple(map(_index, found))
 
 
+_INDEX_LISTS = ("columns", "include", "suffixes", "storage")
+
+
 def _index(data: dict[str, Any]) -> Index:
-    listed = {name: tuple(data.get(name, ())) for name in ("columns", "include")}
+    listed = {name: tuple(data.get(name, ())) for name in _INDEX_LISTS}
     return Index(**{**data, **listed})
 
 

@@ -220,6 +220,19 @@ class DdlGrammar(ObjectsGrammar):
             return constraint  # type: ignore[no-any-return]
         return None
 
+    def _parse_index_params(self) -> exp.IndexParameters:
+        """With NULLS [NOT] DISTINCT, which stands before WITH, TABLESPACE and WHERE."""
+        found: exp.IndexParameters = super()._parse_index_params()
+        if self.word("NULLS"):
+            if self.word("NOT"):
+                found.meta["nulls_not_distinct"] = True
+            if not self.word("DISTINCT"):
+                raise self.expected("DISTINCT")
+            rest: exp.IndexParameters = super()._parse_index_params()
+            for name in ("with_storage", "tablespace", "where"):
+                found.set(name, rest.args.get(name))
+        return found
+
     def default_constraint(self) -> exp.Expr:
         """`DEFAULT expr`; the text is kept beside the tree: SHOW CREATE tells now() from others."""
         start = self._curr

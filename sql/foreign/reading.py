@@ -152,7 +152,7 @@ def is_unique(parent: Table, names: Sequence[str], wire: Wire) -> bool:
     wanted = set(names)
     keys = [parent.primary_key]
     keys += [one.columns for one in parent.constraints if one.kind is ConstraintKind.UNIQUE]
-    keys += [index.columns for index in parent.indexes if index.unique]
+    keys += [index.columns for index in parent.indexes if index.is_key]
     if any(set(key) == wanted for key in keys):
         return True
     if wire is not Wire.MYSQL:

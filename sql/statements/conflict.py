@@ -87,7 +87,7 @@ def _unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
         return ()
     names = {column.name for column in table.columns}
     keys = [one.columns for one in table.constraints if one.kind is ConstraintKind.UNIQUE]
-    keys += [one.columns for one in table.indexes if one.unique and names.issuperset(one.columns)]
+    keys += [one.columns for one in table.indexes if one.is_key and names.issuperset(one.columns)]
     return tuple(dict.fromkeys(keys))
 
 

@@ -110,7 +110,11 @@ def follow_columns(old: Table, new: Table) -> Table:
         indexes=tuple(
             replace(
                 index,
-                columns=_moved(index.columns, moved),
+                columns=tuple(
+                    f"({_text(key[1:-1], moved)})" if key.startswith("(") else moved.get(key) or key
+                    for key in index.columns
+                ),
+                where=_text(index.where, moved),
                 include=_moved(index.include, moved),
             )
             for index in new.indexes

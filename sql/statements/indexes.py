@@ -17,11 +17,10 @@ from sqlglot import exp
 from catalog.details import Index
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
-from sql.dialect.dialects import to_sql
 from sql.plan.tables import find_table
 from sql.results import Affected, Notice, Result
-from sql.session import Wire
 from sql.statements.alter_constraints import check_unneeded
+from sql.statements.index_keys import key_and_suffix, shown_text, stored_text
 from sql.statements.target import quoted
 from sql.types import quote
 
@@ -53,7 +52,8 @@ def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
     if method is not None and method.name.lower() not in _METHODS:
         message = f'access method "{method.name.lower()}" does not exist'
         raise DbError(ErrorKind.UNDEFINED_OBJECT, message)
-    columns = _columns(tree, table)
+    keys = _keys(tree, table)
+    columns = tuple(name for name, _ in keys)
     name = tree.this.name or _default_name(session, table, columns)
     if _owner(session, table.database, name) is not None:
         if tree.args.get("exists"):
@@ -69,6 +69,10 @@ def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
             unique=bool(tree.args.get("unique")),
             method=method.name.lower() if method is not None else "btree",
             include=_included(tree, table),
+            suffixes=tuple(s for _, s in keys) if any(s for _, s in keys) else (),
+            where=_predicate(tree, table),
+            storage=_storage(tree),
+            nulls_distinct=not tree.this.args["params"].meta.get("nulls_not_distinct"),
         )
         if index.unique:
             session.duck.execute(_build(table, index), None, text)
@@ -76,23 +80,39 @@ def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
     return Affected("CREATE INDEX", 0)
 
 
-def _columns(tree: exp.Create, table: Table) -> tuple[str, ...]:
-    """Names of columns; expressions as SQL text in parentheses."""
-    params = tree.this.args["params"]
-    if params.args.get("where") is not None and tree.args.get("unique"):
-        raise DbError(ErrorKind.UNSUPPORTED, "partial unique indexes are not supported")
+def _keys(tree: exp.Create, table: Table) -> list[tuple[str, str]]:
+    """(name, suffix) of columns; expressions are SQL text in parentheses."""
     found = []
-    for item in params.args.get("columns") or ():
-        key = item.this if isinstance(item, exp.Ordered) else item
+    for item in tree.this.args["params"].args.get("columns") or ():
+        key, suffix = key_and_suffix(item)
         if isinstance(key, exp.Anonymous) and key.expressions and table.column(key.name):
             key = exp.column(key.name)  # MySQL's a(10): the first ten characters
-        for column in key.find_all(exp.Column):
-            if table.column(column.name) is None:
-                message = f'column "{column.name}" does not exist'
-                raise DbError(ErrorKind.UNDEFINED_COLUMN, message)
+        _check_columns(key, table)
         plain = isinstance(key, exp.Column)
-        found.append(key.name if plain else f"({to_sql(key, Wire.POSTGRES)})")
-    return tuple(found)
+        found.append((key.name if plain else f"({shown_text(key)})", suffix))
+    return found
+
+
+def _check_columns(node: exp.Expr, table: Table) -> None:
+    for column in node.find_all(exp.Column):
+        if table.column(column.name) is None:
+            message = f'column "{column.name}" does not exist'
+            raise DbError(ErrorKind.UNDEFINED_COLUMN, message)
+
+
+def _predicate(tree: exp.Create, table: Table) -> str:
+    """The condition of a partial index, as SQL text."""
+    where = tree.this.args["params"].args.get("where")
+    if where is None:
+        return ""
+    _check_columns(where.this, table)
+    return shown_text(where.this.unnest())
+
+
+def _storage(tree: exp.Create) -> tuple[str, ...]:
+    """What WITH (…) said: `name=value`. It changes nothing here."""
+    given = tree.this.args["params"].args.get("with_storage") or ()
+    return tuple(f"{one.this.name}={one.args['value'].name}" for one in given)
 
 
 def _included(tree: exp.Create, table: Table) -> tuple[str, ...]:
@@ -122,8 +142,15 @@ def _owner(session: ClientSession, database: str, name: str) -> Table | None:
 
 
 def _build(table: Table, index: Index) -> str:
-    columns = ", ".join(c if c.startswith("(") else quote(c) for c in index.columns)
-    return f"CREATE UNIQUE INDEX {_stored_name(index)} ON {quoted(table)} ({columns})"
+    columns = [c if c.startswith("(") else quote(c) for c in index.columns]
+    if not index.nulls_distinct:  # NULL is a value: whether it is one, and else which
+        columns = [
+            part for c in columns for part in (f"({c} IS NULL)", f"(coalesce({c}::VARCHAR, ''))")
+        ]
+    if index.where:  # a row outside of it has NULL in every key, and NULL is equal to nothing
+        holds = stored_text(index.where)
+        columns = [f"(CASE WHEN {holds} THEN {column} END)" for column in columns]
+    return f"CREATE UNIQUE INDEX {_stored_name(index)} ON {quoted(table)} ({', '.join(columns)})"
 
 
 def _stored_name(index: Index) -> str:

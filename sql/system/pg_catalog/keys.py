@@ -45,6 +45,10 @@ class Index:
     primary: bool = False
     method: str = "btree"
     include: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    where: str = ""
+    storage: tuple[str, ...] = ()
+    nulls_distinct: bool = True
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -69,12 +73,37 @@ class Index:
         on = f"{quote(self.table.database)}.{quote(self.table.name)}"
         name = quote(self.name)
         more = f" INCLUDE ({', '.join(map(quote, self.include))})" if self.include else ""
+        more += "" if self.nulls_distinct else " NULLS NOT DISTINCT"
+        more += f" WITH ({', '.join(map(_setting, self.storage))})" if self.storage else ""
+        more += f" WHERE ({self.where})" if self.where else ""
         return f"CREATE {unique}INDEX {name} ON {on} USING {self.method} ({self.key_list}){more}"
 
     @property
     def key_list(self) -> str:
         """The keys as in a definition."""
-        return ", ".join(map(shown_key, self.keys))
+        suffixes = self.suffixes or ("",) * len(self.keys)
+        return ", ".join(shown_key(k) + s for k, s in zip(self.keys, suffixes, strict=True))
+
+    @property
+    def options(self) -> list[int]:
+        """pg_index.indoption."""
+        return [option_bits(s) for s in self.suffixes] or [0] * len(self.keys)
+
+
+def _setting(text: str) -> str:
+    name, _, value = text.partition("=")
+    return f"{name}='{value}'"
+
+
+def option_bits(suffix: str) -> int:
+    """pg_index.indoption of a key: 1 for descending, 2 for NULLs first.
+
+    >>> [option_bits(words) for words in ("", " DESC", " DESC NULLS LAST", " NULLS FIRST")]
+    [0, 3, 1, 2]
+    """
+    if " DESC" in suffix:
+        return 1 if suffix.endswith("LAST") else 3
+    return 2 if suffix.endswith("NULLS FIRST") else 0
 
 
 def shown_key(key: str) -> str:
@@ -118,6 +147,10 @@ def _indexes(table: Table) -> Iterator[Index]:
             index.unique,
             method=index.method,
             include=index.include,
+            suffixes=index.suffixes,
+            where=index.where,
+            storage=index.storage,
+            nulls_distinct=index.nulls_distinct,
         )
 
 
@@ -160,7 +193,9 @@ def _index_rows(tables: Sequence[Table]) -> pa.Table:
             "indnkeyatts": [len(index.keys) for index in found],
             "indisunique": unique,
             # NULL is a value like any other for a tag, and for nothing else
-            "indnullsnotdistinct": [i.primary and i.table.is_time_series for i in found],
+            "indnullsnotdistinct": [
+                (i.primary and i.table.is_time_series) or not i.nulls_distinct for i in found
+            ],
             "indisprimary": [index.primary for index in found],
             "indisexclusion": False,
             "indimmediate": True,
@@ -173,8 +208,9 @@ def _index_rows(tables: Sequence[Table]) -> pa.Table:
             "indkey": [index.places for index in found],
             "indcollation": [[0] * len(index.keys) for index in found],
             "indclass": [[0] * len(index.keys) for index in found],
-            "indoption": [[0] * len(index.keys) for index in found],
+            "indoption": [index.options for index in found],
             "indexprs": [_expressions(index) for index in found],
+            "indpred": [f"({index.where})" if index.where else None for index in found],
         },
     )
 
@@ -332,7 +368,9 @@ def _unique_index(key: ForeignKey) -> int:
     """The index of the parent that the key relies on."""
     wanted = set(key.parent_columns)
     found = (
-        index for index in _kept_indexes(key.parent) if index.unique and set(index.keys) == wanted
+        index
+        for index in _kept_indexes(key.parent)
+        if index.unique and not index.where and set(index.keys) == wanted
     )
     index = next(found, None)
     return 0 if index is None else index.oid
