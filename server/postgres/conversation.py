@@ -61,6 +61,7 @@ class Conversation:
         self._pending: deque[tuple[Statement, int]] = deque()  # rest of a simple query
         self._copy: CopyInput | None = None
         self._is_skipping = False
+        self._parsed: str | None = None  # a statement that nobody has asked anything about yet
 
     @property
     def encoding(self) -> str:
@@ -202,8 +203,10 @@ class Conversation:
 
     def _extended_step(self, event: Parse | Bind | Describe | Execute | Close) -> Iterator[Piece]:
         match event:
-            case Parse():
+            case Parse(statement=name):
                 yield self._extended.parse(event)
+                self._parsed = name
+                return
             case Bind():
                 yield self._extended.bind(event)
             case Describe(target, name):
@@ -215,13 +218,22 @@ class Conversation:
                 result = yield from self._extended.execute(portal, max_rows, self._notices)
                 if result is not None:
                     yield from self._rowless(result, is_extended=True)
+        self._parsed = None
 
     def _sync(self) -> Iterator[Piece]:
         self._is_skipping = False
+        yield from self._guarded(self._check_parsed)
         yield from self._guarded(self._end_block)
         yield from self._guarded(self._extended.sync)
         self._is_skipping = False
         yield from self._ready()
+
+    def _check_parsed(self) -> Iterator[Piece]:
+        """Who prepares a statement alone learns of its errors then, as in PostgreSQL."""
+        name, self._parsed = self._parsed, None
+        if name is not None:
+            self._extended.check(name)
+        return iter(())
 
     def _end_block(self) -> Iterator[Piece]:
         self.session.close_block(commit=True)
@@ -233,6 +245,7 @@ class Conversation:
             yield from step()
         except Exception as error:  # noqa: BLE001 - the last line of defence, logged there
             self._is_skipping = True
+            self._parsed = None
             yield from self._failed(error)
 
     # COPY FROM STDIN.

@@ -132,7 +132,7 @@ class Extended:
                 f"a connection may have {STATEMENTS_MAX} prepared statements",
                 hint="close or deallocate the ones no longer needed",
             )
-        declared = tuple(self._type_of(oid) for oid in event.types)
+        declared = tuple(oids.declared_type(oid) or self._type_of(oid) for oid in event.types)
         statements = self.session.parse(event.text, declared)
         if len(statements) != 1:
             raise DbError(
@@ -144,6 +144,16 @@ class Extended:
         if event.statement:
             self.session.share_statement(event.statement, statements[0])
         return replies.PARSE_COMPLETE
+
+    def check(self, name: str) -> None:
+        """Plans a statement that was just prepared; it is gone if that fails. Raises: DbError."""
+        prepared = self._statements.get(name)
+        if prepared is not None:
+            try:
+                self._description(prepared)
+            except DbError:
+                self.drop(Target.STATEMENT, name)
+                raise
 
     def bind(self, event: Bind) -> bytes:
         """Makes a portal. Raises: DbError UNDEFINED_STATEMENT, DUPLICATE_CURSOR, bad parameters."""

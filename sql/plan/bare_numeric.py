@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from sqlglot import exp
 
 from engine.datatypes import DataType, TypeId
+from sql.plan.array_depths import deepen_casts
 from sql.plan.parameters import cast_outputs, parameter_number
 from sql.session import Wire
 
@@ -24,10 +25,15 @@ def cast_values(
     types: Sequence[DataType],
     declared: Sequence[DataType | None],
     wire: Wire,
+    parameters: Sequence[DataType],
 ) -> exp.Expr:
-    """Casts around parameters and literals as they shall be; `types`: of outputs, if they count."""
+    """Casts around parameters and literals as they shall be.
+
+    `types`: of outputs, if they count; `parameters`: of all parameters.
+    """
     if wire is Wire.POSTGRES:
         tree = bare_numeric(tree, declared)
+        deepen_casts(tree, parameters)
     if types:
         cast_outputs(tree, types)
     return tree

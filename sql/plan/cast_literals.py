@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from engine.datatypes import TIMESTAMP_UNITS, TypeId
 from engine.errors import DbError
+from sql.decode.intervals import parse_interval
 from sql.decode.spelled import iso_moment
 from sql.decode.text import column_from_text
 from sql.dialect.pieces import cast_to
@@ -60,6 +61,8 @@ def _read(text: str, to: exp.DataType, order: str) -> exp.Expr | None:
     show = _vector if type_.dimensions else _SHOWN.get(type_.id)
     if type_.is_integer:
         show = exp.convert
+    if type_.id is TypeId.INTERVAL:
+        return _interval(text)
     is_moment = type_.is_timestamp or type_.id is TypeId.DATE
     spelled = iso_moment(text, order) if is_moment and not _YEAR_FIRST.match(text) else None
     if spelled is not None and type_.is_timestamp:
@@ -77,6 +80,16 @@ def _read(text: str, to: exp.DataType, order: str) -> exp.Expr | None:
     return made
 
 
+def _interval(text: str) -> exp.Expr | None:
+    """Spellings of intervals that DuckDB does not read: ISO 8601's and those of standard SQL."""
+    found = parse_interval(text) if _INTERVAL.match(text) else None
+    if found is None:
+        return None
+    shown = f"{found.months} months {found.days} days {found.nanos // 1000} microseconds"
+    return exp.Literal.string(shown)
+
+
+_INTERVAL = re.compile(r"\s*(?:P|[+-]?\d+-\d|[+-]?\d+\s+[+-]?\d+:)")
 _YEAR_FIRST = re.compile(r"\s*[+-]?\d{4,}-\d")
 _FAR = re.compile(r"[+-]?\d{5,}-|\d+-.*\(BC\)")
 _SPECIAL_DAYS = {"now": 0, "today": 0, "tomorrow": 1, "yesterday": -1}

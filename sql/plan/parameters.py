@@ -133,7 +133,7 @@ def cast_outputs(tree: exp.Expr, types: Sequence[DataType]) -> None:
             output.replace(exp.Cast(this=output.copy(), to=name))
 
 
-_OF_THEIR_VALUES = (TypeId.STRING, TypeId.DECIMAL, TypeId.INTERVAL, TypeId.JSON, TypeId.NULL)
+_OF_THEIR_VALUES = (TypeId.STRING, TypeId.DECIMAL, TypeId.INTERVAL, TypeId.NULL)
 
 
 def _is_certain(type_: DataType) -> bool:

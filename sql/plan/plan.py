@@ -58,10 +58,11 @@ from sql.plan.scopes import Scopes
 from sql.plan.search import text_asks
 from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.session_zone import zone_calls
-from sql.plan.shown_types import Shown, is_only_shown, shown_types
+from sql.plan.shown_types import Shown, is_only_shown, shown_type, shown_types
 from sql.plan.tables import FileReference, Reference, Resolved, known_table, resolve_tables
 from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
+from sql.plan.type_names import name_types, plain_types, shown_declared
 from sql.plan.typed import inferred_type, typed_operators
 from sql.plan.user_variables import inline_assignments
 from sql.plan.values_names import name_values
@@ -140,12 +141,13 @@ def plan_query(
     tree = tree.copy()
     if context.wire is Wire.MYSQL and ":=" in context.text:
         tree = inline_assignments(tree)
-    tree = _plain(tree, context)
     if target is None:
         tree = name_outputs(tree, context.wire)
     numbers = _bare_parameters(tree)  # before rules change the tree
-    plan = _finish(tree, context, parameter_count, declared, target)
-    called = _with_parameters(numbers, called, plan.parameter_types)
+    tree = _plain(_names_told(tree, context, declared), context)
+    plan = _finish(tree, context, parameter_count, plain_types(declared), target)
+    told = [shown_declared(type_) for type_ in declared]
+    called = _with_parameters(numbers, called, plan.parameter_types, told)
     return replace(plan, shown=called) if called else plan
 
 
@@ -165,16 +167,31 @@ def _bare_parameters(tree: exp.Expr) -> list[int | None]:
     return [] if any(item.is_star for item in items) else [parameter_number(i) for i in items]
 
 
+def _names_told(
+    tree: exp.Expr, context: PlanContext, declared: Sequence[DataType | None]
+) -> exp.Expr:
+    """The tree with what pg_typeof gives where only the statement knows it; it may be changed."""
+    if context.wire is Wire.POSTGRES and "pg_typeof" in context.text.lower():
+        table_of = partial(known_table, context=context)
+        name_types(tree, declared, partial(shown_type, context.type_named, table_of))
+    return tree
+
+
 def _with_parameters(
-    numbers: Sequence[int | None], called: tuple[Shown, ...], types: Sequence[DataType]
+    numbers: Sequence[int | None],
+    called: tuple[Shown, ...],
+    types: Sequence[DataType],
+    told: Sequence[Shown],
 ) -> tuple[Shown, ...]:
     """Outputs that plainly are parameters are called as the parameters' types are."""
     if not any(numbers):
         return called
     found = list(called or [None] * len(numbers))
     for place, number in enumerate(numbers):
-        if number is not None and types[number - 1].innermost.named is not None:
-            found[place] = types[number - 1]
+        if number is None:
+            continue
+        shown = told[number - 1] if number <= len(told) else None
+        found[place] = shown or types[number - 1]
     return tuple(found) if any(found) else ()
 
 
@@ -187,7 +204,8 @@ def plan_statement(
 ) -> QueryPlan:
     """Plans an INSERT, UPDATE, DELETE or MERGE on a relational table, which DuckDB runs."""
     called = _shown(tree, context, all_of_them=False)
-    plan = _finish(_plain(tree.copy(), context), context, parameter_count, declared, None)
+    tree = _plain(_names_told(tree.copy(), context, declared), context)
+    plan = _finish(tree, context, parameter_count, plain_types(declared), None)
     return replace(plan, shown=called) if called else plan
 
 
@@ -285,7 +303,7 @@ def _finish(
         for scan in resolved.scans
     )
     plain = without_distinct(tree, scans)
-    tree = cast_values(tree, types if target is None else (), declared, context.wire)
+    tree = cast_values(tree, types if target is None else (), declared, context.wire, types)
     return QueryPlan(
         scans=scans,
         bounds=time_bounds(tree, scopes, [*resolved.scans, *resolved.files]),

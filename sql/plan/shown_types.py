@@ -45,6 +45,14 @@ def shown_types(
     return tuple(type_ for _, type_ in found)
 
 
+def shown_type(
+    lookup: TypeLookup, table_of: Callable[[exp.Table], Table | None], node: exp.Expr
+) -> Shown:
+    """As `shown_types`, of one expression inside a query."""
+    query = node.find_ancestor(exp.Select)
+    return _Reader(lookup, table_of).of(node, query) if query is not None else None
+
+
 def is_only_shown(type_: DataType) -> bool:
     """True if no table's column can have the type: it is one of results alone."""
     named = type_.innermost.named
@@ -72,6 +80,10 @@ class _Reader:
     def __init__(self, lookup: TypeLookup, table_of: Callable[[exp.Table], Table | None]) -> None:
         self._lookup = lookup
         self._table_of = table_of
+
+    def of(self, node: exp.Expr, query: exp.Select) -> Shown:
+        """The type of an expression of the query."""
+        return self._type(node, query, 0)
 
     def outputs(self, query: exp.Expr | None, depth: int) -> _Columns | None:
         """Names and types of a query's outputs; None if a star cannot be told."""

@@ -399,7 +399,11 @@ def result_columns(
 def _shown(plan: QueryPlan, position: int, found: DataType) -> DataType:
     """An output's type, called as PostgreSQL calls it where the plan knows a name for it."""
     shown = plan.shown[position] if position < len(plan.shown) else None
-    if shown is None or found.innermost.named or found.innermost.id not in _SHOWABLE:
+    if shown is not None and found.id is TypeId.NULL:
+        return shown  # a parameter that has no value yet
+    if shown is None or shown.innermost.named is None or found.innermost.named:
+        return found
+    if found.innermost.id not in _SHOWABLE:
         return found
     return shown if (shown.element is None) == (found.element is None) else found
 

@@ -21,6 +21,7 @@ from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.instant import always
 from sql.named.read import read
+from sql.plan.array_depths import deepened
 from sql.plan.cache import Key, Unliftable, plan_key
 from sql.plan.context import PlanContext
 from sql.plan.lifting import Lifted
@@ -133,6 +134,10 @@ def _run(
     loosely: bool = False,
 ) -> Rows:
     plan = plan_of(session, statement, loosely=loosely)
+    if any(isinstance(value, list) for value in parameters):
+        types = deepened(plan.parameter_types, parameters)
+        if types != plan.parameter_types:
+            plan = plan_of(session, statement, types, loosely=loosely)
     apply_set_config(session, statement.tree, statement.text, parameters)
     if plan.is_constant and not may_call(statement.text):
         return _constant(session, plan, statement.text)

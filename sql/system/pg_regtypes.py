@@ -23,6 +23,7 @@ REG_TYPES = frozenset(
     {"regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole"}
     | {"regoper", "regoperator", "regconfig", "regdictionary", "regcollation"}
 )
+_TEXTS = frozenset({"quote_ident", "format", "format_type", "pg_typeof"})
 _FUNCTIONS = ("regproc", "regprocedure")
 _OID = "oid"  # the number that a text was made of, in its node's meta
 # Spellings that are neither a type's own name nor what format_type() prints.
@@ -96,7 +97,7 @@ def is_text(node: exp.Expr) -> bool:
         return node.name.lower().endswith("name")
     texts = (exp.DPipe, exp.Concat, exp.Parameter, exp.Placeholder, exp.Format, exp.Lower)
     return isinstance(node, texts) or (
-        isinstance(node, exp.Anonymous) and node.name.lower() in ("quote_ident", "format")
+        isinstance(node, exp.Anonymous) and node.name.lower() in _TEXTS
     )
 
 

@@ -170,6 +170,17 @@ def read_as(oid: int) -> int:
 _SYSTEM = {"oid": Kind(OID, 4), "name": Kind(NAME, 64), "char": Kind(CHAR, 1), "xid": Kind(XID, 4)}
 
 
+# What a client declares of parameters, where results show more than values inside have.
+_DECLARED = {named.oid: dt.named_type(named) for named in SHOWN_TYPES.values()} | {
+    named.array: dt.list_of(dt.named_type(named)) for named in SHOWN_TYPES.values() if named.array
+}
+
+
+def declared_type(oid: int) -> DataType | None:
+    """As `from_oid`, and more exactly for types that only results have."""
+    return _DECLARED.get(oid) or from_oid(oid)
+
+
 def from_oid(oid: int) -> DataType | None:
     """Our type for a client's parameter type; None when it is left open or unknown to us."""
     if oid in ELEMENTS:

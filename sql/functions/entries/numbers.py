@@ -154,10 +154,15 @@ FUNCTIONS: tuple[Function, ...] = (
       ex={"arrow_typeof(1::boolean)": "Boolean", "arrow_typeof('a')": "Utf8",
           "arrow_typeof(1.5::decimal(5, 2))": "Decimal128(5, 2)"}),
     f("pg_typeof(value any) -> text", "The type of a value.",
-      "(x) AS CASE WHEN typeof(x) LIKE 'DECIMAL%' THEN 'numeric' ELSE CASE typeof(x)"
-      " WHEN 'VARCHAR' THEN 'text' WHEN 'DOUBLE' THEN 'double precision' WHEN 'FLOAT' THEN 'real'"
-      " WHEN 'BLOB' THEN 'bytea' WHEN 'TIMESTAMP' THEN 'timestamp without time zone' WHEN 'TIME'"
-      " THEN 'time without time zone' ELSE lower(typeof(x)) END END", wires=POSTGRES,
+      "(x) AS CASE WHEN typeof(x) = '\"NULL\"' THEN 'unknown' ELSE coalesce(element_at(MAP {"
+      "'VARCHAR': 'text', 'DOUBLE': 'double precision', 'FLOAT': 'real', 'BLOB': 'bytea',"
+      " 'TIME': 'time without time zone', 'TIMESTAMP': 'timestamp without time zone',"
+      " 'TIMESTAMP_S': 'timestamp without time zone', 'STRUCT': 'record', 'TUPLE': 'record',"
+      " 'TIMESTAMP_MS': 'timestamp without time zone', 'DECIMAL': 'numeric',"
+      " 'TIMESTAMP_NS': 'timestamp without time zone', 'TINYINT': 'smallint'},"
+      " regexp_replace(typeof(x), '[\\[(].*$', ''))[1],"
+      " lower(regexp_replace(typeof(x), '[\\[(].*$', '')))"
+      " || CASE WHEN typeof(x) LIKE '%]' THEN '[]' ELSE '' END END", wires=POSTGRES,
       ex={"pg_typeof(true)": "boolean", "pg_typeof(1)": "integer", "pg_typeof('a'::text)": "text"}),
     f("arrow_cast(value any, type text) -> any", "The value as an Arrow type given by its name.",
       numbers.arrow_cast, ex={"arrow_cast('12', 'Int64')": 12, "arrow_cast(1, 'Utf8')": "1"}),
