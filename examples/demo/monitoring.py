@@ -181,9 +181,10 @@ def _are_same(left: Any, right: Any) -> bool:
 
 
 def _has_come(theirs: str, ours: str, now: int) -> bool:
-    """True when the newest samples of a time are here, too."""
-    query = {"query": "timestamp({job=~'node|prometheus'})", "time": str(now)}
-    return bool(found := _ask(theirs, query)) and _ask(ours, query) == found
+    """True when every sample up to a time is here, too."""
+    query = {"query": "{job=~'node|prometheus'}[1m]", "time": str(now)}
+    found = _ask(theirs, query)
+    return bool(found) and isinstance(found[0], dict) and _ask(ours, query) == found
 
 
 def _ask(url: str, parameters: dict[str, str]) -> Any:
