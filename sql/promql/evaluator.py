@@ -17,6 +17,7 @@ from sql.promql import (
     durations,
     extended,
     functions,
+    histogram_hints,
     histogram_math,
     selection,
 )
@@ -89,8 +90,15 @@ class Evaluator:
     def prepare(self, tree: Node) -> None:
         """Fetches the samples of every selector. Raises: DbError."""
         bounds = selection.Bounds(self.span.start, self.span.end)
+        totals = {id(node) for node in histogram_hints.of_totals(tree)}
         for node, selector in selection.selectors(tree, bounds, self.span, self._lookback):
-            self._series[id(node)] = self._fetch(selector)
+            if id(node) not in totals:
+                self._series[id(node)] = self._fetch(selector)
+                continue
+            # What comes before the first histogram tells whether that is a reset.
+            found = self._fetch(replace(selector, start_ms=selector.start_ms - self._lookback))
+            samples = histogram_hints.with_resets(found.samples, selector.start_ms)
+            self._series[id(node)] = replace(found, samples=samples)
         most = max((found.labels.count for found in self._series.values()), default=1)
         finest = selection.fineness(tree, self.span, DEFAULT_SUBQUERY_STEP_MS)
         self.cells_per_step = max(1, int(most * finest))

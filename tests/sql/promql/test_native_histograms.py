@@ -211,6 +211,38 @@ def test_classic_and_native_buckets_of_one_name_are_not_mixed() -> None:
     assert "mix of classic and native histograms" in result.warnings[0]
 
 
+def test_resets_collide_where_only_totals_are_read() -> None:
+    """Without buckets it is known of each histogram whether its counter began anew."""
+    source = MemorySource().add("h", [exponential(5), exponential(3)], of="a")
+    source.add("h", [exponential(5), exponential(6)], of="b")
+    warned = at(source, "histogram_count(sum(h))", 60)
+    assert (vector(warned), len(warned.warnings)) == ({"": 9}, 1)
+    assert "conflicting counter resets during histogram aggregation" in warned.warnings[0]
+    for quiet in (
+        "sum(h)",
+        "histogram_quantile(0.5, sum(h))",
+        'histogram_count(sum(h{of="a"}))',
+        "histogram_count(sum(h) + sum(h))",
+        "histogram_sum(rate(h[2m]))",
+    ):
+        assert not at(source, quiet, 60).warnings, quiet
+    assert not at(source, "histogram_avg(sum(h))", 0).warnings, "nothing comes before these"
+
+
+def test_what_precedes_a_range_tells_what_is_no_reset() -> None:
+    source = MemorySource().add("h", [exponential(5), exponential(6), exponential(3)])
+    result = at(source, "histogram_count(sum_over_time(h[2m]))", 120)
+    assert (vector(result), len(result.warnings)) == ({"": 9}, 1)
+    assert not at(source, "histogram_count(sum_over_time(h[1m]))", 120).warnings
+
+
+def test_hints_that_came_with_histograms_stay() -> None:
+    gauge = exponential(3, hint=Hint.GAUGE)
+    source = MemorySource().add("h", [exponential(5), gauge], of="a")
+    source.add("h", [exponential(5), exponential(6)], of="b")
+    assert not at(source, "histogram_count(sum(h))", 60).warnings
+
+
 histograms = st.builds(
     lambda schema, width, zero, positive, negative: Histogram(
         schema,
