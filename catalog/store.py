@@ -49,6 +49,10 @@ CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.flow_dirt (
     flow_id BIGINT, ranges VARCHAR);
 CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.objects (
     id BIGINT, kind VARCHAR, definition VARCHAR);
+CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.large_objects (
+    id BIGINT, size BIGINT, owner VARCHAR);
+CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.large_object_pages (
+    id BIGINT, page BIGINT, data BLOB);
 CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.decisions (transaction_id VARCHAR);
 """
 

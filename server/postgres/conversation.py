@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from engine.errors import DbError, ErrorKind
 from server.postgres import replies
+from server.postgres.calls import call_function
 from server.postgres.copy_in import CopyInput
 from server.postgres.copy_out import copy_out
 from server.postgres.extended import Extended, Running
@@ -81,6 +82,8 @@ class Conversation:
             return self._query(event.text)
         if isinstance(event, Parse | Bind | Describe | Execute | Close):
             return self._guarded(lambda: self._extended_step(event))
+        if isinstance(event, FunctionCall):
+            return self._call(event)
         return self._refuse(event)
 
     def is_instant(self, events: Sequence[Frontend]) -> bool:
@@ -289,12 +292,16 @@ class Conversation:
             if event.code in _EXTENDED_CODES:
                 self._is_skipping = True
                 return
-        elif isinstance(event, FunctionCall):
-            message = "the function call protocol is not supported"
-            yield from self._failed(DbError(ErrorKind.UNSUPPORTED, message, hint="use SELECT"))
         else:
             assert isinstance(event, Password)
             yield from self._failed(DbError(ErrorKind.PROTOCOL, "nobody asked for a password"))
+        yield from self._ready()
+
+    def _call(self, event: FunctionCall) -> Iterator[Piece]:
+        try:
+            yield replies.function_result(call_function(self.session, event))
+        except Exception as error:  # noqa: BLE001 - the last line of defence, logged there
+            yield from self._failed(error)
         yield from self._ready()
 
     def _ready(self) -> Iterator[Piece]:

@@ -135,7 +135,12 @@ class CopyFail:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """The long obsolete fast path, which we refuse."""
+    """Call a function by its number: the fast path, which large objects use."""
+
+    oid: int
+    formats: tuple[int, ...]
+    arguments: tuple[bytes | None, ...]
+    result_format: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,11 +239,16 @@ def _parse(body: Body) -> Parse:
 def _bind(body: Body) -> Bind:
     portal, statement = body.string(), body.string()
     formats = body.int16s()
-    parameters: list[bytes | None] = []
+    parameters = _values(body)
+    return Bind(portal, statement, _checked(formats), parameters, _checked(body.int16s()))
+
+
+def _values(body: Body) -> tuple[bytes | None, ...]:
+    found: list[bytes | None] = []
     for _ in range(body.int16()):
         length = body.int32()
-        parameters.append(None if length == -1 else body.take(length))
-    return Bind(portal, statement, _checked(formats), tuple(parameters), _checked(body.int16s()))
+        found.append(None if length == -1 else body.take(length))
+    return tuple(found)
 
 
 def _checked(formats: tuple[int, ...]) -> tuple[int, ...]:
@@ -267,8 +272,10 @@ def _execute(body: Body) -> Execute:
 
 
 def _function_call(body: Body) -> FunctionCall:
-    body.rest()
-    return FunctionCall()
+    oid = body.int32() & 0xFFFFFFFF
+    formats = _checked(body.int16s())
+    arguments = _values(body)
+    return FunctionCall(oid, formats, arguments, *_checked((body.int16(),)))
 
 
 _READERS: dict[int, Callable[[Body], Frontend]] = {

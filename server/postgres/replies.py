@@ -56,6 +56,13 @@ def negotiate(minor: int, unknown: Sequence[str]) -> bytes:
     return _framed(b"v", body + b"".join(map(_string, unknown)))
 
 
+def function_result(value: bytes | None) -> bytes:
+    """FunctionCallResponse: what a call by the fast path gave."""
+    if value is None:
+        return _framed(b"V", struct.pack("!i", -1))
+    return _framed(b"V", struct.pack("!i", len(value)) + value)
+
+
 def notification(message: Notification, encoding: str = UTF8) -> bytes:
     """NotificationResponse: what NOTIFY has sent."""
     texts = _string(message.channel, encoding) + _string(message.payload, encoding)

@@ -1,4 +1,4 @@
-"""nextval(), currval(), lastval() and setval() in a statement: replaced by their answers.
+"""nextval() and its kin, and calls about large objects: replaced by their answers in a statement.
 
 Called by the statements that can contain them, before they plan. A call that is evaluated once is
 answered here; nextval() for every row of a query is left to the embedded store. Plans of such
@@ -18,6 +18,7 @@ from sqlglot import exp
 from catalog import objects
 from engine import datatypes
 from engine.errors import DbError, ErrorKind
+from sql import large_objects
 from sql.dialect.parser import ParsedStatement, parse
 from sql.results import Result, ResultColumn, Rows
 from sql.sequences import draw, may_call, set_value, state, stored_name
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 ANSWERED = (exp.Query, exp.Values, exp.DML)
-_NAMES = {"nextval": (1, 1), "currval": (1, 1), "lastval": (0, 0), "setval": (2, 3)}
+_NAMES = {"nextval": (1, 1), "currval": (1, 1), "lastval": (0, 0), "setval": (2, 3)} | {
+    name: (min(counts), max(counts))
+    for name, forms in large_objects.FUNCTIONS.items()
+    if (counts := [len(one.takes) for one in forms])
+}
 
 
 def answering(handler: Handler) -> Handler:
@@ -60,6 +65,10 @@ def described(session: ClientSession, statement: ParsedStatement) -> ParsedState
         parts: list[exp.Expr] = [
             exp.Is(this=one, expression=exp.null()) for one in call.expressions
         ]
+        if _gives_bytes(call):
+            answer = exp.cast(exp.Literal.string(""), exp.DType.VARBINARY)
+            call.replace(_named(call, answer))
+            continue
         answer = exp.cast(exp.Literal.number(0), exp.DType.BIGINT)
         for part in parts:  # parameters are still needed
             answer = exp.cast(exp.func("if", part, answer, answer.copy()), exp.DType.BIGINT)
@@ -119,6 +128,8 @@ def _answer(call: exp.Anonymous, pieces: Pieces) -> exp.Expr:
             raise _not_yet("lastval is not yet defined in this session")
         return _number(number)
     arguments = call.expressions
+    if name in large_objects.FUNCTIONS:
+        return _of_large_object(call, pieces)
     if name == "setval" and _is_per_row(call):
         raise DbError(
             ErrorKind.UNSUPPORTED,
@@ -140,6 +151,24 @@ def _answer(call: exp.Anonymous, pieces: Pieces) -> exp.Expr:
         call.set("expressions", [exp.Literal.string(stored)])
         return call
     return _number(draw(session, stored, 1)[0].as_py())
+
+
+def _of_large_object(call: exp.Anonymous, pieces: Pieces) -> exp.Expr:
+    if _is_per_row(call):
+        message = f"{call.name}() for every row of a query is not supported"
+        raise DbError(ErrorKind.UNSUPPORTED, message, hint="call it in a statement of its own")
+    arguments = tuple(_value(one, pieces) for one in call.expressions)
+    answer = large_objects.call(pieces.session, call.name.lower(), arguments)
+    if isinstance(answer, bytes):
+        return exp.Unhex(this=exp.Literal.string(answer.hex()))
+    if answer is None and _gives_bytes(call):
+        return exp.cast(exp.null(), exp.DType.VARBINARY)
+    return _number(None if answer is None else int(str(answer)))
+
+
+def _gives_bytes(call: exp.Anonymous) -> bool:
+    forms = large_objects.FUNCTIONS.get(call.name.lower(), ())
+    return any(one.gives == large_objects.BYTEA for one in forms)
 
 
 def _not_yet(message: str) -> DbError:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from sql.functions.listing import KINDS, offered, oid, signature
 from sql.functions.registry import Kind
+from sql.large_objects import FUNCTIONS
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import catalog_name
@@ -48,7 +49,29 @@ def type_oid(name: str) -> int:
 
 def pg_proc(context: SystemContext) -> pa.Table:
     """The functions that read and write types, by their own numbers, then the registry's."""
-    return pa.concat_tables([_io_functions(), _registry_functions()])
+    return pa.concat_tables([_io_functions(), _large_objects(), _registry_functions()])
+
+
+@cache
+def _large_objects() -> pa.Table:
+    forms = [(name, one) for name, found in FUNCTIONS.items() for one in found]
+    types = [[type_oid(kind) for kind in one.takes] for _, one in forms]
+    return fill(
+        SHAPES["pg_proc"].schema,
+        len(forms),
+        _ALIKE
+        | {
+            "oid": [one.oid for _, one in forms],
+            "proname": [name for name, _ in forms],
+            "prokind": "f",
+            "proretset": False,
+            "provolatile": "v",
+            "pronargs": [len(found) for found in types],
+            "prorettype": [type_oid(one.gives) for _, one in forms],
+            "proargtypes": types,
+            "prosrc": [name for name, _ in forms],
+        },
+    )
 
 
 @cache

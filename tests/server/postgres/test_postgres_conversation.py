@@ -356,8 +356,9 @@ def test_a_statement_whose_result_type_changed_is_refused(talk) -> None:
     assert (fields["C"], fields["M"]) == ("0A000", "cached plan must not change result type")
 
 
-def test_the_function_call_protocol_is_refused(talk) -> None:
-    assert talk.codes(FunctionCall()) == "EZ"
+def test_a_function_call_reaches_no_function_but_those_of_large_objects(talk) -> None:
+    assert talk.codes(FunctionCall(1299, (), (), 1)) == "EZ"
+    assert talk.codes(FunctionCall(953, (1,), (), 1)) == "EZ"  # lo_close takes one argument
 
 
 # COPY.

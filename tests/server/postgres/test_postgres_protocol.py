@@ -67,7 +67,10 @@ SESSION: list[tuple[bytes, Frontend]] = [
     (framed(b"d", b"\0\xff"), CopyData(b"\0\xff")),
     (framed(b"c"), CopyDone()),
     (framed(b"f", b"why\0"), CopyFail("why")),
-    (framed(b"F", b"anything"), FunctionCall()),
+    (
+        framed(b"F", b"\0\0\3\xb9\0\1\0\1\0\2\0\0\0\1x\xff\xff\xff\xff\0\1"),
+        FunctionCall(953, (1,), (b"x", None), 1),
+    ),
     (framed(b"X"), Terminate()),
 ]
 STREAM = b"".join(raw for raw, _ in SESSION)
