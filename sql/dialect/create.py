@@ -476,6 +476,8 @@ def declared_type(kind: exp.Expr) -> str:
     name = user_type_name(kind)
     if name is not None or not isinstance(kind, exp.DataType):
         return name or ""
+    if kind.this is exp.DType.JSONB:
+        return "jsonb"
     sized = kind.this in _SIZED and bool(kind.expressions)
     if sized or kind.this in _NAMED_TEXTS or kind.this in _SERIALS or kind.this is exp.DType.YEAR:
         return kind.sql(dialect="mysql" if kind.this in _NAMED_TEXTS else "postgres")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
-from catalog.records import Table
+from catalog.records import Column, Table
 from engine import datatypes as dt
 from engine.datatypes import DataType
 from engine.errors import DbError
@@ -31,6 +31,8 @@ _SAME = (
 )
 _VOID = frozenset({"pg_sleep", "pg_notify", "pg_advisory_lock", "pg_advisory_lock_shared"})
 _VOID |= {"pg_advisory_xact_lock", "pg_advisory_xact_lock_shared", "pg_advisory_unlock_all"}
+_JSONB = frozenset({"to_jsonb", "jsonb_agg", "jsonb_object_agg", "jsonb_build_object"})
+_JSONB |= {"jsonb_build_array", "jsonb_set", "jsonb_insert", "jsonb_strip_nulls", "jsonb_object"}
 _CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 _CASTS = {exp.DType.NAME: "name", exp.DType.JSONB: "jsonb", exp.DType.BPCHAR: "bpchar"}
 
@@ -133,7 +135,7 @@ class _Reader:
                 return _renamed(self.outputs(cte.this, depth + 1), cte.args.get("alias"))
         table = self._table_of(source)
         if table is not None:
-            return [(column.name.lower(), _carried(column.type)) for column in table.columns]
+            return [(column.name.lower(), _declared(column)) for column in table.columns]
         if source.db in ("", "pg_catalog"):
             return _CATALOG.get(source.name.lower())
         return None
@@ -171,8 +173,15 @@ class _Reader:
             held = self._type(node.this.unnest(), query, depth + 1)
             fields = held.named.fields if held is not None and held.named is not None else ()
             return next((_carried(type_) for name, type_ in fields if name == node.name), None)
+        if isinstance(node, exp.JSONExtract | exp.JSONBExtract):  # -> and #>
+            held = self._type(node.this, query, depth + 1)
+            return held if held is not None and held.named == SHOWN_TYPES["jsonb"] else None
+        if isinstance(node, exp.JSONBObjectAgg):
+            return _of("jsonb")
         if isinstance(node, exp.Anonymous):
             name = node.name.lower()
+            if name in _JSONB:
+                return _of("jsonb")
             is_range = name.endswith("range")
             return _of("void") if name in _VOID else _of(name) if is_range else None
         if isinstance(node, exp.Add | exp.Sub | exp.Mul):  # of ranges
@@ -224,6 +233,13 @@ def _returned(change: exp.Expr) -> exp.Select | None:
 
 def _carried(type_: DataType) -> Shown:
     return type_ if type_.innermost.named is not None else None
+
+
+def _declared(column: Column) -> Shown:
+    """What a table's column is shown as: JSONB is JSON that was declared so."""
+    if column.declared == "jsonb" and column.type.id is dt.TypeId.JSON:
+        return _of("jsonb")
+    return _carried(column.type)
 
 
 def _listed(type_: Shown) -> Shown:

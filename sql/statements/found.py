@@ -24,6 +24,7 @@ from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
 from sql.statements.changes import Changes, Seen, answer, change, key_columns, result_of
 from sql.statements.counting import changed_count, counts_changed
+from sql.statements.element_setting import is_element
 from sql.statements.generated import has_own_values
 from sql.statements.joined import OLD, Joined, Target, find
 from sql.statements.lookup import SEEN, hash_of
@@ -273,16 +274,25 @@ def _run_relational(
     return Affected(tag, matched if differing is None else differing)
 
 
+def _set(name: str, value: exp.Expr) -> exp.EQ:
+    return exp.EQ(this=exp.column(exp.to_identifier(name, quoted=True)), expression=value)
+
+
 def _with_defaults(tree: exp.Expr, table: Table) -> exp.Expr:
     """`SET a = DEFAULT`, and columns set to the time: both are ours, DuckDB knows neither."""
     words = any(isinstance(i, exp.EQ) and is_default_word(i.expression) for i in tree.expressions)
     touched = touched_by(table, tree.expressions) if isinstance(tree, exp.Update) else {}
-    if not words and not touched:
+    elements = [i for i in tree.expressions if isinstance(i, exp.EQ) and is_element(i)]
+    if not words and not touched and not elements:
+        return tree
+    if elements:
+        tree = tree.copy()
+        changes = assignments(table, tree.expressions, "")
+        tree.set("expressions", [_set(name, value) for name, value in changes.items()])
         return tree
     tree = tree.copy()
     for name, value in touched.items():
-        named = exp.column(exp.to_identifier(name, quoted=True))
-        tree.append("expressions", exp.EQ(this=named, expression=value))
+        tree.append("expressions", _set(name, value))
     for item in tree.expressions:
         column = table.column(item.this.name) if isinstance(item, exp.EQ) else None
         if column is not None and is_default_word(item.expression):

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
+from sql.statements.element_setting import base_column, with_element
 from sql.statements.generated import check_assigned
 from sql.statements.parts import column_of, default_of, is_default_word
 from sql.statements.target import columns_named
@@ -21,12 +22,15 @@ def assignments(table: Table, items: Sequence[exp.Expr], text: str) -> dict[str,
     Raises: DbError UNDEFINED_COLUMN, DUPLICATE_COLUMN, COLUMN_COUNT, UNSUPPORTED.
     """
     pairs: list[tuple[str, exp.Expr]] = []
+    elements: list[tuple[exp.Bracket, exp.Expr]] = []
     for item in items:
         if not isinstance(item, exp.EQ):
             raise DbError(ErrorKind.UNSUPPORTED, "only SET column = expression is supported here")
         left, right = item.this, item.expression
         if isinstance(left, exp.Column):
             pairs.append((left.name, right))
+        elif isinstance(left, exp.Bracket):
+            elements.append((left, right))
         else:
             names = [part.name for part in _parts(left)]
             pairs += zip(names, _values(right, len(names)), strict=True)
@@ -37,7 +41,25 @@ def assignments(table: Table, items: Sequence[exp.Expr], text: str) -> dict[str,
         column.name: default_of(column) if is_default_word(value) else value
         for column, (_, value) in zip(columns, pairs, strict=True)
     }
+    given |= _with_elements(table, elements, text)
     return touched_by(table, items) | given
+
+
+def _with_elements(
+    table: Table, elements: Sequence[tuple[exp.Bracket, exp.Expr]], text: str
+) -> dict[str, exp.Expr]:
+    """The columns of which elements are set, one after the other."""
+    made: dict[str, exp.Expr] = {}
+    for place, value in elements:
+        base = base_column(place)
+        if base is None:
+            raise DbError(ErrorKind.UNSUPPORTED, "only SET column = expression is supported here")
+        column = columns_named(table, [base.name], text)[0]
+        whole = made.get(
+            column.name, exp.column(column.name, table=base.table or None, quoted=True)
+        )
+        made[column.name] = with_element(column, place, whole, value)
+    return made
 
 
 def touched_by(table: Table, items: Sequence[exp.Expr]) -> dict[str, exp.Expr]:

@@ -399,6 +399,8 @@ def typed_column(column: Column) -> Typed:
     """The type of a column, with the spelling and length it was declared with."""
     if column.type.innermost.named is not None:
         return typed(column.type, column.declared)
+    if column.type.id is TypeId.JSON and column.declared == "jsonb":
+        return Typed(BY_NAME["jsonb"])
     return typed_text(column.declared) if column.type.id is TypeId.STRING else typed(column.type)
 
 
