@@ -208,6 +208,19 @@ class SampleRows:
     histograms: pa.Array | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SeriesRequest:
+    """The rows of one series: `tags` are its values of the primary key, in its order.
+
+    `schema_version` is that of the schema which the columns are meant in.
+    """
+
+    tags: tuple[KeyValue, ...]
+    columns: tuple[str, ...]
+    time_range: TimeRange
+    schema_version: int
+
+
 class Snapshot(Protocol):
     """A consistent view of one region, pinned until `close`.
 
@@ -375,6 +388,14 @@ class Regions(Protocol):
 
     def scan(self, region_id: int, request: ScanRequest) -> Snapshot:
         """Pins a snapshot. Raises: DbError REGION_NOT_FOUND, CORRUPTED."""
+
+    def glance(self, region_id: int, request: SeriesRequest) -> Sequence[pa.RecordBatch] | None:
+        """The rows in order of time if all of them are in memory as they are, else None.
+
+        It neither reads nor waits: an event loop may call it. What `scan` had to read or make for
+        a series is kept for it, if it is asked for again.
+        Raises: DbError REGION_NOT_FOUND, CORRUPTED.
+        """
 
     def samples(self, region_id: int, request: SampleRequest) -> SampleRows:
         """The samples of some series: those without value and histogram are none.

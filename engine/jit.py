@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, TypeVar
 
 import numba
@@ -71,6 +71,7 @@ class _Kernel:
 
 
 _declared: list[_Kernel] = []  # that `warm` has not met yet
+_was_warmed = Event()
 
 
 def kernel(*signature: Any) -> Callable[[Function], Function]:
@@ -170,6 +171,11 @@ def is_cold() -> bool:
     return bool(_declared) and not _declared[0].has_cache
 
 
+def is_warm() -> bool:
+    """True once `warm` has made all kernels ready that were declared till then."""
+    return _was_warmed.is_set()
+
+
 def warm(one_done: Callable[[bool, int], None] | None = None) -> None:
     """Makes ready what was declared since the last call; cheap when there is nothing to do.
 
@@ -183,3 +189,4 @@ def warm(one_done: Callable[[bool, int], None] | None = None) -> None:
             _declared.remove(one)
         if one_done is not None:
             one_done(was_cold, len(_declared))
+    _was_warmed.set()

@@ -26,16 +26,20 @@ class BatchMemo(Generic[_T]):
         self._values: dict[tuple[int, Hashable], tuple[weakref.ref[pa.RecordBatch], _T]] = {}
         self._clean_at = _CLEAN_AT
 
+    def known(self, batch: pa.RecordBatch, key: Hashable) -> _T | None:
+        """The value for a batch and a key, None if it was not made yet."""
+        with self._lock:
+            found = self._values.get((id(batch), key))
+        return found[1] if found is not None and found[0]() is batch else None
+
     def get(self, batch: pa.RecordBatch, key: Hashable, make: Callable[[], _T]) -> _T:
         """The value for a batch and a key, made if it is not known."""
-        place = (id(batch), key)
-        with self._lock:
-            known = self._values.get(place)
-            if known is not None and known[0]() is batch:
-                return known[1]
+        known = self.known(batch, key)
+        if known is not None:
+            return known
         value = make()
         with self._lock:
-            self._values[place] = weakref.ref(batch), value
+            self._values[id(batch), key] = weakref.ref(batch), value
             if len(self._values) > self._clean_at:
                 self._values = {k: v for k, v in self._values.items() if v[0]() is not None}
                 self._clean_at = max(_CLEAN_AT, 2 * len(self._values))

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
+import pyarrow as pa
+
 from engine import facts
 from engine.alter import alter
 from engine.api import (
@@ -25,6 +27,7 @@ from engine.api import (
     SampleRequest,
     SampleRows,
     ScanRequest,
+    SeriesRequest,
     Snapshot,
     StoredFile,
     TimeRange,
@@ -39,6 +42,7 @@ from engine.compaction.scheduler import Compactor
 from engine.errors import DbError, ErrorKind
 from engine.flush import FlushTools, Which, flush
 from engine.fulltext.backfill import build_missing
+from engine.glance import glance
 from engine.jobs import Flusher, choose_flush
 from engine.lock import DirectoryLock
 from engine.manifest.log import Manifest
@@ -71,7 +75,7 @@ from engine.wal.payload import (
 )
 from engine.wal.segments import LocalLogFolder, LogFolder
 from engine.wal.writer import Log
-from engine.write import checked, staged
+from engine.write import check_size, checked, staged
 
 _LOG = logging.getLogger(__name__)
 # One memtable that fills, one that becomes a file and two that wait for it: then writers wait.
@@ -184,9 +188,8 @@ class LocalRegions:
         """Applies all writes or none; they are durable and visible when this returns."""
         rows = self._checked(writes)
         if rows:
-            self._logged(
-                rows, lambda: (Kind.WRITE, encode_writes(rows)), lambda s: self._apply(rows, s, s)
-            )
+            encode = partial(encode_writes, rows)
+            self._logged(rows, lambda: (Kind.WRITE, encode()), lambda s: self._apply(rows, s, s))
 
     def prepare(self, transaction: str, writes: Sequence[Write]) -> None:
         """Logs the writes durably without showing them."""
@@ -220,8 +223,11 @@ class LocalRegions:
 
     def scan(self, region_id: int, request: ScanRequest) -> Snapshot:
         """Pins a snapshot."""
-        region = self._region(region_id)
-        return scan(region, request, self._scan_tools)
+        return scan(self._region(region_id), request, self._scan_tools)
+
+    def glance(self, region_id: int, request: SeriesRequest) -> Sequence[pa.RecordBatch] | None:
+        """The rows of a series if they are in memory."""
+        return glance(self._region(region_id), request, self._scan_tools)
 
     def samples(self, region_id: int, request: SampleRequest) -> SampleRows:
         """The samples of some series."""
@@ -276,8 +282,8 @@ class LocalRegions:
 
     def _is_undecided(self, region_id: int) -> bool:
         with self._lock:
-            batches = [batch for _, rows in self._prepared.values() for batch in rows]
-        return any(batch.region_id == region_id for batch in batches)
+            prepared = list(self._prepared.values())
+        return any(batch.region_id == region_id for _, rows in prepared for batch in rows)
 
     def statistics(self, region_id: int) -> RegionStatistics:
         """Current sizes and state of a region."""
@@ -380,12 +386,7 @@ class LocalRegions:
             for batch in checked(write, self._region(write.region_id).state().shape)
             if self._region(write.region_id).version.options.ttl_ms != 0  # they are never seen
         ]
-        if (size := size_of(rows)) > self._options.write_bytes_max:
-            raise DbError(
-                ErrorKind.LIMIT_EXCEEDED,
-                f"one write of {size} bytes is above the limit of {self._options.write_bytes_max}",
-                hint="split it into smaller writes",
-            )
+        check_size(rows, self._options.write_bytes_max)
         return rows
 
     def _logged(
@@ -461,10 +462,9 @@ class LocalRegions:
             return list(self._regions.values())
 
     def _choose(self) -> Region | None:
-        regions = self._all()
         small = self._log.size() <= self._options.wal_bytes_max
         return choose_flush(
-            [r.buffered(self._options.memtable_region_bytes) for r in regions],
+            [r.buffered(self._options.memtable_region_bytes) for r in self._all()],
             total_bytes=self._options.memtable_total_bytes,
             log_needs=0 if small else self._log.oldest_kept_from(),
         )

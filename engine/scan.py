@@ -165,11 +165,7 @@ def _fields(schema: RegionSchema, columns: Sequence[str]) -> pa.Schema:
 
 def _is_near(view: View, wanted: TimeRange) -> bool:
     """True if something in memory, rows or what replaces them, may be of the range."""
-    return any(
-        (wanted.end is None or part.first < wanted.end)
-        and (wanted.start is None or part.last >= wanted.start)
-        for part in (*view.puts, *view.deletes)
-    )
+    return bool(overlapping((*view.puts, *view.deletes), wanted))
 
 
 def _pinned(
@@ -377,8 +373,9 @@ class _Scan:
             return None
         schema = self.state.version.schema_of(meta.schema_version)
         dead = np.empty(0, np.int64) if file.deleted is None else file.deleted.to_numpy()
+        stored = self.tools.vectors.positions(meta)
         try:
-            return self.tools.series.rows(meta, schema, self.few, dead, self.effort)
+            return self.tools.series.rows(meta, schema, self.few, dead, stored, self.effort)
         except (OSError, pa.ArrowException) as error:
             message = f"cannot read {file.path}: {error}"
             raise DbError(ErrorKind.CORRUPTED, message) from error
@@ -414,7 +411,7 @@ class _Scan:
 
     def _live(self, view: View) -> tuple[Chunk, ...]:
         """The chunks of memory that may be wanted; partial rows are completed from files."""
-        parts = overlapping(view, self.request.time_range)
+        parts = overlapping(view.puts, self.request.time_range)
         if not self.shape.partial or not parts:
             return parts
         names = list(self.request.columns)

@@ -14,7 +14,7 @@ from engine import evolve
 from engine.api import Op, Write
 from engine.errors import DbError, ErrorKind
 from engine.memtable.view import Shape
-from engine.wal.payload import RegionRows
+from engine.wal.payload import RegionRows, size_of
 
 # A slice may be a window into a far larger buffer; beyond this factor it is copied, so that a
 # memtable does not hold what it does not count.
@@ -45,6 +45,16 @@ def checked(write: Write, shape: Shape) -> Iterator[RegionRows]:
         if batch.num_rows:
             batch = evolve.stamp(_compact(batch), shape.schema.version)
             yield RegionRows(write.region_id, write.op, batch)
+
+
+def check_size(rows: Sequence[RegionRows], bytes_max: int) -> None:
+    """Raises: DbError LIMIT_EXCEEDED if one record would be larger than that."""
+    if (size := size_of(rows)) > bytes_max:
+        raise DbError(
+            ErrorKind.LIMIT_EXCEEDED,
+            f"one write of {size} bytes is above the limit of {bytes_max}",
+            hint="split it into smaller writes",
+        )
 
 
 def staged(writes: Sequence[Write], shape: Shape) -> list[RegionRows]:

@@ -20,11 +20,12 @@ from engine.errors import DbError, ErrorKind
 from server.auth.api import AccessMode, Users
 from server.metrics import Metrics
 from sql.permissions import Access, access_of
-from sql.results import CopyOut, Cursor, Description, Notice, Notification, Result, Rows
+from sql.results import CopyOut, Cursor, Description, Found, Notice, Notification, Result, Rows
 from sql.session import (
     Activity,
     ClientInfo,
     DatabaseApi,
+    InstantApi,
     Output,
     SessionApi,
     Statement,
@@ -79,8 +80,7 @@ class ObservedDatabase:
     @property
     def is_draining(self) -> bool:
         """True once `drain` was called."""
-        with self._lock:
-            return self._draining
+        return self._draining
 
     def drain(self) -> None:
         """From now on refuses sessions, and statements outside an open transaction."""
@@ -180,6 +180,8 @@ class ObservedSession:
         self._seconds = metrics.statement_seconds.labels(inner.wire.value)
         self._ok = metrics.statements.labels(inner.wire.value, "ok")
         self._rows = metrics.rows.labels(inner.wire.value)
+        may_read = Access.READ not in refused
+        self._instant = ObservedInstant(inner.instant, database, self._answered, may_read=may_read)
 
     @property
     def database(self) -> str:
@@ -253,9 +255,10 @@ class ObservedSession:
         """Registers what ends the connection after KILL."""
         self._inner.when_killed(call)
 
-    def is_instant(self, text: str) -> bool:
-        """True if the answer is known and takes no time."""
-        return not self._refused and self._inner.is_instant(text)
+    @property
+    def instant(self) -> InstantApi:
+        """What is answered at once, counted like other statements."""
+        return self._instant
 
     def describe(
         self, statement: Statement, parameter_types: Sequence[DataType | None] = ()
@@ -348,6 +351,10 @@ class ObservedSession:
                 },
             )
 
+    def _answered(self, text: str, started: float, rows: int) -> None:
+        """A query was answered at once."""
+        self._record(text, started, rows, None)
+
     def show(self, name: str) -> str:
         """A setting's value as text."""
         return self._inner.show(name)
@@ -392,6 +399,36 @@ class ObservedSession:
     def take_reports(self) -> dict[str, str]:
         """Reported settings changed since the last call."""
         return self._inner.take_reports()
+
+
+class ObservedInstant:
+    """An `InstantApi` that tells of its answers; none for users who may not read."""
+
+    def __init__(
+        self,
+        inner: InstantApi,
+        database: ObservedDatabase,
+        answered: Callable[[str, float, int], None],
+        *,
+        may_read: bool,
+    ) -> None:
+        self._inner = inner
+        self._observer = database
+        self._answered = answered
+        self._may_read = may_read
+        self.parse = inner.parse
+        self.describe = inner.describe
+        self.is_settled = inner.is_settled
+
+    def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Found | None:
+        """The rows of a query that are at hand, unless the usual way would refuse it."""
+        if not self._may_read or self._observer.is_draining:
+            return None
+        started = perf_counter()
+        answer = self._inner.execute(statement, parameters)
+        if answer is not None:
+            self._answered(statement.text, started, answer.rows.num_rows)
+        return answer
 
 
 class _Stream:

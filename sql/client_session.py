@@ -91,7 +91,7 @@ class ClientSession(SessionTables):
         self.ending: Transaction | None = None  # while it commits or is rolled back
         self.prepared: dict[str, Prepared] = {}
         self.cursors: dict[str, Cursor] = {}
-        self.instant = Instant()
+        self.instant = Instant(self)
         self.recent_plans = RecentPlans()
         self.user_variables: dict[str, object] = {}
         self.numbers = Numbers()
@@ -104,9 +104,9 @@ class ClientSession(SessionTables):
         self._initial_settings: dict[str, str] = {}
         self._limits = Limits(database.deadlines, database.memory, self.duck.interrupt)
         self._when_killed: Callable[[], object] | None = None
-        self._in_block = False
+        self.in_block = False
         self._notices: list[Notice] = []
-        self._texts: dict[str, Sequence[execute.Runnable]] = {}
+        self.texts: dict[str, Sequence[execute.Runnable]] = {}
 
     # What wires ask.
 
@@ -118,7 +118,7 @@ class ClientSession(SessionTables):
     @property
     def timezone(self) -> str:
         """See `SessionApi.timezone`."""
-        return self.settings.get("timezone")
+        return self.settings.shown.timezone
 
     @property
     def output(self) -> Output:
@@ -154,14 +154,14 @@ class ClientSession(SessionTables):
         """See `SessionApi.parse`."""
         if "\\" in text and self.literal_backslashes:
             text = text.replace("\\", "\\\\")  # read where a single one means something
-        known = self._texts.get(text)
+        known = self.texts.get(text)
         if known is None:
             with self._failing():
                 known = execute.parse_request(self, text)
             if isinstance(known, list) and type(known[0]) is ParsedStatement and len(text) < 16_384:
-                if len(self._texts) >= STATEMENT_CACHE_SIZE:
-                    self._texts.pop(next(iter(self._texts)))
-                self._texts[text] = known
+                if len(self.texts) >= STATEMENT_CACHE_SIZE:
+                    self.texts.pop(next(iter(self.texts)))
+                self.texts[text] = known
         if not parameter_types:
             return list(known)
         types = tuple(parameter_types)
@@ -174,12 +174,6 @@ class ClientSession(SessionTables):
     def literal_backslashes(self) -> bool:
         """See `SessionApi.literal_backslashes`."""
         return self.settings.literal_backslashes
-
-    def is_instant(self, text: str) -> bool:
-        """See `SessionApi.is_instant`."""
-        known = self._texts.get(text)
-        alone = known is None or len(known) == 1
-        return self.duck.is_free and alone and self.instant.holds(known[0].text if known else text)
 
     def describe(
         self, statement: Statement, parameter_types: Sequence[DataType | None] = ()
@@ -232,11 +226,11 @@ class ClientSession(SessionTables):
 
     def open_block(self) -> None:
         """See `SessionApi.open_block`."""
-        self._in_block = True
+        self.in_block = True
 
     def close_block(self, *, commit: bool) -> None:
         """See `SessionApi.close_block`."""
-        self._in_block = False
+        self.in_block = False
         if self.transaction is None or not self.transaction.explicit:
             self.end_transaction(commit=commit)
 
@@ -369,7 +363,7 @@ class ClientSession(SessionTables):
             if not lasts:
                 self.end_transaction(commit=False)
             raise
-        if not lasts and not self._in_block:
+        if not lasts and not self.in_block:
             self.end_transaction(commit=True)
 
     @contextmanager
@@ -457,7 +451,7 @@ class ClientSession(SessionTables):
 
     def stages(self, transaction: Transaction) -> bool:
         """True if what the statement writes to regions waits for a COMMIT after it."""
-        return transaction.explicit or self._in_block or transaction.changed_store
+        return transaction.explicit or self.in_block or transaction.changed_store
 
     def write_now(self, writes: Sequence[Write]) -> None:
         """Writes to regions, durable and visible when this returns. Raises: DbError."""
@@ -487,8 +481,16 @@ class ClientSession(SessionTables):
         self.running = False
         self._limits.end()
         self.duck.finish()
-        if self.transaction is None and not self._in_block:
+        if self.transaction is None and not self.in_block:
             self._ended(commit=not failed)
+
+    def answered(self, text: str, rows: int) -> None:
+        """A query was answered from memory, at once."""
+        self._query, self._query_ms = text, self.server.clock.now_ms()
+        self.last_notices = ()
+        self.tally.answered(rows)
+        if self.transaction is not None:
+            self.transaction.has_run = True
 
     def _staged(self) -> Sequence[Write]:
         return self.transaction.staged if self.transaction is not None else ()

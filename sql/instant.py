@@ -1,47 +1,130 @@
-"""Which requests of a session are answered from memory at once: a wire need not take a thread.
+"""What a session answers at once: on the event loop, from memory, in microseconds.
 
-Filled by sql/statements/query.py when it has answered one, asked by the wires through the session.
-It answers nothing itself.
+Made by the session, asked by the wires, filled by sql/statements/query.py with plans that were run
+in the usual way. A statement is answered here as long as nothing that its plan or its permission
+depends on has changed since; all else is left to a worker thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
+from engine.datatypes import DataType
+from engine.errors import DbError
+from engine.jit import is_warm
+from sql.dialect.parser import ParsedStatement
 from sql.plan.lifting import Lifted, lift
+from sql.plan.plan import QueryPlan
+from sql.results import Description, Found
+from sql.run.at_hand import at_hand
+from sql.session import Statement
+from sql.statements.query import LiftedQuery, bind, state_of
 
-TEXTS_MAX = 64  # that a session remembers: pings of connection pools, rows by key
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
+
+PLANS_MAX = 256  # that a session remembers
 
 
-def always() -> bool:
-    """For answers that never change."""
-    return True
+class _Known(NamedTuple):
+    """A plan that was run, for what it was declared to take, in that state."""
+
+    declared: tuple[DataType | None, ...]
+    state: tuple[object, ...]
+    plan: QueryPlan
 
 
 class Instant:
-    """Texts, by whether their answer is still in memory. One thread at a time."""
+    """Implements `sql.session.InstantApi`. One thread at a time."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, Callable[[], bool]] = {}
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+        self._known: dict[str, _Known] = {}  # by text, lifted ones by their form
         self._lifted: tuple[str, Lifted | None] = ("", None)  # the last text's
 
-    def remember(self, text: str, holds: Callable[[], bool]) -> None:
-        """A text (lifted: its form) that was answered from memory, as it is while `holds`."""
-        if len(self._known) < TEXTS_MAX:
-            self._known[text] = holds
+    def remember(self, statement: ParsedStatement, plan: QueryPlan) -> None:
+        """A statement (a lifted one: its form) that the session has just run."""
+        if len(self._known) >= PLANS_MAX:
+            del self._known[next(iter(self._known))]
+        state = state_of(self._session)
+        self._known[statement.text] = _Known(statement.declared, state, plan)
 
     def lift(self, text: str) -> Lifted | None:
-        """See `sql.plan.lifting.lift`; both questions about a request cost one."""
+        """See `sql.plan.lifting.lift`; several questions about a request cost one."""
         if self._lifted[0] != text:
             self._lifted = text, lift(text)
         return self._lifted[1]
 
-    def holds(self, text: str) -> bool:
-        """True if the statement of that text has its answer in memory."""
-        if not self._known:
-            return False
-        known = self._known.get(text)
-        if known is None:
-            lifted = self.lift(text)
-            known = self._known.get(lifted.text) if lifted is not None else None
-        return known is not None and known()
+    def parse(
+        self, text: str, parameter_types: Sequence[DataType | None] = ()
+    ) -> list[Statement] | None:
+        """See `InstantApi.parse`."""
+        session = self._session
+        if "\\" in text:
+            return None  # it may not mean what it says
+        if text not in session.texts:
+            lifted = self.lift(text) if self._known else None
+            if lifted is None or lifted.text not in self._known:
+                return None
+        return session.parse(text, parameter_types)
+
+    def describe(self, statement: Statement) -> Description | None:
+        """See `InstantApi.describe`."""
+        plan = self._plan(statement)
+        if plan is None or not self._is_open():
+            return None
+        columns = plan.learned.columns
+        types = () if isinstance(statement, LiftedQuery) else plan.parameter_types
+        return None if columns is None else Description(types, columns, tag="SELECT")
+
+    def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Found | None:
+        """See `InstantApi.execute`."""
+        plan = self._plan(statement)
+        if plan is None or not self._is_open() or not is_warm():
+            return None
+        if isinstance(statement, LiftedQuery):
+            parameters = statement.values
+        answer = self._answer(plan, parameters)
+        if answer is not None:
+            self._session.answered(statement.text, answer.rows.num_rows)
+        return answer
+
+    def is_settled(self) -> bool:
+        """See `InstantApi.is_settled`."""
+        open_ = self._session.transaction
+        return not self._session.in_block and (open_ is None or open_.explicit)
+
+    def _is_open(self) -> bool:
+        """True if statements see what is committed, and nothing else."""
+        open_ = self._session.transaction
+        return open_ is None or not (open_.failed or open_.staged or not open_.sees_committed)
+
+    def _plan(self, statement: Statement) -> QueryPlan | None:
+        """The plan of a statement that was run, if it still holds."""
+        if not isinstance(statement, ParsedStatement) or self._session.settings.shown.limited:
+            return None
+        if isinstance(statement, LiftedQuery):
+            known = self._known.get(statement.form)
+        else:
+            known = self._known.get(statement.text)
+        if (
+            known is None
+            or known.declared != statement.declared
+            or self._session.settings.shown.limited
+        ):
+            return None
+        return known.plan if known.state == state_of(self._session) else None
+
+    def _answer(self, plan: QueryPlan, parameters: Sequence[object]) -> Found | None:
+        if plan.learned.constant is not None:
+            columns, batches = plan.learned.constant
+            return Found(columns, batches[0]) if len(batches) == 1 else None
+        try:
+            values = bind(parameters, plan.parameter_types, self._session.timezone)
+        except DbError:
+            return None  # told in the usual way
+        rows = at_hand(plan, values, self._session.runner)
+        if rows is None or plan.learned.shape is None:
+            return None
+        return Found(plan.learned.shape.columns, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -80,6 +80,17 @@ def _cut(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[pa.RecordBat
         count -= batch.num_rows
         if count <= 0:
             return
+
+
+class Found(NamedTuple):
+    """All rows of a query at once, when they are few and in memory; there is nothing to close."""
+
+    columns: tuple[ResultColumn, ...]
+    rows: pa.RecordBatch
+
+    def as_rows(self) -> Rows:
+        """The same as a stream."""
+        return Rows(self.columns, iter((self.rows,)))
 
 
 class Cursor:

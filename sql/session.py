@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from engine.backup import Capture
 from engine.datatypes import DataType
-from sql.results import Cursor, Description, Notice, Notification, Result
+from sql.results import Cursor, Description, Found, Notice, Notification, Result
 
 
 class Wire(Enum):
@@ -102,6 +102,28 @@ class Statement(Protocol):
         """True if there is nothing to run (only comments or spaces)."""
 
 
+class InstantApi(Protocol):
+    """What a session does at once, from memory: an event loop may call these.
+
+    They take microseconds and wait for nothing. None (False) means that nothing has happened: the
+    methods of the session itself do it then, on a worker thread.
+    """
+
+    def parse(
+        self, text: str, parameter_types: Sequence[DataType | None] = ()
+    ) -> list[Statement] | None:
+        """As `SessionApi.parse`."""
+
+    def describe(self, statement: Statement) -> Description | None:
+        """As `SessionApi.describe`, with the types that `parse` was told."""
+
+    def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Found | None:
+        """The rows of a query as `SessionApi.execute` gives them."""
+
+    def is_settled(self) -> bool:
+        """True if closing the block, as Sync does, would change nothing."""
+
+
 class SessionApi(Protocol):
     """What a wire may ask of a session."""
 
@@ -144,8 +166,9 @@ class SessionApi(Protocol):
     def literal_backslashes(self) -> bool:
         """MySQL's NO_BACKSLASH_ESCAPES: a backslash in a string stands for itself."""
 
-    def is_instant(self, text: str) -> bool:
-        """True if the request's answer is known and takes no time: it may run on an event loop."""
+    @property
+    def instant(self) -> InstantApi:
+        """What is answered at once."""
 
     def describe(
         self, statement: Statement, parameter_types: Sequence[DataType | None] = ()

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta, timezone, tzinfo
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from engine.errors import DbError, ErrorKind
@@ -330,6 +331,14 @@ _KNOWN: dict[Wire, dict[str, Setting]] = {
 _ALIASES = {"time_zone": "timezone", "time zone": "timezone", "names": "client_encoding"}
 
 
+class Shown(NamedTuple):
+    """The settings that plans and results depend on."""
+
+    timezone: str
+    dates: str  # PostgreSQL's DateStyle
+    limited: bool  # MySQL's sql_select_limit was set
+
+
 class Settings:
     """The settings of one session."""
 
@@ -340,7 +349,9 @@ class Settings:
         self._known = _KNOWN[wire]
         self._values: dict[str, str] = {}
         self._reports: dict[str, str] = {}
-        self._output: Output | None = None  # forgotten when a value changes
+        # Forgotten when a value changes.
+        self._output: Output | None = None
+        self._shown: Shown | None = None
 
     @property
     def output(self) -> Output:
@@ -359,6 +370,15 @@ class Settings:
         """The setting's name with its own upper and lower case."""
         setting = self._known.get(self._key(name))
         return setting.name if setting is not None else name
+
+    @property
+    def shown(self) -> Shown:
+        """What plans and results depend on."""
+        if self._shown is None:
+            style = self.get("DateStyle") if self._wire is Wire.POSTGRES else ""
+            limited = self._wire is Wire.MYSQL and self.is_set("sql_select_limit")
+            self._shown = Shown(self.get("timezone"), style, limited)
+        return self._shown
 
     def is_set(self, name: str) -> bool:
         """True if the session gave the setting a value."""
@@ -402,8 +422,8 @@ class Settings:
 
     def set(self, name: str, value: str) -> None:
         """Raises: DbError INVALID_ARGUMENT for a bad value or a read-only setting."""
+        self._changed()
         key = self._key(name)
-        self._output = None
         setting = self._known.get(key)
         if setting is None:
             self._values[key] = value
@@ -420,7 +440,7 @@ class Settings:
 
     def reset(self, name: str | None = None) -> None:
         """Back to the default: one setting, or all."""
-        self._output = None
+        self._changed()
         for key in [self._key(name)] if name is not None else list(self._values):
             setting = self._known.get(key)
             if self._values.pop(key, None) is not None and setting and setting.reported:
@@ -430,6 +450,9 @@ class Settings:
         """Every setting with its value, by name."""
         names = {s.name for s in self._known.values()} | (set(self._values) - set(self._known))
         return sorted((name, self.get(name)) for name in names)
+
+    def _changed(self) -> None:
+        self._output = self._shown = None
 
     def take_reports(self) -> dict[str, str]:
         """Reported settings changed since the last call."""
@@ -442,7 +465,7 @@ class Settings:
 
     def restore_values(self, values: dict[str, str]) -> None:
         """Goes back to an earlier copy."""
-        self._output = None
+        self._changed()
         for key in self._values.keys() | values.keys():
             setting = self._known.get(key)
             if setting is not None and setting.reported:

@@ -72,6 +72,10 @@ class Tally:
             return f"Rows matched: {matched}  Changed: {rows}"
         return f"Records: {rows}  Duplicates: 0" if result.tag == "INSERT" and rows > 1 else ""
 
+    def answered(self, rows: int) -> None:
+        """A query was answered with so many rows, without `begin` and `end`."""
+        self._row_count, self._found_rows = -1, rows
+
     def get(self, name: str) -> str:
         """One of `NAMES` as text."""
         if name == "row_count":

@@ -27,6 +27,7 @@ from sql.results import (
     CopyOut,
     Description,
     Empty,
+    Found,
     Notice,
     Notification,
     Result,
@@ -105,6 +106,35 @@ class FakeDatabase:
         self.root.close()
 
 
+class FakeInstant:
+    """Knows `SELECT 'known'`, and that there is never anything to commit."""
+
+    def __init__(self, session: FakeSession | None = None) -> None:
+        self._session = session
+
+    def parse(self, text: str, parameter_types: object = ()) -> list[FakeStatement] | None:
+        return [FakeStatement(text)] if self._knows(text) else None
+
+    def describe(self, statement: FakeStatement) -> Description | None:
+        known = self._session is not None and self._knows(statement.text)
+        return self._session.describe(statement) if known and self._session else None
+
+    def execute(self, statement: FakeStatement, parameters: object = ()) -> Found | None:
+        if self._session is None or not self._knows(statement.text):
+            return None
+        rows = self._session.execute(statement)
+        assert isinstance(rows, Rows)
+        (batch,) = rows
+        rows.close()
+        return Found(rows.columns, batch)
+
+    def is_settled(self) -> bool:
+        return True
+
+    def _knows(self, text: str) -> bool:
+        return self._session is not None and text == "SELECT 'known'"
+
+
 class FakeSession:
     def __init__(self, server: FakeDatabase, wire: Wire, client: ClientInfo, id: int) -> None:  # noqa: A002
         self.id = id
@@ -151,8 +181,9 @@ class FakeSession:
     def when_killed(self, call: object) -> None:
         pass
 
-    def is_instant(self, text: str) -> bool:
-        return text == "SELECT 'known'"
+    @property
+    def instant(self) -> FakeInstant:
+        return FakeInstant(self)
 
     def parse(self, text: str, parameter_types: object = ()) -> list[FakeStatement]:
         if "SYNTAXERROR" in text:

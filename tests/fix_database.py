@@ -29,6 +29,14 @@ class Client:
             answer = plain(self.session.execute(statement, parameters))
         return answer
 
+    def at_once(self, text: str, parameters: Sequence[object] = ()) -> Any:
+        """The rows of a query as an event loop may give them; None if it may not."""
+        statements = self.session.instant.parse(text) or self.session.parse(text)
+        found = self.session.instant.execute(statements[0], parameters)
+        if found is None:
+            return None
+        return list(zip(*map(_values, found.rows.columns), strict=True))
+
     def names(self, text: str) -> list[str]:
         """The column names of a query."""
         rows = self.session.execute(self.session.parse(text)[0])

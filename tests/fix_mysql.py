@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 import uvloop
+from fake_database import FakeInstant
 
 from engine.datatypes import STRING, DataType
 from engine.errors import DbError, ErrorKind
@@ -76,8 +77,9 @@ class FakeSession:
     def when_killed(self, call: object) -> None:
         pass
 
-    def is_instant(self, text: str) -> bool:
-        return False
+    @property
+    def instant(self) -> FakeInstant:
+        return FakeInstant()
 
     def parse(self, text: str, parameter_types: object = ()) -> list[FakeStatement]:
         pieces = [piece.strip() for piece in re.split(r";(?=(?:[^']*'[^']*')*[^']*$)", text)]

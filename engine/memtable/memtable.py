@@ -218,6 +218,15 @@ class Memtable:
                 self._folded_bytes -= slack  # small parts became one
             return self._view
 
+    def settled(self) -> View | None:
+        """The deduplicated rows if nothing has arrived since they were; it waits for nobody."""
+        if not self._folding.acquire(blocking=False):
+            return None
+        try:
+            return None if self._pending else self._view
+        finally:
+            self._folding.release()
+
     def arrived(self) -> list[pa.RecordBatch] | None:
         """All rows in order of arrival, not deduplicated; None if only a view shows what counts.
 

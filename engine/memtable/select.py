@@ -59,6 +59,16 @@ class MemoryFilter:
     def __init__(self) -> None:
         self._memo: BatchMemo[_Coded] = BatchMemo()
 
+    def indexes(self, part: Chunk) -> bool:
+        """True if rows of a part are found by codes of its tags, not by comparing all of them."""
+        return bool(part.rows.num_rows >= _ROWS_MIN)
+
+    def known_places(self, part: Chunk, keys: Sequence[KeyFilter]) -> Codes | None:
+        """Which rows pass, in order, if that was asked of the part before. Requires: keys."""
+        if any(self._memo.known(part.rows, key.column) is None for key in keys):
+            return None
+        return self._places(part.rows, keys)
+
     def rows(
         self,
         part: Chunk,
@@ -72,7 +82,7 @@ class MemoryFilter:
         Requires: the time index and the keys' columns are among them.
         """
         narrow = part.rows.select(columns)
-        if part.rows.num_rows < _ROWS_MIN or not keys:
+        if not keys or not self.indexes(part):
             return during(Chunk(narrow, part.first, part.last), shape, wanted)
         places = self._places(part.rows, keys)
         moments = times(part.rows, shape)[places]

@@ -213,11 +213,11 @@ def _chunk_of(rows: pa.Table, shape: Shape) -> Chunk:
     return chunk(rows.combine_chunks().to_batches()[0], shape)
 
 
-def overlapping(view: View, wanted: TimeRange) -> tuple[Chunk, ...]:
-    """The live chunks that may hold rows of a range."""
+def overlapping(parts: Iterable[Chunk], wanted: TimeRange) -> tuple[Chunk, ...]:
+    """The chunks that may hold rows of a range."""
     return tuple(
         part
-        for part in view.puts
+        for part in parts
         if (wanted.end is None or part.first < wanted.end)
         and (wanted.start is None or part.last >= wanted.start)
     )

@@ -96,12 +96,15 @@ class SeriesReader:
         schema: RegionSchema,
         wanted: Wanted,
         dead: Positions,
+        stored_dead: Positions,
         effort: Effort,
     ) -> pa.Table | None:
         """Live rows of a file that pass the filters, within the range of times.
 
-        `schema` is the file's own. None when the file is better read whole: it is asked for the
-        first time, or too many rows are wanted. Raises: OSError, pa.ArrowException.
+        `schema` is the file's own, `stored_dead` those of the dead rows that everybody sees dead:
+        what is kept for later questions has all others. None when the file is better read whole:
+        it is asked for the first time, or too many rows are wanted.
+        Raises: OSError, pa.ArrowException.
         """
         if file.rows <= SMALL_ROWS and file.row_groups == 1 and not wanted.keys:
             return self._of_small(file, schema, wanted, dead, effort)
@@ -122,7 +125,9 @@ class SeriesReader:
         held = self._held(file, groups_of(index.groups, lows, highs), fields)
         if held is None:
             return None
-        self._keep(file, schema, wanted, Picked(index, series, lows, highs, dead), held, count)
+        self._keep(
+            file, schema, wanted, Picked(index, series, lows, highs, stored_dead), held, count
+        )
         lows, highs = self._within(file, schema, index, lows, highs, wanted.times)
         picked = Picked(index, series, lows, highs, dead)
         self._complete(held, file, schema, picked.groups, fields)

@@ -34,11 +34,12 @@ from server.mysql.protocol import (
 )
 from server.mysql.replies import Outcome
 from server.mysql.results import ResultStream
-from sql.results import Affected, CopyIn, CopyOut, CopySink, Empty, Result, Rows
+from sql.results import Affected, CopyIn, CopyOut, CopySink, Empty, Found, Result, Rows
 from sql.session import SessionApi, TransactionStatus
 
 Piece = bytes | memoryview
 _NO_FLAGS = Status(0)
+_AT_ONCE_BYTES = 64 << 10  # of parameters that are read on the event loop
 _PIECES_BYTES = 1 << 18  # gathered before they are sent: few writes, little waiting
 
 
@@ -137,6 +138,40 @@ def answer(speaker: Speaker, command: Command) -> Iterator[Piece | CopySink]:
         code = command.code if isinstance(command, Unknown) else 0
         raise DbError(ErrorKind.UNKNOWN_COMMAND, f"unknown command 0x{code:02X}")
     return handler(speaker, command)
+
+
+def at_once(speaker: Speaker, command: Command) -> Sequence[Piece] | None:
+    """The whole answer if it takes no time; None: nothing has happened, `answer` makes it.
+
+    An event loop may call it. Whatever is wrong is left to `answer` to tell.
+    """
+    try:
+        if isinstance(command, Query):
+            statements = speaker.session.instant.parse(command.text) or ()
+            found = speaker.session.instant.execute(statements[0]) if len(statements) == 1 else None
+        elif isinstance(command, Execute):
+            found = _executed_at_once(speaker, command)
+        else:
+            return None
+        if found is None:
+            return None
+        binary = isinstance(command, Execute)
+        stream = ResultStream(found.as_rows(), speaker.session.timezone, binary=binary)
+        pieces = [*_heading(speaker, stream, _NO_FLAGS), *_rows(speaker, stream)]
+    except DbError:
+        speaker.protocol.sequence = 1
+        return None
+    return [*pieces, speaker.end_of_rows(speaker.outcome())]
+
+
+def _executed_at_once(speaker: Speaker, command: Execute) -> Found | None:
+    prepared = speaker.statements.find(command.statement_id)
+    if prepared is None or command.cursor or prepared.cursor or prepared.long_data:
+        return None
+    if len(command.parameters) > _AT_ONCE_BYTES or prepared.long_data_error is not None:
+        return None
+    parameters = decode_parameters(prepared, command.parameters)
+    return speaker.session.instant.execute(prepared.statement, parameters)
 
 
 def _query(speaker: Speaker, command: Query) -> Iterator[Piece | CopySink]:

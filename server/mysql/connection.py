@@ -349,26 +349,21 @@ class Connection:
                 self._write_payload(self._outcome_ok())
             case _:
                 assert self._speaker is not None
-                instant = isinstance(command, commands.Query) and (
-                    self._speaker.session.is_instant(command.text)
-                )
-                await self._send(lambda speaker: answers.answer(speaker, command), instant=instant)
+                # The hop to a thread would take longer than some answers.
+                pieces = answers.at_once(self._speaker, command)
+                if pieces is None:
+                    await self._send(lambda speaker: answers.answer(speaker, command))
+                else:
+                    self._write(pieces)
+                    await self._channel.drain()
 
-    async def _send(
-        self, make: Callable[[Speaker], Iterator[Piece | CopySink]], *, instant: bool = False
-    ) -> None:
-        """Makes an answer on worker threads and sends it piece by piece, as fast as it is taken.
-
-        An `instant` answer is made here: the hop to a thread would take longer.
-        """
+    async def _send(self, make: Callable[[Speaker], Iterator[Piece | CopySink]]) -> None:
+        """Makes an answer on worker threads and sends it piece by piece, as fast as it is taken."""
         assert self._speaker is not None
         answer = make(self._speaker)
         try:
             while True:
-                if instant:
-                    gathered = answers.gather(answer)
-                else:
-                    gathered = await self._work(answers.gather, answer)
+                gathered = await self._work(answers.gather, answer)
                 await self._write_answer(gathered.pieces)
                 if gathered.error is not None:
                     raise self._explained(gathered.error)

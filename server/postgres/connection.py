@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,6 +36,7 @@ from sql.session import SessionApi
 logger = logging.getLogger(__name__)
 
 PULL_BYTES = 1 << 18  # one trip to a worker thread computes about this much
+_AT_ONCE_MAX = 64  # messages answered at once: then others have their turn
 READ_AHEAD_BYTES = 8 << 20  # more than this unread, and the client has to wait
 
 
@@ -77,6 +79,8 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._lost = False
         self._idle: Conversation | None = None  # while no message of it is being answered
+        self._waiting: deque[Frontend] = deque()  # messages for the task, before the reader's
+        self._unsent: list[Piece] = []  # replies that the next ones follow at once
         self._is_paused = False
         self._is_stopping = False
         self._goodbye = "terminating connection because the server is shutting down"
@@ -96,10 +100,35 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes for the reader; too many unread ones make the client wait."""
         self._reader.feed(data)
-        self._more.set()
+        if self._idle is None or not self._answered_at_once(self._idle):
+            self._idle = None
+            self._more.set()
         if self._reader.buffered > READ_AHEAD_BYTES and not self._is_paused:
             self._is_paused = True
             self._require_transport().pause_reading()
+
+    def _answered_at_once(self, conversation: Conversation) -> bool:
+        """Answers what takes no time, here and now; False if messages are left for the task.
+
+        A task that wakes up, let alone a worker thread, takes longer than such answers.
+        """
+        if self._deadline is not None or self._is_stopping or not self._writable.is_set():
+            return False
+        for _ in range(_AT_ONCE_MAX):
+            try:
+                event = self._reader.next_event()
+            except DbError:
+                return False  # it is raised again where it is told
+            if event is None:
+                break
+            pieces = conversation.at_once(event)
+            if pieces is None:
+                self._waiting.append(event)
+                return False
+            self._unsent += pieces
+        self._write([])
+        # A reader that holds much was told to pause; the task lets it go on.
+        return self._reader.buffered <= (READ_AHEAD_BYTES if event is None else 0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: whatever runs for it ends (I1)."""
@@ -257,11 +286,6 @@ class Connection(asyncio.Protocol):
         """Sends the replies to some messages, as fast as the client takes them."""
         pieces = self._replies(conversation, events)
         is_finished = False
-        if conversation.is_instant(events):
-            # A hop to a worker thread would take longer than the answer.
-            sent, is_finished = _pull(pieces)
-            self._write(sent)
-            await self._writable.wait()
         while not is_finished:
             sent, is_finished = await self._workers.run(_pull, pieces)
             if self._lost:
@@ -296,6 +320,8 @@ class Connection(asyncio.Protocol):
         Raises: DbError PROTOCOL, TimeoutError when a login takes too long.
         """
         while not self._lost and not self._is_stopping:
+            if self._waiting:
+                return self._waiting.popleft()
             event = self._reader.next_event()
             if event is not None:
                 return event
@@ -310,6 +336,7 @@ class Connection(asyncio.Protocol):
     # The socket.
 
     def _write(self, pieces: list[Piece]) -> None:
+        pieces, self._unsent = [*self._unsent, *pieces], []
         if self._transport is not None and not self._lost and pieces:
             self._transport.writelines(pieces)
 

@@ -34,7 +34,6 @@ from server.postgres.messages import (
     Password,
     Query,
     Sync,
-    Target,
 )
 from server.postgres.rows import Piece
 from sql.results import Affected, CopyIn, CopyOut, Cursor, Empty
@@ -86,31 +85,55 @@ class Conversation:
             return self._call(event)
         return self._refuse(event)
 
-    def is_instant(self, events: Sequence[Frontend]) -> bool:
-        """True if the whole reply is known and takes no time: a ping, in either protocol."""
+    def at_once(self, event: Frontend) -> Sequence[Piece] | None:
+        """The whole reply if it takes no time; None: nothing has happened, `handle` makes it.
+
+        An event loop may call it. Whatever is wrong is left to `handle` to tell.
+        """
         if self._copy is not None or self._is_skipping:
-            return False
-        parsed: set[str] = set()
-        bound: set[str] = set()
-        for event in events:
+            return None
+        try:
             match event:
+                case Sync():
+                    return self._sync_at_once()
                 case Query(text=text):
-                    known = self.session.is_instant(text)
-                case Parse(statement=name, text=text):
-                    known = self.session.is_instant(text)
-                    parsed.add(name)
-                case Bind(portal=portal, statement=statement):
-                    known = statement in parsed or self._extended.is_instant(statement)
-                    bound.add(portal)
-                case Describe(Target.STATEMENT, name):
-                    known = name in parsed or self._extended.is_instant(name)
-                case Describe(Target.PORTAL, name) | Execute(portal=name):
-                    known = name in bound
+                    return self._query_at_once(text)
+                case Flush():
+                    return ()
                 case _:
-                    known = isinstance(event, Sync | Flush)
-            if not known:
-                return False
-        return True
+                    return self._step_at_once(event)
+        except DbError:
+            return None
+        except Exception:
+            logger.exception("a message could not be answered at once")
+            return None
+
+    def _step_at_once(self, event: Frontend) -> Sequence[Piece] | None:
+        pieces = self._extended.at_once(event)
+        if pieces is not None:
+            self._parsed = event.statement if isinstance(event, Parse) else None
+        return pieces
+
+    def _sync_at_once(self) -> Sequence[Piece] | None:
+        if self._parsed is not None:
+            return None  # it is planned first
+        if not (self.session.instant.is_settled() and self._extended.is_settled()):
+            return None
+        self._extended.sync()
+        return list(self._ready())
+
+    def _query_at_once(self, text: str) -> Sequence[Piece] | None:
+        if not self._extended.is_settled():
+            return None
+        statements = self.session.instant.parse(text)
+        if statements is None or len(statements) != 1:
+            return None
+        found = self.session.instant.execute(statements[0])
+        if found is None:
+            return None
+        self._extended.drop_unnamed()
+        heading = self._extended.encoder(found.columns, ()).heading
+        return [heading, *self._extended.rows_of(found, ()), *self._ready()]
 
     def patience(self) -> tuple[float, DbError] | None:
         """How long the client may stay silent now, in seconds, and what it is told then.

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from server.postgres import replies
-from server.postgres.messages import Bind, Parse, Target
+from server.postgres.few import Encoder, encoder_of
+from server.postgres.messages import Bind, Describe, Execute, Frontend, Parse, Target
 from server.postgres.rows import Piece, encode_batch, expand_formats, style_for
 from server.postgres.types import oids
 from server.postgres.types.parameters import decode_parameters, texts_in_utf8
@@ -25,6 +26,7 @@ from sql.results import (
     Cursor,
     Description,
     Empty,
+    Found,
     Result,
     ResultColumn,
     Rows,
@@ -32,6 +34,8 @@ from sql.results import (
 from sql.session import SessionApi, Statement, TransactionStatus
 from sql.user_types import FIRST_OID
 
+_ENCODERS_MAX = 64
+_AT_ONCE_BYTES = 64 << 10  # of parameters that are read on the event loop
 STATEMENTS_MAX = 10_000  # per connection; a driver that never closes them is broken
 
 _NAME = r'(?:"((?:[^"]|"")*)"|([a-z_][\w$]*))\s*;?\s*'
@@ -56,6 +60,7 @@ class Prepared:
     # The parameters' types, as long as that description holds.
     oids: tuple[Description | None, tuple[int, ...]] | None = None
     shown: tuple[ResultColumn, ...] | None = None  # what the client was told about its rows
+    checked: tuple[ResultColumn, ...] | None = None  # that they are so, lately
 
 
 class Running:
@@ -104,6 +109,7 @@ class Portal:
     formats: tuple[int, ...]
     running: Running | None = None
     is_done: bool = False  # executed, and it was no query
+    is_light: bool = True  # closing it takes no time
 
     def close(self) -> None:
         """Frees what it holds."""
@@ -118,9 +124,115 @@ class Extended:
     session: SessionApi
     _statements: dict[str, Prepared] = field(default_factory=dict)
     _portals: dict[str, Portal] = field(default_factory=dict)
+    # By identity of the columns and their formats.
+    _encoders: dict[tuple[int, tuple[int, ...]], Encoder] = field(default_factory=dict)
+
+    # At once: the whole reply to a message, on the event loop.
+
+    def at_once(self, event: Frontend) -> Sequence[Piece] | None:
+        """The reply if it takes no time; None: nothing has happened.
+
+        Raises: DbError for what is wrong, after which nothing has happened either.
+        """
+        match event:
+            case Bind():
+                return self._bind_at_once(event)
+            case Execute(portal, max_rows):
+                return self._execute_at_once(portal, max_rows)
+            case Describe(target, name):
+                return self._describe_at_once(target, name)
+            case Parse():
+                return self._parse_at_once(event)
+            case _:
+                return None
+
+    def is_settled(self) -> bool:
+        """True if no portal would have to be closed that may hold anything."""
+        return all(portal.is_light for portal in self._portals.values())
+
+    def rows_of(self, found: Found, formats: Sequence[int]) -> Sequence[Piece]:
+        """Rows at hand and the end of their statement."""
+        encoder = self.encoder(found.columns, formats)
+        end = replies.command_complete("SELECT", found.rows.num_rows)
+        return (*encoder.messages(found.rows), end)
+
+    def encoder(self, columns: tuple[ResultColumn, ...], formats: Sequence[int]) -> Encoder:
+        """How a result of these very columns is written now; the last ones are remembered."""
+        style = style_for(self.session.output)
+        place = id(columns), tuple(formats)
+        known = self._encoders.get(place)
+        if known is None or known.columns is not columns or known.style is not style:
+            if len(self._encoders) >= _ENCODERS_MAX:
+                self._encoders.clear()
+            known = encoder_of(columns, expand_formats(formats, len(columns)), style)
+            self._encoders[place] = known
+        return known
+
+    def _parse_at_once(self, event: Parse) -> Sequence[Piece] | None:
+        unnamed = self._portals.get("")
+        if unnamed is not None and not unnamed.is_light:
+            return None
+        declared = tuple(map(self._declared, event.types))
+        statements = self.session.instant.parse(event.text, declared)
+        return None if statements is None else (self._prepare(event, declared, statements),)
+
+    def _bind_at_once(self, event: Bind) -> Sequence[Piece] | None:
+        prepared = self._statements.get(event.statement)
+        if prepared is None or event.portal or not self.is_settled():
+            return None
+        if sum(len(data) for data in event.parameters if data) > _AT_ONCE_BYTES:
+            return None
+        if not self._knows(prepared):
+            return None
+        return (self.bind(event),)
+
+    def _knows(self, prepared: Prepared) -> bool:
+        """True if a statement's types are known, or can be at once."""
+        if prepared.description is None:
+            prepared.description = self.session.instant.describe(prepared.statement)
+        return prepared.description is not None
+
+    def _describe_at_once(self, target: Target, name: str) -> Sequence[Piece] | None:
+        portal = self._portals.get(name)
+        if target is not Target.PORTAL or portal is None or not self._knows(portal.prepared):
+            return None
+        assert portal.prepared.description is not None
+        columns = portal.prepared.description.columns
+        portal.prepared.shown, portal.prepared.checked = columns, None
+        if columns is None:
+            return (replies.NO_DATA,)
+        return (self.encoder(columns, portal.formats).heading,)
+
+    def _execute_at_once(self, name: str, max_rows: int) -> Sequence[Piece] | None:
+        portal = self._portals.get(name)
+        if portal is None or name or portal.is_done or portal.running is not None:
+            return None
+        found = self.session.instant.execute(portal.prepared.statement, portal.parameters)
+        if found is None:
+            return None
+        if found.columns is not portal.prepared.checked:
+            _check_shape(portal.prepared, found.columns)
+            portal.prepared.checked = found.columns
+        portal.running = Running(Cursor(found.as_rows()), self.session)
+        portal.is_light = True
+        if max_rows:
+            return list(self._sent(portal.running, portal.formats, max_rows))
+        portal.running.is_finished = True
+        return self.rows_of(found, portal.formats)
+
+    # As long as it takes.
 
     def parse(self, event: Parse) -> bytes:
         """Prepares a statement. Raises: DbError SYNTAX, DUPLICATE_STATEMENT, LIMIT_EXCEEDED."""
+        declared = tuple(map(self._declared, event.types))
+        return self._prepare(event, declared, self.session.parse(event.text, declared))
+
+    def _prepare(
+        self,
+        event: Parse,
+        declared: tuple[DataType | None, ...],
+        statements: Sequence[Statement],
+    ) -> bytes:
         if event.statement and event.statement in self._statements:
             raise DbError(
                 ErrorKind.DUPLICATE_STATEMENT,
@@ -132,8 +244,6 @@ class Extended:
                 f"a connection may have {STATEMENTS_MAX} prepared statements",
                 hint="close or deallocate the ones no longer needed",
             )
-        declared = tuple(oids.declared_type(oid) or self._type_of(oid) for oid in event.types)
-        statements = self.session.parse(event.text, declared)
         if len(statements) != 1:
             raise DbError(
                 ErrorKind.SYNTAX, "cannot insert multiple commands into a prepared statement"
@@ -194,7 +304,7 @@ class Extended:
             portal = self._portal(name)
             prepared, formats = portal.prepared, portal.formats
         columns = self._description(prepared).columns
-        prepared.shown = columns
+        prepared.shown, prepared.checked = columns, None
         if columns is None:
             yield replies.NO_DATA
         else:
@@ -214,14 +324,23 @@ class Extended:
                 return result
         running = portal.running
         assert running is not None
-        yield from running.send(portal.formats, max_rows)
+        yield from self._sent(running, portal.formats, max_rows, notices)
+        return None
+
+    def _sent(
+        self,
+        running: Running,
+        formats: Sequence[int],
+        max_rows: int,
+        notices: Callable[[], Iterator[Piece]] = lambda: iter(()),
+    ) -> Iterator[Piece]:
+        yield from running.send(formats, max_rows)
         yield from notices()
         if max_rows and running.sent == max_rows and not running.is_finished:
             yield replies.PORTAL_SUSPENDED
-            return None
+            return
         running.close()
         yield replies.command_complete(running.tag, running.sent)
-        return None
 
     def _start(self, name: str, portal: Portal) -> Affected | Empty | CopyIn | CopyOut | None:
         """Runs the portal's statement; its result if that is no rows."""
@@ -229,8 +348,9 @@ class Extended:
         if not isinstance(result, Rows):
             portal.is_done = True
             return result
+        portal.is_light = False
         portal.running = Running(Cursor(result), self.session)
-        _check_shape(portal.prepared, result)
+        _check_shape(portal.prepared, result.columns)
         if name:
             self.session.share_cursor(name, portal.running.cursor)
         return None
@@ -249,11 +369,6 @@ class Extended:
             else:
                 self._statements.pop(_name(match), None)
         return result
-
-    def is_instant(self, name: str) -> bool:
-        """True for a prepared statement whose answer is known."""
-        prepared = self._statements.get(name)
-        return prepared is not None and self.session.is_instant(prepared.statement.text)
 
     def drop(self, target: Target, name: str) -> bytes:
         """Closes a statement or portal; one that does not exist is no error."""
@@ -283,6 +398,10 @@ class Extended:
     def _type_of(self, oid: int) -> DataType | None:
         """The type of that number, users' own among them."""
         return oids.from_oid(oid) or (self.session.type_of(oid) if oid >= FIRST_OID else None)
+
+    def _declared(self, oid: int) -> DataType | None:
+        """The type that a client declares a parameter of."""
+        return oids.declared_type(oid) or self._type_of(oid)
 
     def _start_named(self, text: str) -> None:
         """Runs the portal that FETCH or MOVE is about, if it was bound only."""
@@ -353,14 +472,14 @@ def _name(match: re.Match[str]) -> str:
     return quoted.replace('""', '"') if quoted is not None else str(match[2]).lower()
 
 
-def _check_shape(prepared: Prepared, result: Rows) -> None:
+def _check_shape(prepared: Prepared, columns: Sequence[ResultColumn]) -> None:
     """The client decodes rows by what Describe said; a changed table must not surprise it."""
     shown = prepared.shown
     if shown is None:
         return
     before = [oids.read_as(oids.describe_column(column).oid) for column in shown]
-    now = [oids.read_as(oids.describe_column(column).oid) for column in result.columns]
-    for place, column in enumerate(result.columns):
+    now = [oids.read_as(oids.describe_column(column).oid) for column in columns]
+    for place, column in enumerate(columns):
         if column.type.id is TypeId.NULL and place < len(before):
             now[place] = before[place]  # nothing but NULLs reads as any type
     if before != now:

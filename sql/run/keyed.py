@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from time import perf_counter
 
@@ -31,6 +31,7 @@ ASKED_MIN = 16  # questions before a copy is thought of
 QUESTION_SECONDS = 0.0003  # what DuckDB takes for one
 # A copy is made for twice what the last one cost: changes may come again as soon.
 _PATIENCE = 2
+_SHOWN_MAX = 16  # selections of columns that a copy remembers
 _INTEGERS = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
@@ -42,6 +43,21 @@ class Copy:
     version: Version
     rows: pa.RecordBatch
     keys: tuple[_INTEGERS | pa.Array, ...]
+    _shown: dict[tuple[str, ...], tuple[pa.Schema, pa.RecordBatch]] = field(default_factory=dict)
+
+    def shown(self, columns: tuple[str, ...], wanted: pa.Schema) -> pa.RecordBatch | None:
+        """Some columns under the names of a result; None if that has other types."""
+        known = self._shown.get(columns)
+        if known is not None and known[0] is wanted:
+            return known[1]
+        rows = self.rows.select(list(columns))
+        if rows.schema.types != wanted.types:
+            return None
+        if len(self._shown) >= _SHOWN_MAX:
+            self._shown.clear()
+        rows = pa.RecordBatch.from_arrays(rows.columns, schema=wanted)
+        self._shown[columns] = wanted, rows
+        return rows
 
     def place(self, key: Sequence[int | str]) -> int | None:
         """Where the row of a key is; None if there is none."""
@@ -49,8 +65,10 @@ class Copy:
         for values, value in zip(self.keys, key, strict=True):
             if isinstance(values, np.ndarray):
                 part = values[low:high]
-                left, right = part.searchsorted(value, "left"), part.searchsorted(value, "right")
-                low, high = low + int(left), low + int(right)
+                left = low + int(part.searchsorted(value, "left"))
+                if len(self.keys) == 1:  # the key is unique
+                    return left if left < high and values[left] == value else None
+                low, high = left, low + int(part.searchsorted(value, "right"))
             else:
                 low, high = _texts_equal(values, str(value), low, high)
             if low == high:
@@ -86,6 +104,15 @@ class Copies:
         self._copies: OrderedDict[int, Copy] = OrderedDict()
         self._demand: dict[int, _Demand] = {}
 
+    def row_at_hand(
+        self, keyed: Keyed, parameters: Sequence[object], wanted: pa.Schema
+    ) -> pa.RecordBatch | None:
+        """As `row`, None if there is no copy to find it in."""
+        copy = self._copies.get(keyed.table.id)
+        if copy is None or copy.version != self._changes.version(keyed.table.id):
+            return None
+        return _row(copy, keyed, parameters, wanted)
+
     def holds(self, table_id: int) -> bool:
         """True if rows of the table are in memory as they are now."""
         copy = self._copies.get(table_id)
@@ -103,15 +130,7 @@ class Copies:
             copy = self._made(keyed.table, duck)
             if copy is None:
                 return None
-        key = _key(keyed, copy, parameters)
-        if key is None:
-            return None
-        place = copy.place(key)
-        rows = copy.rows.select(list(keyed.columns))
-        rows = rows.slice(0, 0) if place is None else rows.slice(place, 1)
-        if [field.type for field in rows.schema] != wanted.types:
-            return None
-        return pa.RecordBatch.from_arrays(rows.columns, schema=wanted)
+        return _row(copy, keyed, parameters, wanted)
 
     def _is_of_now(self, copy: Copy, table: Table) -> bool:
         same = copy.table is table or copy.table == table
@@ -142,6 +161,20 @@ class Copies:
             while sum(kept.rows.nbytes for kept in self._copies.values()) > TOTAL_BYTES_MAX:
                 self._copies.popitem(last=False)
         return copy
+
+
+def _row(
+    copy: Copy, keyed: Keyed, parameters: Sequence[object], wanted: pa.Schema
+) -> pa.RecordBatch | None:
+    """The row asked for, or none; None if only DuckDB can tell."""
+    key = _key(keyed, copy, parameters)
+    if key is None:
+        return None
+    rows = copy.shown(keyed.columns, wanted)
+    if rows is None:
+        return None
+    place = copy.place(key)
+    return rows.slice(0, 0) if place is None else rows.slice(place, 1)
 
 
 def _read(table: Table, version: Version, duck: Duck) -> Copy | None:

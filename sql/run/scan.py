@@ -184,11 +184,6 @@ class Runner:
             rows = self.duck.execute(f"{prefix} {sql}", plan.arguments(parameters), text)
         return rows, statistics
 
-    def is_instant(self, plan: QueryPlan) -> bool:
-        """True if a plan that was run before would be answered from memory at once."""
-        keyed = plan.keyed
-        return keyed is not None and self.sees_committed() and self.copies.holds(keyed.table.id)
-
     def _in_memory(self, plan: QueryPlan, parameters: Sequence[object]) -> Rows | None:
         """The rows of a query that DuckDB has answered before; None if it has to again."""
         shape = plan.learned.shape

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,7 +18,6 @@ from engine.named import Named
 from sql.decode.text import column_from_text
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
-from sql.instant import always
 from sql.named.read import read
 from sql.plan.array_depths import deepened
 from sql.plan.cache import Key, Unliftable, plan_key
@@ -27,6 +25,7 @@ from sql.plan.context import PlanContext
 from sql.plan.lifting import Lifted
 from sql.plan.plan import QueryPlan, plan_query
 from sql.results import Description, Result, Rows
+from sql.run.at_hand import is_candidate
 from sql.sequences import may_call
 from sql.session import Wire
 from sql.settings import zone_of
@@ -86,7 +85,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         if session.wire is not Wire.MYSQL or error.kind not in _OF_TYPES:
             raise
         rows = _run_loosely(session, statement, parameters, error)
-    if session.wire is Wire.MYSQL and session.settings.is_set(_LIMIT):
+    if session.settings.shown.limited:
         return _limited(session, statement, rows)
     return rows
 
@@ -140,26 +139,23 @@ def _run(
             plan = plan_of(session, statement, types, loosely=loosely)
     apply_set_config(session, statement.tree, statement.text, parameters)
     if plan.is_constant and not may_call(statement.text):
-        return _constant(session, plan, statement.text)
+        return _constant(session, plan, statement)
     values = bind(parameters, plan.parameter_types, session.timezone)
     rows = session.runner.query(plan, values, statement.text)
-    if plan.keyed is not None:
-        text = statement.text, statement.declared
-        session.instant.remember(statement.text, partial(_is_in_memory, session, text))
+    if is_candidate(plan) and not plan.session_bound:
+        session.instant.remember(statement, plan)
     return rows
 
 
-def _is_in_memory(session: ClientSession, text: Key) -> bool:
-    """True if the text still means what it did, and that is in memory."""
-    plan = session.recent_plans.get(text, _state(session))
-    return plan is not None and session.runner.is_instant(plan)
-
-
-def _state(session: ClientSession) -> Key:
-    """What a session's plans depend on beside their texts."""
-    definitions = session.catalog.state(session.duck.cursor), session.temporary.state
-    style = session.settings.get("DateStyle") if session.wire is Wire.POSTGRES else ""
-    return *definitions, session.database, session.timezone, style, session.role
+def state_of(session: ClientSession) -> Key:
+    """What a session's plans, and what it may do, depend on beside texts."""
+    return (
+        session.catalog.state(session.duck.cursor),
+        session.temporary.state,
+        session.database,
+        session.settings.shown,
+        session.role,
+    )
 
 
 def _limited(session: ClientSession, statement: ParsedStatement, rows: Rows) -> Rows:
@@ -211,7 +207,7 @@ def plan_of(
     """The plan of a query, from the cache when nothing it depends on has changed."""
     declared = declared or statement.declared
     text = statement.text, declared
-    state = _state(session)
+    state = state_of(session)
     if (recent := session.recent_plans.get(text, state)) is not None:
         return recent
     context = session.plan_context(statement.text)
@@ -298,15 +294,16 @@ def _timestamp(text: str, type_: DataType, timezone: str) -> object:
         raise DbError(ErrorKind.DATETIME_OVERFLOW, message) from error
 
 
-def _constant(session: ClientSession, plan: QueryPlan, text: str) -> Rows:
+def _constant(session: ClientSession, plan: QueryPlan, statement: ParsedStatement) -> Rows:
     """A query of literals alone: its rows were made when it was first asked."""
     if plan.learned.constant is None:
-        rows = session.runner.query(plan, (), text)
+        rows = session.runner.query(plan, (), statement.text)
         try:
             plan.learned.constant = rows.columns, list(rows)
         finally:
             rows.close()
-    session.instant.remember(text, always)
+    if not plan.session_bound and "set_config" not in statement.text.lower():
+        session.instant.remember(statement, plan)
     columns, batches = plan.learned.constant
     return Rows(columns, iter(batches))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from fake_database import FakeInstant
 
 from engine import datatypes
 from engine.errors import DbError, ErrorKind
@@ -44,6 +45,10 @@ class Inner:
         if client.database == "nowhere":
             raise DbError(ErrorKind.UNDEFINED_DATABASE, "none")
         return self
+
+    @property
+    def instant(self) -> FakeInstant:
+        return FakeInstant()
 
     def execute(self, statement: Text, parameters: object = ()) -> Any:
         if statement.text == "fail":

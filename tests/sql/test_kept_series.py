@@ -99,3 +99,16 @@ def test_a_kept_series_is_used_and_changes_are_seen(
         assert db.run(wide.format(2_001_000, 2_003_000)) == [(-1.0, 7.0), (2002.0, 7.0)]
     db.run("TRUNCATE cpu")
     assert db.run(asked.format(2_000_000, 2_003_000)) == []
+
+
+def test_what_is_kept_lacks_no_row_that_only_a_transaction_replaced(db: Client) -> None:
+    db.run(DDL.format(""))
+    db.run("INSERT INTO cpu SELECT 'a', 0, i, 'n', to_timestamp(i) FROM range(0, 5000) AS t(i)")
+    db.run("ADMIN flush_table('cpu')")
+    asked = "SELECT v FROM cpu WHERE host = 'a' AND core = 0 AND ts >= 2000000 AND ts < 2003000"
+    db.run("BEGIN; DELETE FROM cpu WHERE ts = 2001000 AND host = 'a'")
+    for _ in range(6):
+        assert db.run(asked + " ORDER BY ts") == [(2000.0,), (2002.0,)]
+    db.run("ROLLBACK")
+    for _ in range(3):
+        assert db.run(asked + " ORDER BY ts") == [(2000.0,), (2001.0,), (2002.0,)]

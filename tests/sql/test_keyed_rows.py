@@ -39,7 +39,7 @@ def warm(client: Client, query: str, *key: object) -> None:
     """Asks until the answer comes from memory: how often depends on what a copy has cost."""
     for _ in range(ASKED_MAX):
         client.run(query, key)
-        if client.session.is_instant(query):
+        if client.at_once(query, key) is not None:
             return
 
 
@@ -178,19 +178,19 @@ def test_an_answer_in_memory_is_instant_until_it_changes(
     accounts: Client, connect: Callable[..., Client]
 ) -> None:
     text = "SELECT balance FROM accounts WHERE id = {}"
-    assert not accounts.session.is_instant(text.format(1))
+    assert accounts.at_once(text.format(1)) is None
     accounts.run(text.format(1))
     accounts.run(text.format(2))
-    assert accounts.session.is_instant(text.format(4))
-    assert not accounts.session.is_instant(text.format(4) + " FOR UPDATE")
+    assert accounts.at_once(text.format(4)) is not None
+    assert accounts.at_once(text.format(4) + " FOR UPDATE") is None
     accounts.run("BEGIN")
-    assert accounts.session.is_instant(text.format(4))
+    assert accounts.at_once(text.format(4)) is not None
     accounts.run("UPDATE accounts SET name = ''")
-    assert not accounts.session.is_instant(text.format(4))
+    assert accounts.at_once(text.format(4)) is None
     accounts.run("ROLLBACK")
-    assert accounts.session.is_instant(text.format(4))
+    assert accounts.at_once(text.format(4)) is not None
     connect().run("DELETE FROM accounts WHERE id = 0")
-    assert not accounts.session.is_instant(text.format(4))
+    assert accounts.at_once(text.format(4)) is None
 
 
 def test_privileges_are_asked_for_every_time(
@@ -260,15 +260,15 @@ def test_a_text_that_means_something_else_now_is_not_instant(
     text = "SELECT balance FROM accounts WHERE id = 4"
     for _ in range(2):
         accounts.run(text)
-    assert accounts.session.is_instant(text)
+    assert accounts.at_once(text) is not None
     accounts.run("CREATE TEMPORARY TABLE accounts (id INT PRIMARY KEY, balance INT)")
-    assert not accounts.session.is_instant(text)
+    assert accounts.at_once(text) is None
     assert accounts.run(text) == []
     accounts.run("DROP TABLE pg_temp.accounts; ALTER TABLE accounts RENAME TO old")
     accounts.run("CREATE VIEW accounts AS SELECT 4 AS id, max(balance) AS balance FROM old")
     warm(accounts, "SELECT balance FROM old WHERE id = $1", 4)
     assert held(database, "old")
-    assert not accounts.session.is_instant(text)
+    assert accounts.at_once(text) is None
     assert accounts.run(text) == [(6993,)]
 
 

@@ -52,13 +52,13 @@ from server.postgres.types.records import record_binary
 from sql.results import ResultColumn
 
 _EPOCH_DAYS = 10957  # 2000-01-01, PostgreSQL's day and second zero, in days since 1970-01-01
-_EPOCH_MICROS = _EPOCH_DAYS * 86_400_000_000
+EPOCH_MICROS = _EPOCH_DAYS * 86_400_000_000
 _INFINITY = np.iinfo(np.int64).max
 _NEGATIVE = np.iinfo(np.int64).min  # PostgreSQL's -infinity
 _NO_MASK = np.zeros(0, np.bool_)
 _NUMERIC_WIDTH_MAX = 32  # 8 bytes of header and 11 groups of digits
 
-_WIDTHS: dict[TypeId, tuple[str, str]] = {  # native type, wire type
+WIDTHS: dict[TypeId, tuple[str, str]] = {  # native type, wire type
     TypeId.INT8: ("i1", ">i2"),
     TypeId.INT16: ("i2", ">i2"),
     TypeId.INT32: ("i4", ">i4"),
@@ -78,7 +78,7 @@ def binary_cells(array: pa.Array, data_type: DataType, style: TextStyle) -> Cell
     Requires: the array has the Arrow type of `data_type`.
     Raises: DbError LIMIT_EXCEEDED, or INVALID_BINARY for a value without a binary form.
     """
-    widths = _WIDTHS.get(data_type.id)
+    widths = WIDTHS.get(data_type.id)
     if widths is not None:
         return _swapped(values(array, widths[0]), widths[1], validity(array))
     if data_type.element is not None:
@@ -148,7 +148,7 @@ def _timestamps(array: pa.Array, unit: str, timezone: str) -> FixedCells:
     local = zones.local(utc, UNITS_PER_SECOND[unit], timezone)
     per_second = UNITS_PER_SECOND[unit]
     micros = local // 1000 if unit == "ns" else local * (1_000_000 // per_second)
-    shifted = micros - _EPOCH_MICROS
+    shifted = micros - EPOCH_MICROS
     shifted = np.where(utc >= _INFINITY, _INFINITY, shifted)
     shifted = np.where(utc <= -_INFINITY, _NEGATIVE, shifted)
     return _swapped(shifted, ">i8", validity(array))

@@ -1,0 +1,250 @@
+"""Small results as DataRow messages, without the set-up that kernels need.
+
+Called by extended.py for rows that were in memory; rows.py encodes all others, and these too if
+there is anything unusual about them. The bytes are the same.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from engine.datatypes import UNITS_PER_SECOND, TypeId
+from server.encode.cells import values
+from server.encode.style import DateText, TextStyle
+from server.postgres import replies
+from server.postgres.rows import BINARY, Piece, encode_batch, is_text
+from server.postgres.types.oids import describe, describe_column, read_as
+from server.postgres.types.results import EPOCH_MICROS, WIDTHS
+from sql.encodings import UTF8
+from sql.results import ResultColumn
+
+CELLS_MAX = 16  # more are worth a kernel
+_BODY_MAX = 1 << 20  # of a row whose cells are put together one by one
+_FLOAT_PLAIN_MAX = 1e15  # from here on PostgreSQL writes an exponent
+_FLOAT_PLAIN_MIN = 1e-4
+_INFINITY = np.iinfo(np.int64).max
+
+# A cell that is not NULL as its bytes; None if only a kernel knows.
+Cell = Callable[[Any], bytes | None]
+
+
+class Encoder(NamedTuple):
+    """How a result's rows are made into messages, and what is said before them."""
+
+    columns: tuple[ResultColumn, ...]
+    codes: tuple[int, ...]
+    style: TextStyle
+    heading: bytes  # RowDescription
+    cells: tuple[Cell, ...] | None
+    fixed: _Fixed | None
+
+    def messages(self, rows: pa.RecordBatch) -> Sequence[Piece]:
+        """DataRow messages. Requires: the rows fit the columns."""
+        count = rows.num_rows
+        if not count:
+            return ()
+        if self.cells is not None and count * len(self.cells) <= CELLS_MAX:
+            found = _by_cells(rows, self.cells)
+            if found is not None:
+                return found
+        if self.fixed is not None:
+            packed = self.fixed.packed(rows)
+            if packed is not None:
+                return (packed,)
+        return tuple(encode_batch(rows, self.columns, self.codes, self.style))
+
+
+def encoder_of(
+    columns: tuple[ResultColumn, ...], codes: tuple[int, ...], style: TextStyle
+) -> Encoder:
+    """The encoder of a result."""
+    cells = [_cell(column, code, style) for column, code in zip(columns, codes, strict=True)]
+    known = [cell for cell in cells if cell is not None]
+    return Encoder(
+        columns,
+        codes,
+        style,
+        replies.row_description(columns, codes, style.encoding),
+        tuple(known) if len(known) == len(cells) else None,
+        _Fixed.of(columns, codes, style),
+    )
+
+
+# Cell by cell.
+
+
+def _by_cells(rows: pa.RecordBatch, cells: Sequence[Cell]) -> Sequence[bytes] | None:
+    arrays = rows.columns
+    head = struct.pack("!H", len(cells))
+    found: list[bytes] = []
+    for row in range(rows.num_rows):
+        parts = [head]
+        for array, cell in zip(arrays, cells, strict=True):
+            scalar = array[row]
+            if not scalar.is_valid:
+                parts.append(b"\xff\xff\xff\xff")
+                continue
+            data = cell(scalar)
+            if data is None:
+                return None
+            parts.append(len(data).to_bytes(4, "big"))
+            parts.append(data)
+        body = b"".join(parts)
+        if len(body) > _BODY_MAX:
+            return None
+        found.append(b"D" + (len(body) + 4).to_bytes(4, "big") + body)
+    return found
+
+
+def _cell(column: ResultColumn, code: int, style: TextStyle) -> Cell | None:
+    """How one cell of a column is written; None if only a kernel knows."""
+    data_type, id_ = column.type, column.type.id
+    if data_type.named is not None or column.vector_oid or style.encoding != UTF8:
+        return None
+    if read_as(describe_column(column).oid) != describe(data_type).oid:
+        return None  # a type that only the wire tells from others
+    if is_text(data_type):
+        return _text
+    if data_type.is_timestamp and style.timezone == "UTC":
+        per_second = UNITS_PER_SECOND[str(data_type.unit)]
+        if data_type.unit == "ns":
+            return None
+        if code == BINARY:
+            return _binary_moment(1_000_000 // per_second)
+        return _moment_text(1_000_000 // per_second) if style.dates is DateText.ISO else None
+    if code != BINARY:
+        if data_type.is_integer:
+            return _integer_text
+        return _TEXTS.get(id_)
+    if id_ is TypeId.BOOLEAN:
+        return _boolean_binary
+    widths = WIDTHS.get(id_)
+    return _packed(struct.Struct(_STRUCTS[widths[1]])) if widths and id_ in _PLAIN else None
+
+
+def _text(scalar: Any) -> bytes:
+    found: bytes = scalar.as_py().encode()
+    return found
+
+
+def _integer_text(scalar: Any) -> bytes:
+    return b"%d" % scalar.as_py()
+
+
+def _float_text(scalar: Any) -> bytes | None:
+    value: float = scalar.as_py()
+    if value == 0 or not _FLOAT_PLAIN_MIN <= abs(value) < _FLOAT_PLAIN_MAX:
+        return b"0" if value == 0 and math.copysign(1, value) > 0 else None
+    text = repr(value)
+    return text.removesuffix(".0").encode()
+
+
+def _boolean_text(scalar: Any) -> bytes:
+    return b"t" if scalar.as_py() else b"f"
+
+
+def _boolean_binary(scalar: Any) -> bytes:
+    return b"\1" if scalar.as_py() else b"\0"
+
+
+_TEXTS: dict[TypeId, Cell] = {TypeId.FLOAT64: _float_text, TypeId.BOOLEAN: _boolean_text}
+_PLAIN = frozenset(
+    {TypeId.INT8, TypeId.INT16, TypeId.INT32, TypeId.INT64, TypeId.FLOAT32, TypeId.FLOAT64}
+    | {TypeId.UINT8, TypeId.UINT16, TypeId.UINT32}
+)
+_STRUCTS = {">i2": "!h", ">i4": "!i", ">i8": "!q", ">f4": "!f", ">f8": "!d"}
+
+
+def _packed(packer: struct.Struct) -> Cell:
+    return lambda scalar: packer.pack(scalar.as_py())
+
+
+def _binary_moment(factor: int) -> Cell:
+    packer = struct.Struct("!q")
+
+    def write(scalar: Any) -> bytes | None:
+        value: int = scalar.value
+        if abs(value) >= _INFINITY // factor:
+            return None  # infinite, or beyond what microseconds hold
+        shifted = value * factor - EPOCH_MICROS
+        return packer.pack(shifted) if abs(shifted) < _INFINITY else None
+
+    return write
+
+
+def _moment_text(factor: int) -> Cell:
+    def write(scalar: Any) -> bytes | None:
+        micros: int = scalar.value * factor
+        if not _FIRST_MICROS <= micros < _END_MICROS:
+            return None
+        text = str(np.datetime64(micros, "us"))
+        day, _, clock = text.partition("T")
+        if "." in clock:
+            clock = clock.rstrip("0").removesuffix(".")
+        return f"{day} {clock}".encode()
+
+    return write
+
+
+_FIRST_MICROS = -62_135_596_800_000_000  # of year 1
+_END_MICROS = 253_402_300_800_000_000  # of year 9999
+
+
+# Columns of fixed width.
+
+
+class _Fixed:
+    """Rows of numbers and moments in binary, all of one length: NumPy lays them out."""
+
+    def __init__(self, layout: np.dtype[Any], sources: Sequence[tuple[str, int, int]]) -> None:
+        self._template = np.zeros((), layout)
+        self._template["code"], self._template["count"] = ord("D"), len(sources)
+        self._template["length"] = layout.itemsize - 1
+        for number in range(len(sources)):
+            self._template[f"length_{number}"] = layout[f"value_{number}"].itemsize
+        self._sources = sources  # native type, factor and shift of times
+
+    @classmethod
+    def of(
+        cls, columns: Sequence[ResultColumn], codes: Sequence[int], style: TextStyle
+    ) -> _Fixed | None:
+        """For a result of such columns; None for others."""
+        fields: list[tuple[str, str]] = [("code", "u1"), ("length", ">i4"), ("count", ">i2")]
+        sources: list[tuple[str, int, int]] = []
+        for number, (column, code) in enumerate(zip(columns, codes, strict=True)):
+            data_type = column.type
+            if code != BINARY or column.vector_oid:
+                return None
+            native, wire = WIDTHS.get(data_type.id, ("", ""))
+            factor = shift = 0
+            if data_type.is_timestamp and style.timezone == "UTC" and data_type.unit != "ns":
+                native, wire, shift = "i8", ">i8", EPOCH_MICROS
+                factor = 1_000_000 // UNITS_PER_SECOND[str(data_type.unit)]
+            if not wire or describe_column(column).oid != describe(data_type).oid:
+                return None
+            fields += [(f"length_{number}", ">i4"), (f"value_{number}", wire)]
+            sources.append((native, factor, shift))
+        return cls(np.dtype(fields), sources)
+
+    def packed(self, rows: pa.RecordBatch) -> memoryview | None:
+        """All rows as messages; None if a value is NULL or infinite."""
+        out = np.full(rows.num_rows, self._template)
+        for number, (array, (native, factor, shift)) in enumerate(
+            zip(rows.columns, self._sources, strict=True)
+        ):
+            if array.null_count:
+                return None
+            found = values(array, native)
+            if shift:
+                limit = (_INFINITY - EPOCH_MICROS) // factor
+                if found.max() >= limit or found.min() <= -limit:
+                    return None
+                found = (found * factor if factor > 1 else found) - shift
+            out[f"value_{number}"] = found
+        return out.view(np.uint8).data
