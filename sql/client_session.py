@@ -36,7 +36,7 @@ from sql.run.scan import Runner
 from sql.sequences import Numbers
 from sql.session import Activity, ClientInfo, Output, Statement, T, Task, TransactionStatus, Wire
 from sql.session_tables import SessionTables
-from sql.settings import Settings, check_boolean
+from sql.settings import Settings
 from sql.statements.insert import FastInsert
 from sql.statements.modes import MODES, TransactionSettings, begin_modes, check_writable
 from sql.system.registry import SYSTEM_TABLES
@@ -146,9 +146,7 @@ class ClientSession(SessionTables):
     @property
     def autocommit(self) -> bool:
         """See `SessionApi.autocommit`."""
-        if self.wire is not Wire.MYSQL:
-            return True
-        return check_boolean("autocommit", self.settings.get("autocommit")) == "on"
+        return self.settings.shown.autocommit
 
     def parse(self, text: str, parameter_types: Sequence[DataType | None] = ()) -> list[Statement]:
         """See `SessionApi.parse`."""

@@ -98,6 +98,8 @@ class Instant:
     def _is_open(self) -> bool:
         """True if statements see what is committed, and nothing else."""
         open_ = self._session.transaction
+        if not self._session.duck.is_free:
+            return False  # what is left of the open result may fail, and the transaction with it
         return open_ is None or not (open_.failed or open_.staged or not open_.sees_committed)
 
     def _plan(self, statement: Statement) -> QueryPlan | None:

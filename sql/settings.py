@@ -337,6 +337,7 @@ class Shown(NamedTuple):
     timezone: str
     dates: str  # PostgreSQL's DateStyle
     limited: bool  # MySQL's sql_select_limit was set
+    autocommit: bool  # MySQL's
 
 
 class Settings:
@@ -376,8 +377,10 @@ class Settings:
         """What plans and results depend on."""
         if self._shown is None:
             style = self.get("DateStyle") if self._wire is Wire.POSTGRES else ""
-            limited = self._wire is Wire.MYSQL and self.is_set("sql_select_limit")
-            self._shown = Shown(self.get("timezone"), style, limited)
+            mysql = self._wire is Wire.MYSQL
+            limited = mysql and self.is_set("sql_select_limit")
+            is_on = not mysql or check_boolean("autocommit", self.get("autocommit")) == "on"
+            self._shown = Shown(self.get("timezone"), style, limited, is_on)
         return self._shown
 
     def is_set(self, name: str) -> bool:

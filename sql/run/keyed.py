@@ -109,7 +109,7 @@ class Copies:
     ) -> pa.RecordBatch | None:
         """As `row`, None if there is no copy to find it in."""
         copy = self._copies.get(keyed.table.id)
-        if copy is None or copy.version != self._changes.version(keyed.table.id):
+        if copy is None or not self._is_of_now(copy, keyed.table):
             return None
         return _row(copy, keyed, parameters, wanted)
 
