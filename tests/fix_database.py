@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine import jit
 from engine.errors import DbError
 from sql.client_session import ClientSession
 from sql.database import Database, DatabaseOptions
@@ -31,6 +32,7 @@ class Client:
 
     def at_once(self, text: str, parameters: Sequence[object] = ()) -> Any:
         """The rows of a query as an event loop may give them; None if it may not."""
+        jit.warm()  # before that nothing is answered so
         statements = self.session.instant.parse(text) or self.session.parse(text)
         found = self.session.instant.execute(statements[0], parameters)
         if found is None:
