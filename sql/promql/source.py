@@ -154,6 +154,14 @@ def label_values(
     return set(found.column(name).strings())
 
 
+def label_names(runner: Runner, metric: Metric, start_ms: int, end_ms: int) -> set[str]:
+    """The names of the labels of a metric's series with rows between two times."""
+    if metric.table.store_id:
+        return stored(runner, metric).names(start_ms, end_ms)
+    found = series_labels(runner, metric, start_ms, end_ms)
+    return {name for name, column in found.columns.items() if column.codes.any()}
+
+
 def series_labels(
     runner: Runner, metric: Metric, start_ms: int, end_ms: int, only: frozenset[str] | None = None
 ) -> LabelTable:
@@ -165,7 +173,11 @@ def series_labels(
     tags = [tag.name for tag in metric.tags if only is None or tag.name in only]
     table = metric.table
     if table.store_id:
-        return distinct(stored(runner, metric).labels(start_ms, end_ms).keep([*tags, NAME]))
+        one = stored(runner, metric)
+        labels = one.labels(start_ms, end_ms)
+        if only is None and one.is_distinct:
+            return labels
+        return distinct(labels.keep([*tags, NAME]))
     unit = table.region_schema().time_type.unit
     wanted = Wanted(
         table,

@@ -78,6 +78,25 @@ class StoredMetric:
         values: list[str] = found.values.to_pylist()  # of these series and no others
         return values
 
+    def names(self, start_ms: int, end_ms: int) -> set[str]:
+        """The names of the labels that any of those series has."""
+        ids = self._present(start_ms, end_ms)
+        if not len(ids):
+            return set()
+        # Nearly always the first few have all of them.
+        first = self._index.texts(self._number, ids[:_FEW], [tag.id for tag in self._metric.tags])
+        found = {tag.name for tag in self._metric.tags if any(first[tag.id])}
+        for tag in self._metric.tags:
+            if tag.name not in found:
+                values = self._index.labels(self._number, ids, tag.id).values.to_pylist()
+                found |= {tag.name} if any(values) else set()
+        return found | {NAME}
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether no two series can have equal labels: an empty one is none to PromQL."""
+        return not self._index.knows_empty()
+
     def _present(self, start_ms: int, end_ms: int) -> Ids:
         ids, rows = self._read(start_ms, end_ms, presence=True)
         return ids[np.flatnonzero(np.diff(rows.offsets))]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from engine.errors import DbError, ErrorKind
 from sql.promql.labels import NAME, LabelTable, sorted_rows, stack
 from sql.promql.model import Limits, Matcher, Result, SelectedSeries, Selector
 from sql.promql.parser import parse
-from sql.promql.source import TableSource, distinct, label_values, series_labels
+from sql.promql.source import TableSource, distinct, label_names, label_values, series_labels
 from sql.promql.source_tables import DATABASE, FIELD, Catalogue, metrics
 from sql.promql.tql import catalogue_of
 from sql.promql.tree import VectorSelector, unwrap
@@ -109,27 +110,30 @@ class ReadSeries:
 
 @dataclass(frozen=True)
 class FindSeries:
-    """The labels of all series that any of the selectors matches and that have rows in a time."""
+    """The labels of all series that any of the selectors matches and that have rows in a time;
+    if there are more than `limit` (0: none), of any so many and one more.
+    """
 
     selectors: tuple[str, ...]
     start_ms: int
     end_ms: int
+    limit: int = 0
     text: str = "PROMETHEUS SERIES"
     writes: bool = False
 
     def run(self, session: ClientSession) -> LabelTable:
         """Sorted, none twice. Raises: DbError SYNTAX."""
         catalogue = catalogue_of(session)
-        found = distinct(
-            stack(
-                [
-                    series_labels(session.runner, metric, self.start_ms, self.end_ms)
-                    for text in self.selectors
-                    for metric in metrics(selector_matchers(text), catalogue)
-                ]
-                or [LabelTable(0, {})]
-            )
-        )
+        tables = [
+            series_labels(session.runner, metric, self.start_ms, self.end_ms)
+            for text in self.selectors
+            for metric in metrics(selector_matchers(text), catalogue)
+        ]
+        found = stack(tables or [LabelTable(0, {})])
+        if len(tables) > 1:
+            found = distinct(found)
+        if self.limit and found.count > self.limit:
+            found = found.take(np.arange(self.limit + 1))
         return found.take(sorted_rows(found))
 
 
@@ -147,20 +151,27 @@ class LabelNames:
         """Sorted. Raises: DbError SYNTAX."""
         if not self.selectors:
             found = metrics((), catalogue_of(session))
-            names = {tag.name for metric in found for tag in metric.tags}
-            return sorted({NAME, *names} if found else ())
-        series = FindSeries(self.selectors, self.start_ms, self.end_ms).run(session)
-        return sorted(name for name, column in series.columns.items() if column.codes.any())
+            tags = {tag.name for metric in found for tag in metric.tags}
+            return sorted({NAME, *tags} if found else ())
+        catalogue = catalogue_of(session)
+        names: set[str] = set()
+        for text in self.selectors:
+            for metric in metrics(selector_matchers(text), catalogue):
+                names |= label_names(session.runner, metric, self.start_ms, self.end_ms)
+        return sorted(names)
 
 
 @dataclass(frozen=True)
 class LabelValues:
-    """The values of one label, of all metrics or of the series that the selectors match."""
+    """The values of one label, of all metrics or of the series that the selectors match; if there
+    are more than `limit` (0: none), the first so many and one more.
+    """
 
     name: str
     selectors: tuple[str, ...]
     start_ms: int
     end_ms: int
+    limit: int = 0
     text: str = "PROMETHEUS LABEL VALUES"
     writes: bool = False
 
@@ -173,7 +184,8 @@ class LabelValues:
             return self._fields(catalogue)
         if self.name == NAME and not self.selectors:
             return [metric.table.name for metric in metrics((), catalogue)]
-        return sorted(self._values(session, catalogue))
+        values = self._values(session, catalogue)
+        return nsmallest(self.limit + 1, values) if self.limit else sorted(values)
 
     def _fields(self, catalogue: Catalogue) -> list[str]:
         asked = [selector_matchers(text) for text in self.selectors] or [()]
@@ -186,7 +198,8 @@ class LabelValues:
         times = self.start_ms, self.end_ms
         for metric in (metric for one in asked for metric in metrics(one, catalogue)):
             values.update(label_values(session.runner, metric, self.name, *times))
-        return values - {""}
+        values.discard("")
+        return values
 
 
 def selector_matchers(text: str) -> Sequence[Matcher]:

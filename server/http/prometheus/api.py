@@ -186,7 +186,8 @@ async def series(request: Request) -> Response:
     matches = given.texts("match[]")
     if not matches:
         raise DbError(ErrorKind.SYNTAX, "no match[] parameter provided")
-    task, limit = FindSeries(matches, *_times(given)), given.limit()
+    limit = given.limit()
+    task = FindSeries(matches, *_times(given), limit)
 
     def work(session: SessionApi) -> bytes:
         found = session.run(task)
@@ -211,7 +212,8 @@ async def label_values(request: Request) -> Response:
     """The values of one label."""
     given = await read_parameters(request)
     name = unescaped(request.path_params["name"])
-    task, limit = LabelValues(name, given.texts("match[]"), *_times(given)), given.limit()
+    limit = given.limit()
+    task = LabelValues(name, given.texts("match[]"), *_times(given), limit)
     return await run(request, given, lambda session: _list_body([*session.run(task)], limit))
 
 

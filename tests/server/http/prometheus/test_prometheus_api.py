@@ -199,6 +199,38 @@ async def test_series(loaded: Any) -> None:
 async def test_labels(loaded: Any) -> None:
     assert await loaded.data("labels") == ["__name__", "job", "zone"]
     assert await loaded.data("labels", **{"match[]": "low"}) == ["__name__", "job"]
+    assert await loaded.data("labels", **{"match[]": 'up{job="b"}'}) == ["__name__", "job"]
+    every = await loaded.data("labels", **{"match[]": ["low", "up"]})
+    assert every == ["__name__", "job", "zone"]
+    assert await loaded.data("labels", **{"match[]": "up", "end": "-1"}) == []
+
+
+async def test_labels_that_few_series_have(prom: Any) -> None:
+    many = [({"__name__": "m", "i": f"{i:03}"}, [(0, 1.0)]) for i in range(100)]
+    await prom.write(*many, ({"__name__": "m", "i": "100", "rare": "r"}, [(0, 1.0)]))
+    assert await prom.data("labels", **{"match[]": "m"}) == ["__name__", "i", "rare"]
+    assert await prom.data("labels", **{"match[]": 'm{i!="100"}'}) == ["__name__", "i"]
+
+
+async def test_limits_cut_and_say_so(prom: Any) -> None:
+    many = [({"__name__": "m", "i": f"{i:03}"}, [(0, 1.0)]) for i in range(60)]
+    await prom.write(*many, *[({**labels, "__name__": "n"}, rows) for labels, rows in many])
+    cut = ["results truncated due to limit"]
+    for path, matches, limit, first in (
+        ("label/i/values", ["m"], 5, [f"{i:03}" for i in range(5)]),
+        ("series", ["m", "m", "n"], 70, None),
+        ("series", ["m"], 5, None),
+    ):
+        answer = await prom.get(path, **{"match[]": matches, "limit": limit})
+        found = answer.json()
+        assert len(found["data"]) == limit, path
+        assert len({str(one) for one in found["data"]}) == limit, "none twice"
+        assert found["warnings"] == cut
+        assert first is None or found["data"] == first
+    for path, matches, count in (("label/i/values", "m", 60), ("series", "m", 60)):
+        answer = await prom.get(path, **{"match[]": matches, "limit": count})
+        assert len(answer.json()["data"]) == count
+        assert "warnings" not in answer.json()
 
 
 @pytest.mark.parametrize(
