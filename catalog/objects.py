@@ -1,4 +1,4 @@
-"""What the catalog knows of a schema's sequences and types: frozen records, stored as JSON.
+"""A schema's sequences, types and procedures as the catalog knows them: frozen records, as JSON.
 
 Made by sql/statements/sequence.py and types.py, shown by sql/system/. A sequence counts in the
 embedded store, under its own name; the record says what it is and to whom it belongs.
@@ -19,6 +19,7 @@ class ObjectKind(Enum):
 
     SEQUENCE = "sequence"
     TYPE = "type"
+    ROUTINE = "routine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,35 @@ class UserType:
         return ObjectKind.TYPE
 
 
-SchemaObject = Sequence | UserType
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What a procedure is called with. `mode` is IN, OUT or INOUT, `type` as it was written."""
+
+    mode: str
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Routine:
+    """A stored procedure of MySQL: `body` is its text, `created_ms` Unix milliseconds."""
+
+    id: int
+    database: str
+    name: str
+    arguments: tuple[Argument, ...] = ()
+    body: str = ""
+    created_ms: int = 0
+    role: str = ""
+    comment: str = ""
+
+    @property
+    def kind(self) -> ObjectKind:
+        """Its namespace."""
+        return ObjectKind.ROUTINE
+
+
+SchemaObject = Sequence | UserType | Routine
 
 
 def limits(type_: str, increment: int) -> tuple[int, int]:
@@ -122,5 +151,8 @@ def object_from_json(kind: ObjectKind, text: str) -> SchemaObject:
                 "checks": tuple((name, text) for name, text in data.get("checks", ())),
             }
         )
+    if kind is ObjectKind.ROUTINE:
+        arguments = tuple(Argument(**argument) for argument in data.get("arguments", ()))
+        return Routine(**{**data, "arguments": arguments})
     owner = data["owner"]
     return Sequence(**{**data, "owner": None if owner is None else (owner[0], owner[1])})

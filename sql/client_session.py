@@ -94,6 +94,7 @@ class ClientSession(SessionTables):
         self.instant = Instant(self)
         self.recent_plans = RecentPlans()
         self.user_variables: dict[str, object] = {}
+        self.routine_depth = 0  # of the procedure that is being called
         self.numbers = Numbers()
         self.last_notices: tuple[Notice, ...] = ()  # what SHOW WARNINGS tells
         self._connected_ms = database.clock.now_ms()

@@ -24,6 +24,7 @@ from sql.dialect.object_nodes import ObjectStatement
 from sql.dialect.parser import ParsedStatement, UnreadableStatement, parse
 from sql.privileges import check_privileges
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
+from sql.routines.run import call
 from sql.run import waiting
 from sql.session import T, Task, Wire
 from sql.statements import (
@@ -173,6 +174,8 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     if isinstance(statement, UnreadableStatement):
         assert statement.error is not None
         raise statement.error.with_traceback(None)  # it may be raised again
+    if session.wire is Wire.MYSQL and isinstance(statement.tree, nodes.Call):
+        return call(session, statement, parameters)  # its statements come back here one by one
     session.duck.settle()  # if that fails, so has the transaction
     _check_transaction(session, statement)
     session.duck.on_failure = None

@@ -136,3 +136,19 @@ _STATEMENTS: tuple[
     (nodes.RoleStatement, _of_roles),
     (nodes.GrantStatement, _granted),
 )
+
+
+MISSING = {
+    "PROCEDURE": (1305, "42000"),
+    "FUNCTION": (1305, "42000"),
+    "TRIGGER": (1360, "HY000"),
+    "EVENT": (1539, "HY000"),
+}
+
+
+def missing(kind: str, name: str) -> DbError:
+    """The error of naming a routine, a trigger or an event."""
+    shown = name.strip().rstrip(";").replace("`", "")
+    error = DbError(ErrorKind.UNDEFINED_OBJECT, f"{kind} {shown} does not exist")
+    error.mysql = MISSING[kind]
+    return error

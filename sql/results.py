@@ -147,13 +147,15 @@ class Affected:
 
     `rows` is None for statements that count nothing (`CREATE TABLE`, `SET`, `BEGIN`).
     `insert_id` is the number that MySQL's AUTO_INCREMENT gave the first row, 0 if it gave none.
-    `info` are counts in MySQL's words.
+    `info` are counts in MySQL's words, `sets` the rows that the statements of a called procedure
+    gave, one result after the other.
     """
 
     tag: str
     rows: int | None = None
     insert_id: int = 0
     info: str = ""
+    sets: tuple[Rows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

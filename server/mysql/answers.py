@@ -343,6 +343,8 @@ def _answer_result(
             stream.close()
         yield speaker.end_of_rows(speaker.outcome(extra=extra))
     elif isinstance(result, Affected):
+        for rows in result.sets:
+            yield from _answer_result(speaker, rows, extra | Status.MORE_RESULTS, binary=binary)
         outcome = speaker.outcome(result.rows or 0, extra=extra)
         yield speaker.ok(replace(outcome, insert_id=result.insert_id, info=result.info))
     elif isinstance(result, Empty):

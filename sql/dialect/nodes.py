@@ -372,9 +372,9 @@ class Admin(exp.Expression):
 
 
 class Call(exp.Expression):
-    """`CALL this`, a function call."""
+    """`CALL [db.]this`, a function call."""
 
-    arg_types = {"this": True}
+    arg_types = {"this": True, "db": False}
 
 
 class Tql(exp.Expression):

@@ -17,6 +17,7 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.dialect.array_types import spelled_with_brackets
+from sql.dialect.chunks import chunks, routine_of
 from sql.dialect.core import GrammarError
 from sql.dialect.dialects import dialect_of
 from sql.dialect.pieces import SPELLING
@@ -81,14 +82,14 @@ def parse(text: str, wire: Wire, *, of_flow: bool = False) -> list[ParsedStateme
     regions: dict[int, Region] = {}
     if "tql" in readable.lower():
         readable, regions = cut_tql(readable, lambda part, at: _bounds(part, at, wire))
-    tokens = _tokenize(readable, wire)
+    tokens = tokenize(readable, wire)
     if wire is Wire.MYSQL:
         mark_quoted_names(tokens, readable)
     elif any(token.token_type is TokenType.ARRAY for token in tokens):
         tokens = spelled_with_brackets(tokens)
     marks = tuple(token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER)
     statements: list[ParsedStatement] = []
-    for chunk in _chunks(tokens):
+    for chunk in chunks(tokens, routines=wire is Wire.MYSQL):
         state = _State(text, readable, wire, regions, marks, of_flow)
         try:
             statements.append(state.statement(chunk))
@@ -99,16 +100,6 @@ def parse(text: str, wire: Wire, *, of_flow: bool = False) -> list[ParsedStateme
             statements.append(UnreadableStatement(text[at:], None, at, error=error))
             break
     return statements or [ParsedStatement("", None, len(text))]
-
-
-def _chunks(tokens: list[Token]) -> list[list[Token]]:
-    chunks: list[list[Token]] = [[]]
-    for token in tokens:
-        if token.token_type is TokenType.SEMICOLON:
-            chunks.append([])
-        else:
-            chunks[-1].append(token)
-    return [chunk for chunk in chunks if chunk]
 
 
 @dataclass(frozen=True)
@@ -128,6 +119,9 @@ class _State:
         if region is not None:
             end = region.end
         first = sum(mark < start for mark in self.marks)
+        routine = routine_of(tokens, self.text) if self.wire is Wire.MYSQL else None
+        if routine is not None:
+            return ParsedStatement(self.text[start:end].rstrip(), routine, start)
         tree = self.tree(tokens, first)
         fold_identifiers(tree, self.wire)
         return ParsedStatement(self.text[start:end].rstrip(), tree, start, _parameter_count(tree))
@@ -226,7 +220,8 @@ def _syntax_error(text: str, token: Token | None, description: str) -> DbError:
     return DbError(ErrorKind.SYNTAX, message, detail=detail, position=token.start + 1)
 
 
-def _tokenize(text: str, wire: Wire) -> list[Token]:
+def tokenize(text: str, wire: Wire) -> list[Token]:
+    """The text's tokens. Raises: DbError SYNTAX for a quote that does not end, LIMIT_EXCEEDED."""
     try:
         return list(dialect_of(wire)().tokenize(text))
     except TokenError as error:
@@ -243,7 +238,7 @@ def _tokenize(text: str, wire: Wire) -> list[Token]:
 
 def _bounds(text: str, offset: int, wire: Wire) -> list[exp.Expr]:
     """Reads the comma-separated SQL expressions of a TQL head."""
-    tokens = _tokenize(text, wire)
+    tokens = tokenize(text, wire)
     parser: Any = dialect_of(wire)().parser()
     with _Translated(text):
         try:

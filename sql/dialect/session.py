@@ -151,7 +151,14 @@ class SessionGrammar(Core):
         return self.expression(nodes.Admin(this=call, text=text))
 
     def _call_statement(self) -> exp.Expr:
-        return self.expression(nodes.Call(this=self._function_call()))
+        database = None
+        if self._next.token_type is TokenType.DOT:
+            database = self.take_name()
+            self._advance()
+        if self._next.token_type is not TokenType.L_PAREN and self._curr and not self._next:
+            bare = exp.Anonymous(this=self.take_name().name, expressions=[])
+            return self.expression(nodes.Call(this=bare, db=database))
+        return self.expression(nodes.Call(this=self._function_call(), db=database))
 
     def _function_call(self) -> exp.Expr:
         name = self.take_name()

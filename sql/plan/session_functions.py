@@ -7,6 +7,7 @@ so that a cached plan never holds a stale clock.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, datetime
 from decimal import Decimal
 
 from sqlglot import exp
@@ -216,4 +217,9 @@ def _constant(value: object) -> exp.Expr:
         return exp.convert(value)
     if isinstance(value, Decimal):
         return exp.Literal.number(f"{value:f}") if value >= 0 else exp.convert(value)
+    if isinstance(value, bytes):
+        return exp.func("UNHEX", exp.Literal.string(value.hex()))
+    if isinstance(value, date):
+        kind = "TIMESTAMP" if isinstance(value, datetime) else "DATE"
+        return exp.cast(_text(str(value)), kind)
     return _text(str(value))

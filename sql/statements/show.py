@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.objects import Routine
 from catalog.records import Column, Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.results import Notice, Severity
@@ -314,10 +316,30 @@ def _nothing(*names: str) -> Maker:
     return lambda _context, _request: empty
 
 
-_ROUTINES = _nothing(
+_ROUTINE_COLUMNS = (
     *("Db", "Name", "Type", "Language", "Definer", "Modified", "Created", "Security_type"),
     *("Comment", "character_set_client", "collation_connection", "Database Collation"),
 )
+_ROUTINES = _nothing(*_ROUTINE_COLUMNS)
+
+
+def _procedures(context: SystemContext, request: Request) -> pa.Table:
+    rows = [
+        (
+            *(one.database, one.name, "PROCEDURE", "SQL", one.role),
+            *(_moment(one.created_ms), _moment(one.created_ms), "INVOKER", one.comment),
+            *("utf8mb4", "utf8mb4_bin", "utf8mb4_bin"),
+        )
+        for one in context.objects
+        if isinstance(one, Routine)
+    ]
+    return from_rows(pa.schema(strings(*_ROUTINE_COLUMNS)), rows)
+
+
+def _moment(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
 _MAKERS: dict[str, Maker] = {
     "DATABASES": _databases,
     "TABLES": _tables,
@@ -350,7 +372,7 @@ _MAKERS: dict[str, Maker] = {
         *("Interval field", "Starts", "Ends", "Status", "Originator", "character_set_client"),
         *("collation_connection", "Database Collation"),
     ),
-    "PROCEDURE STATUS": _ROUTINES,
+    "PROCEDURE STATUS": _procedures,
     "FUNCTION STATUS": _ROUTINES,
     "OPEN TABLES": _nothing("Database", "Table", "In_use", "Name_locked"),
     "PLUGINS": _server(show_server.plugins),

@@ -20,9 +20,12 @@ from sql.dialect.show_create import (
 )
 from sql.dialect.show_create_mysql import mysql_table_sql
 from sql.foreign.keys import with_present_names
+from sql.mysql_errors import MISSING, missing
 from sql.results import Result
+from sql.routines.definition import shown
+from sql.routines.run import find
 from sql.session import Wire
-from sql.statements import routines, show_server
+from sql.statements import show_server
 from sql.statements.answers import table_rows
 from sql.statements.describe_table import described_table
 from sql.statements.found_flow import create_flow_sql, find_flow
@@ -103,8 +106,12 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
     if kind == "FLOW":
         flow = find_flow(session, tree.args["target"].name)
         return create_statement("Flow", flow.name, create_flow_sql(flow))
-    if kind in routines.KINDS and session.wire is Wire.MYSQL:
-        raise routines.missing(kind, tree.args["target"].name)
+    if kind in MISSING and session.wire is Wire.MYSQL:
+        target = tree.args["target"]
+        found_routine = find(session, target.text("db") or session.database, target.name)
+        if kind != "PROCEDURE" or found_routine is None:
+            raise missing(kind, target.name)
+        return shown(found_routine)
     if kind not in ("TABLE", "VIEW"):
         raise DbError(ErrorKind.UNSUPPORTED, f"SHOW CREATE {kind} is not supported")
     table = _target(session, tree, text)

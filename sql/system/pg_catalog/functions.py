@@ -6,6 +6,7 @@ from functools import cache
 
 import pyarrow as pa
 
+from catalog.objects import Routine
 from sql.functions.listing import KINDS, offered, oid, signature
 from sql.functions.registry import Kind
 from sql.large_objects import FUNCTIONS
@@ -139,7 +140,7 @@ def routines(context: SystemContext) -> pa.Table:
     entries = offered(context.session.wire)
     names = [name for name, _ in entries]
     catalog = catalog_name(context.session)
-    return fill(
+    built_in = fill(
         INFORMATION_SCHEMA["routines"],
         len(entries),
         {
@@ -155,5 +156,32 @@ def routines(context: SystemContext) -> pa.Table:
             "sql_data_access": "CONTAINS SQL",
             "security_type": "INVOKER",
             "routine_comment": [entry.doc for _, entry in entries],
+        },
+    )
+    return pa.concat_tables([built_in, _procedures(context)])
+
+
+def _procedures(context: SystemContext) -> pa.Table:
+    """MySQL's stored procedures, which no other wire can call."""
+    found = [one for one in context.objects if isinstance(one, Routine)]
+    if context.session.wire is not Wire.MYSQL:
+        found = []
+    return fill(
+        INFORMATION_SCHEMA["routines"],
+        len(found),
+        {
+            "specific_name": [one.name for one in found],
+            "routine_catalog": "def",
+            "routine_schema": [one.database for one in found],
+            "routine_name": [one.name for one in found],
+            "routine_type": "PROCEDURE",
+            "data_type": "",
+            "routine_body": "SQL",
+            "routine_definition": [one.body for one in found],
+            "is_deterministic": "NO",
+            "sql_data_access": "CONTAINS SQL",
+            "security_type": "INVOKER",
+            "routine_comment": [one.comment for one in found],
+            "definer": [one.role for one in found],
         },
     )

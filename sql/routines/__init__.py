@@ -1,0 +1,1 @@
+"""Stored procedures of MySQL's sessions."""
