@@ -76,6 +76,8 @@ class Constraint:
     references: Reference | None = None
     comment: str = ""
     valid: bool = True  # False: rows that were there before it may break it
+    deferrable: bool = False  # of UNIQUE, as it was declared: it is checked at once all the same
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,8 @@ def _constraint(data: dict[str, Any]) -> Constraint:
         references=_reference(data["references"]),
         comment=data.get("comment", ""),
         valid=data.get("valid", data.get("enforced", True)),  # the older name
+        deferrable=data.get("deferrable", False),
+        deferred=data.get("deferred", False),
     )
 
 

@@ -224,7 +224,8 @@ class _Reader:
             draft.generated = constraint.this.unnest()
             draft.virtual = not constraint.args.get("persisted")
         elif isinstance(constraint, exp.UniqueColumnConstraint):
-            unique = exp.UniqueColumnConstraint(this=exp.Schema(expressions=[column]))
+            asked = {name: constraint.args.get(name) for name in ("nulls", "options")}
+            unique = exp.UniqueColumnConstraint(this=exp.Schema(expressions=[column]), **asked)
             self._add(unique, constraint)
         elif isinstance(constraint, exp.Reference):
             self._add(exp.ForeignKey(expressions=[column], reference=constraint), constraint)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from engine.datatypes import DataType, named_type
+from engine.datatypes import DataType, TypeId, named_type
 from engine.named import BASE_TYPES, Named, NamedKind
 from sql.dialect.object_nodes import NamedType
 from sql.named.algebra import FACTS, element_of
@@ -86,7 +86,7 @@ def _operator(node: exp.Expr, infer: Infer) -> exp.Expr | None:
     known = of_left or of_right
     if known is None:
         return None
-    tags = [_tag(left, of_left, known), _tag(right, of_right, known)]
+    tags = [_tag(left, of_left, known, infer), _tag(right, of_right, known, infer)]
     sign = _TESTS.get(type(node))
     if sign is not None:
         return _function("range_test", sign, _text(left), tags[0], _text(right), tags[1])
@@ -96,11 +96,14 @@ def _operator(node: exp.Expr, infer: Infer) -> exp.Expr | None:
     return _named(made, result)
 
 
-def _tag(node: exp.Expr, own: Named | None, other: Named) -> str:
+def _tag(node: exp.Expr, own: Named | None, other: Named, infer: Infer) -> str:
     """The type of an operand: its own, the other's for a text, or nothing for an element."""
     if own is not None:
         return own.tag
-    return other.tag if node.is_string or isinstance(node, exp.Parameter) else ""
+    if isinstance(node, exp.Parameter):  # of no type, or of one that is an element's
+        given = infer(node)
+        return other.tag if given is None or given.id is TypeId.STRING else ""
+    return other.tag if node.is_string else ""
 
 
 def _bound(node: exp.Expr, named: Named, which: str) -> exp.Expr:

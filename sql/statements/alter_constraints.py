@@ -18,7 +18,6 @@ from sqlglot import exp
 from catalog.details import Constraint, ConstraintKind
 from catalog.records import Column, Table, TableKind
 from engine.errors import DbError, ErrorKind
-from sql.dialect.duckdb import to_duckdb
 from sql.dialect.key_nodes import ConstraintAction
 from sql.foreign.keys import ForeignKey, is_checked, keys_onto
 from sql.foreign.reading import is_unique
@@ -26,7 +25,7 @@ from sql.results import Notice
 from sql.session import Wire
 from sql.statements import foreign_keys
 from sql.statements.alteration import Alteration
-from sql.statements.constraints import NAME, described
+from sql.statements.constraints import NAME, described, stored_constraint
 from sql.statements.target import quoted, relational_ddl
 from sql.system.pg_catalog.keys import key_name
 from sql.temporary import stored_name
@@ -93,23 +92,13 @@ def add_primary(change: Alteration, tree: exp.PrimaryKey) -> None:
 def add_other(change: Alteration, tree: exp.Expr) -> None:
     """UNIQUE or CHECK. Raises: DbError as `add`."""
     table = change.table
-    _check_plain(tree)
     (found,) = described(table, [tree], "", change.session.next_id)
     _check_free(table, found.name)
     named = [node.name for node in tree.find_all(exp.Column)]
     for name in (*found.columns, *named):
         change.column(name)
     made = replace(table, constraints=(*table.constraints, found))
-    _rebuild_for(change, made, found.name, {found.id: to_duckdb(tree)})
-
-
-def _check_plain(tree: exp.Expr) -> None:
-    options = [str(option).upper() for option in tree.args.get("options") or ()]
-    if tree.args.get("nulls") or any(option.startswith("DEFERRABLE") for option in options):
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            "ADD UNIQUE with NULLS NOT DISTINCT or DEFERRABLE is not supported",
-        )
+    _rebuild_for(change, made, found.name, {found.id: stored_constraint(tree)})
 
 
 def _check_free(table: Table, name: str) -> None:

@@ -16,6 +16,7 @@ from catalog.details import Constraint, ConstraintKind, Reference
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.dialect.dialects import to_sql
+from sql.dialect.duckdb import to_duckdb
 from sql.dialect.parser import parse
 from sql.foreign.reading import read_key
 from sql.session import Wire
@@ -51,7 +52,29 @@ def _bare(tree: exp.Expr, table: Table) -> Constraint:
     if isinstance(tree, exp.ForeignKey):
         return read_key(tree)
     columns = tuple(node.name for node in tree.this.expressions)
-    return Constraint(0, "", ConstraintKind.UNIQUE, columns)
+    options = {str(option).upper() for option in tree.args.get("options") or ()}
+    deferred = "INITIALLY DEFERRED" in options
+    deferrable = deferred or "DEFERRABLE" in options
+    kind = ConstraintKind.UNIQUE
+    return Constraint(0, "", kind, columns, deferrable=deferrable, deferred=deferred)
+
+
+def stored_constraint(tree: exp.Expr) -> str:
+    """A constraint in the store's SQL: what only says when to check is left out.
+
+    Raises: DbError UNSUPPORTED for NULLS NOT DISTINCT.
+    """
+    if not isinstance(tree, exp.UniqueColumnConstraint):
+        return to_duckdb(tree)
+    if tree.args.get("nulls"):
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "UNIQUE constraints with NULLS NOT DISTINCT are not supported",
+            hint="CREATE UNIQUE INDEX … NULLS NOT DISTINCT does the same",
+        )
+    tree = tree.copy()
+    tree.set("options", None)
+    return to_duckdb(tree)
 
 
 _SUFFIXES = {

@@ -18,7 +18,6 @@ from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
-from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import MATERIALIZED, TableOptions
 from sql.dialect.options import database_options
 from sql.partition.check import with_rules
@@ -29,7 +28,7 @@ from sql.plan.tables import find_table
 from sql.privileges import owner_of_new
 from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
-from sql.statements.constraints import described
+from sql.statements.constraints import described, stored_constraint
 from sql.statements.defaults import settled
 from sql.statements.external import create_external
 from sql.statements.foreign_keys import settled_keys
@@ -222,7 +221,7 @@ def make_table(
         transaction.follow(table)
     else:
         kept = [one for one in definition.constraints if not isinstance(one, exp.ForeignKey)]
-        session.duck.execute(relational_ddl(table, map(to_duckdb, kept)))
+        session.duck.execute(relational_ddl(table, map(stored_constraint, kept)))
     return table
 
 

@@ -292,6 +292,11 @@ def run_set(
     return Affected("SET CONSTRAINTS", 0)
 
 
+def _is_deferrable_unique(session: ClientSession, node: exp.Table) -> bool:
+    tables = session.catalog.tables(session.duck.cursor, node.db or session.database)
+    return any(one.deferrable and one.name == node.name for t in tables for one in t.constraints)
+
+
 def _named(session: ClientSession, node: exp.Table) -> list[Constraint]:
     found = [
         one
@@ -303,6 +308,8 @@ def _named(session: ClientSession, node: exp.Table) -> list[Constraint]:
         for one in foreign_constraints(table)
         if one.name == node.name
     ]
+    if not found and _is_deferrable_unique(session, node):
+        return []  # it is checked at once in any case
     if not found:
         message = f'constraint "{node.name}" does not exist'
         raise DbError(ErrorKind.UNDEFINED_OBJECT, message)

@@ -243,6 +243,7 @@ class Shown:
     comment: str = ""
     valid: bool = True
     reference: Reference | None = None
+    deferral: tuple[bool, bool] = (False, False)  # deferrable, and at first deferred
 
     def definition(self, path: Collection[str]) -> str:
         """What pg_get_constraintdef prints for a session with that search path."""
@@ -252,7 +253,7 @@ class Shown:
         if self.kind is ConstraintKind.PRIMARY_KEY:
             return f"PRIMARY KEY ({columns})"
         if self.kind is ConstraintKind.UNIQUE:
-            return f"UNIQUE ({columns})"
+            return f"UNIQUE ({columns}){_deferral(*self.deferral)}"
         assert self.there is not None
         name = quote(self.there.name)
         if self.there.database not in path:
@@ -271,10 +272,13 @@ class Shown:
                 found.append(f" ON {event} {action.words}")
         if reference.null_columns:
             found.append(f" ({', '.join(map(quote, reference.null_columns))})")
-        found += [" DEFERRABLE"] if reference.deferrable else []
-        found += [" INITIALLY DEFERRED"] if reference.deferred else []
+        found.append(_deferral(*self.deferral))
         found += [] if self.valid else [" NOT VALID"]
         return "".join(found)
+
+
+def _deferral(deferrable: bool, deferred: bool) -> str:
+    return (" DEFERRABLE" if deferrable else "") + (" INITIALLY DEFERRED" if deferred else "")
 
 
 def constraints(tables: Sequence[Table]) -> list[Shown]:
@@ -342,6 +346,7 @@ def _constraints(table: Table) -> Iterator[Shown]:
             object_oid(constraint.id, Slot.PRIMARY_INDEX) if _is_unique(kind) else 0,
             expression=constraint.expression,
             comment=constraint.comment,
+            deferral=(constraint.deferrable, constraint.deferred),
         )
 
 
@@ -361,6 +366,7 @@ def _foreign_key(table: Table, constraint: Constraint, places: Places) -> Shown 
         comment=constraint.comment,
         valid=constraint.valid,
         reference=key.reference,
+        deferral=(key.reference.deferrable, key.reference.deferred),
     )
 
 
@@ -398,8 +404,8 @@ def _constraint_rows(found: Sequence[Shown], told: tuple[tuple[str, int], ...]) 
             "conname": [shown.name for shown in found],
             "connamespace": [namespaces.get(shown.table.database, 0) for shown in found],
             "contype": [shown.kind.value for shown in found],
-            "condeferrable": [bool(r and r.deferrable) for r in references],
-            "condeferred": [bool(r and r.deferred) for r in references],
+            "condeferrable": [shown.deferral[0] for shown in found],
+            "condeferred": [shown.deferral[1] for shown in found],
             "convalidated": [shown.valid for shown in found],
             "conrelid": [shown.table.id for shown in found],
             "contypid": 0,
