@@ -1,7 +1,8 @@
 """Texts in kernels, eight bytes at a time: comparing, hashing, finding a byte.
 
 Compiled into kernels that meet the same long texts again and again. Each part checks the range it
-is given before it reads any of it: what lies outside is unequal, has no hash, is not found.
+is given before it reads any of it: what lies outside is unequal, has no hash, is not found. Whoever
+calls `load_word` has checked it before.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from engine.jit import Bytes, UInt64s, loop_part
+from engine.jit import Bytes, UInt64s, loop_part, multiply_high
 
 _int: Any = np.int64
 _uint: Any = np.uint64
@@ -24,13 +25,13 @@ _EIGHT: Any = np.uint64(8)
 
 
 def _load_code(typing: Any, data: Any, at: Any) -> Any:
-    """The word at a place of a byte array, aligned or not: nothing is checked."""
+    """The word at a byte of an array, aligned or not: nothing is checked."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(array.data, [arguments[1]])
-        word = builder.bitcast(place, ir.IntType(64).as_pointer())
-        return builder.load(word, align=1)
+        first = builder.bitcast(array.data, ir.IntType(8).as_pointer())
+        place = builder.bitcast(builder.gep(first, [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
 
     return types.uint64(data, types.int64), generate
 
@@ -47,22 +48,8 @@ def _store_code(typing: Any, data: Any, at: Any, word: Any) -> Any:
     return types.void(data, types.int64, types.uint64), generate
 
 
-def _folded_code(typing: Any, a: Any, b: Any) -> Any:
-    """The two halves of the 128-bit product of two words, combined by exclusive or."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        wide = ir.IntType(128)
-        left, right = (builder.zext(argument, wide) for argument in arguments)
-        product = builder.mul(left, right)
-        high = builder.lshr(product, ir.Constant(wide, 64))
-        return builder.trunc(builder.xor(product, high), ir.IntType(64))
-
-    return types.uint64(types.uint64, types.uint64), generate
-
-
-_load: Any = intrinsic(_load_code)
+load_word: Any = intrinsic(_load_code)
 _store: Any = intrinsic(_store_code)
-folded: Any = intrinsic(_folded_code)
 
 
 def new_seed() -> UInt64s:
@@ -70,6 +57,12 @@ def new_seed() -> UInt64s:
     seed = np.frombuffer(secrets.token_bytes(16), np.uint64).copy()
     seed |= np.uint64(1)
     return seed
+
+
+@loop_part
+def folded(a: Any, b: Any) -> Any:
+    """The two halves of the product of two words, combined by exclusive or."""
+    return multiply_high(a, b) ^ (a * b)
 
 
 @loop_part
@@ -83,9 +76,9 @@ def same_bytes(data: Bytes, at: int, other: Bytes, place: int, size: int) -> boo
                 return False
         return True
     for k in range(0, size - 8, 8):
-        if _load(data, at + k) != _load(other, place + k):
+        if load_word(data, at + k) != load_word(other, place + k):
             return False
-    return bool(_load(data, at + size - 8) == _load(other, place + size - 8))
+    return bool(load_word(data, at + size - 8) == load_word(other, place + size - 8))
 
 
 @loop_part
@@ -103,8 +96,8 @@ def hash_bytes(data: Bytes, at: int, size: int, seed: UInt64s) -> int:
             last = (last << _EIGHT) | _uint(data[at + k])
     else:
         for k in range(0, size - 8, 8):
-            value = folded(value ^ _load(data, at + k), seed[1])
-        last = _load(data, at + size - 8)
+            value = folded(value ^ load_word(data, at + k), seed[1])
+        last = load_word(data, at + size - 8)
     value = folded(folded(value ^ last, seed[1]) ^ seed[0], seed[1])
     found: int = _int(value >> _uint(2))
     return found
@@ -120,7 +113,7 @@ def find_byte(data: Bytes, at: int, end: int, byte: int) -> int:
         return end
     wanted = _uint(byte) * _LOWEST
     while at + 8 <= end:
-        word = _load(data, at) ^ wanted
+        word = load_word(data, at) ^ wanted
         if (word - _LOWEST) & ~word & _HIGHEST:
             break
         at += 8
@@ -142,4 +135,4 @@ def copy_bytes(data: Bytes, at: int, out: Bytes, place: int, size: int) -> None:
             out[place + k] = data[at + k]
         return
     for k in range(0, size, 8):
-        _store(out, place + k, _load(data, at + k))
+        _store(out, place + k, load_word(data, at + k))

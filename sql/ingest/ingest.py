@@ -22,6 +22,7 @@ from sql.decode.assign import assign
 from sql.dialect.definitions import TableDefinition
 from sql.ingest.batch import IngestColumn, IngestTable
 from sql.ingest.fit import fit_of, note_fit
+from sql.ingest.put import put
 from sql.metrics.writes import writes_of
 from sql.privileges import check_schema, check_table
 from sql.statements.create import make_table
@@ -82,8 +83,7 @@ class Ingest:
                     if there is not None
                     for write in _writes(session, there, given)
                 ]
-            with session.writing() as transaction:
-                session.apply(transaction, writes)
+            put(session, writes)
             for there, given, named in zip(found, as_given, wanted, strict=True):
                 assert there is not None
                 note_fit(there, given, named.columns)
@@ -103,8 +103,7 @@ class Ingest:
             if some is None:
                 return False
             writes += some
-        with session.writing() as transaction:
-            session.apply(transaction, writes)
+        put(session, writes)
         return True
 
     def _change_and_write(self, session: ClientSession, wanted: Sequence[IngestTable]) -> None:

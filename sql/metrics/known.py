@@ -12,12 +12,38 @@ from threading import Lock
 import numpy as np
 
 from catalog.records import Table
-from engine.jit import UInt64s
+from engine import jit
+from engine.jit import INT64S, OUT_INT64, Int64s, UInt64s
 from engine.series.index import SERIES_BITS
 from engine.series.raw import RawSeries
 from sql.metrics.tags import Ids, tag_columns
 
+_SPREAD = 0x9E3779B1  # neighbouring numbers are apart in the table
 TableOf = Callable[[int], Table | None]
+
+
+@jit.kernel(INT64S, OUT_INT64, OUT_INT64)
+def _numbers_of(ids: Int64s, slots: Int64s, out: Int64s) -> int:
+    """The distinct numbers of metrics among ids of series; how many there are.
+
+    Requires: `slots` is -1 everywhere, its size a power of two and above that of `ids`.
+    """
+    mask = len(slots) - 1
+    count = 0
+    last = np.int64(-1)
+    for k in range(len(ids)):
+        number = ids[k] >> SERIES_BITS
+        if number == last or number < 0:
+            continue
+        last = number
+        place = (number * _SPREAD) & mask
+        while slots[place] >= 0 and slots[place] != number:
+            place = (place + 1) & mask
+        if slots[place] < 0:
+            slots[place] = number
+            out[count] = number
+            count += 1
+    return count
 
 
 class KnownSeries:
@@ -37,12 +63,22 @@ class KnownSeries:
         `version`: the catalog's, of which `table_of` gives tables.
         """
         ids = self.raw.find(keys)
-        numbers = np.unique(ids[ids >= 0] >> SERIES_BITS).tolist()
-        bad = self._check(numbers, version, table_of)
+        bad, tables = self.check(ids, version, table_of)
         if bad:
             ids = np.where(np.isin(ids >> SERIES_BITS, bad), np.int64(-1), ids)
+        return ids, tables
+
+    def check(self, ids: Ids, version: int, table_of: TableOf) -> tuple[list[int], list[Table]]:
+        """The numbers whose ids are not good any more, and the tables of the others.
+
+        Ids below 0 are passed over. `version`, `table_of`: as for `find`.
+        """
+        found = np.empty(len(ids), np.int64)
+        slots = np.full(1 << (2 * len(ids)).bit_length(), np.int64(-1))
+        numbers = found[: _numbers_of(ids, slots, found)].tolist()
+        bad = self._check(numbers, version, table_of)
         with self._lock:
-            return ids, [self._tables[number] for number in numbers if number not in bad]
+            return bad, [self._tables[number] for number in numbers if number not in bad]
 
     def _check(self, numbers: Iterable[int], version: int, table_of: TableOf) -> list[int]:
         with self._lock:

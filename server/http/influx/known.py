@@ -261,6 +261,8 @@ class _Found:
 
     def tables(self, forms: Sequence[int]) -> Iterator[IngestTable]:
         """The rows of each of these forms, which are all there are."""
+        if not len(self.rows):
+            return
         if len(forms) == 1:
             form = self.forms.known[forms[0]]
             cells = self.cells[: len(self.rows) * len(form.fields)]

@@ -23,15 +23,15 @@ from server.http.prometheus.wire_kernels import (
 # Places in `counts`.
 SERIES, SAMPLES, COUNTS = 0, 1, 2
 NO_ROOM = 1
-_LABEL = 1 << 3 | LENGTH  # the first byte of one
+LABEL = 1 << 3 | LENGTH  # the first byte of one
 # Places in `series`, for each: all of it, its labels, 1 if it is nothing but labels and samples.
 START, STOP, LABELS_START, LABELS_STOP, PLAIN, WIDTH = 0, 1, 2, 3, 4, 5
 
 
 @part
-def _short_labels(data: Bytes, at: int, end: int) -> int:
+def short_labels(data: Bytes, at: int, end: int) -> int:
     """Steps over labels of less than 128 bytes, which nearly all have."""
-    while at + 1 < end and data[at] == _LABEL and data[at + 1] < 128:
+    while at + 1 < end and data[at] == LABEL and data[at + 1] < 128:
         stop = at + 2 + data[at + 1]
         if stop > end:
             break
@@ -54,7 +54,7 @@ def _series(
     """Reads a TimeSeries whose labels come first, all together; any other is not plain."""
     base = WIDTH * counts[SERIES]
     series[base + LABELS_START] = at
-    at = _short_labels(data, at, end)
+    at = short_labels(data, at, end)
     series[base + LABELS_STOP] = at
     series[base + PLAIN] = 1
     while at < end:

@@ -10,6 +10,7 @@ import numpy as np
 from numba import types as nt
 
 from engine.jit import Bytes, UInt64s, part
+from engine.words import load_word
 
 WRITE_UINT64 = nt.uint64[::1]
 
@@ -60,12 +61,9 @@ def length(data: Bytes, at: int, end: int, out: UInt64s) -> int:
 @part
 def fixed64(data: Bytes, at: int, end: int, out: UInt64s) -> int:
     """Reads eight bytes into out[0]; returns the place after them, or an error."""
-    if end - at < 8:
+    if at < 0 or end - at < 8 or end > data.size:
         return CUT_OFF
-    value = np.uint64(0)
-    for k in range(8):
-        value |= np.uint64(data[at + k]) << np.uint64(8 * k)
-    out[0] = value
+    out[0] = load_word(data, at)
     return at + 8
 
 

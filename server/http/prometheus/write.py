@@ -26,7 +26,8 @@ from server.http.content import malformed, too_large, zstd_content
 from server.http.context import context_of
 from server.http.errors import error_response
 from server.http.groups import REQUEST_BYTES_MAX, ApartError, Groups
-from server.http.prometheus.peel import peelable
+from server.http.prometheus.match import known_samples
+from server.http.prometheus.peel import Peelable, peelable
 from server.http.prometheus.write_extras import (
     Extras,
     KnownMetadata,
@@ -45,8 +46,9 @@ from server.http.prometheus.write_request_v2 import Request as Version2
 from server.http.request import address, database_name, read_body, timeout_ms
 from server.http.tasks import in_session
 from sql.ingest.batch import IngestTable
-from sql.ingest.hashed import HashedSamples, IngestSamples
+from sql.ingest.hashed import HashedSamples, IngestSamples, KnownSamples
 from sql.ingest.metrics import PHYSICAL_TABLE
+from sql.metrics.store import SeriesStore
 from sql.session import ClientInfo, SessionApi
 
 _PROTOBUF = "application/x-protobuf"
@@ -151,10 +153,30 @@ class _Writer:
     def version_1(self, requests: Sequence[WriteRequest]) -> Sequence[Written]:
         """Known series are taken off first."""
         data, words, stops = _contents(requests)
-        found = peelable(data, stops)
+        counts: list[int] = []
+        peeled: list[Peelable] = []
+
+        def at_once(store: SeriesStore) -> KnownSamples | None:
+            found = known_samples(data, words, stops, store.known.raw)
+            if found is None:
+                return None
+            counts[:] = found[1]
+            return found[0]
+
+        def samples() -> HashedSamples:
+            found = peelable(data, stops)
+            counts[:] = found.counts
+            peeled.append(found)
+            return HashedSamples(
+                found.plain,
+                lambda store: store.known.raw.keys_in(words, found.labels.ravel()),
+                found.sample_series,
+                found.sample_times,
+                found.sample_values,
+            )
 
         def rest(known: NDArray[np.bool_], keys: UInt64s | None) -> list[IngestTable]:
-            left = found.without(known)
+            left = peeled[-1].without(known)
             if not left:
                 return []
             message = replace(read_message(left, lossy=self._lossy), keys=keys)
@@ -164,16 +186,9 @@ class _Writer:
                 raise ApartError  # whose they are is not known here
             return self._tables(message, extras)
 
-        samples = HashedSamples(
-            found.plain,
-            lambda store: store.known.raw.keys_in(words, found.labels.ravel()),
-            found.sample_series,
-            found.sample_times,
-            found.sample_values,
-        )
-        known = self._session.run(IngestSamples(self._physical, samples, rest))
+        known = self._session.run(IngestSamples(self._physical, samples, rest, at_once))
         if len(requests) > 1:
-            return [Written(count, 0, 0) for count in found.counts]
+            return [Written(count, 0, 0) for count in counts]
         return [self._done(known)]
 
     def version_2(self, data: bytes) -> Written:
@@ -192,7 +207,7 @@ class _Writer:
             found.sample_times,
             found.sample_values,
         )
-        return self._done(self._session.run(IngestSamples(self._physical, samples, rest)))
+        return self._done(self._session.run(IngestSamples(self._physical, lambda: samples, rest)))
 
     def _tables(self, message: Message, extras: Extras) -> list[IngestTable]:
         tables = tables_of_message(message, self._physical)

@@ -116,6 +116,11 @@ def test_what_is_not_as_before_is_parsed(monkeypatch: pytest.MonkeyPatch, line: 
     assert shown(read_lines(text, 1, NOW)) == forgotten(monkeypatch, text, [len(text)])
 
 
+def test_nothing_has_no_rows() -> None:
+    read_lines(b"m,a=b v=1 1\n", 1, NOW)
+    assert shown(read_lines(b"", 1, NOW)) == ([], [])
+
+
 def test_a_measurement_with_two_sets_of_tags_stays_one_table() -> None:
     text = b"m,a=1 v=1 1\nm,b=2 v=2 1\nm,a=1 v=3 1\n"
     read_lines(text, 1, NOW)
