@@ -20,6 +20,8 @@ from sql.decode.spelled import iso_moment
 from sql.decode.time_kernels import NAIVE, parse_dates, parse_times, parse_timestamps
 
 _SPECIAL_DAYS = {"today": 0, "tomorrow": 1, "yesterday": -1}
+# As DuckDB has them, of days in 32 and of moments in 64 bits.
+_INFINITIES = {"infinity": 1, "-infinity": -1}
 _EPOCH_ORDINAL = 719_163  # date(1970, 1, 1).toordinal()
 
 
@@ -87,6 +89,8 @@ def _special_instant(text: str, unit: str, timezone: str) -> int | None:
     word = text.strip().lower()
     if word == "epoch":
         return 0
+    if word in _INFINITIES:
+        return _INFINITIES[word] * ((1 << 63) - 1)
     if word == "now":
         return SystemClock().now_ms() * UNITS_PER_SECOND[unit] // 1_000
     day = _special_date(word, timezone)
@@ -109,7 +113,10 @@ def _spelled(text: str, unit: str, timezone: str) -> int | None:
 
 
 def _special_date(text: str, timezone: str) -> int | None:
-    """`today` and its neighbours as days since 1970; None for any other text."""
+    """`today` and its neighbours as days since 1970, `infinity`; None for any other text."""
+    sign = _INFINITIES.get(text.strip().lower())
+    if sign is not None:
+        return sign * ((1 << 31) - 1)
     shift = _SPECIAL_DAYS.get(text.strip().lower())
     if shift is None:
         return None

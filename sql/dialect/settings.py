@@ -94,6 +94,10 @@ class SettingsGrammar(ForeignGrammar):
         if self.at_word("CHARACTER SET", "CHARSET") and self._next.token_type is not TokenType.EQ:
             self._advance()
             return nodes.Assignment(this="character set", expressions=[self._setting_value()])
+        if self.at_word("AUTHORIZATION") and self._next.token_type is not TokenType.EQ:
+            self._advance()  # after SESSION, which looks like a scope
+            values = [self._setting_value()]
+            return nodes.Assignment(this="session_authorization", expressions=values)
         if self.at_word("ROLE") and self._next.token_type is not TokenType.EQ:
             self._advance()
             return nodes.Assignment(this="role", expressions=[self._setting_value()])

@@ -66,6 +66,7 @@ from sql.plan.type_names import name_types, plain_types, shown_declared
 from sql.plan.typed import inferred_type, typed_operators
 from sql.plan.user_variables import inline_assignments
 from sql.plan.values_names import name_values
+from sql.plan.whole_rows import fill_lists, whole_rows
 from sql.results import ResultColumn
 from sql.session import Wire
 from sql.system.pg_rewrites import rewrite_pg
@@ -142,6 +143,9 @@ def plan_query(
     if context.wire is Wire.MYSQL and ":=" in context.text:
         tree = inline_assignments(tree)
     if target is None:
+        if context.wire is Wire.POSTGRES:
+            fill_lists(tree)
+            whole_rows(tree, partial(known_table, context=context))
         tree = name_outputs(tree, context.wire)
     numbers = _bare_parameters(tree)  # before rules change the tree
     tree = _plain(_names_told(tree, context, declared), context)

@@ -24,6 +24,7 @@ from sql.plan.cache import Key, Unliftable, plan_key
 from sql.plan.context import PlanContext
 from sql.plan.lifting import Lifted
 from sql.plan.plan import QueryPlan, plan_query
+from sql.plan.whole_rows import has_no_list
 from sql.results import Description, Result, Rows
 from sql.run.at_hand import is_candidate
 from sql.sequences import may_call
@@ -87,6 +88,9 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         rows = _run_loosely(session, statement, parameters, error)
     if session.settings.shown.limited:
         return _limited(session, statement, rows)
+    if session.wire is Wire.POSTGRES and has_no_list(statement.tree):
+        batches = (batch.select([]) for batch in rows)
+        return Rows((), batches, tag=rows.tag, on_close=rows.close)
     return rows
 
 
@@ -194,7 +198,9 @@ def describe(
     plan = plan_of(session, statement, tuple(declared))
     if plan.learned.columns is None:
         plan.learned.columns = session.runner.describe(plan, statement.text)
-    return Description(plan.parameter_types, plan.learned.columns, tag="SELECT")
+    bare = session.wire is Wire.POSTGRES and has_no_list(statement.tree)
+    columns = () if bare else plan.learned.columns
+    return Description(plan.parameter_types, columns, tag="SELECT")
 
 
 def plan_of(

@@ -64,7 +64,8 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
     if item.args.get("user"):
         session.user_variables[name] = _evaluated(session, values[0], text)
         return
-    if len(values) == 1 and _is_word(values[0], "DEFAULT"):
+    is_role = name in ("role", "session_authorization")
+    if len(values) == 1 and _is_word(values[0], "DEFAULT") and not is_role:
         session.settings.reset(name)
         return
     if name == "search_path":
@@ -74,7 +75,7 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
     if name in ("names", "character set"):
         _set_charset(session, value, item.args.get("collate"))
         return
-    if name in ("role", "session_authorization"):
+    if is_role:
         set_role(session, value)
         return
     if name == "autocommit":

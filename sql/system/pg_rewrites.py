@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
+from sql.functions.index import of_wire
+from sql.functions.registry import Kind
+from sql.session import Wire
 from sql.system.pg_catalog.lookups import KEYWORDS
 from sql.system.pg_catalog.shapes import (
     ARRAY_COLUMNS,
@@ -236,8 +239,8 @@ class _Rewriter:
         node.set("db", None)
         if isinstance(call, exp.Anonymous):
             return _table_function(node, call)
-        if isinstance(call, exp.StringToArray):  # a scalar function gives one row
-            return _one_row(node, call)
+        if isinstance(call, exp.StringToArray) or _is_scalar(_name_of(call)):
+            return _one_row(node, call)  # a scalar function gives one row
         if isinstance(call, exp.Explode) and not isinstance(call, exp.Posexplode):
             alias = node.args.get("alias")
             if alias is not None and not alias.args.get("columns"):
@@ -289,7 +292,18 @@ def _table_function(node: exp.Table, call: exp.Anonymous) -> exp.Expr:
         return _derived(node, exp.select("*").from_(keywords))
     if name in _PARTITIONS:  # no relation here is a partition, or has any
         return _derived(node, exp.maybe_parse(_PARTITIONS[name], dialect="duckdb"))
-    return _one_row(node, call) if name in _SCALARS else node
+    return _one_row(node, call) if name in _SCALARS or _is_scalar(name) else node
+
+
+def _name_of(call: exp.Func) -> str:
+    """What the function is called: the first of its names, the one PostgreSQL has."""
+    return call.sql_names()[0].lower()
+
+
+def _is_scalar(name: str) -> bool:
+    """True for a function of the registry that gives one value."""
+    entry = of_wire(Wire.POSTGRES).get(name)
+    return entry is not None and entry.kind is Kind.SCALAR
 
 
 _PARTITIONS = {
@@ -310,9 +324,11 @@ def _options_table(node: exp.Table, options: exp.Expr) -> exp.Expr:
     return _derived(node, query.from_(source))
 
 
-def _one_row(node: exp.Table, call: exp.Expr) -> exp.Expr:
+def _one_row(node: exp.Table, call: exp.Func) -> exp.Expr:
     """`FROM f(x) AS a`, f no table function: one row with one column a."""
-    name = node.alias or call.name.lower()
+    name = node.alias or (
+        call.name.lower() if isinstance(call, exp.Anonymous) else call.sql_names()[0].lower()
+    )
     return _derived(node, exp.select(exp.alias_(call.copy(), name, quoted=True)))
 
 
