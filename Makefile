@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 PYTEST_ARGS ?=
+# Files side by side: tests wait for disks and servers more than they compute.
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help setup serve test check demo bench clean
 
@@ -42,7 +44,7 @@ test: setup
 	-.ci/need /usr/share/doc/odbc-mariadb odbc-mariadb
 	-.ci/dbt $(PYTHON)
 	$(BIN)/gnomon warm
-	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q $(PARALLEL) $(PYTEST_ARGS)
 
 check: setup
 	-.ci/need psql postgresql-client
@@ -50,7 +52,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL) $(PYTEST_ARGS)
 
 demo: setup
 	$(BIN)/python -m examples.demo

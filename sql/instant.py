@@ -110,11 +110,7 @@ class Instant:
             known = self._known.get(statement.form)
         else:
             known = self._known.get(statement.text)
-        if (
-            known is None
-            or known.declared != statement.declared
-            or self._session.settings.shown.limited
-        ):
+        if known is None or known.declared != statement.declared:
             return None
         return known.plan if known.state == state_of(self._session) else None
 
