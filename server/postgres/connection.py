@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 PULL_BYTES = 1 << 18  # one trip to a worker thread computes about this much
 _AT_ONCE_MAX = 64  # messages answered at once: then others have their turn
 READ_AHEAD_BYTES = 8 << 20  # more than this unread, and the client has to wait
+# Rows are computed while the ones before are being sent, until so many bytes wait.
+UNSENT_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client is there."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one only by behaviour
+        self._transport.set_write_buffer_limits(UNSENT_BYTES)
         link: socket.socket | None = transport.get_extra_info("socket")
         if link is not None and link.family in (socket.AF_INET, socket.AF_INET6):
             link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # finds dead clients
@@ -245,6 +248,7 @@ class Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         transport = await loop.start_tls(self._require_transport(), self, context, server_side=True)
         assert transport is not None
+        transport.set_write_buffer_limits(UNSENT_BYTES)
         self._transport = transport
 
     async def _converse(self, conversation: Conversation) -> None:
