@@ -6,34 +6,44 @@ python -m bench result_path
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
 
 from bench import data, peers
 from bench.clients import Raw
-from bench.peers import Server
+from bench.jdbc import Fetcher, connector_url, fetcher, pgjdbc_url
+from bench.peers import MissingPeerError, Server
 from bench.report import Figure, interleaved, seconds
 
 COLUMNS = ", ".join(data.COLUMNS[:10])
+Way = Callable[[Server, str], None]
 MYSQL_SHARE = 5  # PyMySQL decodes in Python: it gets a fifth of the rows
 
 
 def run(rows: int, times: int) -> tuple[list[Figure], list[str]]:
     """Returns: figures and the versions of the servers."""
     table = data.rows(rows, hosts=100)
-    with peers.gnomon() as ours, peers.postgresql() as postgres, peers.mariadb() as maria:
+    with (
+        peers.gnomon() as ours,
+        peers.postgresql() as postgres,
+        peers.mariadb() as maria,
+        contextlib.ExitStack() as stack,
+    ):
         _load_by_copy(ours, table)
         _load_by_copy(postgres, table)
         _load_mariadb(maria, table.slice(0, rows // MYSQL_SHARE))
+        pgjdbc, connector = _java_ways(stack)
         figures = [
             _postgres_figure(name, how, ours, postgres, rows, times)
-            for name, how in POSTGRES_WAYS.items()
+            for name, how in {**POSTGRES_WAYS, **pgjdbc}.items()
         ]
         figures += [
             _mysql_figure(name, how, ours, maria, rows // MYSQL_SHARE, times)
-            for name, how in MYSQL_WAYS.items()
+            for name, how in {**MYSQL_WAYS, **connector}.items()
         ]
         versions = [f"{s.name} {s.version}" for s in (postgres, maria)]
     return figures, versions
@@ -59,7 +69,7 @@ def _load_mariadb(server: Server, table: Any) -> None:
 
 
 def _postgres_figure(
-    name: str, how: Callable[[Server, str], None], ours: Server, peer: Server, rows: int, times: int
+    name: str, how: Way, ours: Server, peer: Server, rows: int, times: int
 ) -> Figure:
     sql = f"SELECT {COLUMNS} FROM cpu"
     found = interleaved(
@@ -72,9 +82,7 @@ def _postgres_figure(
     return Figure(name, "rows/s", rows / found["ours"], rows / found["peer"], "PostgreSQL")
 
 
-def _mysql_figure(
-    name: str, how: Callable[[Server, str], None], ours: Server, peer: Server, rows: int, times: int
-) -> Figure:
+def _mysql_figure(name: str, how: Way, ours: Server, peer: Server, rows: int, times: int) -> Figure:
     sql = f"SELECT {COLUMNS} FROM cpu LIMIT {rows}"
     found = interleaved(
         {
@@ -101,7 +109,7 @@ def _libpq(server: Server, sql: str) -> None:
         assert connection.pgconn.exec_(sql.encode()).ntuples
 
 
-def _copy_out(fmt: str) -> Callable[[Server, str], None]:
+def _copy_out(fmt: str) -> Way:
     def way(server: Server, sql: str) -> None:
         request = f"COPY ({sql}) TO STDOUT ({fmt})".encode()
         with server.psycopg() as connection, connection.cursor().copy(request) as copy:
@@ -134,7 +142,27 @@ def _pymysql(server: Server, sql: str) -> None:
         cursor.fetchall()
 
 
-POSTGRES_WAYS: dict[str, Callable[[Server, str], None]] = {
+def _jdbc(
+    program: Fetcher, url: Callable[[Server], str], size: int, server: Server, sql: str
+) -> None:
+    assert program.fetch(url(server), size, sql)
+
+
+def _java_ways(stack: contextlib.ExitStack) -> tuple[dict[str, Way], dict[str, Way]]:
+    """Through PostgreSQL's and MariaDB's drivers; none without Java, which is told."""
+    try:
+        program = stack.enter_context(fetcher())
+    except MissingPeerError as missing:
+        print(f"JDBC is left out: {missing}")
+        return {}, {}
+    pgjdbc: dict[str, Way] = {
+        "pgjdbc, all rows at once": partial(_jdbc, program, pgjdbc_url, 0),
+        "pgjdbc, setFetchSize(10000)": partial(_jdbc, program, pgjdbc_url, 10_000),
+    }
+    return pgjdbc, {"Connector/J, all rows at once": partial(_jdbc, program, connector_url, 0)}
+
+
+POSTGRES_WAYS: dict[str, Way] = {
     "psycopg, text, fetchall": _psycopg_text,
     "psycopg, binary, fetchall": _psycopg_binary,
     "asyncpg, fetch": _asyncpg,
@@ -143,4 +171,4 @@ POSTGRES_WAYS: dict[str, Callable[[Server, str], None]] = {
     "libpq result, nothing decoded": _libpq,
     "bare socket, text": _socket,
 }
-MYSQL_WAYS: dict[str, Callable[[Server, str], None]] = {"PyMySQL, fetchall": _pymysql}
+MYSQL_WAYS: dict[str, Way] = {"PyMySQL, fetchall": _pymysql}
