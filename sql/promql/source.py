@@ -23,6 +23,7 @@ from sql.promql.model import (
     Samples,
     SelectedSeries,
     Selector,
+    holds_histogram,
 )
 from sql.promql.source_conditions import condition, key_filters, time_range
 from sql.promql.source_histograms import histograms_of
@@ -113,14 +114,14 @@ class TableSource:
         found = []
         for column in fields:
             values, present = numbers(rows.column(column.name))
-            histograms = None
+            histograms = starts = None
             if metric.histograms is not None and column.name == VALUE:
-                histograms, values, present = with_histograms(
+                histograms, starts, values, present = with_histograms(
                     rows.column(metric.histograms.name), values, present
                 )
             if wanted is not None:
                 present = wanted if present is None else present & wanted
-            series = selected(codes, table, times, values, present, histograms)
+            series = selected(codes, table, times, values, present, histograms, starts)
             marks = {NAME: metric.table.name}
             if len(fields) > 1:
                 marks[FIELD] = column.name
@@ -215,17 +216,25 @@ def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bo
 
 def with_histograms(
     column: pa.ChunkedArray, values: NDArray[np.float64], present: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.object_] | None, NDArray[np.float64], NDArray[np.bool_] | None]:
-    """Histograms of rows that have one, or None; values and presence with their markers."""
+) -> tuple[
+    NDArray[np.object_] | None,
+    NDArray[np.int64] | None,
+    NDArray[np.float64],
+    NDArray[np.bool_] | None,
+]:
+    """Histograms of rows that have one, or None; start times of counters, or None; values and
+    presence with their markers.
+    """
     if column.null_count == len(column):
-        return None, values, present
-    histograms, stale = histograms_of(column)
+        return None, None, values, present
+    found = histograms_of(column)
     is_one = pc.is_valid(column).to_numpy()
-    if stale.any():
+    if found.stale.any():
         bits = values.view(np.uint64).copy()
-        bits[stale] = STALE_BITS
+        bits[found.stale] = STALE_BITS
         values = bits.view(np.float64)
-    return histograms, values, None if present is None else present | is_one
+    histograms = found.histograms if holds_histogram(found.histograms).any() else None
+    return histograms, found.starts, values, None if present is None else present | is_one
 
 
 def together(found: Sequence[SelectedSeries]) -> SelectedSeries:
@@ -243,7 +252,16 @@ def together(found: Sequence[SelectedSeries]) -> SelectedSeries:
     histograms = None
     if any(part.samples.histograms is not None for part in found):
         histograms = np.concatenate([_objects(part.samples) for part in found])
-    return SelectedSeries(labels, Samples(offsets, times, values, histograms))
+    starts = None
+    if any(part.samples.starts is not None for part in found):
+        starts = np.concatenate([_starts(part.samples) for part in found])
+    return SelectedSeries(labels, Samples(offsets, times, values, histograms, starts))
+
+
+def _starts(samples: Samples) -> NDArray[np.int64]:
+    if samples.starts is not None:
+        return samples.starts
+    return np.zeros(len(samples.times), np.int64)
 
 
 def _objects(samples: Samples) -> NDArray[np.object_]:

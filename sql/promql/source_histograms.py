@@ -1,16 +1,19 @@
 """Native histograms as tables keep them: each the message `prometheus.Histogram` it came in.
 
-Called by source.py for the samples a selector reads.
-https://github.com/prometheus/prometheus/blob/main/prompb/types.proto
+A float whose counter is known to have begun at some time has a message with nothing but that time
+beside its value. Called by source.py for the samples a selector reads, and by remote write.
+https://github.com/prometheus/prometheus/blob/main/prompb/io/prometheus/write/v2/types.proto
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.errors import DbError, ErrorKind
@@ -30,28 +33,60 @@ from sql.protobuf import (
     zigzag,
 )
 
+_START = 17  # the field with the time at which the counter began
 _BUCKETS_MAX = 1_000_000  # of one histogram, whatever its spans say
 
 
-def histograms_of(column: pa.ChunkedArray) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-    """Per row its histogram or None; and which rows mark the end of a series instead.
+@dataclass(frozen=True)
+class Decoded:
+    """What messages tell, row by row.
+
+    Attributes:
+        histograms: one each or None.
+        stale: it marks the end of a series instead.
+        starts: when the counter began, 0: unknown; None: of all.
+    """
+
+    histograms: NDArray[np.object_]
+    stale: NDArray[np.bool_]
+    starts: NDArray[np.int64] | None
+
+
+def histograms_of(column: pa.ChunkedArray) -> Decoded:
+    """Reads messages; each distinct one is read once.
 
     Raises: DbError CORRUPTED for bytes that are no histogram.
     """
-    found = np.full(len(column), None, np.object_)
-    stale = np.zeros(len(column), np.bool_)
-    for row, message in enumerate(column.to_pylist()):
-        if message is None:
-            continue
+    encoded = column.dictionary_encode().combine_chunks()
+    messages = encoded.dictionary.to_pylist()
+    # The last one is for rows without any.
+    found = np.full(len(messages) + 1, None, np.object_)
+    stale = np.zeros(len(found), np.bool_)
+    starts = np.zeros(len(found), np.int64)
+    for place, message in enumerate(messages):
         try:
             one = list(fields(message))
+            starts[place] = _signed(last(one, _START))
             if last(one, 3) == STALE_BITS:
-                stale[row] = True
-            else:
-                found[row] = _histogram(one)
+                stale[place] = True
+            elif [number for number, _ in one] != [_START]:
+                found[place] = _histogram(one)
         except (ValueError, IndexError, KeyError, struct.error) as error:
             raise DbError(ErrorKind.CORRUPTED, "a native histogram cannot be read") from error
-    return found, stale
+    codes = pc.fill_null(encoded.indices, len(messages)).to_numpy()
+    return Decoded(found[codes], stale[codes], starts[codes] if starts.any() else None)
+
+
+def _signed(number: int) -> int:
+    """A varint's 64 bits as an integer with a sign."""
+    return number - (1 << 64) if number >> 63 else number
+
+
+def start_messages(starts: NDArray[np.int64]) -> pa.BinaryArray:
+    """What is kept beside floats whose counter began at these times; NULL for 0, unknown."""
+    known, codes = np.unique(starts, return_inverse=True)
+    messages = [put_number(_START, one % (1 << 64)) if one else None for one in known.tolist()]
+    return pa.array(messages, pa.binary()).take(pa.array(codes))
 
 
 def _histogram(found: Sequence[Field]) -> Histogram:

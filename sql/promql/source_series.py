@@ -139,6 +139,7 @@ def selected(
     values: NDArray[np.float64],
     present: NDArray[np.bool_] | None,
     histograms: NDArray[np.object_] | None = None,
+    starts: Times | None = None,
 ) -> SelectedSeries:
     """The samples of one value each row; rows that are not `present` (None: all are) have none.
 
@@ -149,12 +150,14 @@ def selected(
         rows = np.flatnonzero(present)
         codes, times, values = codes[rows], times[rows], values[rows]
         histograms = None if histograms is None else histograms[rows]
+        starts = None if starts is None else starts[rows]
     order, offsets = ordered(codes, times, labels.count)
     objects = None if histograms is None else histograms[order]
+    starts = None if starts is None else starts[order]
     there = np.flatnonzero(np.diff(offsets))
     if len(there) < labels.count:
         labels, offsets = labels.take(there), np.append(np.int64(0), offsets[1:][there])
-    return SelectedSeries(labels, Samples(offsets, times[order], values[order], objects))
+    return SelectedSeries(labels, Samples(offsets, times[order], values[order], objects, starts))
 
 
 def ordered(codes: Codes, times: Times, count: int) -> tuple[Times, Times]:

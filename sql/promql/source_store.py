@@ -7,6 +7,7 @@ arrays from the engine; labels are looked up where the evaluation reads them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,7 +20,14 @@ from engine.datatypes import UNITS_PER_SECOND
 from engine.series.index import Condition, Labels, SeriesIndex
 from sql.promql import regex
 from sql.promql.labels import NAME, LabelColumn, LabelTable, LateColumn, Rows
-from sql.promql.model import STALE_BITS, Match, Matcher, Samples, SelectedSeries
+from sql.promql.model import (
+    STALE_BITS,
+    Match,
+    Matcher,
+    Samples,
+    SelectedSeries,
+    holds_histogram,
+)
 from sql.promql.source_conditions import listed_values, time_range
 from sql.promql.source_histograms import histograms_of
 from sql.promql.source_series import matches, selected, series_codes
@@ -64,7 +72,7 @@ class StoredMetric:
         if len(there) < len(ids):
             # A series without samples takes no room: those that stay lie together.
             offsets = np.append(np.int64(0), rows.offsets[1:][there])
-            samples = Samples(offsets, samples.times, samples.values, samples.histograms)
+            samples = replace(samples, offsets=offsets)
             ids = ids[there]
         return self._distinct(SelectedSeries(self._labels(ids), samples))
 
@@ -163,7 +171,11 @@ class StoredMetric:
         samples = found.samples
         of_rows = np.repeat(codes, np.diff(samples.offsets))
         labels = found.labels.take(first)
-        return selected(of_rows, labels, samples.times, samples.values, None, samples.histograms)
+        return selected(
+            *(of_rows, labels, samples.times, samples.values, None),
+            samples.histograms,
+            samples.starts,
+        )
 
 
 def _same(some: Rows | None, others: Rows | None) -> bool:
@@ -199,7 +211,7 @@ def _accepted(matcher: Matcher, values: pa.StringArray) -> NDArray[np.bool_]:
 
 def _samples(rows: SampleRows, unit: str) -> Samples:
     """What the engine read, times as milliseconds, histograms decoded."""
-    times, values, histograms = rows.times, rows.values, None
+    times, values, histograms, starts = rows.times, rows.values, None, None
     per_second = UNITS_PER_SECOND[unit]
     if per_second > 1000:
         times = times // (per_second // 1000)
@@ -207,10 +219,14 @@ def _samples(rows: SampleRows, unit: str) -> Samples:
         times = times * (1000 // per_second)
     places = rows.histogram_places
     if places is not None and len(places):
-        histograms = np.full(len(times), None, np.object_)
-        decoded, stale = histograms_of(pa.chunked_array([rows.histograms]))
-        histograms[places] = decoded
-        if stale.any():
+        decoded = histograms_of(pa.chunked_array([rows.histograms]))
+        if holds_histogram(decoded.histograms).any():
+            histograms = np.full(len(times), None, np.object_)
+            histograms[places] = decoded.histograms
+        if decoded.stale.any():
             values = values.copy()
-            values.view(np.uint64)[places[stale]] = STALE_BITS
-    return Samples(rows.offsets, times, values, histograms)
+            values.view(np.uint64)[places[decoded.stale]] = STALE_BITS
+        if decoded.starts is not None:
+            starts = np.zeros(len(times), np.int64)
+            starts[places] = decoded.starts
+    return Samples(rows.offsets, times, values, histograms, starts)

@@ -20,7 +20,6 @@ from server.http.prometheus.wire_kernels import (
     fixed64,
     histogram,
     length,
-    sample,
     skip,
     varint,
 )
@@ -103,6 +102,31 @@ def _exemplar(
 
 
 @part
+def _sample(data: Bytes, at: int, end: int, found: UInt64s, out: UInt64s) -> int:
+    """Reads a Sample into found: the bits of its value, of its time and of its start time."""
+    found[0] = found[1] = found[2] = np.uint64(0)
+    while at < end:
+        at = varint(data, at, end, out)
+        if at < 0:
+            return at
+        field = int(out[0] >> np.uint64(3))
+        wire = int(out[0] & np.uint64(7))
+        if field == 1 and wire == FIXED64:
+            at = fixed64(data, at, end, out)
+            found[0] = out[0]
+        elif (field == 2 or field == 3) and wire == VARINT:
+            at = varint(data, at, end, out)
+            found[field - 1] = out[0]
+        elif 1 <= field <= 3:
+            return BAD_FIELD
+        else:
+            at = skip(data, at, end, wire, out)
+        if at < 0:
+            return at
+    return at
+
+
+@part
 def _metadata(
     data: Bytes, at: int, end: int, symbols: int, base: int, out_meta: Int64s, out: UInt64s
 ) -> int:
@@ -152,12 +176,13 @@ def _point(
     """Reads a Sample (field 2), a Histogram (3) or an Exemplar (4) of the current series."""
     number = counts[SERIES]
     if field == 2:
-        at = sample(data, at, stop, found, out)
+        at = _sample(data, at, stop, found, out)
         if fill:
             k = counts[SAMPLES]
             sample_series[k] = number
-            samples[2 * k] = found[0]
-            samples[2 * k + 1] = found[1]
+            samples[3 * k] = found[0]
+            samples[3 * k + 1] = found[1]
+            samples[3 * k + 2] = found[2]
         counts[SAMPLES] += 1
     elif field == 3:
         begin = at
@@ -317,13 +342,14 @@ def read_series(
         symbols: how many there are; a reference beyond is BAD_SYMBOL.
         counts: all but SYMBOLS must be zero before.
         label_counts: per series how many references it has; zero before.
-        samples, exemplars: per item the bits of its value, the bits of its time.
+        samples: per item the bits of its value, of its time and of its start time.
+        exemplars: per item the bits of its value, the bits of its time.
         histograms: per native histogram start and end of its message, and its time.
         metadata: per series type, help and unit; zero before.
 
     Returns: 0, or an error.
     """
-    found = np.empty(2, np.uint64)
+    found = np.empty(3, np.uint64)
     counted = np.zeros(2, np.int64)
     out = np.empty(1, np.uint64)
     at = 0

@@ -23,6 +23,7 @@ from server.http.prometheus import write_kernels as kernels
 from server.http.prometheus.wire_kernels import WORDS
 from sql.ingest.batch import IngestColumn, IngestTable
 from sql.ingest.metrics import HISTOGRAM, TIME, VALUE
+from sql.promql.source_histograms import start_messages
 from sql.statements.metric_engine import LOGICAL
 
 NAME = "__name__"
@@ -47,6 +48,7 @@ class Message:
     histogram_series: Ints
     histogram_times: Ints
     histograms: pa.BinaryArray
+    sample_starts: Ints | None = None  # 0: nothing is said of it
     keys: UInt64s | None = None  # two words per series that tell its labels
 
 
@@ -80,13 +82,13 @@ def warm() -> None:
 
 def counts_of(tables: list[IngestTable]) -> tuple[int, int]:
     """How many samples and how many native histograms are in these rows."""
-    samples = histograms = 0
-    for table in tables:
-        for column in table.columns:
-            held = len(column.values) - column.values.null_count
-            samples += held if column.name == VALUE else 0
-            histograms += held if column.name == HISTOGRAM else 0
-    return samples, histograms
+    samples = sum(
+        len(column.values) - column.values.null_count
+        for table in tables
+        for column in table.columns
+        if column.name == VALUE
+    )
+    return samples, sum(table.rows for table in tables) - samples
 
 
 # --- Taking apart ---------------------------------------------------------------------------------
@@ -304,16 +306,24 @@ class _Points:
 def _points(message: Message, samples: Ints, histograms: Ints) -> _Points:
     series, times = message.sample_series[samples], message.sample_times[samples]
     values = pa.array(message.sample_values[samples])
+    told = _starts(message, samples)
     if not len(histograms):
-        return _Points(series, times, values, None)
+        return _Points(series, times, values, told)
+    if told is None:
+        told = pa.nulls(len(samples), pa.binary())
     return _Points(
         np.concatenate((series, message.histogram_series[histograms])),
         np.concatenate((times, message.histogram_times[histograms])),
         pa.concat_arrays([values, pa.nulls(len(histograms), pa.float64())]),
-        pa.concat_arrays(
-            [pa.nulls(len(samples), pa.binary()), message.histograms.take(pa.array(histograms))]
-        ),
+        pa.concat_arrays([told, message.histograms.take(pa.array(histograms))]),
     )
+
+
+def _starts(message: Message, samples: Ints) -> pa.BinaryArray | None:
+    """What tells the start times of these samples, None if they have none."""
+    if message.sample_starts is None or not (own := message.sample_starts[samples]).any():
+        return None
+    return start_messages(own)
 
 
 def _tag(message: Message, name: str, places: Ints) -> IngestColumn:

@@ -63,7 +63,7 @@ class Request:
         self.label_counts = np.zeros(sizes[kernels.SERIES], np.int64)
         self.label_refs = np.empty(sizes[kernels.LABELS], np.int64)
         self.sample_series = np.empty(sizes[kernels.SAMPLES], np.int64)
-        self.samples = np.empty(2 * sizes[kernels.SAMPLES], np.uint64)
+        self.samples = np.empty(3 * sizes[kernels.SAMPLES], np.uint64)
         self.histogram_series = np.empty(sizes[kernels.HISTOGRAMS], np.int64)
         self.histograms = np.empty(3 * sizes[kernels.HISTOGRAMS], np.int64)
         self.exemplar_series = np.empty(sizes[kernels.EXEMPLARS], np.int64)
@@ -74,8 +74,9 @@ class Request:
 
     @property
     def plain(self) -> NDArray[np.bool_]:
-        """Which series have nothing but labels, samples and metadata."""
+        """Which series have nothing but labels, samples without start times, and metadata."""
         found = np.ones(self.series, np.bool_)
+        found[self.sample_series[self.sample_starts != 0]] = False
         found[self.histogram_series] = False
         found[self.exemplar_series] = False
         return found
@@ -83,12 +84,17 @@ class Request:
     @property
     def sample_times(self) -> Ints:
         """Milliseconds."""
-        return self.samples[1::2].view(np.int64)
+        return self.samples[1::3].view(np.int64)
+
+    @property
+    def sample_starts(self) -> Ints:
+        """When the counter of each sample began, milliseconds; 0: nothing is said of it."""
+        return self.samples[2::3].view(np.int64)
 
     @property
     def sample_values(self) -> NDArray[np.float64]:
         """As they came, stale markers among them."""
-        return self.samples[0::2].view(np.float64)
+        return self.samples[0::3].view(np.float64)
 
     def keys(self, raw: RawSeries) -> UInt64s:
         """Two words per series that tell its labels and metadata."""
@@ -118,7 +124,7 @@ class Request:
         self.label_counts = self.label_counts[left]
         samples = left[self.sample_series]
         self.sample_series = numbers[self.sample_series[samples]]
-        self.samples = self.samples.reshape(-1, 2)[samples].reshape(-1)
+        self.samples = self.samples.reshape(-1, 3)[samples].reshape(-1)
         self.histogram_series = numbers[self.histogram_series]
         self.exemplar_series = numbers[self.exemplar_series]
         self.metadata = self.metadata.reshape(-1, kernels.METADATA)[left].reshape(-1)
@@ -162,6 +168,7 @@ class Request:
             self.histogram_series,
             self.histograms[2::3],
             pieces_of(self.data, self.histograms.reshape(-1, 3)[:, :2], pa.binary()),
+            self.sample_starts,
         )
         return message, Extras(self._exemplars(), self._metadata(message))
 

@@ -74,6 +74,68 @@ async def test_version_2_writes_what_version_1_writes(prom: Any) -> None:
     assert data["result"][0]["value"][1] == "4"
 
 
+def started(time: int, value: float, start: int) -> bytes:
+    """A sample whose counter began at `start`."""
+    body = b"\x09" + struct.pack("<d", value) + b"\x10" + wr.varint(time)
+    return wr.piece(2, body + b"\x18" + wr.varint(start % (1 << 64)))
+
+
+async def grown(prom: Any, query: str) -> dict[str, str]:
+    data = await prom.data("query", query=query, time="240")
+    return {one["metric"].get("job", ""): one["value"][1] for one in data["result"]}
+
+
+# A counter that is made anew for each sample: without start times it does not seem to grow.
+RENEWED = [(60_000 * i, 5.0, 60_000 * i - 30_000) for i in range(1, 5)]
+OWN_TABLE = (
+    "CREATE TABLE plain (greptime_timestamp TIMESTAMP(3) TIME INDEX, greptime_value DOUBLE,"
+    " greptime_native_histogram BINARY, job STRING PRIMARY KEY)"
+)
+
+
+@pytest.mark.parametrize("metric", ["logical", "plain"])
+async def test_start_times_tell_that_counters_began_anew(prom: Any, metric: str) -> None:
+    await prom.sql(OWN_TABLE)
+    request = Request()
+    request.add({"__name__": metric, "job": "old"}, *(sample(t, v) for t, v, _ in RENEWED))
+    request.add({"__name__": metric, "job": "new"}, *(started(*one) for one in RENEWED))
+    for _ in range(2):
+        answer = await prom.post(wr.compressed(request.message()), V2)
+        assert answer.headers["x-prometheus-remote-write-samples-written"] == "8"
+        assert answer.headers["x-prometheus-remote-write-histograms-written"] == "0"
+    rows = f"SELECT job, greptime_value FROM {metric} ORDER BY job, greptime_timestamp"
+    for _ in range(2):  # from memory, then from a file
+        assert await grown(prom, f"resets({metric}[4m])") == {"old": "0", "new": "3"}
+        assert (await grown(prom, f"round(increase({metric}[3m30s]))"))["new"] == "18"
+        assert (await grown(prom, f"increase({metric}[3m30s])"))["old"] == "0"
+        assert await grown(prom, f"start_timestamp({metric})") == {"old": "0", "new": "210"}
+        assert await grown(prom, f"sum by (job) ({metric})") == {"old": "5", "new": "5"}
+        assert await prom.sql(rows) == [["new", 5.0]] * 4 + [["old", 5.0]] * 4
+        await prom.sql(f"ADMIN flush_table('{metric}')")
+
+
+async def test_a_sample_without_a_start_time_replaces_one_with_it(prom: Any) -> None:
+    request = Request()
+    request.add({"__name__": "c"}, started(240_000, 5.0, -1_000), started(180_000, 5.0, 170_000))
+    assert (await prom.post(wr.compressed(request.message()), V2)).status_code == 204
+    assert await grown(prom, "start_timestamp(c)") == {"": "-1"}
+    await prom.write(({"__name__": "c"}, [(240_000, 6.0)]))
+    assert await grown(prom, "start_timestamp(c)") == {"": "0"}
+    assert await grown(prom, "c") == {"": "6"}
+
+
+async def test_native_histograms_keep_their_start_time(prom: Any) -> None:
+    request = Request()
+    points = [
+        wr.piece(3, wr.histogram(60_000 * i, 4)[2:] + b"\x88\x01" + wr.varint(60_000 * i - 1))
+        for i in range(1, 5)
+    ]
+    request.add({"__name__": "h"}, *points)
+    answer = await prom.post(wr.compressed(request.message()), V2)
+    assert answer.headers["x-prometheus-remote-write-histograms-written"] == "4"
+    assert await grown(prom, "resets(h[4m])") == {"": "3"}
+
+
 async def test_exemplars_of_both_versions_can_be_asked_for(prom: Any) -> None:
     request = Request()
     exemplar = request.exemplar({"trace_id": "t2"}, 0.25, 1500)
