@@ -58,6 +58,7 @@ from sql.statements import (
     views,
     violations,
 )
+from sql.statements.modes import begin_moment
 from sql.statements.nested_locks import locking
 from sql.statements.sequence_calls import answering, described
 
@@ -246,9 +247,10 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
             return query.run_lifted(session, statement, handler_of(statement))
         return handler_of(statement)(session, statement, parameters)
 
-    open_ = session.transaction
     if isinstance(statement.tree, _CONTROL):
         return again()
+    begin_moment(session)
+    open_ = session.transaction
     if open_ is None:
         result = waiting.run(session, again)
         if session.transaction is not None:  # which the statement has begun

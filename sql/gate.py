@@ -28,6 +28,7 @@ class Changes:
         self._lock = Lock()
         self._all = 0
         self._tables: dict[int, int] = {}
+        self._begun = 0
         self._inside = 0
 
     def version(self, table_id: int) -> Version:
@@ -39,11 +40,17 @@ class Changes:
         """True if no commit is on its way: what has begun can be seen by new transactions."""
         return not self._inside
 
+    def moment(self) -> int | None:
+        """What was committed so far, as a number; None if a commit is on its way."""
+        with self._lock:
+            return None if self._inside else self._begun
+
     @contextmanager
     def changing(self, table_ids: frozenset[int] | None) -> Iterator[None]:
         """Around a commit of rows of these tables, or of anything (None)."""
         with self._lock:
             self._inside += 1
+            self._begun += 1
             if table_ids is None:
                 self._all += 1
             else:

@@ -22,7 +22,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 from catalog.api import Catalog
@@ -40,50 +39,10 @@ from sql.gate import CommitGate
 from sql.partition.layout import Layouts
 from sql.run.duck import Duck
 from sql.staged import reshaped, without_metric
+from sql.steps import Expectation, Mark, Savepoint, Step
 from sql.temporary import TemporaryTables
 
-
-@dataclass(frozen=True)
-class Expectation:
-    """What staged rows depend on: rows of a table, which `held` finds unchanged or not.
-
-    It is asked at COMMIT, while nobody else writes to the table.
-    """
-
-    table_id: int
-    held: Callable[[], bool]
-
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One statement that changed something: how to run it again, and what it staged."""
-
-    again: Callable[[], object]
-    changed_store: bool
-    staged: tuple[Write, ...]
-    expected: tuple[Expectation, ...] = ()
-    fixed: tuple[object, ...] = ()  # values that are the same when it is run again
-    moment_ms: int = 0  # what its clock showed
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A point to go back to: how much there was of what the transaction gathers."""
-
-    steps: int
-    staged: int
-    expected: int
-
-
-@dataclass(frozen=True)
-class Savepoint:
-    """A mark with a name."""
-
-    name: str
-    mark: Mark
 
 
 class Transaction:
@@ -135,6 +94,7 @@ class Transaction:
         self._changed_store = False  # something in DuckDB was, or is about to be, written
         self._changed_tables: frozenset[int] | None = frozenset()  # whose rows; None: anything
         self._begun = False  # in DuckDB
+        self._moment: int | None = None  # of its snapshot, where all it reads is of one
         self._is_torn = False  # a statement failed after it had changed something in DuckDB
         self._effects: list[Callable[[], object]] | None = []  # of the step; None: it has others
         self._fixed: list[object] = []  # of the step
@@ -144,8 +104,22 @@ class Transaction:
     def _begin(self) -> None:
         if not self._begun:
             self._guard.begin(self.keys.claims)
+            self._moment = self._gate.changes.moment() if self.one_moment else None
             self._duck.execute("BEGIN TRANSACTION")
             self._begun = True
+
+    def _begin_again(self, before: int | None) -> None:
+        """Begins with the snapshot that was, or one like it. Raises: DbError."""
+        self._begin()
+        self._duck.execute(f"SELECT 1 FROM {SYSTEM_SCHEMA}.decisions LIMIT 1")  # it is taken now
+        if before is None or before != self._gate.changes.moment():
+            self.failed = True
+            raise DbError(
+                ErrorKind.SERIALIZATION_FAILURE,
+                "could not serialize access due to concurrent changes",
+                detail="the moment that the transaction reads cannot be gone back to",
+                hint="run the transaction again",
+            )
 
     @property
     def has_changes(self) -> bool:
@@ -347,8 +321,11 @@ class Transaction:
         """
         steps, self._steps = self._steps, []
         savepoints, self._savepoints = deque(self._savepoints), []
+        had_moment = self._begun and self.one_moment
         self._undo(keep_names=True)
         self._changed_store = self._is_torn = False
+        if had_moment:
+            self._begin_again(self._moment)
         try:
             for step in steps:
                 self._mark_again(savepoints)

@@ -27,7 +27,8 @@ from sql.statements.lookup import SEEN, is_empty, rows_at, same_rows
 from sql.statements.parts import Pieces, expanded, source
 from sql.statements.row_locking import guarded
 from sql.statements.target import identity_columns, insert_rows, quoted
-from sql.transaction import Expectation, Transaction
+from sql.steps import Expectation
+from sql.transaction import Transaction
 from sql.types import quote
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 Called by BEGIN, SET TRANSACTION and SET LOCAL, and by the session when a transaction begins and
 ends. READ UNCOMMITTED is READ COMMITTED; SERIALIZABLE is one moment for all reads with the first
-committer winning, as REPEATABLE READ is.
+committer winning, as REPEATABLE READ is. On MySQL's wire READ COMMITTED is the default.
 https://www.postgresql.org/docs/current/sql-set-transaction.html
 """
 
@@ -61,6 +61,8 @@ class TransactionSettings:
 
 def begin_modes(session: ClientSession) -> None:
     """A transaction that the client has just begun gets the session's default modes."""
+    if session.wire is Wire.MYSQL:
+        _begin_on_mysql(session)
     if session.wire is not Wire.POSTGRES:
         return
     session.local_settings.begin()
@@ -69,12 +71,32 @@ def begin_modes(session: ClientSession) -> None:
     _obey(session)
 
 
+def begin_moment(session: ClientSession) -> None:
+    """Without autocommit a read begins a transaction too: it matters if all see one moment."""
+    if session.wire is not Wire.MYSQL or session.autocommit or session.transaction is not None:
+        return
+    if session.settings.get(ISOLATION).replace("-", " ").lower() in _ONE_MOMENT:
+        session.begin(explicit=True)
+
+
+def _begin_on_mysql(session: ClientSession) -> None:
+    """https://dev.mysql.com/doc/refman/8.0/en/set-transaction.html"""
+    open_, once, session.next_modes = session.transaction, session.next_modes, ()
+    assert open_ is not None
+    usual = session.settings.get(ISOLATION).replace("-", " ")
+    level = next((one.removeprefix(_LEVEL) for one in once if one.startswith(_LEVEL)), usual)
+    open_.one_moment = level.lower() in _ONE_MOMENT
+    reads = session.settings.get(READ_ONLY) in ("on", "1", "ON")
+    open_.read_only = "READ ONLY" in once or (reads and "READ WRITE" not in once)
+
+
 def set_modes(session: ClientSession, modes: Sequence[str]) -> None:
     """Gives the open transaction modes. Raises: DbError ACTIVE_TRANSACTION (25001)."""
     open_ = session.transaction
     assert open_ is not None
     if session.wire is not Wire.POSTGRES:
-        open_.read_only = "READ ONLY" in modes
+        open_.read_only = "READ ONLY" in modes or (open_.read_only and "READ WRITE" not in modes)
+        open_.one_moment = open_.one_moment or "WITH CONSISTENT SNAPSHOT" in modes
         return
     for mode in modes:
         if mode.startswith(_LEVEL):

@@ -181,8 +181,10 @@ def run_set_transaction(
     tree = statement.tree
     assert tree is not None
     modes = nodes.words_of(tree, "modes")
-    if tree.args.get("session") or session.wire is Wire.MYSQL:
+    if tree.args.get("session"):
         set_defaults(session, modes)
+    elif session.wire is Wire.MYSQL:
+        session.next_modes = tuple(modes)
     elif session.transaction is not None:
         set_modes(session, modes)
     else:

@@ -9,6 +9,7 @@ import pytest
 from fix_database import Client, Later
 
 from engine.errors import DbError, ErrorKind
+from sql.session import Wire
 
 Connect = Callable[..., Client]
 
@@ -172,3 +173,70 @@ def test_set_is_undone_by_rollback_and_set_local_by_commit_too(tables: Client) -
     assert tables.run("SHOW lock_timeout") == before
     tables.run("BEGIN; SET lock_timeout = '5s'; COMMIT")
     assert tables.run("SHOW lock_timeout") != before
+
+
+ASKED = [
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; BEGIN",
+    "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; BEGIN",
+    "SET transaction_isolation = 'REPEATABLE-READ'; SET autocommit = 0",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+]
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_who_asks_for_one_moment_on_mysqls_wire_gets_it(
+    tables: Client, connect: Connect, asked: str
+) -> None:
+    other = connect(Wire.MYSQL)
+    other.run(asked)
+    assert other.run("SELECT v FROM acc WHERE id = 1") == [(0,)]
+    tables.run("UPDATE acc SET v = 5")
+    assert other.run("SELECT v FROM acc WHERE id = 2") == [(0,)]
+    with pytest.raises(DbError) as caught:
+        other.run("UPDATE acc SET v = 1 WHERE id = 1")
+    assert caught.value.kind is ErrorKind.SERIALIZATION_FAILURE
+    other.run("COMMIT")
+    assert other.run("SELECT v FROM acc WHERE id = 1") == [(5,)]
+
+
+def test_mysqls_set_transaction_is_of_the_next_one_alone(tables: Client, connect: Connect) -> None:
+    other = connect(Wire.MYSQL)
+    other.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    assert other.run("SELECT @@transaction_isolation") == [("READ-COMMITTED",)]
+    other.run("BEGIN")
+    with pytest.raises(DbError) as caught:
+        other.run("UPDATE acc SET v = 1")
+    assert caught.value.kind is ErrorKind.READ_ONLY
+    other.run("COMMIT; BEGIN")
+    assert other.run("SELECT v FROM acc WHERE id = 1") == [(0,)]
+    tables.run("UPDATE acc SET v = 5")
+    assert other.run("SELECT v FROM acc WHERE id = 1") == [(5,)]
+    assert other.run("UPDATE acc SET v = 6") == 2
+
+
+def test_mysqls_sessions_that_only_read_do_so_in_transactions(connect: Connect) -> None:
+    other = connect(Wire.MYSQL)
+    other.run("CREATE TABLE t (a INT); SET SESSION TRANSACTION READ ONLY; START TRANSACTION")
+    with pytest.raises(DbError) as caught:
+        other.run("INSERT INTO t VALUES (1)")
+    assert caught.value.kind is ErrorKind.READ_ONLY
+    other.run("COMMIT; START TRANSACTION READ WRITE; INSERT INTO t VALUES (1); COMMIT")
+    assert other.run("SELECT * FROM t") == [(1,)]
+
+
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_going_back_does_not_move_the_one_moment(
+    tables: Client, connect: Connect, *, meanwhile: bool
+) -> None:
+    other = connect()
+    other.run("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    assert other.run("SELECT v FROM acc WHERE id = 1") == [(0,)]
+    other.run("SAVEPOINT s; UPDATE acc SET v = 8 WHERE id = 2")
+    if meanwhile:
+        tables.run("UPDATE acc SET v = 5 WHERE id = 1")
+        with pytest.raises(DbError) as caught:
+            other.run("ROLLBACK TO s")
+        assert caught.value.kind is ErrorKind.SERIALIZATION_FAILURE
+    else:
+        other.run("ROLLBACK TO s; UPDATE acc SET v = 1 WHERE id = 1; COMMIT")
+        assert other.run("SELECT id, v FROM acc ORDER BY id") == [(1, 1), (2, 0)]

@@ -1,0 +1,51 @@
+"""What a transaction remembers of its statements, to go back to an earlier point of itself.
+
+Kept by sql/transaction.py; it does nothing of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.api import Write
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What staged rows depend on: rows of a table, which `held` finds unchanged or not.
+
+    It is asked at COMMIT, while nobody else writes to the table.
+    """
+
+    table_id: int
+    held: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement that changed something: how to run it again, and what it staged."""
+
+    again: Callable[[], object]
+    changed_store: bool
+    staged: tuple[Write, ...]
+    expected: tuple[Expectation, ...] = ()
+    fixed: tuple[object, ...] = ()  # values that are the same when it is run again
+    moment_ms: int = 0  # what its clock showed
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point to go back to: how much there was of what the transaction gathers."""
+
+    steps: int
+    staged: int
+    expected: int
+
+
+@dataclass(frozen=True)
+class Savepoint:
+    """A mark with a name."""
+
+    name: str
+    mark: Mark
