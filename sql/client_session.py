@@ -89,7 +89,6 @@ class ClientSession(SessionTables):
         self.temporary = TemporaryTables()
         self.transaction: Transaction | None = None
         self.ending: Transaction | None = None  # while it commits or is rolled back
-        self.next_modes: tuple[str, ...] = ()  # MySQL's SET TRANSACTION: of the next one alone
         self.prepared: dict[str, Prepared] = {}
         self.cursors: dict[str, Cursor] = {}
         self.instant = Instant(self)

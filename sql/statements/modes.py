@@ -33,6 +33,7 @@ class TransactionSettings:
         self._settings = settings
         self._before: dict[str, str] | None = None
         self._local: set[str] = set()
+        self.once: tuple[str, ...] = ()  # modes of the next transaction alone: MySQL's
 
     def begin(self) -> None:
         """A transaction begins."""
@@ -81,8 +82,9 @@ def begin_moment(session: ClientSession) -> None:
 
 def _begin_on_mysql(session: ClientSession) -> None:
     """https://dev.mysql.com/doc/refman/8.0/en/set-transaction.html"""
-    open_, once, session.next_modes = session.transaction, session.next_modes, ()
+    open_, kept = session.transaction, session.local_settings
     assert open_ is not None
+    once, kept.once = kept.once, ()
     usual = session.settings.get(ISOLATION).replace("-", " ")
     level = next((one.removeprefix(_LEVEL) for one in once if one.startswith(_LEVEL)), usual)
     open_.one_moment = level.lower() in _ONE_MOMENT

@@ -184,7 +184,7 @@ def run_set_transaction(
     if tree.args.get("session"):
         set_defaults(session, modes)
     elif session.wire is Wire.MYSQL:
-        session.next_modes = tuple(modes)
+        session.local_settings.once = tuple(modes)
     elif session.transaction is not None:
         set_modes(session, modes)
     else:
