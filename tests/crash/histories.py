@@ -12,7 +12,6 @@ import itertools
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -173,7 +172,7 @@ class Run:
         threads = [threading.Thread(target=client.work) for client in clients]
         for thread in threads:
             thread.start()
-        time.sleep(seconds)
+        self.is_over.wait(seconds)  # nobody says so before
         self.server.kill()
         self.is_over.set()
         for thread in threads:
