@@ -185,6 +185,9 @@ class CopyOptions:
     force_quote: frozenset[str] = frozenset()  # CSV output: columns always quoted; {"*"}: all
     force_not_null: frozenset[str] = frozenset()
     force_null: frozenset[str] = frozenset()
+    ignore_errors: bool = False  # rows with values that do not fit are passed over …
+    reject_limit: int = 0  # … up to so many; 0: any number
+    log_verbosity: str = "default"  # how much is told of them: silent, default or verbose
     encoding: str = ""  # as SHOW client_encoding tells it; empty: the client's
 
 

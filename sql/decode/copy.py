@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from sql.decode.binary import checked_text, convert_binary
 from sql.decode.cells import Cells, Place, Unescape, strings
 from sql.decode.jit import Bytes, Int32s
 from sql.decode.kernels import COPY_TEXT, CSV, MAX_COLUMNS, RAW_BYTES, STANDARD
+from sql.decode.lenient import Rejected, sound_cells
 from sql.decode.text import convert
 from sql.results import CopyFormat, CopyOptions
 
@@ -88,6 +90,7 @@ class CopyReader:
         self._at_start = self._binary or options.header
         self._ended = False
         self.skipped = 0  # rows passed over so far
+        self.rejected = Rejected(options)  # by ON_ERROR ignore
 
     @property
     def ended(self) -> bool:
@@ -259,12 +262,24 @@ class CopyReader:
             self._check_encoding(content)
         width = len(self._columns)
         arrays = []
+        bad: dict[int, DbError] = {}
         for index, column in enumerate(self._columns):
             place = self._place(data, scan, index, content)
             cells = self._cells(data, scan, index, width, place)
-            arrays.append(self._array(cells, column))
+            make = partial(self._array, column=column)
+            try:
+                arrays.append(make(cells))
+            except DbError:
+                if not self._options.ignore_errors:
+                    raise
+                arrays.append(sound_cells(cells, column.type.arrow, make, bad))
         self._line += scan.rows if self._binary else self._lines(content)
-        return pa.Table.from_arrays(arrays, schema=self._schema)
+        rows = pa.Table.from_arrays(arrays, schema=self._schema)
+        if bad:
+            self.rejected.add(bad)
+            kept = [row for row in range(scan.rows) if row not in bad]
+            rows = rows.take(pa.array(kept, pa.int64()))
+        return rows
 
     def _array(self, cells: Cells, column: Column) -> Any:
         if not cells.has_values:

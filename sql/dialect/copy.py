@@ -5,7 +5,7 @@ https://www.postgresql.org/docs/15/sql-copy.html; the forms with a path are the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
@@ -171,6 +171,8 @@ def _read(key: str, value: exp.Expr | None, csv: bool) -> dict[str, object]:
         return {key: frozenset(names)}
     if key == "header":
         return _header((text or "").lower())
+    if key in _OF_ERRORS:
+        return _OF_ERRORS[key](text or "")
     if key == "encoding":
         return _encoding(text or "")
     if key == "null" and text is not None:
@@ -208,11 +210,42 @@ def _encoding(text: str) -> dict[str, object]:
     return {"encoding": encoding}
 
 
+def _on_error(text: str) -> dict[str, object]:
+    if text.lower() not in ("stop", "ignore"):
+        raise DbError(ErrorKind.INVALID_ARGUMENT, f'COPY ON_ERROR "{text}" not recognized')
+    return {"ignore_errors": text.lower() == "ignore"}
+
+
+def _reject_limit(text: str) -> dict[str, object]:
+    if not text.isdigit() or not int(text):
+        message = f"REJECT_LIMIT ({text}) must be greater than zero"
+        raise DbError(ErrorKind.INVALID_ARGUMENT, message)
+    return {"reject_limit": int(text)}
+
+
+def _log_verbosity(text: str) -> dict[str, object]:
+    if text.lower() not in ("silent", "default", "verbose"):
+        raise DbError(ErrorKind.INVALID_ARGUMENT, f'COPY LOG_VERBOSITY "{text}" not recognized')
+    return {"log_verbosity": text.lower()}
+
+
+_OF_ERRORS: dict[str, Callable[[str], dict[str, object]]] = {
+    "on_error": _on_error,
+    "reject_limit": _reject_limit,
+    "log_verbosity": _log_verbosity,
+}
+
+
 def _check(options: CopyOptions, given: dict[str, exp.Expr | None]) -> None:
     """The combinations PostgreSQL refuses."""
     if options.format is CopyFormat.BINARY and given.keys() & {"delimiter", "null", "header"}:
         key = sorted(given.keys() & {"delimiter", "null", "header"})[0].upper()
         raise DbError(ErrorKind.SYNTAX, f"cannot specify {key} in BINARY mode")
+    if options.ignore_errors and options.format is CopyFormat.BINARY:
+        raise DbError(ErrorKind.SYNTAX, "only ON_ERROR STOP is allowed in BINARY mode")
+    if options.reject_limit and not options.ignore_errors:
+        message = "COPY REJECT_LIMIT requires ON_ERROR to be set to IGNORE"
+        raise DbError(ErrorKind.SYNTAX, message)
     if options.delimiter in "\r\n" or any(char in options.null for char in "\r\n"):
         raise DbError(
             ErrorKind.INVALID_ARGUMENT,

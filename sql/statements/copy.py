@@ -14,7 +14,7 @@ from engine.errors import DbError, ErrorKind
 from sql.decode.copy import CopyReader
 from sql.dialect.copy import copy_options
 from sql.dialect.nodes import CopyStatement
-from sql.results import CopyIn, CopyOptions, CopyOut, Result, ResultColumn
+from sql.results import CopyIn, CopyOptions, CopyOut, Notice, Result, ResultColumn
 from sql.session import Wire
 from sql.statements import copy_database, copy_files
 from sql.statements.parts import Pieces, source
@@ -61,6 +61,7 @@ class TableSink:
         """See `CopySink.finish`."""
         with self._ending_on_error():
             self._keep(self._reader.finish())
+            self._tell_rejected()
             rows = pa.concat_tables(self._pieces) if self._pieces else None
             self._pieces.clear()
             if rows is not None:
@@ -73,6 +74,15 @@ class TableSink:
         self._pieces.clear()
         reason = DbError(ErrorKind.CANCELLED, "COPY from stdin failed")
         self.on_end(reason)
+
+    def _tell_rejected(self) -> None:
+        rejected = self._reader.rejected
+        for report in rejected.take():
+            self._session.notice(Notice(report))
+        if rejected.count and self.options.log_verbosity != "silent":
+            rows = "row was" if rejected.count == 1 else "rows were"
+            message = f"{rejected.count} {rows} skipped due to data type incompatibility"
+            self._session.notice(Notice(message))
 
     def _write(self, rows: pa.Table) -> None:
         session, table = self._session, self._table
@@ -120,6 +130,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     if session.wire is not Wire.POSTGRES:
         raise DbError(ErrorKind.UNSUPPORTED, "COPY needs the PostgreSQL protocol")
     options = copy_options(tree)
+    if options.ignore_errors and not tree.args.get("into"):
+        raise DbError(ErrorKind.SYNTAX, "COPY ON_ERROR cannot be used with COPY TO")
     names = [node.name for node in tree.args.get("columns") or []] or None
     if tree.args.get("into"):
         table = writable(session, tree.this, statement.text)
