@@ -18,7 +18,7 @@ from sql.plan.lifting import Lifted, lift
 from sql.plan.plan import QueryPlan
 from sql.results import Description, Found
 from sql.run.at_hand import at_hand
-from sql.session import Statement
+from sql.session import Statement, Wire
 from sql.statements.query import LiftedQuery, bind, state_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Instant:
     def lift(self, text: str) -> Lifted | None:
         """See `sql.plan.lifting.lift`; several questions about a request cost one."""
         if self._lifted[0] != text:
-            self._lifted = text, lift(text)
+            self._lifted = text, lift(text, numbered=self._session.wire is not Wire.MYSQL)
         return self._lifted[1]
 
     def parse(

@@ -46,6 +46,9 @@ SMALL_ROWS = 20_000
 # next question.
 _BUILD_ROWS_MAX = 6_000_000
 _BUILD_FILES_MAX = 8
+# A series of so few rows is kept as soon as it is asked for; of longer ones one question tells
+# nothing.
+_SHORT_ROWS_MAX = 4096
 _META_BYTES_PER_CHUNK = 400  # of Parquet metadata in memory, about
 
 
@@ -149,12 +152,18 @@ class SeriesReader:
         held: Held,
         count: int,
     ) -> None:
-        """Keeps the one series that is wanted, if it was before. Raises: as `rows`."""
+        """Keeps the one series that is wanted, if it is short or was wanted before.
+
+        Raises: as `rows`.
+        """
         tags = tags_of(schema, wanted.keys)
         if tags is None or count > WHOLE_ROWS_MAX:
             return
         name = name_of(file, tags, wanted.columns)
-        if self._cache.get(name) is None:
+        known = self._cache.get(name)
+        if isinstance(known, WholeSeries):
+            return
+        if known is None and count > _SHORT_ROWS_MAX:
             self._cache.put(name, "asked", 200)
             return
         columns = tuple(dict.fromkeys((*wanted.columns, schema.time_index)))

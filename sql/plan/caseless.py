@@ -16,14 +16,18 @@ _WORDS = frozenset(
 
 
 def caseless(tree: exp.Expr) -> exp.Expr:
-    """Compares the words of system tables with literals in lower case; the tree is changed."""
+    """Compares the words of system tables with others in lower case; the tree is changed."""
     for node in tree.find_all(exp.EQ, exp.NEQ, exp.In):
         others = node.expressions if isinstance(node, exp.In) else [node.expression]
-        if _is_word(node.this) and others and all(other.is_string for other in others):
+        if _is_word(node.this) and others and all(map(_is_text, others)):
             node.set("this", exp.Lower(this=node.this))
             for other in others:
-                other.set("this", other.name.lower())
+                other.replace(exp.Lower(this=other.copy()))
     return tree
+
+
+def _is_text(node: exp.Expr) -> bool:
+    return node.is_string or isinstance(node, exp.Parameter)
 
 
 def _is_word(node: exp.Expr) -> bool:

@@ -29,6 +29,7 @@ _QUERY = re.compile(r"\s*(SELECT|WITH|UPDATE|DELETE)\s", re.IGNORECASE)
 # Comments, placeholders, variables, escapes, dollar quotes: not worth the risk. Times finer than
 # a parameter's microseconds have to stay what they are.
 _UNUSUAL = re.compile(r"[$?@#\\]|--|/\*|:\d\d\.\d{7}")
+_MARK = re.compile(r"\$\d+")  # no other dollar is in a text that is lifted
 _SCAN = re.compile(
     rf"""
     (?P<where>\bWHERE\b)
@@ -51,8 +52,10 @@ class Lifted(NamedTuple):
     values: tuple[object, ...]
 
 
-def lift(text: str) -> Lifted | None:
+def lift(text: str, *, numbered: bool = True) -> Lifted | None:
     """The lifted form of a query; None when there is nothing to lift, or anything unusual in it.
+
+    Not `numbered`: with `?` for each literal, as MySQL has placeholders.
 
     >>> lift("SELECT v FROM t WHERE host = 'a' AND ts > 5 LIMIT 3")
     Lifted(text='SELECT v FROM t WHERE host = $1 AND ts > $2 LIMIT 3', values=('a', 5))
@@ -81,7 +84,9 @@ def lift(text: str) -> Lifted | None:
         return found.group()
 
     form = _SCAN.sub(replaced, text)
-    return Lifted(form, tuple(values)) if values else None
+    if not values:
+        return None
+    return Lifted(form if numbered else _MARK.sub("?", form), tuple(values))
 
 
 def _lifted_list(items: str, values: list[object]) -> str:

@@ -101,3 +101,18 @@ def test_parts_of_json_documents_are_computed_with_as_numbers(mysql: Client) -> 
 def test_national_text_is_text(mysql: Client) -> None:
     mysql.run("CREATE TABLE n (x NATIONAL VARCHAR(20), y NATIONAL CHARACTER(5), z NCHAR(3))")
     assert "varchar(20)" in mysql.run("SHOW CREATE TABLE n")[0][1]
+
+
+def test_texts_that_differ_in_literals_share_a_plan(mysql: Client) -> None:
+    mysql.run("CREATE TABLE shared (id INT PRIMARY KEY, name VARCHAR(20))")
+    mysql.run("INSERT INTO shared VALUES (1, 'a'), (2, '2'), (3, 'c''d')")
+    asked = "SELECT id FROM shared WHERE name = {} AND id BETWEEN {} AND 9"
+    plans = mysql.session.server.plans
+    for name, least, expected in (("'a'", 1, [(1,)]), ("'c''d'", 2, [(3,)]), ("'a'", 2, [])):
+        assert mysql.run(asked.format(name, least)) == expected
+    assert plans.lifted.get(
+        ("SELECT id FROM shared WHERE name = ? AND id BETWEEN ? AND ?", mysql.session.wire)
+    )
+    assert mysql.run("SELECT id FROM shared WHERE name = 2") == [(2,)]
+    assert mysql.run("SELECT id FROM shared WHERE id = '3'") == [(3,)]
+    assert mysql.run("SELECT id FROM shared WHERE id = 'x'") == []
