@@ -13,7 +13,8 @@ Source: MySQL protocol page "Column Definition" (ColumnDefinition41).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from engine.datatypes import DataType, TypeId
 from server.mysql.constants import CHARSET_BINARY, ColumnFlag, ColumnType
@@ -23,6 +24,7 @@ from sql.results import CLOCK, ResultColumn
 _TEXT_CHARACTERS = 16383  # VARCHAR(16383): the longest that utf8mb4 allows in 65535 bytes
 _UTF8MB4_BYTES = 4
 _BLOB_BYTES = 0xFFFFFFFF  # LONGBLOB
+_BITS = re.compile(r"bit\((\d{1,2})\)")
 _FLOATING = 31  # `decimals` of a number with a floating point
 _FIXED_LENGTH_FIELDS = 0x0C
 TIMESTAMP_DIGITS = {
@@ -87,6 +89,38 @@ def wire_type(data_type: DataType) -> WireType:
     return _WIRE_TYPES.get(data_type.id, _TEXT)
 
 
+_TEXT_BLOB = WireType(ColumnType.BLOB, _BLOB_BYTES, ColumnFlag.BLOB, text=True)
+_DECLARED = {
+    "enum": WireType(ColumnType.STRING, _TEXT.length, ColumnFlag.ENUM, text=True),
+    "set": WireType(ColumnType.STRING, _TEXT.length, ColumnFlag.SET, text=True),
+    "text": _TEXT_BLOB,
+    "tinytext": _TEXT_BLOB,
+    "mediumtext": _TEXT_BLOB,
+    "longtext": _TEXT_BLOB,
+    "mediumint": WireType(ColumnType.INT24, 9),
+    "year": WireType(ColumnType.YEAR, 4, ColumnFlag.UNSIGNED),
+}
+
+
+def _wire_type(column: ResultColumn) -> WireType:
+    """How a column is announced: what its table calls it tells more than its type."""
+    if is_clock(column):
+        return _CLOCK
+    if column.declared == "tinyint(1)":
+        return replace(_WIRE_TYPES[TypeId.INT8], length=1)
+    bits = bits_of(column)
+    if bits:
+        return WireType(ColumnType.BIT, bits, ColumnFlag.UNSIGNED)
+    kind = column.declared.partition("(")[0].lower() if column.table else ""
+    return _DECLARED.get(kind) or wire_type(column.type)
+
+
+def bits_of(column: ResultColumn) -> int:
+    """How many bits a number of MySQL's type BIT has; 0 for other columns."""
+    found = _BITS.fullmatch(column.declared) if column.type.id is TypeId.UINT64 else None
+    return 0 if found is None else int(found[1])
+
+
 def is_clock(column: ResultColumn) -> bool:
     """True for an interval that is shown as a TIME: it may have more than a day's hours."""
     return column.type.id is TypeId.INTERVAL and column.declared.upper() == CLOCK
@@ -94,7 +128,7 @@ def is_clock(column: ResultColumn) -> bool:
 
 def definition(column: ResultColumn, charset: int) -> bytes:
     """The payload that describes one column; `charset` is the collation id for text."""
-    wire = _CLOCK if is_clock(column) else wire_type(column.type)
+    wire = _wire_type(column)
     table = lenenc_string(column.table.encode())
     name = lenenc_string(column.name.encode())
     flags = wire.flags

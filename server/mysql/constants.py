@@ -143,7 +143,9 @@ class ColumnFlag(IntFlag):
     BLOB = 0x0010
     UNSIGNED = 0x0020
     BINARY = 0x0080
+    ENUM = 0x0100
     TIMESTAMP = 0x0400
+    SET = 0x0800
     PART_KEY = 0x4000
 
 

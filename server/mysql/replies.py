@@ -6,6 +6,7 @@ Source: MySQL protocol pages "OK_Packet", "EOF_Packet", "ERR_Packet".
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from engine.errors import DbError
@@ -90,8 +91,23 @@ def err(error: DbError) -> bytes:
     )
 
 
+# Texts that applications look for before they try again or make a database.
+_WORDS: dict[int, tuple[re.Pattern[str], str]] = {
+    1049: (re.compile(r'database "(.*)" does not exist'), r"Unknown database '\1'"),
+    1205: (re.compile(".*"), "Lock wait timeout exceeded; try restarting transaction"),
+    1213: (re.compile(".*"), "Deadlock found when trying to get lock; try restarting transaction"),
+    1317: (
+        re.compile("canceling statement due to user request"),
+        "Query execution was interrupted",
+    ),
+}
+
+
 def _message(error: DbError) -> str:
     """Message, detail and hint in one text: MySQL has no fields for the latter two."""
+    known = _WORDS.get(error.codes.errno)
+    if known is not None and (found := known[0].fullmatch(error.message)):
+        return found.expand(known[1])
     parts = [error.message]
     if error.detail:
         parts.append(f"({error.detail})")

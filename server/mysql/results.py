@@ -9,11 +9,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from server.encode.assemble import Packets, mysql_binary_rows, mysql_text_rows
 from server.encode.cells import Cells
-from server.mysql.columns import is_clock
-from server.mysql.rows import binary_cells, clock_cells, text_cells
-from sql.results import Rows
+from server.mysql.columns import bits_of, is_clock
+from server.mysql.rows import binary_cells, bit_cells, clock_cells, text_cells
+from sql.results import ResultColumn, Rows
 
 
 class ResultStream:
@@ -56,15 +58,20 @@ class ResultStream:
             batch = next(self._batches, None)
             if batch is None:
                 return False
-            encode = binary_cells if self._binary else text_cells
             self._cells = [
-                clock_cells(array, binary=self._binary)
-                if is_clock(column)
-                else encode(array, column.type, self._timezone)
+                self._encoded(array, column)
                 for array, column in zip(batch.columns, self.columns, strict=True)
             ]
             self._length, self._sent = batch.num_rows, 0
         return True
+
+    def _encoded(self, array: pa.Array, column: ResultColumn) -> Cells:
+        if is_clock(column):
+            return clock_cells(array, binary=self._binary)
+        if bits := bits_of(column):
+            return bit_cells(array, bits)
+        encode = binary_cells if self._binary else text_cells
+        return encode(array, column.type, self._timezone)
 
     def close(self) -> None:
         """Frees what the statement holds. Any number of times."""

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import types as nt
 
-from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
+from engine.datatypes import BINARY, UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from server.encode import text
 from server.encode.cells import Cells, FixedCells, Mask, VarCells, validity, values
@@ -98,6 +98,18 @@ def clock_cells(array: pa.Array, *, binary: bool) -> Cells:
         return interval_text(array, _CLOCK_TEXT)
     _, days, nanos = interval_parts(array)
     return _spans(days * _DAY_MICROS + nanos // 1000, validity(array))
+
+
+def bit_cells(array: pa.Array, bits: int) -> Cells:
+    """Numbers of so many bits as bytes, the highest first: MySQL's BIT in both protocols."""
+    width = (bits + 7) // 8
+    raw = values(array, np.uint64).astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - width :]
+    data = pa.py_buffer(np.ascontiguousarray(raw))
+    fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(array), [None, data])
+    found = fixed.cast(pa.binary())
+    if array.null_count:
+        found = pc.if_else(array.is_valid(), found, pa.scalar(None, pa.binary()))
+    return text.text_cells(found, BINARY, _style("UTC"))
 
 
 def warm() -> None:

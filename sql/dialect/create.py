@@ -20,6 +20,7 @@ from sql import types
 from sql.dialect import nodes
 from sql.dialect.definitions import TableDefinition
 from sql.dialect.dialects import to_sql
+from sql.dialect.mysql_types import SPELLING
 from sql.dialect.object_nodes import Identity, user_type_name
 from sql.dialect.options import given_options, index_options, table_options
 from sql.dialect.pieces import written
@@ -474,7 +475,7 @@ def _is_constant(node: exp.Expr) -> bool:
 
 def declared_type(kind: exp.Expr) -> str:
     """The spelling of a type that the type alone forgets, empty if there is nothing to keep."""
-    name = user_type_name(kind)
+    name = kind.meta.get(SPELLING) or user_type_name(kind)
     if name is not None or not isinstance(kind, exp.DataType):
         return name or ""
     if kind.this is exp.DType.JSONB:

@@ -24,6 +24,7 @@ from sql.dialect.copy import CopyGrammar
 from sql.dialect.core import text_literal
 from sql.dialect.generate import EXTENSIONS, PROPERTY_PLACES, ExtensionGenerator
 from sql.dialect.mysql_statements import MysqlStatements
+from sql.dialect.mysql_types import MysqlTypes
 from sql.dialect.series import SeriesGrammar
 from sql.dialect.settings import SettingsGrammar
 from sql.dialect.show import ShowGrammar
@@ -215,7 +216,7 @@ class GnomonHttpParser(GnomonPostgresParser):
     }
 
 
-class GnomonMySQLParser(Grammar, MySQLParser):
+class GnomonMySQLParser(MysqlTypes, Grammar, MySQLParser):
     """What MySQL clients say. `||` concatenates, as with PIPES_AS_CONCAT."""
 
     TRAILING_COMMA = True  # GreptimeDB's users write them on this wire

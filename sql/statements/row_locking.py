@@ -71,6 +71,8 @@ def run_locking(
     if not locking.shared:
         return None
     check_writable(session)
+    if session.transaction is None and not session.autocommit:
+        session.begin(explicit=True)  # MySQL's: it lasts until COMMIT, and the locks with it
     for table in locking.tables.values():
         session.server.begin_row_locks(table.home_id)
     query = tree.copy()
@@ -245,7 +247,8 @@ def lock_found(
 
     `query` finds a target's rows; its one output is the row's key.
     """
-    lasting = session.transaction is not None and session.transaction.explicit
+    open_ = session.transaction
+    lasting = open_.explicit if open_ is not None else not session.autocommit
     locks = session.server.row_locks
     targets = [
         target

@@ -24,6 +24,7 @@ from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
 from sql.statements.indexes import without_indexes
 from sql.statements.target import insert_results, quoted, relational_ddl
+from sql.system.facts import SYSTEM_DATABASES
 from sql.temporary import PG_TEMP
 from sql.views import tables_read
 
@@ -162,8 +163,16 @@ def _columns(
     if len(names) > len(found):
         raise DbError(ErrorKind.COLUMN_COUNT, "the view has more column names than columns")
     names += [column.name for column in found[len(names) :]]
-    columns = tuple(Column(n, c.type) for n, c in zip(names, found, strict=True))
+    columns = tuple(
+        Column(n, c.type, declared=_spelled(c)) for n, c in zip(names, found, strict=True)
+    )
     return columns, _outputs(query, found)
+
+
+def _spelled(column: ResultColumn) -> str:
+    """How the table that the column comes from spells its type; of an expression nothing."""
+    own = column.table and column.database not in SYSTEM_DATABASES
+    return column.declared if own else ""
 
 
 def _record(

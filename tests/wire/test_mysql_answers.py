@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import mysql.connector
 import pymysql
 import pytest
 from fix_server import RunningServer
@@ -113,3 +114,65 @@ def test_locks_are_waited_for_as_long_as_innodb_says(cursor: Any, server: Runnin
             second.execute("SELECT * FROM t WHERE id = 1 FOR UPDATE")
         assert refused.value.args[0] == 1205
     cursor.execute("ROLLBACK")
+
+
+def test_rows_stay_locked_without_autocommit(cursor: Any, server: RunningServer) -> None:
+    cursor.execute("INSERT INTO t (n) VALUES (1), (2)")
+    given = server.mysql_args(database=DATABASE)
+    with (
+        pymysql.connect(**given, autocommit=False) as holder,
+        pymysql.connect(**given, autocommit=False) as other,
+        holder.cursor() as first,
+        other.cursor() as second,
+    ):
+        first.execute("SELECT * FROM t WHERE id = 1 FOR UPDATE")
+        second.execute("SET innodb_lock_wait_timeout = 1")
+        second.execute("UPDATE t SET n = 9 WHERE id = 2")
+        with pytest.raises(pymysql.err.OperationalError) as refused:
+            second.execute("UPDATE t SET n = 9")
+        assert refused.value.args[0] == 1205
+        assert "Lock wait timeout exceeded" in refused.value.args[1]
+        other.rollback()
+        holder.commit()
+        second.execute("UPDATE t SET n = 9")
+        other.commit()
+    cursor.execute("SELECT n FROM t")
+    assert cursor.fetchall() == ((9,), (9,))
+
+
+def test_an_unknown_database_is_told_in_mysqls_words(server: RunningServer) -> None:
+    with pytest.raises(pymysql.err.OperationalError) as refused:
+        pymysql.connect(**server.mysql_args(database="no_such_database"))
+    assert refused.value.args == (1049, "Unknown database 'no_such_database'")
+
+
+def test_types_are_told_as_declared(cursor: Any) -> None:
+    cursor.execute(
+        "CREATE TABLE k (b BIT(9), s SET('x','y'), e ENUM('a','b'), f FLOAT(7,4) UNSIGNED,"
+        " t TINYINT(1), l LONGTEXT, y YEAR, m MEDIUMINT, o VARBINARY(9))"
+    )
+    cursor.execute("INSERT INTO k (b, s, e, y) VALUES (b'100000001', 'x,y', 'a', 2020)")
+    cursor.execute("INSERT INTO k (b) VALUES (NULL), (3)")
+    cursor.execute("SELECT b, s, e, y, l, m FROM k ORDER BY b")
+    assert [row[0] for row in cursor.fetchall()] == [None, b"\x00\x03", b"\x01\x01"]
+    assert [item[1] for item in cursor.description] == [16, 254, 254, 13, 252, 9]
+    cursor.execute("SHOW CREATE TABLE k")
+    text = cursor.fetchone()[1]
+    for shown in ("`b` bit(9)", "set('x','y')", "enum('a','b')", "`f` float", "`t` tinyint(1)"):
+        assert shown in text
+    cursor.execute("CREATE VIEW kv AS SELECT y, b, e FROM k")
+    cursor.execute(
+        "SELECT column_type FROM information_schema.columns"
+        " WHERE table_name = 'kv' ORDER BY ordinal_position"
+    )
+    assert [row[0] for row in cursor.fetchall()] == ["year", "bit(9)", "enum('a','b')"]
+
+
+def test_bits_of_prepared_statements(cursor: Any, server: RunningServer) -> None:
+    cursor.execute("CREATE TABLE k (b BIT(64))")
+    given = server.mysql_args(database=DATABASE)
+    with mysql.connector.connect(**given, use_pure=True) as connection:
+        prepared = connection.cursor(prepared=True)
+        prepared.execute("INSERT INTO k VALUES (?)", (2**64 - 1,))
+        prepared.execute("SELECT b FROM k")
+        assert prepared.fetchall() == [(b"\xff" * 8,)]

@@ -22,7 +22,7 @@ CHILD = """CREATE TABLE `child` (
   `bo` boolean NOT NULL DEFAULT TRUE,
   `j` json,
   `pid` int unsigned DEFAULT NULL,
-  `e` enum('a', 'b') DEFAULT 'a',
+  `e` enum('a','b') DEFAULT 'a',
   PRIMARY KEY (`id`),
   UNIQUE KEY `uq` (`Name`,`v`),
   UNIQUE KEY `only` (`t`),
@@ -70,7 +70,7 @@ def test_keys_of_columns(cursor: Any) -> None:
     keys = {name: row[3] for name, row in columns.items() if row[3]}
     assert keys == {"id": "PRI", "Name": "MUL", "t": "UNI", "v": "MUL", "pid": "MUL"}
     assert columns["id"][4:6] == (None, "auto_increment")
-    assert columns["e"][1] == "enum('a', 'b')"
+    assert columns["e"][1] == "enum('a','b')"
 
 
 def test_indexes(cursor: Any) -> None:

@@ -161,12 +161,17 @@ def _declared_length(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+_SHOWN_AS_DECLARED = re.compile(
+    r"(enum|set|year|bit|tinyint|mediumint|((var)?binary)|(tiny|medium|long)(text|blob))\b"
+)
+
+
 def mysql_type(column: Column) -> str:
     """The type as MySQL's SHOW COLUMNS spells it, with the length it was declared with."""
     declared = column.declared.strip().lower()
     if column.type.id is TypeId.STRING and re.fullmatch(r"(var)?char\(\d+\)", declared):
         return declared
-    if re.match(r"(enum|set|year|tinytext|mediumtext|longtext)\b", declared):
+    if _SHOWN_AS_DECLARED.match(declared):
         kind, mark, rest = column.declared.strip().partition("(")
         return kind.lower() + mark + rest
     return sql_name(column.type, Wire.MYSQL)
