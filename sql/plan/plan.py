@@ -46,6 +46,7 @@ from sql.plan.literals import (
 )
 from sql.plan.loose_groups import loose_groups
 from sql.plan.moments import fine_scans
+from sql.plan.mysql_collations import collated
 from sql.plan.mysql_forms import mysql_forms
 from sql.plan.mysql_values import loose_casts, mysql_values
 from sql.plan.named_types import resolve_types
@@ -233,7 +234,9 @@ def _called(tree: exp.Expr, context: PlanContext, wire: Wire) -> exp.Expr:
     tree = name_values(json_paths(tree, lambda node: known_table(node, context)))
     if wire is Wire.POSTGRES:
         tree = rewrite_pg(tree)
-    tree = loose_groups(mysql_forms(tree)) if wire is Wire.MYSQL else joined_functions(tree)
+    tree = (
+        loose_groups(mysql_forms(collated(tree))) if wire is Wire.MYSQL else joined_functions(tree)
+    )
     return function_calls(zone_calls(tree, context.timezone), wire)
 
 

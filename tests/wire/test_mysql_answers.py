@@ -176,3 +176,28 @@ def test_bits_of_prepared_statements(cursor: Any, server: RunningServer) -> None
         prepared.execute("INSERT INTO k VALUES (?)", (2**64 - 1,))
         prepared.execute("SELECT b FROM k")
         assert prepared.fetchall() == [(b"\xff" * 8,)]
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("b COLLATE utf8mb4_general_ci = 'ALPHA'", 2),
+        ("b = 'ÁLPHA' COLLATE utf8mb4_0900_ai_ci", 2),
+        ("b = 'ÁLPHA' COLLATE utf8mb4_0900_as_ci", 0),
+        ("b = 'ALPHA' COLLATE utf8mb4_bin", 1),
+        ("b COLLATE utf8mb4_general_ci LIKE 'AL%'", 2),
+        ("b COLLATE utf8mb4_general_ci IN ('x', 'ALpha')", 2),
+        ("b LIKE BINARY concat('AL', '%')", 1),
+        ("b = 'ALPHA'", 1),
+    ],
+)
+def test_collations_that_a_comparison_names(cursor: Any, condition: str, found: int) -> None:
+    cursor.execute("INSERT INTO t (b) VALUES ('Alpha'), ('ALPHA'), ('beta')")
+    cursor.execute(f"SELECT count(*) FROM t WHERE {condition}")
+    assert cursor.fetchone() == (found,)
+
+
+def test_order_by_a_collation(cursor: Any) -> None:
+    cursor.execute("INSERT INTO t (b) VALUES ('b'), ('A'), ('a'), ('B')")
+    cursor.execute("SELECT b FROM t ORDER BY b COLLATE utf8mb4_general_ci, id")
+    assert [row[0] for row in cursor.fetchall()] == ["A", "a", "b", "B"]

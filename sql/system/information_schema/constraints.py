@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from catalog.details import Constraint, ConstraintKind, Reference
+from catalog.details import Constraint, ConstraintKind, Index, Reference
 from catalog.records import Column, Table
+from engine.datatypes import STRING
 from sql.dialect.show_create_mysql import check_text
 from sql.session import Wire
 from sql.system.arrow import fill
@@ -51,6 +52,7 @@ class Key:
     structure: str = ""  # how the engine keeps it
     references: tuple[str, str, str] | None = None  # of a foreign key: database, table, column
     deferral: tuple[bool, bool] = (False, False)  # may it be deferred, is it at first
+    expression: str = ""  # of an index over one, which has no column there
 
     @property
     def unique(self) -> bool:
@@ -123,11 +125,19 @@ def secondary(tables: Sequence[Table]) -> list[Key]:
 def named_indexes(tables: Sequence[Table]) -> list[Key]:
     """The columns of the indexes that tables were given by name."""
     return [
-        key
-        for table in tables
-        for index in table.indexes
-        for key in _key(table, index.name, index.columns, "UNIQUE" if index.unique else "BTREE")
+        key for table in tables for index in table.indexes for key in _index_parts(table, index)
     ]
+
+
+def _index_parts(table: Table, index: Index) -> list[Key]:
+    kind = "UNIQUE" if index.unique else "BTREE"
+    expressions = [
+        Key(table, index.name, Column("", STRING), at, kind, expression=part[1:-1])
+        for at, part in enumerate(index.columns, 1)
+        if part.startswith("(")
+    ]
+    found = [*_key(table, index.name, index.columns, kind), *expressions]
+    return sorted(found, key=lambda key: key.position)
 
 
 def indexed(tables: Sequence[Table], wire: Wire) -> list[Key]:
@@ -290,7 +300,7 @@ def statistics(context: SystemContext) -> pa.Table:
             "index_schema": [key.table.database for key in found],
             "index_name": [key.name for key in found],
             "seq_in_index": [key.position for key in found],
-            "column_name": [key.column.name for key in found],
+            "column_name": [key.column.name or None for key in found],
             "collation": "A",
             "nullable": ["YES" if nullable(key.column, key.table) else "" for key in found],
             "index_type": ["BTREE" if key.type == "UNIQUE" else key.type for key in found],
