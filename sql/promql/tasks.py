@@ -20,7 +20,7 @@ from sql.promql.parser import parse
 from sql.promql.source import TableSource, distinct, label_names, label_values, series_labels
 from sql.promql.source_tables import DATABASE, FIELD, Catalogue, metrics
 from sql.promql.tql import catalogue_of
-from sql.promql.tree import VectorSelector, unwrap
+from sql.promql.tree import Extension, Shift, VectorSelector, unwrap
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -207,4 +207,6 @@ def selector_matchers(text: str) -> Sequence[Matcher]:
     tree = unwrap(parse(text))
     if not isinstance(tree, VectorSelector):
         raise DbError(ErrorKind.SYNTAX, "a series selector is needed, not another expression")
+    if tree.shift != Shift() or tree.extension is not Extension.NONE:
+        raise DbError(ErrorKind.SYNTAX, "a series selector has no modifiers")
     return tree.matchers

@@ -30,6 +30,15 @@ def bad_data(name: str, why: str) -> DbError:
     return DbError(ErrorKind.SYNTAX, f'invalid parameter "{name}": {why}')
 
 
+def located(error: DbError, name: str, text: str) -> DbError:
+    """The error for a parameter with PromQL that does not parse: line, column, message."""
+    if error.kind is not ErrorKind.SYNTAX or error.position is None:
+        return error
+    before = text[: error.position - 1]
+    line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    return bad_data(name, f"{line}:{column}: parse error: {error.message}")
+
+
 def data_body(data: bytes, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> bytes:
     """A successful answer around JSON text."""
     notes = b""

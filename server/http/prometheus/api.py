@@ -21,6 +21,7 @@ from server.http.prometheus.answers import (
     compressed,
     data_body,
     failure,
+    located,
     success,
 )
 from server.http.prometheus.brief import BriefTasks
@@ -29,7 +30,15 @@ from server.http.prometheus.result_json import label_sets_json, numbers, result_
 from server.http.tasks import at_once, in_session
 from sql.promql.model import Result
 from sql.promql.remarks import About, Exemplar, FindExemplars, Metadata
-from sql.promql.tasks import Evaluate, EvaluateResident, FindSeries, LabelNames, LabelValues
+from sql.promql.source_series import matches
+from sql.promql.tasks import (
+    Evaluate,
+    EvaluateResident,
+    FindSeries,
+    LabelNames,
+    LabelValues,
+    selector_matchers,
+)
 from sql.session import SessionApi
 
 POINTS_MAX = 11_000
@@ -95,6 +104,7 @@ async def _evaluated(
 ) -> Response:
     text = given.needed("query")
     task = Evaluate(text, start, end, step, given.lookback(), POINTS_MAX + 1)
+    given.timeout()  # it must be one, although what is brief does not need it
     answering = _Answering(task, given.limit(), bool(given.text("stats")))
     brief: BriefTasks = request.app.state.brief_tasks
     try:
@@ -106,7 +116,7 @@ async def _evaluated(
                 return success(*compressed(request, body))
         return await run(request, given, answering.whole)
     except DbError as error:
-        return failure(_located(error, text), evaluating=True)
+        return failure(located(error, "query", text), evaluating=True)
     finally:
         brief.note(given.database, task, answering.result, answering.seconds)
 
@@ -142,15 +152,6 @@ class _Answering:
         return data_body(data, result.warnings, result.infos)
 
 
-def _located(error: DbError, text: str) -> DbError:
-    """A parse error as Prometheus words it: line, column, message."""
-    if error.kind is not ErrorKind.SYNTAX or error.position is None:
-        return error
-    before = text[: error.position - 1]
-    line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-    return bad_data("query", f"{line}:{column}: parse error: {error.message}")
-
-
 def _statistics(result: Result, seconds: float) -> dict[str, object]:
     timings = {
         "evalTotalTime": seconds,
@@ -169,9 +170,20 @@ def _statistics(result: Result, seconds: float) -> dict[str, object]:
 
 def _times(given: Parameters) -> tuple[int, int]:
     start, end = given.time("start", EVER_MS[0]), given.time("end", EVER_MS[1])
-    if end < start:
-        raise bad_data("end", "end timestamp must not be before start time")
-    return start, end
+    return (start, end) if end >= start else (EVER_MS[1], EVER_MS[1])  # when nothing was
+
+
+def _matches(given: Parameters) -> tuple[str, ...]:
+    """The selectors in match[]. Raises: DbError SYNTAX, also for one that means all series."""
+    texts = given.texts("match[]")
+    for text in texts:
+        try:
+            matchers = selector_matchers(text)
+        except DbError as error:
+            raise located(error, "match[]", text) from None
+        if all(matches([""], matcher)[0] for matcher in matchers):
+            raise bad_data("match[]", "match[] must contain at least one non-empty matcher")
+    return texts
 
 
 def _list_body(found: list[object], limit: int) -> bytes:
@@ -183,11 +195,11 @@ def _list_body(found: list[object], limit: int) -> bytes:
 async def series(request: Request) -> Response:
     """The label sets of the series that any match[] matches."""
     given = await read_parameters(request)
-    matches = given.texts("match[]")
-    if not matches:
+    selectors = _matches(given)
+    if not selectors:
         raise DbError(ErrorKind.SYNTAX, "no match[] parameter provided")
     limit = given.limit()
-    task = FindSeries(matches, *_times(given), limit)
+    task = FindSeries(selectors, *_times(given), limit)
 
     def work(session: SessionApi) -> bytes:
         found = session.run(task)
@@ -203,7 +215,7 @@ async def series(request: Request) -> Response:
 async def labels(request: Request) -> Response:
     """The names of labels."""
     given = await read_parameters(request)
-    task, limit = LabelNames(given.texts("match[]"), *_times(given)), given.limit()
+    task, limit = LabelNames(_matches(given), *_times(given)), given.limit()
     return await run(request, given, lambda session: _list_body([*session.run(task)], limit))
 
 
@@ -213,7 +225,7 @@ async def label_values(request: Request) -> Response:
     given = await read_parameters(request)
     name = unescaped(request.path_params["name"])
     limit = given.limit()
-    task = LabelValues(name, given.texts("match[]"), *_times(given), limit)
+    task = LabelValues(name, _matches(given), *_times(given), limit)
     return await run(request, given, lambda session: _list_body([*session.run(task)], limit))
 
 
@@ -258,10 +270,16 @@ def _about(one: About) -> dict[str, str]:
 async def query_exemplars(request: Request) -> Response:
     """The exemplars of the series that a query reads."""
     given = await read_parameters(request)
-    task = FindExemplars(given.needed("query"), *_times(given))
+    text, (start, end) = given.needed("query"), _times(given)
+    if start == EVER_MS[1]:
+        raise bad_data("end", "end timestamp must not be before start time")
+    task = FindExemplars(text, start, end)
 
     def work(session: SessionApi) -> bytes:
-        found = session.run(task)
+        try:
+            found = session.run(task)
+        except DbError as error:
+            raise located(error, "query", text) from None
         return data_body(
             as_json(
                 [

@@ -44,7 +44,7 @@ class Parameters:
         """The value. Raises: DbError SYNTAX without one."""
         found = self.text(name)
         if not found:
-            raise bad_data(name, "it is missing")
+            raise bad_data(name, "1:1: parse error: no expression found in input")
         return found
 
     def time(self, name: str, default_ms: int | None = None) -> int:
@@ -120,10 +120,10 @@ def _rfc3339(name: str, text: str) -> float:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            raise bad_data(name, f"cannot parse {text!r} to a valid timestamp") from None
+            raise bad_data(name, f'cannot parse "{text}" to a valid timestamp') from None
         delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
         return delta.total_seconds()
-    raise bad_data(name, f"cannot parse {text!r} to a valid timestamp")
+    raise bad_data(name, f'cannot parse "{text}" to a valid timestamp')
 
 
 def duration_ms(name: str, text: str) -> int:
@@ -138,7 +138,7 @@ def duration_ms(name: str, text: str) -> int:
         try:
             return parse_promql(text)
         except DbError:
-            raise bad_data(name, f"cannot parse {text!r} to a valid duration") from None
+            raise bad_data(name, f'cannot parse "{text}" to a valid duration') from None
     if not math.isfinite(seconds) or abs(seconds) * 1000 > _TIME_MAX_MS:
         raise bad_data(name, f"{text!r} is longer than all durations")
     return round(seconds * 1000)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from engine.errors import DbError
 from server.http.auth import authenticate
 from server.http.context import context_of
-from server.http.prometheus.answers import as_json, data_body, failure, success
+from server.http.prometheus.answers import as_json, data_body, located, success
 from server.http.prometheus.api import guarded, run
 from server.http.prometheus.parameters import now_ms, read_parameters
 from sql.promql.check import check
@@ -134,7 +134,7 @@ async def format_query(request: Request) -> Response:
     try:
         return _data(pretty(parse(text)))
     except DbError as error:
-        return failure(error)
+        raise located(error, "query", text) from None
 
 
 @guarded
@@ -142,6 +142,10 @@ async def parse_query(request: Request) -> Response:
     """The query's tree."""
     await authenticate(request)
     given = await read_parameters(request)
-    tree = parse(given.needed("query"))
-    check(tree)
+    text = given.needed("query")
+    try:
+        tree = parse(text)
+        check(tree)
+    except DbError as error:
+        raise located(error, "query", text) from None
     return _data(as_object(tree))

@@ -339,3 +339,32 @@ async def test_errors_stay_errors_when_asked_again(loaded: Any) -> None:
         assert answer.status_code == 200
         answer = await loaded.get("query", query="up + on (none) up", time="20")
         assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("path", ["series", "labels", "label/job/values"])
+async def test_selectors_that_mean_all_or_nothing_at_all_are_refused(
+    loaded: Any, path: str
+) -> None:
+    for matcher, why in (
+        ("{}", "match[] must contain at least one non-empty matcher"),
+        ('{job=~".*",zone!="y"}', "match[] must contain at least one non-empty matcher"),
+        ("up{", "1:4: parse error: "),
+        ("up offset 5m", "a series selector has no modifiers"),
+        ("up @ 5", "a series selector has no modifiers"),
+        ("up[5m]", "a series selector is needed"),
+    ):
+        answer = await loaded.get(path, **{"match[]": ["up", matcher]})
+        assert answer.status_code == 400
+        assert answer.json()["errorType"] == "bad_data"
+        assert why in answer.json()["error"], matcher
+    assert await loaded.data(path, **{"match[]": "up", "start": "9", "end": "8"}) == []
+
+
+async def test_a_time_limit_is_read_although_it_is_not_needed(loaded: Any) -> None:
+    for _ in range(3):
+        assert (await loaded.get("query", query="up", time="20")).status_code == 200
+    answer = await loaded.get("query", query="up", time="20", timeout="soon")
+    assert answer.status_code == 400
+    assert answer.json()["error"] == (
+        'invalid parameter "timeout": cannot parse "soon" to a valid duration'
+    )
