@@ -6,9 +6,11 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,10 +18,10 @@ from engine.errors import DbError, ErrorKind
 from server.http.prometheus.answers import compressed
 from server.http.prometheus.escaping import ESCAPES, Escape, asked_for, is_plain
 from server.http.prometheus.parameters import now_ms, read_parameters
-from server.http.prometheus.result_json import numbers
+from server.http.prometheus.result_json import joined, joined_pairs, numbers, row_by_row
 from server.http.tasks import in_session
 from sql.promql.labels import NAME
-from sql.promql.model import SelectedSeries, is_stale
+from sql.promql.model import SelectedSeries, holds_histogram, is_stale
 from sql.promql.tasks import ReadSeries, selector_matchers
 from sql.session import SessionApi
 
@@ -40,7 +42,7 @@ async def federate(request: Request) -> Response:
     tasks = [ReadSeries(tuple(selector_matchers(text)), start, end) for text in matches]
 
     def work(session: SessionApi) -> tuple[bytes, dict[str, str]]:
-        lines = {line for task in tasks for line in lines_of(session.run(task), escape)}
+        lines = [lines_of(session.run(task), escape) for task in tasks]
         return compressed(request, exposition(lines))
 
     body, headers = await in_session(
@@ -49,48 +51,63 @@ async def federate(request: Request) -> Response:
     return Response(body, headers=headers, media_type=_MEDIA.format(version, scheme))
 
 
-Line = tuple[str, str]
+def exposition(lines: Sequence[pa.Table]) -> bytes:
+    """Lines by metric, each metric with its type; no line twice."""
+    table = pa.concat_tables(lines).group_by(["name", "line"]).aggregate([])
+    table = table.sort_by([("name", "ascending"), ("line", "ascending")]).combine_chunks()
+    if not table.num_rows:
+        return b""
+    names = table.column("name").combine_chunks().dictionary_encode()
+    codes = names.indices.to_numpy()
+    heads = [f"# TYPE {_quoted(name)} untyped\n".encode() for name in names.dictionary.to_pylist()]
+    is_first = np.append(True, codes[1:] != codes[:-1])
+    head = pa.array([*heads, b""], pa.large_binary()).take(
+        pa.array(np.where(is_first, codes, len(heads)))
+    )
+    return joined(row_by_row(head, table.column("line").combine_chunks()), b"")
 
 
-def exposition(lines: set[Line]) -> bytes:
-    """Lines by metric, each metric with its type. They are (metric, line)."""
-    parts: list[str] = []
-    before = None
-    for name, line in sorted(lines):
-        if name != before:
-            parts.append(f"# TYPE {_quoted(name)} untyped\n")
-            before = name
-        parts.append(line)
-    return "".join(parts).encode()
-
-
-def lines_of(found: SelectedSeries, escape: Escape) -> Iterator[Line]:
-    """The newest sample of each series; series that ended or have a native histogram have none.
+def lines_of(found: SelectedSeries, escape: Escape) -> pa.Table:
+    """The newest sample of each series as `name` and `line`; series that ended or have a native
+    histogram have none.
 
     `escape` gives names as the scraper wants them.
     """
     samples = found.samples
     last = samples.offsets[1:] - 1
-    values = samples.values[last]
-    shown = ~is_stale(values)
+    shown = ~is_stale(samples.values[last])
     if samples.histograms is not None:
-        shown &= np.fromiter((h is None for h in samples.histograms[last]), np.bool_, len(last))
-    texts = numbers(values).to_pylist()
-    times = samples.times[last].tolist()
-    rows = found.labels.rows()
-    for row in np.flatnonzero(shown).tolist():
-        labels = rows[row]
-        name = escape(labels.pop(NAME, ""))
-        labels = {escape(label): value for label, value in labels.items()}
-        yield name, f"{_series(name, labels)} {texts[row]} {times[row]}\n"
+        shown &= ~holds_histogram(samples.histograms[last])
+    rows = np.flatnonzero(shown)
+    last, labels = last[rows], found.labels.take(rows)
+    column = labels.column(NAME)
+    names = [escape(name) for name in column.values]
+    codes = pa.array(column.codes)
 
+    def pair(name: str, value: str) -> bytes:
+        return f'{_quoted(escape(name))}="{value.translate(_ESCAPES)}"'.encode()
 
-def _series(name: str, labels: dict[str, str]) -> str:
-    pairs = [f'{_quoted(k)}="{v.translate(_ESCAPES)}"' for k, v in labels.items()]
-    if _quoted(name) != name:  # such a name goes among the labels
-        pairs.insert(0, _quoted(name))
-        name = ""
-    return name + ("{" + ",".join(pairs) + "}" if pairs else "")
+    pairs = joined_pairs(labels.drop((NAME,)), pair)
+    has_pairs = pc.greater(pc.binary_length(pairs), 0)
+    plain = [_quoted(name) == name for name in names]
+    # Names that are none of the old kind go among the labels.
+    heads = [
+        (name + "{" if is_plain else "{" + _quoted(name) + ",").encode()
+        for name, is_plain in zip(names, plain, strict=True)
+    ]
+    alone = [
+        (name if is_plain else "{" + _quoted(name) + "}").encode()
+        for name, is_plain in zip(names, plain, strict=True)
+    ]
+    series = pc.if_else(
+        has_pairs,
+        row_by_row(pa.array(heads, pa.large_binary()).take(codes), pairs, b"}"),
+        pa.array(alone, pa.large_binary()).take(codes),
+    )
+    values = numbers(samples.values[last]).cast(pa.large_binary())
+    times = pa.array(samples.times[last]).cast(pa.string()).cast(pa.large_binary())
+    line = row_by_row(series, b" ", values, b" ", times, b"\n")
+    return pa.table({"name": pa.array(names, pa.string()).take(codes), "line": line})
 
 
 def _quoted(name: str) -> str:

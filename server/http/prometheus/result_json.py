@@ -6,7 +6,7 @@ are Python objects; series and samples are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from json.encoder import encode_basestring
 
@@ -36,7 +36,6 @@ _STYLE = TextStyle(
 _BLOCK_CELLS = 1_000_000  # of a matrix at once
 _FEW = 16  # series that are put together one by one: a call of Arrow's takes longer
 _BINARY = pa.large_binary()  # a whole answer may be beyond 2 GiB
-_COMMA = pa.scalar(b",", _BINARY)
 _METRIC = b'{"metric":'
 _NO_TEXTS, _NO_BYTES = np.zeros(0, np.int32), np.zeros(0, np.uint8)
 
@@ -102,7 +101,7 @@ def _vector(result: Result) -> bytes:
 def _whole(metrics: pa.Array, before: bytes, points: pa.Array, after: bytes) -> bytes:
     """Series with commas between: `{"metric":` and of each its labels, then its samples."""
     if len(metrics) > _FEW:
-        return _listed(_row_by_row(_METRIC, metrics, before, points, after))
+        return joined(row_by_row(_METRIC, metrics, before, points, after))
     pairs = zip(metrics.to_pylist(), points.to_pylist(), strict=True)
     return b",".join([_METRIC + metric + before + text + after for metric, text in pairs])
 
@@ -135,36 +134,47 @@ def _matrix(result: Result) -> Iterator[bytes]:
 
 def label_sets_json(labels: LabelTable) -> bytes:
     """A list of the labels of each series."""
-    return b"[" + _listed(metrics_json(labels)) + b"]"
+    return b"[" + joined(metrics_json(labels)) + b"]"
 
 
 def metrics_json(labels: LabelTable) -> pa.LargeBinaryArray:
     """The labels of each series as a JSON object, names in order."""
     if labels.count <= _FEW:
-        return _few_metrics(labels)
+        return pa.array([b"{" + own + b"}" for own in _few_pairs(labels, _json_pair)], _BINARY)
+    return row_by_row(b"{", joined_pairs(labels, _json_pair), b"}")
+
+
+def _json_pair(name: str, value: str) -> bytes:
+    return _quoted(name) + b":" + _quoted(value)
+
+
+def joined_pairs(labels: LabelTable, pair: Callable[[str, str], bytes]) -> pa.LargeBinaryArray:
+    """The labels of each series as texts of `pair`, commas between, names in order."""
+    if labels.count <= _FEW:
+        return pa.array(_few_pairs(labels, pair), _BINARY)
     pairs: list[pa.Array | bytes] = []
     is_first = np.ones(labels.count, np.bool_)
     for name in sorted(labels.columns):
         column = labels.columns[name]
         if not column.codes.any():
             continue
-        texts = [_quoted(name) + b":" + _quoted(value) for value in column.values[1:]]
+        texts = [pair(name, value) for value in column.values[1:]]
         whole = pa.array([b"", *texts, *(b"," + text for text in texts)], _BINARY)
         has_comma = ~is_first & (column.codes > 0)
         pairs.append(whole.take(pa.array(column.codes + has_comma * len(texts))))
         is_first &= column.codes == 0
     if not pairs:
-        return pa.array([b"{}"] * labels.count, _BINARY)
-    return _row_by_row(b"{", *pairs, b"}")
+        return pa.array([b""] * labels.count, _BINARY)
+    return row_by_row(*pairs)
 
 
-def _few_metrics(labels: LabelTable) -> pa.LargeBinaryArray:
+def _few_pairs(labels: LabelTable, pair: Callable[[str, str], bytes]) -> list[bytes]:
     found: list[list[bytes]] = [[] for _ in range(labels.count)]
     for name in sorted(labels.columns):
         for own, text in zip(found, labels.columns[name].strings(), strict=True):
             if text:
-                own.append(_quoted(name) + b":" + _quoted(text))
-    return pa.array([b"{" + b",".join(own) + b"}" for own in found], _BINARY)
+                own.append(pair(name, text))
+    return [b",".join(own) for own in found]
 
 
 def _quoted(text: str) -> bytes:
@@ -174,7 +184,7 @@ def _quoted(text: str) -> bytes:
         return as_json(text)
 
 
-def _row_by_row(*parts: pa.Array | bytes) -> pa.LargeBinaryArray:
+def row_by_row(*parts: pa.Array | bytes) -> pa.LargeBinaryArray:
     """The parts of each row, one after the other; bytes are the same in all rows."""
     wide = [
         pa.scalar(part, _BINARY) if isinstance(part, bytes) else part.cast(_BINARY)
@@ -183,11 +193,12 @@ def _row_by_row(*parts: pa.Array | bytes) -> pa.LargeBinaryArray:
     return pc.binary_join_element_wise(*wide)
 
 
-def _listed(texts: pa.LargeBinaryArray) -> bytes:
-    """All texts with commas between."""
+def joined(texts: pa.LargeBinaryArray, between: bytes = b",") -> bytes:
+    """All texts, one after the other."""
     bounds = pa.array([0, len(texts)], pa.int64())
-    joined: bytes = pc.binary_join(pa.LargeListArray.from_arrays(bounds, texts), _COMMA)[0].as_py()
-    return joined
+    lists = pa.LargeListArray.from_arrays(bounds, texts)
+    found: bytes = pc.binary_join(lists, pa.scalar(between, _BINARY))[0].as_py()
+    return found
 
 
 def _marked(histograms: NDArray[np.object_] | None, present: Marks) -> Marks | None:

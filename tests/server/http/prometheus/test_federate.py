@@ -60,6 +60,34 @@ async def test_names_are_spelled_as_the_scraper_asks(prom: Any, escaping: str, l
     assert answer.text == f'# TYPE my_metric untyped\nmy_metric{{a_b_c="x.y"}} 1 {now}\n'
 
 
+async def test_many_series_of_several_metrics(prom: Any) -> None:
+    """More than are put together one by one: with and without labels, told once."""
+    now = SystemClock().now_ms() - 1000
+    accept = "text/plain;version=1.0.0;escaping=allow-utf-8"
+    expected: dict[str, list[str]] = {"alone": [f"alone 7 {now}"], "m": [], '"n.o"': []}
+    series: list[Any] = [({"__name__": "alone"}, [(now, 7.0)])]
+    for i in range(40):
+        zone = {"zone": f"z{i % 3}"} if i % 3 else {}
+        series.append(({"__name__": "m", "i": f"{i:02}", **zone}, [(now, float(i))]))
+        ending = f',zone="z{i % 3}"' if i % 3 else ""
+        expected["m"].append(f'm{{i="{i:02}"{ending}}} {i} {now}')
+        series.append(({"__name__": "n.o", **zone, "k": f"{i:02}"}, [(now, 0.5)]))
+        expected['"n.o"'].append(f'{{"n.o",k="{i:02}"{ending}}} 0.5 {now}')
+    series.append(({"__name__": "n.o"}, [(now, 1.5)]))
+    expected['"n.o"'].append(f'{{"n.o"}} 1.5 {now}')
+    await prom.write(*series)
+    answer = await scrape(prom, '{__name__!=""}', "m", 'm{zone="z1"}', accept=accept)
+    lines = answer.text.splitlines()
+    assert [line for line in lines if line[0] == "#"] == [
+        f"# TYPE {name} untyped" for name in ("alone", "m", '"n.o"')
+    ]
+    for name, own in expected.items():
+        at = lines.index(f"# TYPE {name} untyped") + 1
+        assert sorted(lines[at : at + len(own)]) == sorted(own)
+    assert len(lines) == 3 + sum(map(len, expected.values()))
+    assert (await scrape(prom, "nothing")).text == ""
+
+
 async def test_series_that_ended_are_left_out(prom: Any) -> None:
     now = SystemClock().now_ms() - 1000
     (stale,) = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))
