@@ -6,6 +6,7 @@ sql/decode/text.py and server/encode/ instead, which read and print many values 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -27,6 +28,8 @@ def plain_text(type_: DataType, text: str, timezone: str = "UTC") -> str:
         return text
     if type_.id is TypeId.DECIMAL:
         return _decimal(text, type_)
+    if type_.id in _WORDS and _SHORT_INTEGER.fullmatch(text):
+        return text  # as it is printed, without the price of a column
     timed = type_.is_timestamp or type_.id in (TypeId.TIMESTAMP_TZ, TypeId.DATE)
     if timed and text.strip().lower() in _ENDLESS:
         return _ENDLESS[text.strip().lower()]
@@ -57,6 +60,8 @@ def _decimal(text: str, type_: DataType) -> str:
     return f"{Decimal(word):f}"
 
 
+_WORDS = frozenset({TypeId.INT32, TypeId.INT64})
+_SHORT_INTEGER = re.compile("0|-?[1-9][0-9]{0,8}")
 _ENDLESS_COUNT, _ENDLESS_DAYS = 2**63 - 1, 2**31 - 1
 _ENDLESS = {"infinity": "infinity", "+infinity": "infinity", "-infinity": "-infinity"}
 _SPECIAL = {"nan": "NaN", "infinity": "Infinity", "inf": "Infinity", "-infinity": "-Infinity"}

@@ -91,6 +91,11 @@ def read_range(named: Named, text: str, timezone: str = "UTC") -> Range:
     return canonical(found, subtype(named), timezone)
 
 
+def read_printed(text: str) -> Range:
+    """A range from its own text: canonical as it is. Raises: DbError INVALID_TEXT."""
+    return _scan(text, 0)[0]
+
+
 def _spaces(text: str, at: int) -> int:
     while at < len(text) and text[at].isspace():
         at += 1

@@ -118,3 +118,31 @@ def test_an_address_as_a_text_has_a_length(db: psycopg.Connection[Any]) -> None:
     query = "SELECT '10.1.2.3'::inet::text, '10.1.2.3/8'::inet::text, '::1'::inet::varchar"
     assert db.execute(query).fetchone() == ("10.1.2.3/32", "10.1.2.3/8", "::1/128")
     assert db.execute("SELECT host('10.1.2.3'::inet)").fetchone() == ("10.1.2.3",)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_columns_of_named_types_keep_each_row_its_own(
+    db: psycopg.Connection[Any], binary: bool
+) -> None:
+    info = EnumInfo.fetch(db, "named_mood")
+    pair = CompositeInfo.fetch(db, "named_pair")
+    assert info is not None
+    assert pair is not None
+    register_enum(info, db, Mood)
+    register_composite(pair, db)
+    query = """
+        SELECT CASE i % 4 WHEN 0 THEN NULL WHEN 1 THEN 'empty'::int4range
+                 WHEN 2 THEN int4range(i::int, NULL) ELSE int4range(i::int, i::int + 5) END,
+               CASE WHEN i % 3 > 0 THEN ROW(i, CASE WHEN i % 2 = 0 THEN 'ok' END)::named_pair END,
+               CASE WHEN i % 5 > 0 THEN ('{"a":' || i || '}')::jsonb END,
+               CASE WHEN i % 2 > 0 THEN i::oid END
+        FROM generate_series(1, 40) t(i) ORDER BY i
+    """
+    ranges = [None, Range(empty=True), None, None]
+    for i, row in enumerate(db.cursor(binary=binary).execute(query).fetchall(), start=1):
+        shown = [*ranges[:2], Range(i, None), Range(i, i + 5)][i % 4]
+        mood = Mood.ok if i % 2 == 0 else None
+        assert row[0] == shown
+        assert row[1] == (pair.python_type(i, mood) if i % 3 else None)
+        assert row[2] == ({"a": i} if i % 5 else None)
+        assert row[3] == (i if i % 2 else None)

@@ -11,33 +11,43 @@ import struct
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.datatypes import DataType, TypeId
 from engine.named import Named, NamedKind
-from server.encode.cells import Cells, VarCells, from_arrow
+from server.encode.cells import Cells, FixedCells, from_arrow, validity, values
 from server.encode.style import TextStyle
 from server.postgres.types.arrays import Encoder
 from server.postgres.types.oids import describe
 from sql.decode.text import column_from_text
 from sql.named.numerics import pack_numeric
-from sql.named.ranges import Range, is_multirange, is_range, read_multirange, read_range, subtype
+from sql.named.ranges import Range, is_multirange, is_range, read_multirange, read_printed, subtype
 from sql.named.records import read_record
 from sql.named.scalars import cents_of, timetz_parts
 
 _EMPTY, _LOWER_INC, _UPPER_INC, _LOWER_INF, _UPPER_INF = 1, 2, 4, 8, 16
 _INFINITE = {"infinity": 1, "-infinity": -1}
+_NULL = struct.pack("!i", -1)
+_AS_TEXT = frozenset({"name", "char", "bpchar", "void", "xml"})
+_VERSIONED = frozenset({"jsonb", "jsonpath"})  # texts behind a version, 1
+_NUMBERS = frozenset({"oid", "xid", "cid"})
 _INT64_MAX = (1 << 63) - 1
 _INT32_MAX = (1 << 31) - 1
 
 
-def named_cells(array: pa.Array, named: Named, style: TextStyle, encode: Encoder) -> VarCells:
+def named_cells(array: pa.Array, named: Named, style: TextStyle, encode: Encoder) -> Cells:
     """The binary form of every text. Requires: the texts are as their type prints them."""
-    pack = partial(_pack, named, _Plain(style, encode))
-    if named.kind is NamedKind.ENUM:
+    if named.kind is NamedKind.ENUM or named.name in _AS_TEXT:
         return from_arrow(array)
+    if named.name in _VERSIONED:
+        return from_arrow(pc.binary_join_element_wise(b"\x01", array.cast(pa.binary()), b""))
+    if named.name in _NUMBERS:
+        numbers = values(array.cast(pa.uint32()), "u4").astype(">u4")
+        return FixedCells(numbers.view(np.uint8).reshape(-1, 4), validity(array))
     distinct = array.dictionary_encode()
-    packed = [pack(text) for text in distinct.dictionary.to_pylist()]
+    packed = _pack(named, _Plain(style, encode), distinct.dictionary.to_pylist())
     return from_arrow(pa.array(packed, pa.binary()).take(distinct.indices))
 
 
@@ -48,17 +58,20 @@ class _Plain:
         self._style = style
         self._encode = encode
 
-    def pack(self, type_: DataType, text: str) -> bytes:
-        """One value of any type from its text."""
+    def pack(self, type_: DataType, texts: list[str]) -> list[bytes]:
+        """Values of any type from their texts."""
         if type_.named is not None:
-            return _pack(type_.named, self, text)
+            return _pack(type_.named, self, texts)
         if type_.id is TypeId.DECIMAL:
-            return pack_numeric(text)
-        if text in _INFINITE and type_.id is not TypeId.STRING:
-            return _endless(type_, _INFINITE[text])
-        array = column_from_text(pa.array([text]), type_, "UTC", column="")
-        cells: Cells = self._encode(array, type_, self._style)
-        return cells.to_list()[0] or b""
+            return [pack_numeric(text) for text in texts]
+        endless = {} if type_.id is TypeId.STRING else _INFINITE
+        finite = [None if text in endless else text for text in texts]
+        array = column_from_text(pa.array(finite, pa.string()), type_, "UTC", column="")
+        cells = self._encode(array, type_, self._style).to_list()
+        return [
+            _endless(type_, endless[text]) if text in endless else cell or b""
+            for text, cell in zip(texts, cells, strict=True)
+        ]
 
 
 def _endless(type_: DataType, sign: int) -> bytes:
@@ -67,38 +80,51 @@ def _endless(type_: DataType, sign: int) -> bytes:
     return struct.pack("!q", _INT64_MAX if sign > 0 else -_INT64_MAX - 1)
 
 
-def _pack(named: Named, plain: _Plain, text: str) -> bytes:
+def _pack(named: Named, plain: _Plain, texts: list[str]) -> list[bytes]:
     if named.kind is NamedKind.ENUM:
-        return text.encode()
+        return [text.encode() for text in texts]
     if named.kind is NamedKind.COMPOSITE:
-        return _record(named, plain, text)
+        return _records(named, plain, texts)
     if is_multirange(named):
-        ranges = read_multirange(named, text)
-        packed = [_range(one, subtype(named), plain) for one in ranges]
-        return struct.pack("!I", len(packed)) + b"".join(map(_sized, packed))
+        parts = [read_multirange(named, text) for text in texts]
+        ranges = iter(_ranges([one for part in parts for one in part], subtype(named), plain))
+        return [
+            struct.pack("!I", len(part)) + b"".join(_sized(next(ranges)) for _ in part)
+            for part in parts
+        ]
     if is_range(named):
-        return _range(read_range(named, text), subtype(named), plain)
-    return _SCALARS[named.name](text)
+        return _ranges([read_printed(text) for text in texts], subtype(named), plain)
+    return [_SCALARS[named.name](text) for text in texts]
 
 
 def _sized(data: bytes) -> bytes:
     return struct.pack("!i", len(data)) + data
 
 
-def _range(one: Range, of: DataType, plain: _Plain) -> bytes:
-    if one.empty:
-        return bytes([_EMPTY])
-    flags = _LOWER_INC * one.lower_inc | _UPPER_INC * one.upper_inc
-    flags |= _LOWER_INF * (one.lower is None) | _UPPER_INF * (one.upper is None)
-    bounds = (bound for bound in (one.lower, one.upper) if bound is not None)
-    return bytes([flags]) + b"".join(_sized(plain.pack(of, bound)) for bound in bounds)
+def _ranges(ranges: list[Range], of: DataType, plain: _Plain) -> list[bytes]:
+    """Ranges; their bounds are packed together, as a column."""
+    bounds = [[b for b in (one.lower, one.upper) if b is not None] for one in ranges]
+    packed = iter(plain.pack(of, [bound for pair in bounds for bound in pair]))
+    found = []
+    for one, pair in zip(ranges, bounds, strict=True):
+        flags = _LOWER_INC * one.lower_inc | _UPPER_INC * one.upper_inc
+        flags |= _LOWER_INF * (one.lower is None) | _UPPER_INF * (one.upper is None)
+        ends = b"".join(_sized(next(packed)) for _ in pair)
+        found.append(bytes([_EMPTY]) if one.empty else bytes([flags]) + ends)
+    return found
 
 
-def _record(named: Named, plain: _Plain, text: str) -> bytes:
-    out = struct.pack("!i", len(named.fields))
-    for (_, type_), field in zip(named.fields, read_record(text), strict=True):
-        out += struct.pack("!I", describe(type_).oid)
-        out += struct.pack("!i", -1) if field is None else _sized(plain.pack(type_, field))
+def _records(named: Named, plain: _Plain, texts: list[str]) -> list[bytes]:
+    """Composites; each field is packed as a column."""
+    records = [read_record(text) for text in texts]
+    out = [struct.pack("!i", len(named.fields)) for _ in texts]
+    for place, (_, type_) in enumerate(named.fields):
+        # A record of one NULL is written as if it had no field.
+        fields = [record[place] if place < len(record) else None for record in records]
+        packed = iter(plain.pack(type_, [field for field in fields if field is not None]))
+        head = struct.pack("!I", describe(type_).oid)
+        for row, field in enumerate(fields):
+            out[row] += head + (_NULL if field is None else _sized(next(packed)))
     return out
 
 
