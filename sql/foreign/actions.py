@@ -19,6 +19,7 @@ from sql.foreign.keys import ForeignKey, present
 from sql.foreign.lookup import children
 from sql.statements.changes import ROWID, Changes, change_relational
 from sql.statements.generated import generated_names
+from sql.statements.row_locking import guarded
 from sql.statements.target import complete, default_values
 
 if TYPE_CHECKING:
@@ -42,20 +43,24 @@ def act(
     assert child is not None
     cascades = action is KeyAction.CASCADE
     given = Keys(keys.types, _known(moved)) if cascades and moved is not None else keys
-    found = children(session, key, given)
-    if not found.num_rows:
-        return
-    transaction.change_store(rows_of=child)
-    rowids = found.select([ROWID])
-    if cascades and moved is None:
-        change_relational(session, transaction, child, Changes(deleted=rowids))
-        return
     names = key.columns
     if moved is None and key.reference.null_columns:
         names = key.reference.null_columns
-    rows = _changed(session, child, found, key, names, action)
-    changed = frozenset(names) | generated_names(child)
-    change_relational(session, transaction, child, Changes(old=rowids, new=rows, changed=changed))
+
+    def look() -> list[Changes]:
+        found = children(session, key, given)
+        rowids = found.select([ROWID])
+        if not found.num_rows or (cascades and moved is None):
+            return [Changes(deleted=rowids)]
+        rows = _changed(session, child, found, key, names, action)
+        changed = frozenset(names) | generated_names(child)
+        return [Changes(old=rowids, new=rows, changed=changed)]
+
+    (changes,) = guarded(session, transaction, [child], look)()
+    if changes.deleted is not None and not changes.deleted.num_rows:
+        return
+    transaction.change_store(rows_of=child)
+    change_relational(session, transaction, child, changes)
 
 
 def _known(moved: pa.Table) -> pa.Table:

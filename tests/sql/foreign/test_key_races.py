@@ -6,7 +6,7 @@ import threading
 
 import pyarrow as pa
 import pytest
-from fix_database import Client, Databases, client
+from fix_database import Client, Databases, Later, client
 
 from engine.errors import DbError, ErrorKind
 from sql.database import Database
@@ -175,3 +175,21 @@ def test_what_was_deferred_is_checked_at_once(databases: Databases) -> None:
         one.run(f"INSERT INTO c VALUES ({value})")
     one.run("INSERT INTO p SELECT i FROM range(0, 49) AS g(i)")
     assert kind_of(one, "COMMIT") is ErrorKind.FOREIGN_KEY_VIOLATION
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL"])
+def test_rows_that_are_locked_are_waited_for_before_they_follow(
+    database: Database, action: str
+) -> None:
+    one, two = client(database), client(database)
+    one.run(f"CREATE TABLE d (pid INT REFERENCES p ON DELETE {action}, v INT)")
+    one.run("INSERT INTO d VALUES (1, 1), (2, 2)")
+    two.run("BEGIN; SELECT * FROM d WHERE pid = 1 FOR UPDATE")
+    one.run("DELETE FROM p WHERE id = 2")
+    later = Later(one, "DELETE FROM p WHERE id = 1")
+    assert later.is_waiting()
+    two.run("UPDATE d SET v = 9 WHERE pid = 1; COMMIT")
+    later.end()
+    assert later.error is None
+    left = [] if action == "CASCADE" else [(None, 2), (None, 9)]
+    assert two.run("SELECT * FROM d ORDER BY v") == left
