@@ -295,15 +295,18 @@ def _table_function(node: exp.Table, call: exp.Anonymous) -> exp.Expr:
     return _one_row(node, call) if name in _SCALARS or _is_scalar(name) else node
 
 
+_ALSO_ROWS = frozenset({"range", "generate_series"})  # a list as a value, rows in FROM
+
+
 def _name_of(call: exp.Func) -> str:
     """What the function is called: the first of its names, the one PostgreSQL has."""
     return call.sql_names()[0].lower()
 
 
 def _is_scalar(name: str) -> bool:
-    """True for a function of the registry that gives one value."""
+    """True for a function of the registry that gives one value wherever it stands."""
     entry = of_wire(Wire.POSTGRES).get(name)
-    return entry is not None and entry.kind is Kind.SCALAR
+    return entry is not None and entry.kind is Kind.SCALAR and name not in _ALSO_ROWS
 
 
 _PARTITIONS = {

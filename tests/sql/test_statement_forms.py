@@ -141,3 +141,8 @@ def test_with_queries_before_a_change(both: tuple[Client, Client]) -> None:
     assert postgres.run(text.format(1)) == 1
     assert postgres.run(text.format(2)) == 1
     assert postgres.run("SELECT count(*) FROM r") == [(0,)]
+
+
+def test_a_range_in_from_gives_rows_and_as_a_value_a_list(db: Client) -> None:
+    assert db.run("SELECT i FROM range(1, 3) AS t(i)") == [(1,), (2,)]
+    assert db.run("SELECT range(1, 3)") == [([1, 2],)]
