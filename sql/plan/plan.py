@@ -44,6 +44,7 @@ from sql.plan.literals import (
     time_bounds,
     timestamp_literals,
 )
+from sql.plan.local_clock import local_clock
 from sql.plan.loose_groups import loose_groups
 from sql.plan.moments import fine_scans
 from sql.plan.mysql_collations import collated
@@ -285,6 +286,8 @@ def _finish(
     tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
     tree = dependent_groups(tree, scopes)
+    if context.wire is Wire.POSTGRES and context.timezone != "UTC":
+        tree = local_clock(tree, scopes, context.timezone)
     tree = push_conditions(tree, scopes)
     tree = _typed(tree, scopes, context, declared)
     tree = bucket_functions(tree, scopes)

@@ -376,7 +376,7 @@ def result_columns(
         columns.append(
             ResultColumn(
                 name,
-                column.type if _same_family(column, type_) else type_,
+                column.type if _is_plainly(column, type_) else type_,
                 nullable=column.nullable,
                 table_id=table.id,
                 ordinal=table.columns.index(column) + 1,
@@ -389,6 +389,12 @@ def result_columns(
             )
         )
     return tuple(columns)
+
+
+def _is_plainly(column: Column, type_: DataType) -> bool:
+    """True unless the result has another type, or one that only results have (jsonb)."""
+    called = type_.innermost.named is not None and column.type.innermost.named is None
+    return _same_family(column, type_) and not called
 
 
 def _shown(plan: QueryPlan, position: int, found: DataType) -> DataType:

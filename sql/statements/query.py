@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
-from engine.datatypes import TIMESTAMP_MICROSECOND, DataType
+from engine.datatypes import TIMESTAMP_MICROSECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from engine.named import Named
 from sql.decode.text import column_from_text
@@ -271,6 +271,8 @@ def _bound(value: object, type_: DataType | None, timezone: str) -> object:
         return value.astimezone(UTC).replace(tzinfo=None)
     if isinstance(value, str | int) and type_ is not None and type_.is_timestamp:
         return _timestamp(str(value), type_, timezone)
+    if isinstance(value, str) and type_ is not None and type_.id is TypeId.TIMESTAMP_TZ:
+        return value if timezone == "UTC" else _timestamp(value, TIMESTAMP_MICROSECOND, timezone)
     return value
 
 
