@@ -164,6 +164,9 @@ class _Rule:
 
     def _truncated(self, node: exp.TimestampTrunc) -> exp.Expr | None:
         clock = self._clock(node.this)
+        held = inferred_type(self._scopes, node.this)
+        if held is not None and held.id is TypeId.DATE:
+            return self._moment(cast_to(node, "TIMESTAMP"), Clock.ZONED)
         if clock is None or node.args.get("zone") is not None:
             return None
         cut = exp.TimestampTrunc(this=self._local(node.this), unit=node.args["unit"].copy())

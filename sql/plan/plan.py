@@ -25,6 +25,7 @@ from sql.plan.bare_numeric import cast_values
 from sql.plan.buckets import bucket_functions
 from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
+from sql.plan.clock_values import clock_values
 from sql.plan.context import PlanContext
 from sql.plan.dependent_groups import dependent_groups
 from sql.plan.direct import Direct, direct_of
@@ -249,15 +250,25 @@ def _unused(tree: exp.Expr, count: int) -> frozenset[int]:
     return frozenset(range(1, count + 1)) - named
 
 
+def _settled(tree: exp.Expr, scopes: Scopes, context: PlanContext) -> exp.Expr:
+    """What tables and the session settle: columns of a grouped key, and whose clock is meant."""
+    tree = dependent_groups(tree, scopes)
+    if context.wire is Wire.POSTGRES and context.timezone != "UTC":
+        tree = local_clock(tree, scopes, context.timezone)
+    return tree
+
+
 def _typed(
     tree: exp.Expr, scopes: Scopes, context: PlanContext, declared: Sequence[DataType | None]
 ) -> exp.Expr:
     """Literals and operators as the types beside them want them."""
     tree = timestamp_literals(tree, scopes, context.timezone)
     tree = named_values(tree, scopes, declared)
+    infer = partial(inferred_type, scopes)
+    if context.wire is not Wire.MYSQL:
+        tree = clock_values(tree, infer)
     tree = typed_operators(tree, scopes, context.wire)
     if context.wire is Wire.MYSQL:
-        infer = partial(inferred_type, scopes)
         tree = mysql_values(tree, infer, loosely=context.loosely)
     return tree
 
@@ -285,10 +296,7 @@ def _finish(
     tree = with_ties(tree)
     tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
-    tree = dependent_groups(tree, scopes)
-    if context.wire is Wire.POSTGRES and context.timezone != "UTC":
-        tree = local_clock(tree, scopes, context.timezone)
-    tree = push_conditions(tree, scopes)
+    tree = push_conditions(_settled(tree, scopes, context), scopes)
     tree = _typed(tree, scopes, context, declared)
     tree = bucket_functions(tree, scopes)
     tree = time_aggregates(tree, scopes)
