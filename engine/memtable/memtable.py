@@ -19,8 +19,9 @@ from engine.memtable.view import Arrivals, Shape, View, fold
 # Sixteen equal parts become one of the next tier: a row is copied log16(n) times, and at most
 # 15 parts per tier wait, so that a view is made from a few dozen parts.
 _FAN_IN = 16
-# Parts of this size stay as they came: copying them costs more than having a few hundred.
-_TIER_ROWS_MAX = 2048
+# Parts of this size stay as they came: whoever merges sixteen of them keeps all writers waiting
+# (sixteen of 500 rows and 21 columns for ten milliseconds), and a flush copies the rows anyway.
+_TIER_ROWS_MAX = 128
 _LARGE = -1  # the tier that is never merged
 _PART_OVERHEAD_BYTES = 200  # of each column of an Arrow batch: its objects, not its values
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import Lock
 
 import numpy as np
@@ -102,35 +103,53 @@ class _Names:
     shapes: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
     forms: dict[Form, int] = field(default_factory=dict)
     form_of: list[int] = field(default_factory=list)  # of each shape its form now
+    changes: int = 0  # of `form_of`
 
     def add(self, form: Form) -> int:
         """The shape of a form, which is the shape's form from now on."""
         number = self.forms.setdefault(form, len(self.forms))
         self.measurements.setdefault(form.measurement, len(self.measurements))
         shape = self.shapes.setdefault((form.measurement, form.tags), len(self.shapes))
-        self.form_of[shape : shape + 1] = [number]
+        if self.form_of[shape : shape + 1] != [number]:
+            self.form_of[shape : shape + 1] = [number]
+            self.changes += 1
         return shape
 
 
+def _nothing() -> Int32s:
+    return np.empty(0, np.int32)
+
+
+@dataclass(frozen=True)
 class _Forms:
     """What the kernels know of forms, at one moment."""
 
-    def __init__(self, names: _Names) -> None:
-        self.known = tuple(names.forms)
-        self.measurements = len(names.measurements)
-        self.shapes: Int32s = np.array(names.form_of, np.int32)
+    known: tuple[Form, ...] = ()
+    measurements: int = 0
+    shapes: Int32s = field(default_factory=_nothing)
+    entries: Int32s = field(default_factory=_nothing)
+    fields: Int32s = field(default_factory=_nothing)
+    keys: bytes = b""
+
+    def now(self, names: _Names, new: Sequence[Form]) -> _Forms:
+        """With those that were added."""
         entries: list[int] = []
         fields: list[int] = []
-        keys = bytearray()
-        for form in self.known:
-            first = len(fields) // kernels.FIELD
+        keys = b""
+        for form in new:
+            first = (len(self.fields) + len(fields)) // kernels.FIELD
             entries += [names.measurements[form.measurement], first, len(form.fields)]
             for key, (_, kind) in zip(form.keys, form.fields, strict=True):
-                fields += [len(keys), len(key), kind]
+                fields += [len(self.keys) + len(keys), len(key), kind]
                 keys += key
-        self.entries: Int32s = np.array(entries, np.int32)
-        self.fields: Int32s = np.array(fields, np.int32)
-        self.keys: Bytes = np.frombuffer(bytes(keys), np.uint8)
+        return _Forms(
+            (*self.known, *new),
+            len(names.measurements),
+            np.array(names.form_of, np.int32),
+            np.append(self.entries, np.array(entries, np.int32)),
+            np.append(self.fields, np.array(fields, np.int32)),
+            self.keys + keys,
+        )
 
 
 class KnownLines:
@@ -145,7 +164,7 @@ class KnownLines:
         self._seed: UInt64s = new_seed()
         self._lock = Lock()
         # Replaced together, by who holds _lock; any thread reads them. A head's shape has a form.
-        self._now = _tables(0), _Forms(_Names())
+        self._now = _tables(0), _Forms()
         # Guarded by _lock.
         self._names = _Names()
         self._sizes: Int64s = np.zeros(learning.SIZES, np.int64)
@@ -170,7 +189,7 @@ class KnownLines:
         self._pause -= 1
         if not forms.known or self._pause > 0:
             return None
-        data = np.frombuffer(content, np.uint8)
+        data, keys = np.frombuffer(content, np.uint8), np.frombuffer(forms.keys, np.uint8)
         rows = np.empty(len(data) // _LINE_BYTES_MIN + len(stops), np.int32)
         times = np.empty(len(rows), np.int64)
         cells = np.empty(len(data) // _FIELD_BYTES_MIN + len(stops), np.uint64)
@@ -180,7 +199,7 @@ class KnownLines:
         for stop in stops:
             if kernels.scan_known(
                 data, start, stop, unit, now_ns, self._seed, tables.arena, tables.heads,
-                tables.slots, forms.shapes, forms.entries, forms.fields, forms.keys, used, rows,
+                tables.slots, forms.shapes, forms.entries, forms.fields, keys, used, rows,
                 times, cells, state,
             ):  # fmt: skip
                 return None
@@ -213,13 +232,14 @@ class KnownLines:
         """True if anything is new."""
         tables, known = self._now
         if len(self._names.forms) + len(forms) > _FORMS_MAX or self._refused > _HEADS:
-            tables, known = _tables(0), _Forms(_Names())
+            tables, known = _tables(0), _Forms()
             self._names, self._refused = _Names(), 0
             self._sizes[:] = 0
-        shape_of = np.array([self._names.add(one) for one in forms], np.int32)
-        changed = self._names.form_of != known.shapes.tolist()
+        names, changes = self._names, self._names.changes
+        shape_of = np.array([names.add(one) for one in forms], np.int32)
+        changed = names.changes != changes
         if changed:
-            known = _Forms(self._names)
+            known = known.now(names, list(islice(names.forms, len(known.known), None)))
         before = begin = int(self._sizes[learning.HEADS])
         while learning.learn_heads(
             parsed.data, parsed.lines, parsed.measures, first, parsed.pairs, parsed.kinds, form,

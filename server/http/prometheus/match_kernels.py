@@ -67,7 +67,7 @@ def _series(
     known, it is labels and nothing else: these were read when they were remembered.
     """
     guess = end - tail
-    if guess > at and data[guess] == _SAMPLE:
+    if at < guess < end and data[guess] == _SAMPLE:
         out[0] = _id(words, at, guess, key, table)
         if out[0] >= 0:
             return guess

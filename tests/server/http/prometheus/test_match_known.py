@@ -62,6 +62,11 @@ def test_several_requests_and_several_samples() -> None:
     assert found == ([(1, 1, 1.0), (1, 2, 2.0), (2, -3, 3.0), (1, 4, 4.0)], [3, 1])
 
 
+def test_a_series_without_samples_before_others() -> None:
+    data = wr.message((ALL[0], []), (ALL[1], []), (ALL[1], [(1, 1.0)]), (ALL[2], []))
+    assert matched(data, remembered()) == ([(1, 1, 1.0)], [1])
+
+
 def test_a_sample_spelled_otherwise() -> None:
     late_value = wr.piece(2, b"\x10" + wr.varint(5) + b"\x09" + bytes(6) + b"\xf0\x3f")
     only_time = wr.piece(2, b"\x10" + wr.varint(6))
