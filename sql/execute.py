@@ -218,7 +218,10 @@ def _commit_definition(session: ClientSession, statement: Runnable) -> None:
     Between START TRANSACTION and COMMIT definitions belong to the transaction.
     """
     open_, tree = session.transaction, statement.tree
-    if open_ is None or session.autocommit or not isinstance(tree, _DEFINITIONS):
+    defines = isinstance(tree, _DEFINITIONS) or (
+        isinstance(tree, nodes.Utility) and str(tree.this).endswith(" PROCEDURE")
+    )
+    if open_ is None or session.autocommit or tree is None or not defines:
         return
     if not tree.args.get("temporary") and tree.find(exp.TemporaryProperty) is None:
         session.end_transaction(commit=True)

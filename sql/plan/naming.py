@@ -25,11 +25,12 @@ def name_outputs(tree: exp.Expr, wire: Wire) -> exp.Expr:
             continue
         if isinstance(projection, exp.Column):
             continue
-        name = (
-            postgres_name(projection)
-            if wire is Wire.POSTGRES
-            else expression_name(projection, wire)
-        )
+        if wire is Wire.POSTGRES:
+            name = postgres_name(projection)
+        elif wire is Wire.MYSQL and projection.is_string and projection.name:
+            name = projection.name
+        else:
+            name = expression_name(projection, wire)
         alias = exp.Alias(this=projection.copy(), alias=exp.to_identifier(name, quoted=True))
         projection.replace(alias)
     return tree

@@ -168,6 +168,15 @@ def test_a_loop_without_statements_can_be_ended(cursor: Any) -> None:
     assert results(cursor, "SELECT 1") == [((1,),)]
 
 
+def test_definitions_commit_without_autocommit(cursor: Any, server: RunningServer) -> None:
+    given = server.mysql_args(database=DATABASE)
+    with pymysql.connect(**given, autocommit=False) as other, other.cursor() as second:
+        second.execute("CREATE PROCEDURE p() SELECT 'ham'")
+        other.rollback()
+        second.execute("CALL p()")
+        assert second.description[0][0] == "ham"
+
+
 def test_connector_python_calls(cursor: Any, server: RunningServer) -> None:
     cursor.execute("CREATE PROCEDURE p(IN a INT, OUT b INT) BEGIN SELECT a; SET b = a + 1; END")
     given = server.mysql_args(database=DATABASE)
