@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from catalog.records import Column
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
+from sql.decode.bits import bits_of, from_bytes
 from sql.decode.rows import plain
 from sql.decode.text import column_from_text
 from sql.decode.vectors import check_bytes, vectors_of_lists
@@ -34,7 +35,10 @@ def assign(values: pa.ChunkedArray | pa.Array, column: Column, timezone: str) ->
         return pa.nulls(len(array), target)
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+    is_text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+    if (is_text or pa.types.is_binary(array.type)) and bits_of(column):
+        return from_bytes(array, column)
+    if is_text:
         return column_from_text(array.cast(pa.string()), column.type, timezone, column=column.name)
     try:
         return _cast(array, column)

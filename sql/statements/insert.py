@@ -15,6 +15,7 @@ from sqlglot import exp
 from catalog.records import Column, Table
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
+from sql.decode.bits import bits_of
 from sql.decode.lengths import fitted_expression
 from sql.decode.values import InsertHead, LiteralRows, match_insert, read_values, to_table
 from sql.dialect.parser import ParsedStatement, parse
@@ -143,6 +144,8 @@ def run_fast(session: ClientSession, statement: FastInsert) -> Result:
         columns = _first(session, table, statement.rows.width)
     _check_count(len(columns), statement.rows.width)
     check_fast(columns)
+    if any(bits_of(column) for column in columns):  # texts are bytes there
+        return run(session, parse(statement.text, session.wire)[0], ())
     data = to_table(statement.rows, columns, session.timezone)
     with session.writing() as transaction:
         columns, data = numbered(session, table, columns, data)

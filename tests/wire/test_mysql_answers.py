@@ -168,6 +168,19 @@ def test_types_are_told_as_declared(cursor: Any) -> None:
     assert [row[0] for row in cursor.fetchall()] == ["year", "bit(9)", "enum('a','b')"]
 
 
+def test_bits_are_taken_as_bytes(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE k (b BIT(9), n INT)")
+    cursor.execute("INSERT INTO k VALUES ('\\0\x03', 1), ('\x01\x01', 2), (NULL, 3), ('', 4)")
+    cursor.execute("INSERT INTO k VALUES (x'00ff', 5)")
+    cursor.execute("INSERT INTO k VALUES (b'101', 6)")
+    cursor.execute("INSERT INTO k VALUES (%s, 7)", (b"\x01\xff",))
+    cursor.execute("SELECT b + 0 FROM k ORDER BY n")
+    assert [row[0] for row in cursor.fetchall()] == [3, 257, None, 0, 255, 5, 511]
+    for bad in ("'\x02\x00'", "x'0200'", "'too many bytes'"):
+        with pytest.raises(pymysql.err.MySQLError):
+            cursor.execute(f"INSERT INTO k VALUES ({bad}, 8)")
+
+
 def test_bits_of_prepared_statements(cursor: Any, server: RunningServer) -> None:
     cursor.execute("CREATE TABLE k (b BIT(64))")
     given = server.mysql_args(database=DATABASE)
