@@ -102,8 +102,10 @@ class OpenResult:
             return
         batches: list[pa.RecordBatch] = []
         try:
-            batches.extend(self)
+            for batch in self._duck.limited(self):
+                batches.append(batch)  # noqa: PERF402 - those before an error are kept
         except Exception as error:  # noqa: BLE001 - it is raised where the rows are read
+            self.close()
             self._kept = chain(batches, _failing(error))
         else:
             self._kept = iter(batches)
@@ -196,13 +198,16 @@ class Duck:
 
     def gather(self, result: Iterable[pa.RecordBatch]) -> list[pa.RecordBatch]:
         """The batches in memory, within the statement's limit. Raises: DbError OUT_OF_MEMORY."""
-        batches, held = [], 0
+        return list(self.limited(result))
+
+    def limited(self, result: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches, for whoever keeps them all. Raises: as `gather`."""
+        held = 0
         for batch in result:
             held += batch.nbytes
             if self._memory and held > self._memory:
                 raise over_limit(self._memory)
-            batches.append(batch)
-        return batches
+            yield batch
 
     def check(self) -> None:
         """Raises the reason if the running statement was interrupted."""

@@ -317,3 +317,14 @@ def test_a_failure_that_is_no_error_of_ours_leaves_no_transaction_behind(
             tables.run("COMMIT")
     tables.run("BEGIN; INSERT INTO dim VALUES (2, 'a'); COMMIT")
     assert connect().run("SELECT * FROM dim") == [(2, "a")]
+
+
+def test_what_waits_in_memory_for_its_reader_is_bounded(db: Client) -> None:
+    db.run("SET statement_memory_limit = '16MB'")
+    rows = db.session.execute(db.session.parse("SELECT i FROM range(0, 9000000) AS g(i)")[0])
+    assert isinstance(rows, Rows)
+    next(iter(rows))
+    assert db.run("SELECT 1") == [(1,)]
+    with pytest.raises(DbError) as caught:
+        list(rows)
+    assert caught.value.kind is ErrorKind.OUT_OF_MEMORY
