@@ -63,6 +63,10 @@ class Prepared:
     checked: tuple[ResultColumn, ...] | None = None  # that they are so, lately
 
 
+# The first rows go out while the others are being encoded: clients have something to do then.
+FIRST_ROWS = 4096
+
+
 class Running:
     """A result being sent."""
 
@@ -87,7 +91,10 @@ class Running:
         while not self.is_finished:
             if max_rows and self.sent == max_rows:
                 return
-            batch = self.cursor.next_batch(max_rows - self.sent if max_rows else None)
+            wanted = max_rows - self.sent if max_rows else None
+            if not self.sent:
+                wanted = min(wanted or FIRST_ROWS, FIRST_ROWS)
+            batch = self.cursor.next_batch(wanted)
             if batch is None:
                 self.is_finished = True
                 return

@@ -10,6 +10,7 @@ from fake_database import FakeDatabase, FakeSession
 
 from engine.errors import DbError, ErrorKind
 from server.postgres.conversation import Conversation
+from server.postgres.extended import FIRST_ROWS
 from server.postgres.messages import (
     BadMessage,
     Bind,
@@ -195,6 +196,15 @@ def test_rows_stream_in_pieces_and_are_released_when_dropped(talk) -> None:
 
 
 # The extended protocol.
+
+
+def test_the_first_rows_do_not_wait_until_the_others_are_encoded(talk) -> None:
+    count = FIRST_ROWS * 2
+    reply = talk.conversation.handle(Query(f"SELECT i FROM range({count}) t(i)"))
+    pieces = [[code for code, _ in cut(bytes(piece))] for piece in reply]
+    rows = [len(piece) for piece in pieces if piece[0] == "D"]
+    assert rows[0] == FIRST_ROWS
+    assert sum(rows) == count
 
 
 def test_parse_bind_describe_execute_sync(talk) -> None:
