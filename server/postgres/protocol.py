@@ -105,21 +105,28 @@ class FrontendReader:
         return event
 
     def _next_message(self) -> Frontend | None:
-        if self.buffered < 1:
+        buffer, at = self._buffer, self._at
+        there = len(buffer) - at
+        if there < 1:
             return None
-        code = self._buffer[self._at]
+        code = buffer[at]
         limit = self._limit(code)
-        if self.buffered < 5:
+        if there < 5:
             return None
-        (length,) = _INT32.unpack_from(self._buffer, self._at + 1)
+        (length,) = _INT32.unpack_from(buffer, at + 1)
         if not 4 <= length <= limit:
             raise _protocol(f"invalid length {length} of message {chr(code)!r}")
-        if self.buffered < 1 + length:
+        if there < 1 + length:
             return None
-        with memoryview(self._buffer) as view:
-            body = Body(bytes(view[self._at + 5 : self._at + 1 + length]), self.encoding)
-        self._at += 1 + length
-        return _message(code, body)
+        self._at = at + 1 + length
+        if length <= _COMMON_BYTES_MAX:
+            data = bytes(buffer[at + 5 : self._at])
+            if (common := _COMMON.get((code, data))) is not None:
+                return common
+        else:
+            with memoryview(buffer) as view:
+                data = bytes(view[at + 5 : self._at])
+        return _message(code, Body(data, self.encoding))
 
     def _limit(self, code: int) -> int:
         """The longest message of this type. Raises: DbError PROTOCOL when it has no place here."""
@@ -147,6 +154,9 @@ class Body:
         end = self._data.find(b"\0", self._at)
         if end < 0:
             raise _protocol("a string in the message does not end")
+        if end == self._at:
+            self._at = end + 1
+            return ""
         raw = self._data[self._at : end]
         self._at = end + 1
         return decoded(raw, self._encoding)
@@ -175,6 +185,8 @@ class Body:
     def int16s(self) -> tuple[int, ...]:
         """A count and as many 16-bit integers."""
         count = self.int16()
+        if not count:
+            return ()
         return struct.unpack(f"!{count}H", self.take(2 * count))
 
     def end(self) -> None:
@@ -221,6 +233,16 @@ def _startup(body: Body) -> Startup:
     return StartupMessage(major, minor, parameters)
 
 
+# What drivers send again and again, word for word.
+_COMMON: dict[tuple[int, bytes], Frontend] = {
+    (ord("S"), b""): Sync(),
+    (ord("H"), b""): Flush(),
+    (ord("E"), b"\0\0\0\0\0"): Execute("", 0),
+    (ord("D"), b"P\0"): Describe(Target.PORTAL, ""),
+}
+_COMMON_BYTES_MAX = 4 + 5
+
+
 def _message(code: int, body: Body) -> Frontend:
     try:
         event = _READERS[code](body)
@@ -244,10 +266,10 @@ def _bind(body: Body) -> Bind:
 
 
 def _values(body: Body) -> tuple[bytes | None, ...]:
-    found: list[bytes | None] = []
+    take, found = body.take, []
     for _ in range(body.int16()):
-        length = body.int32()
-        found.append(None if length == -1 else body.take(length))
+        (length,) = _INT32.unpack(take(4))
+        found.append(None if length == -1 else take(length))
     return tuple(found)
 
 

@@ -62,6 +62,8 @@ def lift(text: str, *, numbered: bool = True) -> Lifted | None:
     """
     if len(text) > TEXT_CHARS_MAX or not _QUERY.match(text) or _UNUSUAL.search(text):
         return None
+    if not numbered and '"' in text:
+        return None  # a text or a name in MySQL: what it is compared with decides
     values: list[object] = []
     lifting = setting = False
 
