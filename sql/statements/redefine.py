@@ -26,7 +26,7 @@ from sql.statements.target import SEQUENCE, quoted
 from sql.types import quote
 
 _ZEROS = {TypeId.STRING: "", TypeId.BINARY: b"", TypeId.BOOLEAN: False, TypeId.JSON: "null"}
-_KEPT_KINDS = (ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY)
+_KEPT_KINDS = (ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY, ConstraintKind.CHECK)
 
 
 def redefine(change: Alteration, name: str, wanted: ColumnDefinition) -> None:
@@ -75,7 +75,7 @@ def _numbered(change: Alteration, old: Column, column: Column, wanted: ColumnDef
 
 
 def _store(change: Alteration, old: Column, column: Column) -> None:
-    """The rows follow. DuckDB changes no type of a column of a key: then the table is made again.
+    """The rows follow. DuckDB changes no type of a column of a key or a CHECK: then the table is made again.
 
     NULL is allowed first and forbidden last, so that nothing in between is refused.
     """

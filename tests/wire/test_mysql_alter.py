@@ -81,6 +81,14 @@ def test_a_unique_column_is_added_and_dropped(cursor: Any) -> None:
         cursor.execute("INSERT INTO t (id, c) VALUES (3, 4)")
 
 
+def test_a_checked_column_becomes_wider(cursor: Any) -> None:
+    cursor.execute("ALTER TABLE t ADD CHECK (c > 0)")
+    cursor.execute("ALTER TABLE t MODIFY c BIGINT NOT NULL")
+    cursor.execute(f"INSERT INTO t (c) VALUES ({2**40})")
+    with pytest.raises(pymysql.err.MySQLError):
+        cursor.execute("INSERT INTO t (c) VALUES (0)")
+
+
 def test_a_key_column_is_replaced_by_another(cursor: Any) -> None:
     cursor.execute("ALTER TABLE t DROP id")
     cursor.execute("ALTER TABLE t ADD n INT AUTO_INCREMENT PRIMARY KEY FIRST")
