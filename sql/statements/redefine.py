@@ -75,7 +75,8 @@ def _numbered(change: Alteration, old: Column, column: Column, wanted: ColumnDef
 
 
 def _store(change: Alteration, old: Column, column: Column) -> None:
-    """The rows follow. DuckDB changes no type of a column of a key or a CHECK: then the table is made again.
+    """The rows follow. DuckDB changes no type of a column of a key or a CHECK: then the table is
+    made again.
 
     NULL is allowed first and forbidden last, so that nothing in between is refused.
     """
