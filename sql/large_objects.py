@@ -98,6 +98,12 @@ def by_oid(oid: int) -> tuple[str, Function] | None:
     return _BY_OID.get(oid)
 
 
+def all_objects(session: ClientSession) -> list[tuple[int, str]]:
+    """Numbers and owners."""
+    found = session.duck.execute(f"SELECT id, owner FROM {_OBJECTS} ORDER BY id")
+    return [(int(oid), str(owner)) for oid, owner in found]
+
+
 # --- The store ------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import secrets
 from sql.session import SessionApi
 
 _SECRET_BYTES = 4  # protocol 3.0 allows no more
+_LONG_SECRET_BYTES = 32  # of protocol 3.2, as PostgreSQL 18's
 
 
 class CancelKeys:
@@ -20,9 +21,9 @@ class CancelKeys:
         # Guarded by the GIL: single dict operations only.
         self._sessions: dict[int, tuple[bytes, SessionApi]] = {}
 
-    def add(self, session: SessionApi) -> bytes:
-        """Registers a session; returns its secret."""
-        secret = secrets.token_bytes(_SECRET_BYTES)
+    def add(self, session: SessionApi, *, long: bool = False) -> bytes:
+        """Registers a session; returns its secret, a long one for who can take it."""
+        secret = secrets.token_bytes(_LONG_SECRET_BYTES if long else _SECRET_BYTES)
         self._sessions[session.id] = (secret, session)
         return secret
 

@@ -18,7 +18,7 @@ from server.postgres.cancel import CancelKeys
 from server.postgres.messages import Frontend, Password, StartupMessage
 from sql.session import ClientInfo, DatabaseApi, SessionApi, TransactionStatus, Wire
 
-MINOR_MAX = 2  # protocol 3.2 differs from 3.0 only in longer cancel keys, which are optional
+MINOR_MAX = 2  # protocol 3.2 differs from 3.0 only in longer cancel keys
 
 # What libpq, pgjdbc, Npgsql and asyncpg read at login.
 REPORTED = (
@@ -69,7 +69,7 @@ def login(startup: StartupMessage, door: Door, address: str) -> Login:
         greeting = yield from _authenticate(user, door.users, greeting)
     session = _open_session(parameters, user, door, address)
     try:
-        welcome = _welcome(session, user, door.keys)
+        welcome = _welcome(session, user, door.keys, is_long=startup.minor >= MINOR_MAX)
     except BaseException:
         session.close()
         raise
@@ -159,11 +159,11 @@ def _options(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _welcome(session: SessionApi, user: str, keys: CancelKeys) -> bytes:
+def _welcome(session: SessionApi, user: str, keys: CancelKeys, *, is_long: bool) -> bytes:
     """ParameterStatus for every reported setting, BackendKeyData, ReadyForQuery."""
     out = [replies.parameter_status(name, session.show(name)) for name in REPORTED]
     out.append(replies.parameter_status("session_authorization", user))
     session.take_reports()  # all of them were just sent
-    out.append(replies.backend_key(session.id, keys.add(session)))
+    out.append(replies.backend_key(session.id, keys.add(session, long=is_long)))
     out.append(replies.READY[TransactionStatus.IDLE])
     return b"".join(out)

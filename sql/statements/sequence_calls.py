@@ -67,12 +67,12 @@ def described(session: ClientSession, statement: ParsedStatement) -> ParsedState
         ]
         if _gives_bytes(call):
             answer = exp.cast(exp.Literal.string(""), exp.DType.VARBINARY)
-            call.replace(_named(call, answer))
+            _place(call).replace(_named(call, answer))
             continue
         answer = exp.cast(exp.Literal.number(0), exp.DType.BIGINT)
         for part in parts:  # parameters are still needed
             answer = exp.cast(exp.func("if", part, answer, answer.copy()), exp.DType.BIGINT)
-        call.replace(_named(call, answer))
+        _place(call).replace(_named(call, answer))
     return replace(_plain(statement), tree=tree)
 
 
@@ -99,8 +99,15 @@ def settled_tree(tree: exp.Expr, pieces: Pieces) -> exp.Expr:
             made = _named(call, answer)
             if call is tree:
                 return made
-            call.replace(made)
+            _place(call).replace(made)
     return tree
+
+
+def _place(call: exp.Anonymous) -> exp.Expr:
+    """What stands in the statement: the call, or `pg_catalog.call`."""
+    parent = call.parent
+    qualified = isinstance(parent, exp.Dot) and parent.expression is call
+    return parent if qualified and parent is not None else call
 
 
 def _calls(tree: exp.Expr) -> list[exp.Anonymous]:
@@ -115,7 +122,8 @@ def _calls(tree: exp.Expr) -> list[exp.Anonymous]:
 
 def _named(call: exp.Anonymous, answer: exp.Expr) -> exp.Expr:
     """An output column keeps the function's name."""
-    if isinstance(call.parent, exp.Select) and call.arg_key == "expressions":
+    place = _place(call)
+    if isinstance(place.parent, exp.Select) and place.arg_key == "expressions":
         return exp.alias_(answer, call.name.lower(), quoted=True)
     return answer
 
@@ -157,13 +165,23 @@ def _of_large_object(call: exp.Anonymous, pieces: Pieces) -> exp.Expr:
     if _is_per_row(call):
         message = f"{call.name}() for every row of a query is not supported"
         raise DbError(ErrorKind.UNSUPPORTED, message, hint="call it in a statement of its own")
-    arguments = tuple(_value(one, pieces) for one in call.expressions)
+    forms = large_objects.FUNCTIONS[call.name.lower()]
+    takes = next((f.takes for f in forms if len(f.takes) == len(call.expressions)), ())
+    arguments = tuple(
+        _value(exp.cast(one.copy(), _LARGE[kind]), pieces)
+        for one, kind in zip(call.expressions, takes, strict=False)
+    )
     answer = large_objects.call(pieces.session, call.name.lower(), arguments)
     if isinstance(answer, bytes):
         return exp.Unhex(this=exp.Literal.string(answer.hex()))
     if answer is None and _gives_bytes(call):
         return exp.cast(exp.null(), exp.DType.VARBINARY)
     return _number(None if answer is None else int(str(answer)))
+
+
+_LARGE = dict.fromkeys(
+    (large_objects.INT4, large_objects.INT8, large_objects.OID), exp.DType.BIGINT
+) | {large_objects.BYTEA: exp.DType.VARBINARY}
 
 
 def _gives_bytes(call: exp.Anonymous) -> bool:

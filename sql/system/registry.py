@@ -119,6 +119,7 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_rewrite": Memo(derived.pg_rewrite),
     "pg_depend": Memo(derived.pg_depend),
     "pg_proc": functions.pg_proc,
+    "pg_largeobject_metadata": functions.large_objects,
     **{
         name: partial(derived.user_tables, name)
         for name in ("pg_stat_user_tables", "pg_stat_all_tables", "pg_statio_user_tables")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from catalog.objects import ObjectKind
 from engine.errors import DbError
+from sql.large_objects import all_objects
 from sql.plan.context import PlanContext
 from sql.prepared import Prepared
 from sql.scrolling import DeclaredCursor
@@ -70,6 +71,7 @@ def context_of(session: ClientSession) -> SystemContext:
         roles=catalog.roles(cursor),
         objects=catalog.objects(cursor),
         last_number=lambda one: state(session.duck, one.database, one.name)[0],
+        large_objects=lambda: all_objects(session),
         locks=server.locks.all(),
         cursors={n: c for n, c in session.cursors.items() if isinstance(c, DeclaredCursor)},
         prepared=session.prepared,

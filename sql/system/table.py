@@ -32,6 +32,10 @@ class FlowFacts:
     error: str
 
 
+def _nothing() -> Sequence[Any]:
+    return ()
+
+
 def _none(_: object) -> Sequence[Any]:
     return ()
 
@@ -70,6 +74,7 @@ class SystemContext:
     view_text: Callable[[Table], str] = _definition  # with the names its tables have now
     roles: Sequence[Role] = ()  # made by CREATE ROLE
     objects: Sequence[SchemaObject] = ()  # sequences and types
+    large_objects: Callable[[], Sequence[tuple[int, str]]] = _nothing  # numbers and owners
     locks: Sequence[tuple[int, Key, bool, bool]] = ()  # see AdvisoryLocks.all
     cursors: Mapping[str, DeclaredCursor] = field(default_factory=dict)
     prepared: Mapping[str, Prepared] = field(default_factory=dict)

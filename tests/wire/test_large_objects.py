@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,3 +95,21 @@ def test_the_fast_path_reaches_nothing_else(server: RunningServer) -> None:
     with psycopg.connect(server.postgres_dsn()) as link:
         calls = link.execute("SELECT count(*) FROM pg_proc WHERE proname = 'lo_open' AND oid = 952")
         assert calls.fetchone() == (1,)
+
+
+def test_pg_dump_takes_large_objects_along(server: RunningServer) -> None:
+    with psycopg.connect(server.postgres_dsn(), autocommit=True) as link:
+        (oid,) = link.execute("SELECT lo_from_bytea(0, %s)", (b"dumped\0bytes",)).fetchone() or (0,)
+        command = ["pg_dump", "--blobs", "--exclude-schema=*", server.postgres_dsn()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        link.execute("SELECT pg_catalog.lo_unlink(%s)", (oid,))
+        lines = done.stdout.splitlines()
+        start = next(n for n, line in enumerate(lines) if f"lo_create('{oid}')" in line)
+        restored = [line for line in lines[start:] if "lo_" in line or "lowrite" in line]
+        restored = [line for line in restored if line.startswith("SELECT")]
+        with link.transaction():
+            for line in restored:
+                link.execute(line.encode())
+        assert link.execute("SELECT lo_get(%s)", (oid,)).fetchone() == (b"dumped\0bytes",)
+        link.execute("SELECT lo_unlink(%s)", (oid,))

@@ -53,6 +53,13 @@ def pg_proc(context: SystemContext) -> pa.Table:
     return pa.concat_tables([_io_functions(), _large_objects(), _registry_functions()])
 
 
+def large_objects(context: SystemContext) -> pa.Table:
+    """pg_largeobject_metadata: the objects there are, which pg_dump asks for."""
+    numbers = [oid for oid, _ in context.large_objects()]
+    values: dict[str, object] = {"oid": numbers, "lomowner": oids.OWNER}
+    return fill(SHAPES["pg_largeobject_metadata"].schema, len(numbers), values)
+
+
 @cache
 def _large_objects() -> pa.Table:
     forms = [(name, one) for name, found in FUNCTIONS.items() for one in found]

@@ -118,6 +118,16 @@ def test_newer_minor_versions_and_unknown_options_are_negotiated(postgres) -> No
     client.close()
 
 
+@pytest.mark.parametrize(("minor", "length"), [(0, 4), (2, 32)])
+def test_the_cancel_key_is_as_long_as_the_protocol_allows(postgres, minor, length) -> None:
+    client = raw_connection(postgres)
+    send_startup(client, 196608 + minor)
+    reply = receive_until(client, b"Z\0\0\0\x05I")
+    at = reply.index(b"K\0\0\0")
+    assert struct.unpack_from("!i", reply, at + 1)[0] == 8 + length
+    client.close()
+
+
 def test_a_connection_without_a_user_is_refused(postgres) -> None:
     client = raw_connection(postgres)
     send_startup(client, user="")
