@@ -61,3 +61,8 @@ def test_the_session_goes_on_as_another_role_and_back(link: psycopg.Connection[A
     link.execute("SET SESSION AUTHORIZATION DEFAULT")
     assert link.execute("SELECT current_user").fetchone() != ("understudy",)
     link.execute("DROP ROLE understudy")
+
+
+def test_range_is_a_list_and_a_table(link: psycopg.Connection[Any]) -> None:
+    assert link.execute("SELECT sum(r) FROM range(5) x(r)").fetchone() == (10,)
+    assert link.execute("SELECT range(3)").fetchone() == ([0, 1, 2],)
