@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
@@ -96,3 +100,44 @@ def test_many_who_call_a_kernel_at_once_compile_it_once() -> None:
         assert list(pool.map(compiled, values)) == list(range(8))
     assert sum(misses.values()) == 1
     jit.warm()
+
+
+MODULE = """
+from engine import jit
+from {parts} import FACTOR, changed
+
+def _total(values):
+    return changed(len(values)) + FACTOR
+
+total = jit.kernel(jit.INT64S)(_total)
+"""
+
+
+@pytest.mark.slow
+def test_a_kernel_is_compiled_anew_once_its_part_or_a_constant_has_changed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "kernel_of_parts.py").write_text(MODULE.format(parts="parts_of_kernel"))
+    answers = [_asked_anew(tmp_path, step, factor) for step, factor in ((1, 10), (2, 10), (2, 30))]
+    assert answers == ["14", "15", "35"]
+
+
+def _asked_anew(home: Path, step: int, factor: int) -> str:
+    """What a process of its own says, with the cache that the others have left."""
+    (home / "parts_of_kernel.py").write_text(
+        f"from engine import jit\n"
+        f"FACTOR = {factor}\n\n"
+        f"@jit.part\n"
+        f"def changed(count: int) -> int:\n"
+        f"    return count + {step}\n"
+    )
+    ask = "import numpy as np; from kernel_of_parts import total; print(total(np.arange(3)))"
+    path = os.pathsep.join([str(home), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", ask],
+        env={**os.environ, "PYTHONPATH": path, "NUMBA_CACHE_DIR": str(home / "cache")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()

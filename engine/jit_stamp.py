@@ -1,0 +1,62 @@
+"""What a compiled kernel depends on beyond its own file: parts compiled into it, constants.
+
+Called by jit.py before a kernel is looked up in the cache on disk. Numba looks at the kernel's own
+file only, and would go on running code of parts that have changed since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from types import CodeType, ModuleType
+from typing import Any
+
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+
+
+def stamp_of(dispatcher: Any) -> str:
+    """A digest of all code and constants that are compiled into a Numba dispatcher's function."""
+    digest = hashlib.sha256()
+    met: set[int] = set()
+    waiting = [dispatcher.py_func]
+    while waiting:
+        function = waiting.pop()
+        if id(function) in met:
+            continue
+        met.add(id(function))
+        for value in _used(function, digest):
+            if isinstance(value, Dispatcher):
+                waiting.append(value.py_func)
+            else:
+                digest.update(_constant(value))
+    return digest.hexdigest()
+
+
+def _used(function: Any, digest: Any) -> list[Any]:
+    """What a function refers to outside of itself; its own code goes into the digest."""
+    values = [cell.cell_contents for cell in function.__closure__ or ()]
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        digest.update(code.co_code)
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                codes.append(constant)
+            else:
+                digest.update(repr(constant).encode())
+        for name in code.co_names:
+            digest.update(name.encode())
+            if name in function.__globals__:
+                values.append(function.__globals__[name])
+    return values
+
+
+def _constant(value: Any) -> bytes:
+    """A constant's content; of other things their name, as they have no state a kernel sees."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{value.shape}".encode() + value.tobytes()
+    if isinstance(value, bool | int | float | str | bytes | tuple | np.generic):
+        return repr(value).encode()
+    if isinstance(value, ModuleType):
+        return value.__name__.encode()
+    return str(getattr(value, "__qualname__", type(value).__qualname__)).encode()
