@@ -165,6 +165,10 @@ class Transaction:
             return True
         return any(write.region_id >> REGION_BITS == table_id for write in list(self._staged))
 
+    def has_written(self, table_id: int) -> bool:
+        """True if statements so far have, or may have, changed rows of the relational table."""
+        return self._changed_tables is None or table_id in self._changed_tables
+
     @property
     def staged(self) -> Sequence[Write]:
         """Writes waiting for COMMIT, oldest first, for the regions their tables have now."""

@@ -209,8 +209,11 @@ def plan_statement(
     parameter_count: int = 0,
     declared: Sequence[DataType | None] = (),
 ) -> QueryPlan:
-    """Plans an INSERT, UPDATE, DELETE or MERGE on a relational table, which DuckDB runs."""
-    called = _shown(tree, context, all_of_them=False)
+    """Plans an INSERT, UPDATE, DELETE or MERGE on a relational table, which DuckDB runs.
+
+    What RETURNING gives is for a client's eyes.
+    """
+    called = _shown(tree, context, all_of_them=True)
     tree = _plain(_names_told(tree.copy(), context, declared), context)
     plan = _finish(tree, context, parameter_count, plain_types(declared), None)
     return replace(plan, shown=called) if called else plan

@@ -89,6 +89,10 @@ def literal(value: pa.Scalar | None, type_: str) -> str:
         return f"CAST([{items}] AS {type_})"
     if pa.types.is_binary(value.type):
         return f"unhex('{value.as_py().hex()}')"
+    if pa.types.is_interval(value.type):
+        parts = value.as_py()
+        text = f"{parts.months} months {parts.days} days {parts.nanoseconds // 1000} microseconds"
+        return f"CAST('{text}' AS {type_})"
     if pa.types.is_string(value.type) and "\0" in value.as_py():
         return f"decode(unhex('{value.as_py().encode().hex()}'))"  # no SQL text may hold that
     text = str(value.cast(pa.string()).as_py()).replace("'", "''")

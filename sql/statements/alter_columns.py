@@ -43,7 +43,7 @@ from sql.statements.create import check_column_storable
 from sql.statements.defaults import converted, default_value, settled
 from sql.statements.foreign_keys import check_column_free
 from sql.statements.metric_engine import in_order
-from sql.statements.redefine import implicit_default, redefine
+from sql.statements.redefine import implicit_default, redefine, retype
 from sql.statements.sequence import numbered_column
 
 # --- ADD and DROP ---------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def _retype(change: Alteration, name: str, kind: exp.Expr) -> None:
     if table.is_time_series:
         changed = _retyped_field(change, column, changed)
     else:
-        alter_relational.set_type(change, changed)
+        retype(change, column, changed)
         alter_relational.check_length(change, changed)
         default_value(change.session, changed)
     change.put(changed)

@@ -24,6 +24,7 @@ from sql.statements.lookup import SEEN, hash_of, narrowed
 from sql.statements.parts import Pieces, assigned, column_of, same_key, source
 from sql.statements.setting import assignments, new_values, qualified
 from sql.statements.target import complete, identity_columns
+from sql.system.pg_catalog.keys import key_name
 
 NUMBER = "__number"  # of the incoming row
 _ROUND = "__round"  # how many rows of the same key came before
@@ -130,6 +131,33 @@ def _check_target(conflict: exp.Expr, table: Table) -> None:
         raise DbError(
             ErrorKind.SYNTAX, "ON CONFLICT DO UPDATE needs the columns or the constraint it means"
         )
+
+
+def by_columns(tree: exp.Insert, table: Table) -> exp.Insert:
+    """ON CONFLICT ON CONSTRAINT of a relational table, by the columns that the constraint is over.
+
+    Raises: DbError UNDEFINED_OBJECT, WRONG_OBJECT_TYPE if it is of a kind that rows cannot share.
+    """
+    conflict = tree.args.get("conflict")
+    constraint = conflict.args.get("constraint") if conflict is not None else None
+    if constraint is None:
+        return tree
+    name = constraint.name
+    keys = {c.name: c.columns for c in table.constraints if c.kind is ConstraintKind.UNIQUE}
+    if table.primary_key:
+        keys[key_name(table)] = table.primary_key
+    if name not in keys:
+        known = any(one.name == name for one in table.constraints)
+        raise DbError(
+            ErrorKind.WRONG_OBJECT_TYPE if known else ErrorKind.UNDEFINED_OBJECT,
+            f'constraint "{name}" for table "{table.name}" '
+            + ("is not over a unique key" if known else "does not exist"),
+        )
+    made = tree.copy()
+    columns = [exp.Ordered(this=exp.column(key, quoted=True)) for key in keys[name]]
+    made.args["conflict"].set("constraint", None)
+    made.args["conflict"].set("conflict_keys", columns)
+    return made
 
 
 def _without_values(item: exp.Expr, tree: exp.Insert, table: Table) -> exp.Expr:

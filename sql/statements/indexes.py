@@ -19,7 +19,8 @@ from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.plan.tables import find_table
 from sql.results import Affected, Notice, Result
-from sql.statements.alter_constraints import check_unneeded
+from sql.statements.alter_constraints import check_unneeded, rebuild
+from sql.statements.alteration import Alteration
 from sql.statements.index_keys import key_and_suffix, shown_text, stored_text
 from sql.statements.target import quoted
 from sql.types import quote
@@ -61,6 +62,7 @@ def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
             return Affected("CREATE INDEX", 0)
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'relation "{name}" already exists')
     with session.writing() as transaction:
+        changed = transaction.has_written(table.id)
         transaction.change_store()
         index = Index(
             id=session.next_id(),
@@ -74,10 +76,21 @@ def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
             storage=_storage(tree),
             nulls_distinct=not tree.this.args["params"].meta.get("nulls_not_distinct"),
         )
+        if index.unique and changed:
+            _settle(Alteration(session, transaction, text, table, table))
         if index.unique:
             session.duck.execute(_build(table, index), None, text)
         session.put_table(replace(table, indexes=(*table.indexes, index)))
     return Affected("CREATE INDEX", 0)
+
+
+def _settle(change: Alteration) -> None:
+    """Makes the table again: DuckDB builds no index over rows this transaction has updated, and
+    takes those it has deleted for rows that are there.
+    """
+    with without_indexes(change.session, change.table) as after:
+        rebuild(change, change.table)
+        after.append(change.table)
 
 
 def _keys(tree: exp.Create, table: Table) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ from sql.results import Affected, Description, Result
 from sql.session import Wire
 from sql.statements.auto_increment import numbered
 from sql.statements.changes import Changes, answer, change, result_of
-from sql.statements.conflict import policy_of, resolve, without_known
+from sql.statements.conflict import by_columns, policy_of, resolve, without_known
 from sql.statements.generated import (
     check_fast,
     check_inserted,
@@ -401,7 +401,7 @@ def _insert_relational(
     pieces: Pieces, transaction: Transaction, tree: exp.Insert, table: Table, rows: pa.Table
 ) -> Result:
     """ON CONFLICT, IGNORE and RETURNING, which DuckDB does for its own tables."""
-    session = pieces.session
+    session, tree = pieces.session, by_columns(tree, table)
     check_insert(session, table)
     if tree.args.get("conflict") is not None:
         check_upsert(session, table)

@@ -82,10 +82,14 @@ class Pieces:
                 pieces.put(key, found)
         return cast(_T, found)
 
-    def _planned(self, tree: exp.Expr, target: _Target | None) -> tuple[QueryPlan, list[int]]:
+    def _planned(
+        self, tree: exp.Expr, target: _Target | None, *, shown: bool = False
+    ) -> tuple[QueryPlan, list[int]]:
         piece, used = _renumbered(tree)
         context = replace(self.session.plan_context(self.text), given=self.given)
-        return plan_query(piece, context, parameter_count=len(used), target=target), used
+        count = len(used)
+        plan = plan_query(piece, context, parameter_count=count, target=target, shown=shown)
+        return plan, used
 
     def _bound(self, plan: QueryPlan, used: Sequence[int]) -> list[object]:
         values = [self.parameters[number - 1] for number in used]
@@ -109,14 +113,15 @@ class Pieces:
 
     def collect(self, tree: exp.Expr, tag: str) -> Rows:
         """A query's rows as the answer of a statement that is done. Raises: DbError."""
-        plan, values = self.plan(tree)
+        plan, used = self._planned(tree, None, shown=True)
+        values = self._bound(plan, used)
         return self.session.runner.collect(plan, values, self.text, tag=tag)
 
     def columns(self, tree: exp.Expr) -> tuple[ResultColumn, ...]:
         """The columns of a query, which is not run. Raises: DbError."""
         piece, used = _renumbered(tree)
         context = self.session.plan_context(self.text)
-        plan = plan_query(piece, context, parameter_count=len(used))
+        plan = plan_query(piece, context, parameter_count=len(used), shown=True)
         return self.session.runner.describe(plan, self.text)
 
     @contextmanager

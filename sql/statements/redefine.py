@@ -1,7 +1,8 @@
 """MySQL's MODIFY and CHANGE COLUMN of a relational table: the definition replaces the old one.
 
-Called by alter_columns.py. What the definition leaves out is no more: the default, the comment,
-NOT NULL, AUTO_INCREMENT; keys stay. Source: MySQL 8.4 reference, "ALTER TABLE Statement".
+Called by alter_columns.py, which asks for a type alone too (ALTER COLUMN … TYPE). What the
+definition leaves out is no more: the default, the comment, NOT NULL, AUTO_INCREMENT; keys stay.
+Source: MySQL 8.4 reference, "ALTER TABLE Statement".
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from catalog.details import ConstraintKind
-from catalog.records import Column
+from catalog.records import Column, Table
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from sql.dialect.create import ColumnDefinition
@@ -80,13 +81,8 @@ def _store(change: Alteration, old: Column, column: Column) -> None:
 
     NULL is allowed first and forbidden last, so that nothing in between is refused.
     """
-    table, name = change.table, column.name
-    columns = tuple(column if c.id == old.id else c for c in table.columns)
-    made = replace(table, columns=columns)
-    in_key = name in table.primary_key or any(
-        name in one.columns for one in table.constraints if one.kind in _KEPT_KINDS
-    )
-    if in_key and (old.type, old.nullable) != (column.type, column.nullable):
+    made = _with(change.table, old, column)
+    if _in_key(change.table, old) and (old.type, old.nullable) != (column.type, column.nullable):
         rebuild(change, made)
     else:
         if column.nullable and not old.nullable:
@@ -97,6 +93,27 @@ def _store(change: Alteration, old: Column, column: Column) -> None:
             alter_relational.set_nullable(change, column, nullable=False)
     change.table = made
     alter_relational.check_length(change, column)
+
+
+def retype(change: Alteration, old: Column, column: Column) -> None:
+    """The stored values become the new type's, those of a key too.
+
+    Raises: DbError if a value does not fit, UNIQUE_VIOLATION if two of a key become equal.
+    """
+    if _in_key(change.table, old):
+        rebuild(change, _with(change.table, old, column))
+    else:
+        alter_relational.set_type(change, column)
+
+
+def _with(table: Table, old: Column, column: Column) -> Table:
+    return replace(table, columns=tuple(column if c.id == old.id else c for c in table.columns))
+
+
+def _in_key(table: Table, column: Column) -> bool:
+    """True if DuckDB keeps to something that names the column."""
+    kept = (one.columns for one in table.constraints if one.kind in _KEPT_KINDS)
+    return any(column.name in names for names in (table.primary_key, *kept))
 
 
 def _go_on(change: Alteration, column: Column) -> None:

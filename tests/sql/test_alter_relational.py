@@ -65,6 +65,51 @@ def test_types_names_and_defaults(databases: Databases, one: Client) -> None:
     ) == [("character varying", 9)]
 
 
+def test_columns_of_keys_change_their_types(databases: Databases, one: Client) -> None:
+    one.run("CREATE TABLE k (id SERIAL PRIMARY KEY, u TEXT UNIQUE, v INT CHECK (v > 0))")
+    one.run("INSERT INTO k (u, v) VALUES ('1', 1), ('2', 2); CREATE UNIQUE INDEX k_v ON k (v)")
+    one.run("ALTER TABLE k ALTER COLUMN id TYPE BIGINT, ALTER COLUMN v TYPE BIGINT")
+    one.run("ALTER TABLE k ALTER COLUMN u TYPE INT USING u::int")
+    one.run("INSERT INTO k (u, v) VALUES (3, 30000000000)")
+    again = client(databases.open())
+    assert again.run("SELECT * FROM k ORDER BY u DESC LIMIT 1") == [(3, 3, 30000000000)]
+    violations = {
+        "(1, 9, 9)": ErrorKind.UNIQUE_VIOLATION,
+        "(9, 1, 9)": ErrorKind.UNIQUE_VIOLATION,
+        "(9, 9, 1)": ErrorKind.UNIQUE_VIOLATION,
+        "(9, 9, -1)": ErrorKind.CHECK_VIOLATION,
+    }
+    for row, kind in violations.items():
+        assert kind_of(lambda row=row: again.run(f"INSERT INTO k VALUES {row}")) is kind
+    again.run("INSERT INTO k VALUES (9, 9, 9)")
+
+
+def test_a_column_of_intervals_is_added_with_a_default(one: Client) -> None:
+    one.run("ALTER TABLE r ADD COLUMN d INTERVAL NOT NULL DEFAULT '-1 months 2 days 3.5 seconds'")
+    months, days, nanoseconds = one.run("SELECT d FROM r WHERE id = 1")[0][0]
+    assert (months, days, nanoseconds) == (-1, 2, 3_500_000_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows"),
+    [
+        ("UPDATE r SET amount = 11 WHERE id = 1", [(1, 11), (2, None)]),
+        ("DELETE FROM r WHERE id = 1; INSERT INTO r VALUES (3, 'z', 10)", [(2, None), (3, 10)]),
+    ],
+)
+def test_a_unique_index_is_made_over_rows_changed_in_its_transaction(
+    databases: Databases, one: Client, changes: str, rows: list[tuple[int, int | None]]
+) -> None:
+    one.run(f"CREATE UNIQUE INDEX r_name ON r (name); BEGIN; {changes}")
+    one.run("CREATE UNIQUE INDEX r_amount ON r (amount); COMMIT")
+    again = client(databases.open())
+    assert again.run("SELECT id, amount FROM r ORDER BY id") == rows
+    for row in (f"(9, 'w', {rows[-1][1] or 11})", "(9, 'y', 99)", "(2, 'w', 99)"):
+        insert = f"INSERT INTO r VALUES {row}"
+        assert kind_of(lambda insert=insert: again.run(insert)) is ErrorKind.UNIQUE_VIOLATION
+    again.run("INSERT INTO r VALUES (9, 'w', 99)")
+
+
 def test_nullability(one: Client) -> None:
     assert kind_of(lambda: one.run("ALTER TABLE r ALTER COLUMN amount SET NOT NULL")) is (
         ErrorKind.NOT_NULL_VIOLATION
@@ -92,7 +137,7 @@ def test_a_primary_key_is_added(one: Client) -> None:
     ("action", "kind"),
     [
         ("ALTER COLUMN name TYPE INT", ErrorKind.INVALID_TEXT),
-        ("ALTER COLUMN id TYPE BIGINT", ErrorKind.UNSUPPORTED),
+        ("ALTER COLUMN id TYPE BOOLEAN", ErrorKind.UNIQUE_VIOLATION),
         ("DROP COLUMN id", ErrorKind.DEPENDENT_OBJECTS),
         ("ALTER COLUMN id DROP NOT NULL", ErrorKind.INVALID_TABLE_DEFINITION),
         ("ADD COLUMN id INT", ErrorKind.DUPLICATE_COLUMN),

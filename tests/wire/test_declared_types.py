@@ -58,6 +58,20 @@ def test_pg_typeof_knows_types_that_only_statements_know(link: psycopg.Connectio
     link.execute("DROP TYPE shade")
 
 
+@pytest.mark.parametrize("binary", [False, True])
+def test_returning_tells_the_declared_types(link: psycopg.Connection[Any], binary: bool) -> None:
+    link.execute("CREATE TEMP TABLE held (id INT PRIMARY KEY, b JSONB, k JSON)")
+    for change in (
+        "INSERT INTO held VALUES (1, '{}', '{}')",
+        "INSERT INTO held VALUES (1, '{}', '{}') ON CONFLICT (id) DO UPDATE SET k = '[]'",
+        "UPDATE held SET b = '[]'",
+        "DELETE FROM held",
+    ):
+        cursor = link.execute(f"{change} RETURNING b, k", binary=binary)
+        assert [column.type_code for column in cursor.description or ()] == [3802, 114]
+    link.execute("DROP TABLE held")
+
+
 def test_arrays_of_arrays_are_cast_by_the_type_of_their_items(
     link: psycopg.Connection[Any],
 ) -> None:
