@@ -41,6 +41,8 @@ class ClientInfo:
     address: str  # host:port, or a path for a local socket
     application: str = ""
     found_rows: bool = False  # UPDATE counts rows matched, also on MySQL (CLIENT_FOUND_ROWS)
+    compressed: bool = False  # MySQL's compressed protocol
+    cipher: tuple[str, str] = ("", "")  # TLS: the cipher's name and the version, as OpenSSL's
 
 
 @dataclass(frozen=True, slots=True)

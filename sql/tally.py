@@ -6,12 +6,13 @@ Source: MySQL 8.4 reference, "Information Functions".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from sqlglot import exp
 
 from sql.results import Affected, Result, Rows, Severity
 from sql.session import Wire
@@ -48,6 +49,13 @@ class Tally:
         self._insert_id = first
         if generated:
             self.last_insert_id = first
+
+    def told(self, changes: Mapping[str, exp.Expr], rows: pa.Table) -> None:
+        """Rows get these values: what LAST_INSERT_ID(x) made of the last one is remembered."""
+        for name, value in changes.items():
+            if rows.num_rows and self._wire is Wire.MYSQL and is_told(value):
+                number = rows.column(name)[-1].as_py()
+                self.numbered(int(number or 0), generated=True)
 
     def end(self, result: Result) -> Result:
         """A statement has ended with that; its answer as the client shall see it."""
@@ -87,6 +95,13 @@ class Tally:
         for batch in batches:
             self._found_rows += batch.num_rows
             yield batch
+
+
+def is_told(node: exp.Expr | None) -> bool:
+    """True for a call of LAST_INSERT_ID with a number."""
+    return isinstance(node, exp.Anonymous) and (
+        node.name.lower() == "last_insert_id" and len(node.expressions) == 1
+    )
 
 
 def told(session: ClientSession) -> dict[str, Callable[[], str]]:

@@ -99,6 +99,12 @@ class Channel(asyncio.BufferedProtocol):
             self._allowance = None
             self._resume()
 
+    @property
+    def cipher(self) -> tuple[str, str]:
+        """The name of TLS's cipher and its version; empty on a connection in the clear."""
+        found = self._open_transport().get_extra_info("cipher")
+        return (found[0], found[1]) if found else ("", "")
+
     def close(self) -> None:
         """Closes the socket once everything written is sent."""
         if self._transport is not None:

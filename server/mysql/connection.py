@@ -253,6 +253,8 @@ class Connection:
             self._channel.address,
             accepted.attributes.get("program_name", ""),
             found_rows=Capability.FOUND_ROWS in accepted.capabilities,
+            compressed=Capability.COMPRESS in accepted.capabilities,
+            cipher=self._channel.cipher,
         )
         database = self._listener.database
         session = await self._workers.run(database.connect, Wire.MYSQL, info, self.id)

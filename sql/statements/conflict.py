@@ -347,6 +347,7 @@ def _update(
     met = met.filter(pc.fill_null(met.column(_OK).cast(pa.bool_()), False))
     # From here on rows are known by the number of the first incoming row of their key.
     changed = _completed(pieces, table, met).append_column(_FIRST, met.column(NUMBER))
+    pieces.session.tally.told(policy.changes or {}, changed)
     state = pa.concat_tables([changed, _plain(table, inserted, _FIRST)])
     affected = inserted.num_rows + _count(met, policy)
     for number in range(1, rounds + 1):

@@ -31,6 +31,7 @@ from sql.statements.lookup import SEEN, hash_of
 from sql.statements.parts import Pieces, default_of, is_default_word, returning_of
 from sql.statements.row_locking import lock_found
 from sql.statements.setting import assignments, touched_by
+from sql.tally import is_told
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -84,6 +85,7 @@ def run_joined(
     plain = joined.is_plain and not _asks_others(joined)
     plain = plain and not _may_be_too_long(joined.tree, target.table, parameters)
     plain = plain and not target.table.is_time_series and not has_own_values(target.table)
+    plain = plain and not any(is_told(item.args.get("expression")) for item in _items(joined.tree))
     if plain and not _meets_keys(session, joined.tree, target.table):
         return _run_relational(session, statement, joined, parameters, tag=tag)
     pieces = Pieces(session, statement.text, parameters)
@@ -95,6 +97,12 @@ def run_joined(
             session, transaction, tables, lambda: _found_all(pieces, joined, find_one, tag)
         )
         return result_of(done)
+
+
+def _items(tree: exp.Expr) -> list[exp.Expr]:
+    """The items of SET."""
+    items: list[exp.Expr] = tree.expressions if isinstance(tree, exp.Update) else []
+    return items
 
 
 def _meets_keys(session: ClientSession, tree: exp.Expr, table: Table) -> bool:

@@ -30,7 +30,7 @@ from sql.run.at_hand import is_candidate
 from sql.sequences import may_call
 from sql.session import Wire
 from sql.settings import zone_of
-from sql.statements.set_config import apply_set_config
+from sql.statements.set_config import apply_calls
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -141,7 +141,7 @@ def _run(
         types = deepened(plan.parameter_types, parameters)
         if types != plan.parameter_types:
             plan = plan_of(session, statement, types, loosely=loosely)
-    apply_set_config(session, statement.tree, statement.text, parameters)
+    apply_calls(session, statement.tree, statement.text, parameters)
     if plan.is_constant and not may_call(statement.text):
         return _constant(session, plan, statement)
     values = bind(parameters, plan.parameter_types, session.timezone)

@@ -1,28 +1,42 @@
-"""set_config(name, value, is_local) in a query: the one function of PostgreSQL that sets a setting.
+"""Functions that a query changes its session by: PostgreSQL's set_config, LAST_INSERT_ID(number).
 
 Called by query.py once a statement is planned, so that current_setting() in the same statement
-still tells the old value. In the plan the call itself is its value (sql/system/pg_functions.py).
+still tells the old value. In the plan a call itself is its value (sql/system/pg_functions.py,
+sql/functions/rewrites/mysql.py). What UPDATE and ON DUPLICATE KEY say is told by `Tally.told`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from sql.session import SessionApi
+from engine.errors import DbError, ErrorKind
+from sql.session import Wire
+from sql.tally import is_told
+
+if TYPE_CHECKING:
+    from sql.client_session import ClientSession
 
 
-def apply_set_config(
-    session: SessionApi, tree: exp.Expr | None, text: str, parameters: Sequence[object]
+def apply_calls(
+    session: ClientSession, tree: exp.Expr | None, text: str, parameters: Sequence[object]
 ) -> None:
-    """Sets what the statement's set_config calls name.
+    """Sets what the statement's set_config and LAST_INSERT_ID(…) calls name.
 
-    Only calls with a literal name and a literal or parameter as value do; is_local is not told
-    apart. Raises: DbError for a bad value.
+    Only set_config calls with a literal name and a literal or parameter as value do; is_local is
+    not told apart. Raises: DbError for a bad value.
     """
-    if tree is None or "set_config" not in text.lower():
-        return
+    lower = text.lower()
+    if tree is not None and "set_config" in lower:
+        _set_configured(session, tree, parameters)
+    if tree is not None and session.wire is Wire.MYSQL and "last_insert_id" in lower:
+        for call in filter(is_told, tree.find_all(exp.Anonymous)):
+            session.tally.numbered(_number(call.expressions[0], parameters), generated=True)
+
+
+def _set_configured(session: ClientSession, tree: exp.Expr, parameters: Sequence[object]) -> None:
     for call in tree.find_all(exp.Anonymous):
         if call.name.lower() != "set_config" or len(call.expressions) < 2:
             continue
@@ -39,3 +53,15 @@ def _value(node: exp.Expr, parameters: Sequence[object]) -> str | None:
         at = int(node.name) - 1
         return str(parameters[at]) if 0 <= at < len(parameters) else None
     return None
+
+
+def _number(node: exp.Expr, parameters: Sequence[object]) -> int:
+    """A number that is known before the query runs. Raises: DbError UNSUPPORTED for another."""
+    given = node.name if node.is_int else _value(node, parameters)
+    if given is None or not given.isdigit():
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "LAST_INSERT_ID(…) takes a whole number or a parameter in a query",
+            hint="UPDATE … SET c = LAST_INSERT_ID(c + 1) takes any expression",
+        )
+    return int(given)

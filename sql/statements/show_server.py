@@ -139,8 +139,15 @@ def _value(session: SessionApi, name: str, default: str) -> str:
 
 
 def status(context: SystemContext) -> pa.Table:
-    """SHOW STATUS: the little that is counted."""
-    rows = [("Threads_connected", str(len(context.sessions)))]
+    """SHOW STATUS: how the session is connected, and the little that is counted."""
+    client = context.session.client
+    cipher, version = client.cipher
+    rows = [
+        ("Compression", "ON" if client.compressed else "OFF"),
+        ("Ssl_cipher", cipher),
+        ("Ssl_version", version),
+        ("Threads_connected", str(len(context.sessions))),
+    ]
     return from_rows(pa.schema(strings("Variable_name", "Value")), rows)
 
 

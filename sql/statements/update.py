@@ -77,6 +77,7 @@ def _find(pieces: Pieces, joined: Joined, target: Target) -> Changes:
     found = session.runner.table(plan, given, pieces.text)
     session.tally.matched(found.num_rows)
     rows = complete(session, table, table.columns, assigned(session, found, table.columns))
+    session.tally.told(changes, rows)
     old = keys_of(table, found)
     result = Changes(
         old=old,

@@ -25,6 +25,8 @@ def test_clients_that_compress_get_large_and_small_answers(server: RunningServer
         assert cursor.fetchall() == [(text, len(text.encode()))]
     cursor.execute("SELECT i, concat('row ', i) FROM generate_series(1, 20000) t(i)")
     assert cursor.fetchall() == [(i, f"row {i}") for i in range(1, 20001)]
+    cursor.execute("SHOW SESSION STATUS LIKE 'Compression'")
+    assert cursor.fetchall() == [("Compression", "ON")]
     with pytest.raises(mysql.connector.Error):
         cursor.execute("SELEC")
     prepared = connection.cursor(prepared=True)

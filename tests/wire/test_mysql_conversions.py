@@ -29,6 +29,12 @@ VALUES: tuple[tuple[str, Any], ...] = (
     ("CAST(20200102 AS DATE)", date.fromisoformat("2020-01-02")),
     ("CONVERT('abc' USING utf8mb4)", "abc"),
     ("HEX(CAST('é' AS BINARY))", "C3A9"),
+    ("HEX(b'1010')", "A"),
+    ("HEX(AES_ENCRYPT('text', 'password'))", "F6BD0FA8DCB7F8CD4A2FAABC54668044"),
+    ("AES_DECRYPT(UNHEX('F6BD0FA8DCB7F8CD4A2FAABC54668044'), 'password')", b"text"),
+    ("AES_DECRYPT(UNHEX('F6BD0FA8DCB7F8CD4A2FAABC54668044'), 'other')", None),
+    ("AES_DECRYPT(AES_ENCRYPT('', REPEAT('key', 20)), REPEAT('key', 20))", b""),
+    ("AES_ENCRYPT('text', NULL)", None),
     ("'2020-01-01' + INTERVAL 1 DAY", date.fromisoformat("2020-01-02")),
     ("INTERVAL 1 DAY + '2020-01-01'", date.fromisoformat("2020-01-02")),
     ("'2020-01-01' - INTERVAL 1 SECOND", datetime.fromisoformat("2019-12-31 23:59:59")),
@@ -81,6 +87,8 @@ OF_COLUMNS = (
     ("SELECT id FROM c HAVING id > 1", [(2,)]),
     ("SELECT id * 2 AS twice FROM c HAVING twice > 2", [(4,)]),
     ("SELECT id, FROM c WHERE id = 1", [(1,)]),
+    ("SELECT hex(u), oct(u), length(bin(u)) FROM c WHERE id = 2", [("F" * 16, "1" + "7" * 21, 64)]),
+    ("SELECT hex(id), bin(id), hex(s) FROM c WHERE id = 2", [("2", "10", "33")]),
     ("SELECT id / 0, id % 0 FROM c WHERE id = 1", [(None, None)]),
 )
 
@@ -91,9 +99,12 @@ def arguments(server: RunningServer) -> Iterator[dict[str, Any]]:
         cursor = opened.cursor()
         cursor.execute(f"CREATE DATABASE {DATABASE}")
         cursor.execute(f"USE {DATABASE}")
-        cursor.execute("CREATE TABLE c (id INT PRIMARY KEY, s VARCHAR(9), d DATE, ts DATETIME)")
-        cursor.execute("INSERT INTO c VALUES (1, '7 up', '2020-01-01', '2020-01-01 10:00:00')")
-        cursor.execute("INSERT INTO c VALUES (2, '3', NULL, NULL)")
+        cursor.execute(
+            "CREATE TABLE c (id INT PRIMARY KEY, s VARCHAR(9), d DATE, ts DATETIME,"
+            " u BIGINT UNSIGNED)"
+        )
+        cursor.execute("INSERT INTO c VALUES (1, '7 up', '2020-01-01', '2020-01-01 10:00:00', 0)")
+        cursor.execute("INSERT INTO c VALUES (2, '3', NULL, NULL, 18446744073709551615)")
         yield server.mysql_args(database=DATABASE)
         cursor.execute(f"DROP DATABASE {DATABASE}")
 

@@ -78,6 +78,34 @@ def test_last_insert_id_stays_until_numbers_are_given_again(cursor: Any) -> None
     assert value(cursor, "last_insert_id()") == 1
 
 
+def test_last_insert_id_tells_the_number_it_was_given(cursor: Any) -> None:
+    for number in (42, 43, 42):
+        assert value(cursor, f"last_insert_id({number})") == number
+        assert value(cursor, "last_insert_id()") == number
+    with pytest.raises(pymysql.err.NotSupportedError):
+        cursor.execute("SELECT last_insert_id(id) FROM t")
+
+
+def test_last_insert_id_tells_the_number_an_update_made(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE sequence (id INT NOT NULL)")
+    cursor.execute("INSERT INTO sequence VALUES (5)")
+    cursor.execute("UPDATE sequence SET id = LAST_INSERT_ID(id + 1)")
+    assert cursor.lastrowid == 6
+    assert value(cursor, "last_insert_id()") == 6
+    cursor.execute("UPDATE sequence SET id = LAST_INSERT_ID(id + 1) WHERE id = 0")
+    assert value(cursor, "last_insert_id()") == 6
+
+
+def test_last_insert_id_tells_the_row_that_was_there_already(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE k (id INT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE, n INT)")
+    cursor.execute("INSERT INTO k (u) VALUES (10), (20), (30)")
+    cursor.execute(
+        "INSERT INTO k (u) VALUES (20) ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), n = 1"
+    )
+    assert cursor.lastrowid == 2
+    assert value(cursor, "last_insert_id()") == 2
+
+
 UPDATES = (
     ("UPDATE t SET a = 1, s = 'x'", 1, 2),
     ("UPDATE t SET a = a", 0, 2),

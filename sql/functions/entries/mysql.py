@@ -31,6 +31,14 @@ FUNCTIONS: tuple[Function, ...] = (
     f("uuid_short() -> bigint", "A number that no other call gives.",
       "() AS CAST(epoch_us(get_current_timestamp()) * 1024 + CAST(random() * 1023 AS BIGINT)"
       " AS BIGINT)", wires=MYSQL, ex={"uuid_short() > 0": True}),
+    f("aes_encrypt(data any, key any) -> bytea", "The bytes, encrypted by AES-128 in ECB mode.",
+      "(d, k) AS gn_aes_encrypted(gn_to_bytes(d), gn_to_bytes(k))", wires=MYSQL,
+      ex={"hex(aes_encrypt('text', 'password'))": "F6BD0FA8DCB7F8CD4A2FAABC54668044"}),
+    f("aes_decrypt(data bytea, key any) -> bytea",
+      "What aes_encrypt() was given; NULL of other bytes or with another key.",
+      "(d, k) AS gn_aes_decrypted(gn_to_bytes(d), gn_to_bytes(k))", wires=MYSQL,
+      ex={"cast(aes_decrypt(aes_encrypt('abc', 'key'), 'key') as char)": "abc",
+          "aes_decrypt('no', 'key')": None}),
     f("password(text text) -> text", "The verifier that mysql_native_password keeps.",
       arrow("mysql", "password", "VARCHAR", "VARCHAR"), wires=MYSQL,
       ex={"password('x')": "*B69027D44F6E5EDC07F1AEAD1477967B16F28227"}),
@@ -203,6 +211,8 @@ HELPERS: dict[str, object] = {
     "json_inserted": arrow("mysql_json", "insert", "VARCHAR, VARCHAR, VARCHAR", "VARCHAR"),
     "json_found": arrow("mysql_json", "search", "VARCHAR, VARCHAR, VARCHAR", "VARCHAR"),
     "to_bytes": ("(b BLOB) AS b", "(s VARCHAR) AS encode(s)"),
+    "aes_encrypted": arrow("mysql_aes", "encrypt", "BLOB, BLOB", "BLOB"),
+    "aes_decrypted": arrow("mysql_aes", "decrypt", "BLOB, BLOB", "BLOB"),
     "later": (
         "(s VARCHAR, u) AS gn_text_moment(s) + to_microseconds(u)",
         "(t TIMESTAMP, u) AS t + to_microseconds(u)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sql.functions.registry import MYSQL, POSTGRES, Function
 from sql.functions.registry import function as f
+from sql.functions.rewrites import mysql
 from sql.functions.rewrites.acts import acting, is_free
 from sql.session import Wire
 from sql.system.pg_functions import MAKERS
@@ -35,8 +36,9 @@ _OWN: tuple[Function, ...] = (
       ex={"pg_backend_pid() > 0": True}),
     f("timezone() -> text", "The session's time zone.", ex={"timezone()": "UTC"}),
     f("read_preference() -> text", "Where reads go.", ex={"length(read_preference()) > 0": True}),
-    f("last_insert_id() -> bigint", "The first number the last INSERT was given.", wires=MYSQL,
-      ex={"last_insert_id()": 0}),
+    f("last_insert_id([number bigint]) -> bigint",
+      "The first number the last INSERT was given; a number is given back and told from then on.",
+      mysql.last_insert_id, wires=MYSQL, ex={"last_insert_id()": 0}),
     f("row_count() -> bigint", "How many rows the last statement changed; -1 after a query.", wires=MYSQL,
       ex={"row_count()": -1}),
     f("found_rows() -> bigint", "How many rows the last query gave.", wires=MYSQL, ex={"found_rows() - found_rows()": 0}),

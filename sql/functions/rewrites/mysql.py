@@ -76,6 +76,14 @@ def get_format(arguments: Arguments) -> exp.Expr:
     return text(known[_REGIONS.index(region)])
 
 
+def last_insert_id(arguments: Arguments) -> exp.Expr:
+    """The number itself; without one the session tells (sql/plan/session_functions.py)."""
+    if not arguments:
+        return exp.Anonymous(this="last_insert_id")
+    check("last_insert_id", arguments, 0, 1, "last_insert_id(number)")
+    return exp.cast(arguments[0], exp.DType.BIGINT)
+
+
 def interval(arguments: Arguments) -> exp.Expr:
     """INTERVAL(n, a, b, …): how many of a, b, … are not above n."""
     check("interval", arguments, 2, None, "interval(value, bound, …)")
