@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from typing import Any, ClassVar
 
 from sqlglot import exp
@@ -179,6 +180,10 @@ def _now_call(arguments: list[exp.Expr]) -> exp.Expr:
     return made
 
 
+_SPELLED_OUT = re.compile(r"[a-zA-Z]")
+_ONE_PART = re.compile(r"\s*-?\d+(?:\.\d+)?\s*[a-zA-Z]+\s*$")
+
+
 class GnomonPostgresParser(Grammar, PostgresParser):
     """What PostgreSQL clients say."""
 
@@ -202,6 +207,12 @@ class GnomonPostgresParser(Grammar, PostgresParser):
         ):
             found = exp.DataType(this=exp.DType.ARRAY, expressions=[found], nested=True)
         return found
+
+    def _parse_interval_span(self, this: Any, *args: Any, **kwargs: Any) -> Any:
+        """sqlglot takes `1 day 2:00` and `1 day ago` for one day: such texts stay whole."""
+        if this.is_string and _SPELLED_OUT.search(this.name) and not _ONE_PART.match(this.name):
+            return self.expression(exp.Interval(this=this))
+        return super()._parse_interval_span(this, *args, **kwargs)
 
 
 class GnomonHttpParser(GnomonPostgresParser):

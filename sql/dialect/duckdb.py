@@ -53,6 +53,13 @@ _RENAMED = {
     "char_length": "length",
     "covar": "covar_samp",
 }
+_UNITS = {  # PostgreSQL's short names of what intervals count
+    **dict.fromkeys(("MON", "MONS"), "MONTH"),
+    **dict.fromkeys(("YR", "YRS"), "YEAR"),
+    **dict.fromkeys(("HR", "HRS"), "HOUR"),
+    "MINS": "MINUTE",
+    "SECS": "SECOND",
+}
 _INTEGERS = exp.DataType.INTEGER_TYPES
 _FROM_EPOCH = {
     TypeId.TIMESTAMP_SECOND: "make_timestamp_ms(CAST({} AS BIGINT) * 1000)",
@@ -82,6 +89,14 @@ class GnomonDuckDBGenerator(DuckDBGenerator):
     def now_sql(self, _expression: exp.Expr) -> str:
         """The transaction's start, naive UTC."""
         return _NOW
+
+    def interval_sql(self, expression: exp.Interval) -> str:
+        """`INTERVAL '3 mons'`: units by a name that DuckDB knows."""
+        unit = expression.args.get("unit")
+        known = _UNITS.get(unit.name.upper()) if isinstance(unit, exp.Var) else None
+        if known is not None:
+            expression = exp.Interval(this=expression.this.copy(), unit=exp.var(known))
+        return super().interval_sql(expression)
 
     def datebin_sql(self, expression: exp.DateBin) -> str:
         """`date_bin(width, ts[, origin])`: the default origin is the epoch, not DuckDB's own."""

@@ -31,8 +31,12 @@ def cast_literals(tree: exp.Expr, order: str = "") -> exp.Expr:
 
     Raises: DbError INVALID_TEXT, OUT_OF_RANGE, INVALID_DATETIME and DATETIME_OVERFLOW.
     """
-    for node in list(tree.find_all(exp.Cast)):
-        if type(node) is exp.Cast and node.this.is_string and isinstance(node.to, exp.DataType):
+    for node in list(tree.find_all(exp.Cast, exp.Interval)):
+        if isinstance(node, exp.Interval):
+            made = _interval(node.this.name) if _is_whole(node) else None
+            if made is not None:
+                node.this.replace(made)
+        elif type(node) is exp.Cast and node.this.is_string and isinstance(node.to, exp.DataType):
             if node.to.this is exp.DType.ARRAY:
                 _read_array(node)
                 continue
@@ -80,16 +84,26 @@ def _read(text: str, to: exp.DataType, order: str) -> exp.Expr | None:
     return made
 
 
+def _is_whole(node: exp.Interval) -> bool:
+    """True for `INTERVAL '1 day 2:00'`: all of it stands in the text."""
+    return node.args.get("unit") is None and node.this is not None and node.this.is_string
+
+
 def _interval(text: str) -> exp.Expr | None:
-    """Spellings of intervals that DuckDB does not read: ISO 8601's and those of standard SQL."""
-    found = parse_interval(text) if _INTERVAL.match(text) else None
+    """Of more than one number and unit: DuckDB takes the hours of `1 day 2:00` for none."""
+    if _ONE_PART.fullmatch(text):
+        return None
+    try:
+        found = parse_interval(text)
+    except OverflowError:
+        return None  # DuckDB refuses it, too
     if found is None:
         return None
     shown = f"{found.months} months {found.days} days {found.nanos // 1000} microseconds"
     return exp.Literal.string(shown)
 
 
-_INTERVAL = re.compile(r"\s*(?:P|[+-]?\d+-\d|[+-]?\d+\s+[+-]?\d+:)")
+_ONE_PART = re.compile(r"\s*-?\d+\s+[a-zA-Z]+\s*")
 _YEAR_FIRST = re.compile(r"\s*[+-]?\d{4,}-\d")
 _FAR = re.compile(r"[+-]?\d{5,}-|\d+-.*\(BC\)")
 _SPECIAL_DAYS = {"now": 0, "today": 0, "tomorrow": 1, "yesterday": -1}

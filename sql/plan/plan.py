@@ -31,6 +31,7 @@ from sql.plan.dependent_groups import dependent_groups
 from sql.plan.direct import Direct, direct_of
 from sql.plan.fetch import with_ties
 from sql.plan.front import Front, front_of
+from sql.plan.interval_texts import interval_texts
 from sql.plan.joined_functions import joined_functions
 from sql.plan.json_paths import json_paths
 from sql.plan.keyed import Keyed, keyed_of
@@ -269,7 +270,7 @@ def _typed(
     tree = named_values(tree, scopes, declared)
     infer = partial(inferred_type, scopes)
     if context.wire is not Wire.MYSQL:
-        tree = clock_values(tree, infer)
+        tree = interval_texts(clock_values(tree, infer), infer)
     tree = typed_operators(tree, scopes, context.wire)
     if context.wire is Wire.MYSQL:
         tree = mysql_values(tree, infer, loosely=context.loosely)

@@ -184,15 +184,14 @@ def _type_of(scopes: Scopes, depth: int, node: exp.Expr | None) -> DataType | No
         return dt.STRING if node.is_string else dt.INT64 if node.is_int else dt.FLOAT64
     if isinstance(node, exp.Cast):
         return _cast_type(node)
-    if isinstance(node, _COUNTS):
-        return dt.INT64
+    if isinstance(node, (exp.Interval, *_COUNTS)):
+        return dt.INTERVAL if isinstance(node, exp.Interval) else dt.INT64
     if isinstance(node, _SAME):
         return infer(node.this)
     if isinstance(node, _MIXED):
         return _arithmetic(node, infer(node.left), infer(node.right))
     if isinstance(node, exp.Div):
-        both = _whole(infer(node.left)) and _whole(infer(node.right)) and node.args.get("typed")
-        return dt.INT64 if both else None
+        return _quotient(node, infer(node.left), infer(node.right))
     if isinstance(node, (exp.Coalesce, exp.Greatest, exp.Least, exp.Case, exp.If)):
         return _branches(infer, node)
     if isinstance(node, Expansion | exp.Anonymous):
@@ -203,21 +202,29 @@ def _type_of(scopes: Scopes, depth: int, node: exp.Expr | None) -> DataType | No
 
 
 def _call_type(node: exp.Expr) -> DataType | None:
+    if node.meta.get(RETURNS) == "interval":
+        return dt.INTERVAL
     if isinstance(node, Expansion):
         return dt.INT64 if node.meta.get(RETURNS) in _INTEGERS else None
-    return dt.INT64 if node.name.lower() in _integer_functions() else None
+    return _returned().get(node.name.lower())
+
+
+_SPANS = ("years", "months", "weeks", "days", "hours", "minutes", "seconds", "microseconds")
 
 
 @cache
-def _integer_functions() -> frozenset[str]:
-    """Functions that give an integer whatever they are called with, as they stand in a plan."""
-    kinds: dict[str, set[bool]] = {}
+def _returned() -> dict[str, DataType]:
+    """Functions that give an integer or an interval whatever they are called with."""
+    kinds: dict[str, set[DataType | None]] = {}
     for entry in FUNCTIONS:
-        whole = entry.returns in _INTEGERS
+        type_ = dt.INT64 if entry.returns in _INTEGERS else None
+        type_ = dt.INTERVAL if entry.returns == "interval" else type_
         for name in entry.names:
-            kinds.setdefault(name.lower(), set()).add(whole)
-    known = [name for name, found in kinds.items() if found == {True}]
-    return frozenset(known) | {f"{PREFIX}{name}" for name in known}
+            kinds.setdefault(name.lower(), set()).add(type_)
+    known = {name: next(iter(found)) for name, found in kinds.items() if len(found) == 1}
+    sure = {name: type_ for name, type_ in known.items() if type_ is not None}
+    sure |= {f"{PREFIX}{name}": type_ for name, type_ in sure.items()}
+    return sure | {f"to_{unit}": dt.INTERVAL for unit in _SPANS}
 
 
 def _cast_type(node: exp.Cast) -> DataType | None:
@@ -233,8 +240,27 @@ def _arithmetic(node: exp.Expr, left: DataType | None, right: DataType | None) -
         return dt.INT64 if between else left if right.is_integer else None
     if _whole(left) and _whole(right):
         return dt.INT64
+    if _is_span(node, left, right):
+        return dt.INTERVAL
     known = left is not None and right is not None and left.is_numeric and right.is_numeric
     return dt.FLOAT64 if known else None
+
+
+def _quotient(node: exp.Div, left: DataType | None, right: DataType | None) -> DataType | None:
+    if left == dt.INTERVAL:
+        return left
+    return dt.INT64 if _whole(left) and _whole(right) and node.args.get("typed") else None
+
+
+def _is_span(node: exp.Expr, left: DataType | None, right: DataType | None) -> bool:
+    """True if the node is an interval: of intervals, its multiple, or between two timestamps."""
+    if left is None or right is None:
+        return False
+    if isinstance(node, exp.Mul):
+        return (left == dt.INTERVAL) != (right == dt.INTERVAL)
+    if left == dt.INTERVAL:
+        return right == dt.INTERVAL
+    return isinstance(node, exp.Sub) and left.is_timestamp and right.is_timestamp
 
 
 def _branches(infer: Callable[[exp.Expr], DataType | None], node: exp.Expr) -> DataType | None:

@@ -73,7 +73,7 @@ FUNCTIONS: tuple[Function, ...] = (
       ex={f"extract(YEAR FROM {_TS})": 2024, f"extract(MONTH FROM {_TS})": 2}),
     f("age(a timestamp [, b timestamp]) -> interval", "The time between, in years, months and days.",
       times.age, wires=POSTGRES,
-      ex={"age(timestamp '2001-04-10', timestamp '1957-06-13')::text": "43 years 9 months 27 days"}),
+      ex={"age(timestamp '2001-04-10', timestamp '1957-06-13')::text": "43 years 9 mons 27 days"}),
     f("make_date(year integer, month integer, day integer) -> date", "A date of its parts.",
       ex={"make_date(2024, 2, 29)": "2024-02-29"}),
     f("make_time(hour integer, minute integer, second double precision) -> time",
@@ -85,7 +85,7 @@ FUNCTIONS: tuple[Function, ...] = (
       " mins integer, secs double precision]) -> interval", "An interval of its parts.",
       times.make_interval, wires=POSTGRES,
       ex={"make_interval(days => 10)::text": "10 days", "make_interval(1, 2)::text":
-          "1 year 2 months"}),
+          "1 year 2 mons"}),
     f("makedate(year bigint, day bigint) -> date", "The n-th day of a year.",
       "(y, d) AS CASE WHEN d > 0 THEN make_date(y + CASE WHEN y < 70 THEN 2000 WHEN y < 100 THEN"
       " 1900 ELSE 0 END, 1, 1) + CAST(d - 1 AS INTEGER) END",
@@ -243,7 +243,7 @@ FUNCTIONS: tuple[Function, ...] = (
       "(i) AS to_months(CAST(datepart('year', i) * 12 + datepart('month', i) +"
       " datepart('day', i) // 30 AS INTEGER)) + to_days(CAST(datepart('day', i) % 30 AS INTEGER))"
       " + to_microseconds(CAST(epoch_us(i) % 86400000000 AS BIGINT))", wires=POSTGRES,
-      ex={"justify_days(interval '35 days')::text": "1 month 5 days"}),
+      ex={"justify_days(interval '35 days')::text": "1 mon 5 days"}),
     f("justify_hours(i interval) -> interval", "24 hours as a day.",
       "(i) AS to_months(CAST(datepart('year', i) * 12 + datepart('month', i) AS INTEGER)) +"
       " to_days(CAST(datepart('day', i) + datepart('hour', i) // 24 AS INTEGER)) +"
