@@ -57,6 +57,7 @@ from sql.plan.named_values import named_values, typed_parameters
 from sql.plan.naming import name_outputs
 from sql.plan.origins import Origin, origins
 from sql.plan.parameters import infer_types, parameter_number
+from sql.plan.postgres_forms import postgres_forms
 from sql.plan.pushdown import push_conditions
 from sql.plan.scopes import Scopes
 from sql.plan.search import text_asks
@@ -239,7 +240,7 @@ def _called(tree: exp.Expr, context: PlanContext, wire: Wire) -> exp.Expr:
         tree = resolve_types(tree, context.type_named)
     tree = name_values(json_paths(tree, lambda node: known_table(node, context)))
     if wire is Wire.POSTGRES:
-        tree = rewrite_pg(tree)
+        tree = rewrite_pg(postgres_forms(tree))
     tree = (
         loose_groups(mysql_forms(collated(tree))) if wire is Wire.MYSQL else joined_functions(tree)
     )
