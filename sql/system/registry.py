@@ -25,6 +25,7 @@ from sql.system.information_schema.shapes import POSTGRES_COLUMNS
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.memo import Memo
 from sql.system.pg_catalog import (
+    access_methods,
     cluster,
     conversation,
     derived,
@@ -106,7 +107,9 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_prepared_statements": conversation.pg_prepared_statements,
     "pg_settings": cluster.pg_settings,
     "pg_stat_activity": cluster.pg_stat_activity,
-    "pg_am": cluster.pg_am,
+    "pg_am": access_methods.pg_am,
+    "pg_opclass": access_methods.pg_opclass,
+    "pg_opfamily": access_methods.pg_opfamily,
     "pg_range": cluster.pg_range,
     "pg_tablespace": cluster.pg_tablespace,
     "pg_collation": cluster.pg_collation,

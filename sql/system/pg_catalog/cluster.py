@@ -261,20 +261,6 @@ def pg_range(context: SystemContext) -> pa.Table:
     return user_types.pg_range(context, built_in)
 
 
-def pg_am(context: SystemContext) -> pa.Table:
-    """Access methods: clients join indexes and tables with them."""
-    return fill(
-        schema("pg_am"),
-        2,
-        {
-            "oid": [oids.HEAP, oids.BTREE],
-            "amname": ["heap", "btree"],
-            "amhandler": 0,
-            "amtype": ["t", "i"],
-        },
-    )
-
-
 def pg_tablespace(context: SystemContext) -> pa.Table:
     """The two tablespaces every PostgreSQL has."""
     found = {oids.DEFAULT_TABLESPACE: "pg_default", oids.GLOBAL_TABLESPACE: "pg_global"}

@@ -18,6 +18,7 @@ from engine import datatypes
 from sql.foreign.keys import ForeignKey, resolved
 from sql.system.arrow import fill
 from sql.system.memo import Blocks, kept
+from sql.system.pg_catalog.access_methods import operator_class
 from sql.system.pg_catalog.oids import Slot, dependent_oid, namespace_oid, object_oid
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.table import SystemContext
@@ -88,6 +89,13 @@ class Index:
     def options(self) -> list[int]:
         """pg_index.indoption."""
         return [option_bits(s) for s in self.suffixes] or [0] * len(self.keys)
+
+    @property
+    def classes(self) -> list[int]:
+        """pg_index.indclass."""
+        suffixes = self.suffixes or ("",) * len(self.keys)
+        keys = zip(self.columns, suffixes, strict=False)
+        return [operator_class(self.method, column, suffix) for column, suffix in keys]
 
 
 def _setting(text: str) -> str:
@@ -207,7 +215,7 @@ def _index_rows(tables: Sequence[Table]) -> pa.Table:
             "indisreplident": False,
             "indkey": [index.places for index in found],
             "indcollation": [[0] * len(index.keys) for index in found],
-            "indclass": [[0] * len(index.keys) for index in found],
+            "indclass": [index.classes for index in found],
             "indoption": [index.options for index in found],
             "indexprs": [_expressions(index) for index in found],
             "indpred": [f"({index.where})" if index.where else None for index in found],

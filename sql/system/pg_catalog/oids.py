@@ -23,8 +23,7 @@ PUBLIC = 2200
 TEMPORARY = 13184  # the schema of a session's own temporary tables
 OWNER = 10  # the bootstrap superuser
 OWNER_NAME = "postgres"
-BTREE = 403  # pg_am
-HEAP = 2
+HEAP = 2  # pg_am
 DEFAULT_TABLESPACE = 1663
 GLOBAL_TABLESPACE = 1664
 

@@ -22,6 +22,7 @@ from sql.system.facts import size_of
 from sql.system.information_schema.shapes import INFORMATION_SCHEMA_NAMES
 from sql.system.memo import Blocks, Memo
 from sql.system.pg_catalog import oids, user_types
+from sql.system.pg_catalog.access_methods import method_oid
 from sql.system.pg_catalog.keys import Shown, foreign_keys, indexes, own_constraints, quote
 from sql.system.pg_catalog.oids import namespace_oid
 from sql.system.pg_catalog.sequences import class_rows, sequences, shown_default
@@ -189,7 +190,7 @@ def _class_of_indexes(tables: Sequence[Table], told: tuple[tuple[str, int], ...]
             "relname": [index.name for index in found],
             "relnamespace": [namespaces.get(index.table.database, 0) for index in found],
             "relowner": [oids.role_oid(i.table.owner or oids.OWNER_NAME) for i in found],
-            "relam": oids.BTREE,
+            "relam": [method_oid(index.method) for index in found],
             "relfilenode": [index.oid for index in found],
             "relhasindex": False,
             "relpersistence": [_persistence(index.table) for index in found],
