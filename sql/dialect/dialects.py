@@ -21,6 +21,7 @@ from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenizerCore, TokenType
 
 from sql.dialect.alter import AlterGrammar
+from sql.dialect.array_types import array_by_name
 from sql.dialect.copy import CopyGrammar
 from sql.dialect.core import text_literal
 from sql.dialect.generate import EXTENSIONS, PROPERTY_PLACES, ExtensionGenerator
@@ -206,7 +207,7 @@ class GnomonPostgresParser(Grammar, PostgresParser):
             TokenType.L_BRACKET, TokenType.R_BRACKET
         ):
             found = exp.DataType(this=exp.DType.ARRAY, expressions=[found], nested=True)
-        return found
+        return array_by_name(found)
 
     def _parse_interval_span(self, this: Any, *args: Any, **kwargs: Any) -> Any:
         """sqlglot takes `1 day 2:00` and `1 day ago` for one day: such texts stay whole."""

@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from catalog.objects import UserType
 from engine import datatypes as dt
+from engine.datatypes import DataType
 from engine.named import BASE_TYPES
 from sql.dialect.object_nodes import NamedType
 from sql.dialect.parser import parse
@@ -45,6 +46,11 @@ def resolve_types(tree: _T, lookup: TypeLookup) -> _T:
     for node in list(tree.find_all(exp.DataType)):
         found = _type_of(node, lookup)
         if found is None:
+            element = _element(node, lookup)
+            if element is not None and node is not tree:
+                name = exp.to_identifier(_parts(node)[1][1:], quoted=True)
+                inner = NamedType(this=node.this, type=element, kind=name)
+                node.replace(exp.DataType(this=exp.DType.ARRAY, expressions=[inner], nested=True))
             continue
         parent, domain = node.parent, found.domain
         made: exp.Expr = NamedType(this=node.this, type=found.type, kind=node.args.get("kind"))
@@ -134,6 +140,15 @@ def _type_of(node: exp.DataType, lookup: TypeLookup) -> Meaning | None:
         if base is not None:
             return Meaning(dt.named_type(base))
     return lookup(schema, name)
+
+
+def _element(node: exp.DataType, lookup: TypeLookup) -> DataType | None:
+    """The type whose array pg_type calls by this name: `_mood` is `mood[]`."""
+    if isinstance(node, NamedType) or node.this is not exp.DType.USERDEFINED:
+        return None
+    schema, name = _parts(node)
+    found = lookup(schema, name[1:]) if name.startswith("_") else None
+    return found.type if found is not None and found.domain is None else None
 
 
 def _parts(node: exp.DataType) -> tuple[str, str]:
