@@ -27,6 +27,7 @@ from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
 from sql.session import Wire
+from sql.statements.adjusting import adjusted, adjusts, alike, fitting, is_strict
 from sql.statements.auto_increment import numbered
 from sql.statements.changes import Changes, answer, change, result_of
 from sql.statements.conflict import by_columns, policy_of, resolve, without_known
@@ -91,7 +92,7 @@ def recognise(session: ClientSession, text: str) -> FastInsert | LiftedInsert | 
     rows = read_values(text, head.start, session.wire)
     if rows is not None:
         return FastInsert(text, head, rows)
-    return _recognise_tail(session, text, head)
+    return _recognise_tail(session, text, head) if is_strict(session) else None
 
 
 def _recognise_tail(session: ClientSession, text: str, head: InsertHead) -> LiftedInsert | None:
@@ -146,7 +147,9 @@ def run_fast(session: ClientSession, statement: FastInsert) -> Result:
     check_fast(columns)
     if any(bits_of(column) for column in columns):  # texts are bytes there
         return run(session, parse(statement.text, session.wire)[0], ())
-    data = to_table(statement.rows, columns, session.timezone)
+    data = fitting(session, statement.rows, columns)
+    if data is None:
+        return run(session, parse(statement.text, session.wire)[0], ())
     with session.writing() as transaction:
         columns, data = numbered(session, table, columns, data)
         insert_rows(session, transaction, table, complete(session, table, columns, data))
@@ -216,14 +219,19 @@ def _given(
         _check_count(len(columns), statement.rows.width)
         return to_table(statement.rows, columns, session.timezone)
     target = table, [column.name for column in columns]
+    loose = adjusts(session, tree)
     if _draws(tree, columns):
         if session.wire is Wire.MYSQL:  # NULL asks for a number, which the session then tells
             columns = tuple(replace(c, default=None) if _counts(c) else c for c in columns)
         plan, values = pieces.plan(settled_tree(_source(tree, columns), pieces), target)
+    elif loose:
+        plan, values = pieces.prepared("alike", lambda: alike(_source(tree, columns)), target)
     else:
         plan, values = pieces.prepared("source", lambda: _source(tree, columns), target)
     found = session.runner.table(plan, values, pieces.text)
     _check_count(len(columns), found.num_columns)
+    if loose:
+        return adjusted(session, found, columns)
     return assigned(session, found, columns)
 
 

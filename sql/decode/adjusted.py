@@ -1,0 +1,121 @@
+"""Values that a column cannot take as they are, made to fit: MySQL's INSERT IGNORE, no strict mode.
+
+Called by sql/statements/insert.py. Numbers beyond a type's range become its nearest end, text
+becomes the number it begins with, long text is cut; each such value is told by a warning. There is
+no day or time of zeros to store, so what is no time stays an error.
+Source: MySQL 8.4 reference, "The Effect of IGNORE on Statement Execution", "Strict SQL Mode".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.records import Column
+from engine.datatypes import TypeId
+from engine.errors import DbError, ErrorKind
+from sql.decode.assign import assign
+from sql.decode.lengths import fitted, length_max
+from sql.results import Notice, Severity
+
+_WARNINGS_MAX = 1024  # as MySQL's max_error_count
+_OF_VALUES = frozenset({ErrorKind.INVALID_TEXT, ErrorKind.OUT_OF_RANGE, ErrorKind.TEXT_TOO_LONG})
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)")
+_TRUNCATED, _RANGE, _WRONG = 1265, 1264, 1366
+
+
+class Adjuster:
+    """Fits the columns of one statement; `warnings` says what it did."""
+
+    def __init__(self, timezone: str) -> None:
+        self._timezone = timezone
+        self.warnings: list[Notice] = []
+
+    def table(self, found: pa.Table, columns: Sequence[Column]) -> pa.Table:
+        """The first columns of an answer as values of a table's columns. Raises: DbError."""
+        arrays = [self._column(found.column(at), column) for at, column in enumerate(columns)]
+        return pa.table(arrays, names=[column.name for column in columns])
+
+    def _column(self, values: pa.ChunkedArray, column: Column) -> pa.Array:
+        made = pa.chunked_array(self._parts(values, 0, column), column.type.arrow)
+        return self._cut(pa.concat_arrays(made.chunks), column)
+
+    def _parts(self, values: pa.ChunkedArray, first: int, column: Column) -> list[pa.Array]:
+        """The values as arrays of the column's type, halved until what is wrong stands alone."""
+        try:
+            return [assign(values, column, self._timezone)]
+        except DbError as error:
+            if error.kind not in _OF_VALUES:
+                raise
+            if len(values) == 1:
+                return [self._nearest(values[0].as_py(), first, column, error)]
+        middle = len(values) // 2
+        low = self._parts(values.slice(0, middle), first, column)
+        return low + self._parts(values.slice(middle), first + middle, column)
+
+    def _nearest(self, value: Any, row: int, column: Column, error: DbError) -> pa.Array:
+        """What the column takes in place of the value. Raises: DbError where there is nothing."""
+        if not column.type.is_numeric:
+            raise error
+        number, errno = _number_of(value)
+        whole = column.type.is_integer
+        low, high = _ends(column)
+        clipped = max(low, min(high, number))
+        if clipped != number:
+            errno = _RANGE
+        if errno:
+            self._warn(column, row, errno, _wrong(value, whole=whole) if errno == _WRONG else "")
+        exact = int(clipped.to_integral_value(ROUND_HALF_UP)) if whole else clipped
+        return assign(pa.array([exact]), column, self._timezone)
+
+    def _cut(self, values: pa.Array, column: Column) -> pa.Array:
+        """Texts no longer than the column has room for; spaces go without a word."""
+        limit = length_max(column)
+        if limit is None:
+            return values
+        words = pc.utf8_length(pc.utf8_rtrim(values, characters=" "))
+        long = pc.fill_null(pc.greater(words, limit), False)
+        for row in np.flatnonzero(long.to_numpy(zero_copy_only=False)):
+            self._warn(column, int(row), _TRUNCATED)
+        return fitted(column, pc.if_else(long, pc.utf8_slice_codeunits(values, 0, limit), values))
+
+    def _warn(self, column: Column, row: int, errno: int, wrong: str = "") -> None:
+        if len(self.warnings) >= _WARNINGS_MAX:
+            return
+        said = wrong or ("Out of range value" if errno == _RANGE else "Data truncated")
+        message = f"{said} for column '{column.name}' at row {row + 1}"
+        self.warnings.append(Notice(message, Severity.WARNING, "01000", errno))
+
+
+def _wrong(value: Any, *, whole: bool) -> str:
+    return f"Incorrect {'integer' if whole else 'decimal'} value: '{value}'"
+
+
+def _number_of(value: Any) -> tuple[Decimal, int]:
+    """The number a value is or begins with; the warning's number, 0 if that is the whole text."""
+    if not isinstance(value, str):
+        return Decimal(str(value)), 0
+    found = _NUMBER.match(value)
+    if found is None:
+        return Decimal(0), _WRONG
+    return Decimal(found[1]), 0 if found.end() == len(value.rstrip()) else _TRUNCATED
+
+
+def _ends(column: Column) -> tuple[Decimal, Decimal]:
+    """The least and the greatest value of a numeric column."""
+    arrow = column.type.arrow
+    if pa.types.is_decimal(arrow):
+        most = Decimal((0, (9,) * arrow.precision, -arrow.scale))
+        return -most, most
+    if column.type.is_integer:
+        limits = np.iinfo(arrow.to_pandas_dtype())
+        return Decimal(int(limits.min)), Decimal(int(limits.max))
+    single = column.type.id is TypeId.FLOAT32
+    end = Decimal(float(np.finfo(np.float32 if single else np.float64).max))
+    return -end, end
