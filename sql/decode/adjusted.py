@@ -24,7 +24,7 @@ from sql.decode.assign import assign
 from sql.decode.lengths import fitted, length_max
 from sql.results import Notice, Severity
 
-_WARNINGS_MAX = 1024  # as MySQL's max_error_count
+WARNINGS_MAX = 1024  # as MySQL's max_error_count
 _OF_VALUES = frozenset({ErrorKind.INVALID_TEXT, ErrorKind.OUT_OF_RANGE, ErrorKind.TEXT_TOO_LONG})
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)")
 _TRUNCATED, _RANGE, _WRONG = 1265, 1264, 1366
@@ -86,7 +86,7 @@ class Adjuster:
         return fitted(column, pc.if_else(long, pc.utf8_slice_codeunits(values, 0, limit), values))
 
     def _warn(self, column: Column, row: int, errno: int, wrong: str = "") -> None:
-        if len(self.warnings) >= _WARNINGS_MAX:
+        if len(self.warnings) >= WARNINGS_MAX:
             return
         said = wrong or ("Out of range value" if errno == _RANGE else "Data truncated")
         message = f"{said} for column '{column.name}' at row {row + 1}"

@@ -7,20 +7,28 @@ values is said in sql/decode/adjusted.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
-from catalog.records import Column
+from catalog.records import Column, Table
 from engine.errors import DbError
-from sql.decode.adjusted import Adjuster
+from sql.decode.adjusted import WARNINGS_MAX, Adjuster
 from sql.decode.lengths import fitted
 from sql.decode.values import LiteralRows, to_table
+from sql.foreign import lookup, violations
+from sql.foreign.keys import is_checked, keys_of
+from sql.mysql_errors import as_notice
+from sql.results import Severity
 from sql.session import Wire
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
+
+_ROW = "__row"  # the number of a row among those given
 
 
 def is_strict(session: ClientSession) -> bool:
@@ -56,6 +64,30 @@ def adjusted(session: ClientSession, found: pa.Table, columns: Sequence[Column])
     for warning in adjuster.warnings:
         session.notice(warning)
     return made
+
+
+def with_parents(session: ClientSession, table: Table, rows: pa.Table) -> pa.Table:
+    """The rows that break no foreign key; of each other row the client is warned.
+
+    Keys of a table to itself are left to the statement's end: its own rows may be the parents.
+    """
+    for key in keys_of(session, table) if is_checked(session) else ():
+        mine = lookup.named(rows, key.columns)
+        keys = lookup.distinct(session, mine, table, key.columns)
+        if key.parent.id == table.id or keys.rows is None or not keys.rows.num_rows:
+            continue
+        missing = lookup.not_in_parent(session, key, keys)
+        if missing is None or missing.rows is None:
+            continue
+        numbered = mine.append_column(_ROW, pa.array(range(rows.num_rows), pa.int64()))
+        gone = numbered.join(
+            missing.rows.cast(mine.schema), mine.column_names, join_type="left semi"
+        ).column(_ROW)
+        notice = as_notice(violations.missing(key, (), session.wire))
+        for _ in range(min(len(gone), WARNINGS_MAX)):
+            session.notice(replace(notice, severity=Severity.WARNING))
+        rows = rows.filter(pc.invert(pc.is_in(numbered.column(_ROW), gone.combine_chunks())))
+    return rows
 
 
 def alike(source: exp.Expr) -> exp.Expr:

@@ -27,7 +27,7 @@ from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
 from sql.session import Wire
-from sql.statements.adjusting import adjusted, adjusts, alike, fitting, is_strict
+from sql.statements.adjusting import adjusted, adjusts, alike, fitting, is_strict, with_parents
 from sql.statements.auto_increment import numbered
 from sql.statements.changes import Changes, answer, change, result_of
 from sql.statements.conflict import by_columns, policy_of, resolve, without_known
@@ -188,6 +188,8 @@ def store(
     """Stores rows of the columns' types as the clauses of an INSERT say. Raises: DbError."""
     session = pieces.session
     rows = complete(session, table, *numbered(session, table, columns, data))
+    if session.wire is Wire.MYSQL and tree.args.get("ignore") and not table.is_time_series:
+        rows = with_parents(session, table, rows)
     alias = _alias(tree)
     policy = pieces.kept("policy", lambda: policy_of(tree, table, pieces.text))
     if policy is None and _is_duckdbs(tree, table):

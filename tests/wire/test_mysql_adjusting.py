@@ -97,7 +97,8 @@ def test_without_strict_mode_plain_inserts_adjust_as_well(cursor: Any) -> None:
 def test_a_row_of_many_is_told_by_its_number(cursor: Any) -> None:
     cursor.execute("INSERT INTO t (id, n) SELECT i, i FROM generate_series(1, 1000) g(i)")
     cursor.execute(
-        "INSERT IGNORE INTO t (id, n) SELECT id + 1000, n * m FROM t, (SELECT CAST(2200000 AS SIGNED) AS m) AS x ORDER BY id"
+        "INSERT IGNORE INTO t (id, n)"
+        " SELECT id + 1000, CAST(n AS SIGNED) * 2200000 FROM t ORDER BY id"
     )
     told = warnings(cursor)
     assert told[0] == (1264, "Out of range value for column 'n' at row 977")
@@ -112,3 +113,22 @@ def test_days_that_are_none_stay_errors(cursor: Any, word: str) -> None:
         with pytest.raises(pymysql.err.Error, match=day):
             cursor.execute(f"{word} INTO t (id, day) VALUES (1, '{day}')")
     assert rows(cursor, "SELECT count(*) FROM t") == [(0,)]
+
+
+def test_ignore_leaves_out_rows_without_a_parent(cursor: Any) -> None:
+    cursor.execute("CREATE TABLE p (a INT, b VARCHAR(5), PRIMARY KEY (a, b))")
+    cursor.execute(
+        "CREATE TABLE c (id INT PRIMARY KEY, a INT, b VARCHAR(5),"
+        " FOREIGN KEY (a, b) REFERENCES p (a, b))"
+    )
+    cursor.execute("INSERT INTO p VALUES (1, 'x'), (2, 'y')")
+    given = "(1, 1, 'x'), (2, 1, 'y'), (3, 2, 'y'), (4, NULL, 'x'), (5, 3, 'z'), (1, 2, 'y')"
+    assert cursor.execute(f"INSERT IGNORE INTO c VALUES {given}") == 3
+    told = warnings(cursor)
+    assert [number for number, _ in told if number == 1452] == [1452, 1452]
+    assert "foreign key constraint fails" in told[0][1]
+    assert rows(cursor, "SELECT id FROM c ORDER BY id") == [(1,), (3,), (4,)]
+    assert cursor.execute("INSERT IGNORE INTO c VALUES (6, 7, 'q')") == 0
+    with pytest.raises(pymysql.err.IntegrityError):
+        cursor.execute("INSERT INTO c VALUES (6, 7, 'q')")
+    cursor.execute("DROP TABLE c, p")
