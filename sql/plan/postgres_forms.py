@@ -2,8 +2,8 @@
 
 A planning rule, called by sql/plan/plan.py for PostgreSQL's wire before names are resolved: zones
 by their offset, which POSIX counts westwards; literals of VALUES that stand under a cast; numerics
-wider than any number here. Source: PostgreSQL 17, "8.5.3 Time Zones", "10.5 UNION, CASE, and
-Related Constructs".
+wider than any number here; text that is to be rounded. Source: PostgreSQL 17, "8.5.3 Time Zones",
+"10.5 UNION, CASE, and Related Constructs".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PRECISION_MAX = 38
 
 
 def postgres_forms(tree: exp.Expr) -> exp.Expr:
-    """Changes the tree in place.
+    """Changes the tree in place, once.
 
     >>> from sqlglot import parse_one
     >>> query = "SELECT a AT TIME ZONE '+03:30', 1.5::numeric(1000, 15)"
@@ -29,11 +29,13 @@ def postgres_forms(tree: exp.Expr) -> exp.Expr:
     >>> postgres_forms(parse_one(query, read="postgres")).sql("postgres")
     "VALUES (1, CAST('2020-01-01' AS DATE)), (2, CAST('2021-01-01' AS DATE))"
     """
-    for node in list(tree.find_all(exp.AtTimeZone, exp.Cast, exp.Values)):
+    for node in list(tree.find_all(exp.AtTimeZone, exp.Cast, exp.Values, exp.Round)):
         if isinstance(node, exp.AtTimeZone):
             _name_zone(node.args["zone"])
         elif isinstance(node, exp.Cast):
             _narrow(node.to)
+        elif isinstance(node, exp.Round):
+            _read_number(node)
         elif isinstance(node, exp.Values):
             _cast_literals(node)
     return tree
@@ -54,6 +56,13 @@ def _narrow(to: exp.Expr) -> None:
     precision = to.expressions[0]
     if precision.name.isdigit() and int(precision.name) > _PRECISION_MAX:
         precision.replace(exp.DataTypeParam(this=exp.Literal.number(_PRECISION_MAX)))
+
+
+def _read_number(rounded: exp.Round) -> None:
+    """Only a numeric is rounded to some decimals, so that is what a literal is then."""
+    number = rounded.this
+    if number.is_string and rounded.args.get("decimals") is not None:
+        number.replace(exp.Cast(this=number.copy(), to=exp.DataType.build("numeric")))
 
 
 def _cast_literals(values: exp.Values) -> None:

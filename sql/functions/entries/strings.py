@@ -23,11 +23,14 @@ _MY_SUBSTRING = (
 )
 
 
+_LENGTH = "CASE WHEN n < 0 THEN 0 ELSE n END"  # NULL stays NULL, which greatest() would leave out
+
+
 def _pad(side: str) -> tuple[str, ...]:
     return (
-        f"(s, n) AS {side}(CAST(s AS VARCHAR), CAST(greatest(n, 0) AS INTEGER), ' ')",
-        f"(s, n, fill) AS CASE WHEN fill = '' THEN CAST(s AS VARCHAR)[:greatest(n, 0)]"
-        f" ELSE {side}(CAST(s AS VARCHAR), CAST(greatest(n, 0) AS INTEGER), fill) END",
+        f"(s, n) AS {side}(CAST(s AS VARCHAR), CAST({_LENGTH} AS INTEGER), ' ')",
+        f"(s, n, fill) AS CASE WHEN fill = '' THEN left(CAST(s AS VARCHAR), {_LENGTH})"
+        f" ELSE {side}(CAST(s AS VARCHAR), CAST({_LENGTH} AS INTEGER), fill) END",
     )
 
 
@@ -94,13 +97,13 @@ FUNCTIONS: tuple[Function, ...] = (
       ("(s, n) AS left(CAST(s AS VARCHAR), n)",), wires=POSTGRES,
       ex={"left('abcde', 2)": "ab", "left('abcde', -2)": "abc"}),
     f("left(text text, count bigint) -> text", "The first characters.",
-      ("(s, n) AS left(CAST(s AS VARCHAR), greatest(n, 0))",), wires=MYSQL,
+      (f"(s, n) AS left(CAST(s AS VARCHAR), {_LENGTH})",), wires=MYSQL,
       ex={"left('abcde', 2)": "ab", "left('abcde', -2)": ""}),
     f("right(text text, count bigint) -> text", "The last characters.",
       ("(s, n) AS right(CAST(s AS VARCHAR), n)",), wires=POSTGRES,
       ex={"right('abcde', 2)": "de", "right('abcde', -2)": "cde"}),
     f("right(text text, count bigint) -> text", "The last characters.",
-      ("(s, n) AS right(CAST(s AS VARCHAR), greatest(n, 0))",), wires=MYSQL,
+      (f"(s, n) AS right(CAST(s AS VARCHAR), {_LENGTH})",), wires=MYSQL,
       ex={"right('abcde', 2)": "de", "right('abcde', -2)": ""}),
     f("levenshtein(a text, b text) -> bigint", "The edit distance of two texts.",
       ex={"levenshtein('kitten', 'sitting')": 3}),
@@ -109,10 +112,11 @@ FUNCTIONS: tuple[Function, ...] = (
     f("upper(text text) -> text", "In capital letters.", None, "ucase", ex={"upper('abc')": "ABC"}),
     f("lpad(text text, length bigint [, fill text]) -> text",
       "Filled from the left, or cut, to a length.", _pad("lpad"),
-      ex={"lpad('hi', 5, 'xy')": "xyxhi", "lpad('hi', 4)": "  hi", "lpad('hello', 2)": "he"}),
+      ex={"lpad('hi', 5, 'xy')": "xyxhi", "lpad('hi', 4)": "  hi", "lpad('hello', 2)": "he",
+          "lpad('hi', NULL, ' ')": None}),
     f("rpad(text text, length bigint [, fill text]) -> text",
       "Filled to the right, or cut, to a length.", _pad("rpad"),
-      ex={"rpad('hi', 5, 'xy')": "hixyx", "rpad('hi', 4)": "hi  "}),
+      ex={"rpad('hi', 5, 'xy')": "hixyx", "rpad('hi', 4)": "hi  ", "rpad('hi', NULL)": None}),
     f("btrim(text text [, characters text]) -> text", "Without these characters at both ends.",
       "trim", ex={"btrim('xyxtrimyyx', 'xyz')": "trim"}),
     f("trim(text text [, characters text]) -> text",
@@ -139,7 +143,7 @@ FUNCTIONS: tuple[Function, ...] = (
       ex={"position('ig' in 'high')": 2}),
     f("repeat(text text, count bigint) -> text", "The text so many times.",
       "(s, n) AS repeat(CAST(s AS VARCHAR), n)", ex={"repeat('ab', 3)": "ababab"}),
-    f("space(count bigint) -> text", "So many spaces.", "(n) AS repeat(' ', greatest(n, 0))",
+    f("space(count bigint) -> text", "So many spaces.", f"(n) AS repeat(' ', {_LENGTH})",
       ex={"concat('[', space(2), ']')": "[  ]"}),
     f("replace(text text, old text, new text) -> text", "With every occurrence replaced.",
       "(s, a, b) AS replace(CAST(s AS VARCHAR), a, b)",
