@@ -170,6 +170,11 @@ class Transaction:
         return self._changed_tables is None or table_id in self._changed_tables
 
     @property
+    def has_begun(self) -> bool:
+        """True if statements so far have, or may have, changed the store."""
+        return self._changed_tables is None or bool(self._changed_tables)
+
+    @property
     def staged(self) -> Sequence[Write]:
         """Writes waiting for COMMIT, oldest first, for the regions their tables have now."""
         if self._catalog.version == self._catalog_version:

@@ -43,7 +43,7 @@ from sql.statements.create import check_column_storable
 from sql.statements.defaults import converted, default_value, settled
 from sql.statements.foreign_keys import check_column_free
 from sql.statements.metric_engine import in_order
-from sql.statements.redefine import implicit_default, redefine, retype
+from sql.statements.redefine import implicit_default, redefine, require, retype
 from sql.statements.sequence import numbered_column
 
 # --- ADD and DROP ---------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ def _set_nullable(change: Alteration, name: str, *, nullable: bool) -> None:
     if not table.is_time_series:
         if nullable and name in table.primary_key:
             raise _refused(f'column "{name}" is in a primary key')
-        alter_relational.set_nullable(change, column, nullable=nullable)
+        require(change, column, nullable=nullable)
     elif not nullable and _has_nulls(change, column):
         raise DbError(
             ErrorKind.NOT_NULL_VIOLATION,

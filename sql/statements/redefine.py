@@ -106,6 +106,19 @@ def retype(change: Alteration, old: Column, column: Column) -> None:
         alter_relational.set_type(change, column)
 
 
+def require(change: Alteration, column: Column, *, nullable: bool) -> None:
+    """SET and DROP NOT NULL. DuckDB forbids NULL by making keys anew, which it does not do over
+    rows that its transaction has updated: then the table is made again.
+
+    Raises: DbError NOT_NULL_VIOLATION.
+    """
+    table = change.table
+    if change.later and not nullable and (table.primary_key or table.constraints):
+        rebuild(change, _with(table, column, replace(column, nullable=False)))
+    else:
+        alter_relational.set_nullable(change, column, nullable=nullable)
+
+
 def _with(table: Table, old: Column, column: Column) -> Table:
     return replace(table, columns=tuple(column if c.id == old.id else c for c in table.columns))
 

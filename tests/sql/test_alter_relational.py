@@ -110,6 +110,18 @@ def test_a_unique_index_is_made_over_rows_changed_in_its_transaction(
     again.run("INSERT INTO r VALUES (9, 'w', 99)")
 
 
+def test_null_is_forbidden_where_it_was_just_filled(databases: Databases, one: Client) -> None:
+    one.run("BEGIN; UPDATE r SET amount = 0 WHERE amount IS NULL")
+    one.run("ALTER TABLE r ALTER COLUMN amount SET NOT NULL; COMMIT")
+    again = client(databases.open())
+    assert again.run("SELECT id, amount FROM r ORDER BY id") == [(1, 10), (2, 0)]
+    insert = "INSERT INTO r VALUES (3, 'z', NULL)"
+    assert kind_of(lambda: again.run(insert)) is ErrorKind.NOT_NULL_VIOLATION
+    again.run("BEGIN; UPDATE r SET name = NULL WHERE id = 1")
+    forbid = "ALTER TABLE r ALTER COLUMN name SET NOT NULL"
+    assert kind_of(lambda: again.run(forbid)) is ErrorKind.NOT_NULL_VIOLATION
+
+
 def test_nullability(one: Client) -> None:
     assert kind_of(lambda: one.run("ALTER TABLE r ALTER COLUMN amount SET NOT NULL")) is (
         ErrorKind.NOT_NULL_VIOLATION
