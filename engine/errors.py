@@ -162,7 +162,7 @@ class DbError(Exception):
     `mysql` are MySQL's errno and SQLSTATE where it tells apart by the statement what the kind
     does not (an unknown table that is to be dropped), None where the kind's own are right.
     `sqlstate` is PostgreSQL's if the kind's is not meant; `about` names what the error is of:
-    schema, table, column, datatype, constraint.
+    schema, table, column, datatype, constraint, or the context it arose in (a line of COPY's).
     """
 
     def __init__(

@@ -457,6 +457,10 @@ class Settings:
     def _changed(self) -> None:
         self._output = self._shown = None
 
+    def report(self, name: str, value: str) -> None:
+        """Has the client told of what is no setting of its own, as who the session now is."""
+        self._reports[name] = value
+
     def take_reports(self) -> dict[str, str]:
         """Reported settings changed since the last call."""
         reports, self._reports = self._reports, {}

@@ -164,6 +164,7 @@ def _fields(
 
 # https://www.postgresql.org/docs/current/protocol-error-fields.html
 _ABOUT = {"schema": b"s", "table": b"t", "column": b"c", "datatype": b"d", "constraint": b"n"}
+_ABOUT |= {"context": b"W"}
 
 
 def _about(names: Mapping[str, str], encoding: str) -> bytes:

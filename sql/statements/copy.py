@@ -55,12 +55,16 @@ class TableSink:
         """See `CopySink.feed`."""
         with self._ending_on_error():
             self._session.duck.check()
-            self._keep(self._reader.feed(data))
+            with _telling_place():
+                read = self._reader.feed(data)
+            self._keep(read)
 
     def finish(self) -> int:
         """See `CopySink.finish`."""
         with self._ending_on_error():
-            self._keep(self._reader.finish())
+            with _telling_place():
+                read = self._reader.finish()
+            self._keep(read)
             self._tell_rejected()
             rows = pa.concat_tables(self._pieces) if self._pieces else None
             self._pieces.clear()
@@ -116,6 +120,17 @@ class TableSink:
             holds = exp.func("coalesce", self._where.copy(), exp.false())
             query = exp.select(exp.alias_(holds, "holds")).from_(source(name, self._table.name))
             return rows.filter(pieces.table(query).column("holds").combine_chunks())
+
+
+@contextmanager
+def _telling_place() -> Iterator[None]:
+    """The line, column and value that the reader names are the error's context, not its detail."""
+    try:
+        yield
+    except DbError as error:
+        if error.detail is not None:
+            error.about, error.detail = {**error.about, "context": error.detail}, None
+        raise
 
 
 def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]) -> Result:

@@ -77,6 +77,8 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         return
     if is_role:
         set_role(session, value)
+        if name == "session_authorization":
+            session.settings.report(name, session.role)
         return
     if name == "autocommit":
         _set_autocommit(session, value)
@@ -233,6 +235,7 @@ def run_discard(
                 "DISCARD ALL cannot run inside a transaction block",
             )
         session.reset()
+        session.settings.report("session_authorization", session.role)
         return Affected("DISCARD ALL")
     if str(statement.tree.this) in ("TEMP", "TEMPORARY") and session.transaction is None:
         session.drop_temporary()

@@ -71,3 +71,14 @@ def test_options_that_make_no_sense_are_refused(
 def test_rows_with_too_few_fields_still_end_the_copy(link: psycopg.Connection[Any]) -> None:
     with pytest.raises(errors.BadCopyFileFormat):
         _copy(link, "ON_ERROR ignore", "1\n")
+
+
+def test_the_place_of_a_bad_value_is_the_error_s_context(link: psycopg.Connection[Any]) -> None:
+    with pytest.raises(errors.InvalidTextRepresentation) as caught:
+        _copy(link, "FORMAT text", "1\t2020-01-01\tx\ny\t2020-01-02\ty\n")
+    told = caught.value.diag
+    assert told.context == 'COPY mixed, line 2, column a: "y"'
+    assert told.message_detail is None
+    with pytest.raises(errors.BadCopyFileFormat) as caught:
+        _copy(link, "FORMAT text", "1\n")
+    assert caught.value.diag.context == "COPY mixed, line 1"

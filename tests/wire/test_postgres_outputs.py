@@ -58,7 +58,12 @@ def test_the_session_goes_on_as_another_role_and_back(link: psycopg.Connection[A
     link.execute("CREATE ROLE understudy")
     link.execute("SET SESSION AUTHORIZATION 'understudy'")
     assert link.execute("SELECT current_user").fetchone() == ("understudy",)
+    assert link.info.parameter_status("session_authorization") == "understudy"
+    link.execute("DISCARD ALL")
+    assert link.info.parameter_status("session_authorization") == link.info.user
+    link.execute("SET SESSION AUTHORIZATION 'understudy'")
     link.execute("SET SESSION AUTHORIZATION DEFAULT")
+    assert link.info.parameter_status("session_authorization") == link.info.user
     assert link.execute("SELECT current_user").fetchone() != ("understudy",)
     link.execute("DROP ROLE understudy")
 
