@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,6 +20,12 @@ from sql.decode.number_kernels import RANGE
 from sql.decode.spelled import iso_moment
 from sql.decode.time_kernels import NAIVE, parse_dates, parse_times, parse_timestamps
 
+# MySQL's drivers write spans with their days; those of less than a day are times of day.
+_SPAN = re.compile(
+    r"\s*(?P<sign>-?)(?:(?P<days>\d{1,3})\s+)?(?P<hours>\d{1,3}):(?P<minutes>[0-5]?\d)"
+    r"(?::(?P<seconds>[0-5]?\d)(?:\.(?P<fraction>\d{0,6}))?)?\s*"
+)
+_HOURS = 24
 _SPECIAL_DAYS = {"today": 0, "tomorrow": 1, "yesterday": -1}
 # As DuckDB has them, of days in 32 and of moments in 64 bits.
 _INFINITIES = {"infinity": 1, "-infinity": -1}
@@ -49,12 +56,30 @@ def dates(cells: Cells, type_: DataType, timezone: str) -> Any:
 
 
 def times(cells: Cells, type_: DataType, timezone: str) -> Any:
-    """Times of day; an offset behind one is dropped."""
+    """Times of day; an offset behind one is dropped. Days may stand in front as `0 12:34:56`."""
     out = np.empty(cells.size, np.int64)
     status = np.empty(cells.size, np.uint8)
     if parse_times(*cells.slices, out, status):
-        raise _bad(cells, int(np.flatnonzero(status)[0]), status, "time")
+        for row in np.flatnonzero(status):
+            span = _SPAN.fullmatch(cells.text(int(row)))
+            if span is None:
+                raise _bad(cells, int(row), status, "time")
+            if span["sign"] or int(span["days"] or 0) or int(span["hours"]) >= _HOURS:
+                raise _no_time_of_day(cells, int(row))
+            out[row] = _micros(span)
     return array_of(cells, type_.arrow, out)
+
+
+def _micros(span: re.Match[str]) -> int:
+    seconds = (int(span["hours"]) * 60 + int(span["minutes"])) * 60 + int(span["seconds"] or 0)
+    return seconds * 1_000_000 + int((span["fraction"] or "").ljust(6, "0"))
+
+
+def _no_time_of_day(cells: Cells, row: int) -> DbError:
+    message = "date/time field value out of range: {}"
+    error = cells.fail(row, ErrorKind.DATETIME_OVERFLOW, message)
+    error.hint = "a time column holds times of day, from 00:00:00 to 23:59:59.999999"
+    return error
 
 
 def _instants(cells: Cells, unit: str, timezone: str) -> Int64s:

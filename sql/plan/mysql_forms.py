@@ -1,13 +1,18 @@
 """Forms of queries that only MySQL has, as DuckDB knows them: WITH ROLLUP, STRAIGHT_JOIN, ORDER BY
-of a constant, arithmetic with parts of JSON documents.
+of a constant, arithmetic with parts of JSON documents, TIME literals of more than a day.
 
 Called by plan.py for MySQL's sessions, together with loose_groups.py.
 """
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
+from sql.functions.rewrites.mysql import time
+
+_NO_TIME_OF_DAY = re.compile(r"\s*(-|\d+\s+\d|(2[4-9]|[3-9]\d|\d{3}):)")
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
 
 
@@ -21,7 +26,7 @@ def mysql_forms(tree: exp.Expr) -> exp.Expr:
     """
     for select in list(tree.find_all(exp.Select)):
         _filter_rows(select)
-    for node in list(tree.find_all(exp.Group, exp.Join, exp.Order, *_ARITHMETIC)):
+    for node in list(tree.find_all(exp.Group, exp.Join, exp.Order, exp.Cast, *_ARITHMETIC)):
         if isinstance(node, _ARITHMETIC):
             _with_numbers(node)
         elif isinstance(node, exp.Join):
@@ -29,11 +34,21 @@ def mysql_forms(tree: exp.Expr) -> exp.Expr:
                 node.set("kind", None)
         elif isinstance(node, exp.Order):
             _order(node)
+        elif isinstance(node, exp.Cast):
+            _span(node)
         elif isinstance(node, exp.Group) and _is_with_rollup(node):
             keys = node.expressions
             node.set("expressions", [])
             node.set("rollup", [exp.Rollup(expressions=keys)])
     return tree
+
+
+def _span(node: exp.Cast) -> None:
+    """A literal TIME that is no time of day: negative, or of a day and more."""
+    if node.to.this != exp.DType.TIME or not node.this.is_string:
+        return
+    if _NO_TIME_OF_DAY.match(node.this.name):
+        node.replace(time([node.this]))
 
 
 def _filter_rows(select: exp.Select) -> None:

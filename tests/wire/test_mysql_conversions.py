@@ -65,6 +65,11 @@ VALUES: tuple[tuple[str, Any], ...] = (
     ("TIME('12:30')", timedelta(hours=12, minutes=30)),
     ("TIME('-1 12:30')", -timedelta(days=1, hours=12, minutes=30)),
     ("TIME('bad')", None),
+    ("TIME '25:00:00'", timedelta(hours=25)),
+    ("CAST('-838:59:59' AS TIME)", -timedelta(hours=838, minutes=59, seconds=59)),
+    ("CAST('1 02:03:04.5' AS TIME)", timedelta(days=1, hours=2, minutes=3, seconds=4.5)),
+    ("CAST('900:00:00' AS TIME)", timedelta(hours=838, minutes=59, seconds=59)),
+    ("CAST('12:34:56' AS TIME)", timedelta(hours=12, minutes=34, seconds=56)),
     ("SEC_TO_TIME(100000)", timedelta(seconds=100_000)),
     ("MAKETIME(100, 15, 30)", timedelta(hours=100, minutes=15, seconds=30)),
     ("TIMEDIFF('10:00:00', '12:00:00')", -timedelta(hours=2)),
@@ -133,3 +138,23 @@ def test_prepared_statements_give_times_of_more_than_a_day(arguments: dict[str, 
     cursor.execute("SELECT SEC_TO_TIME(100000.5), SEC_TO_TIME(5) WHERE 1 = ?", (1,))
     assert cursor.fetchall() == [(timedelta(seconds=100_000.5), timedelta(seconds=5))]
     connection.close()
+
+
+def test_time_columns_take_spans_of_less_than_a_day(arguments: dict[str, Any]) -> None:
+    with pymysql.connect(**arguments, autocommit=True) as connection:
+        cursor = connection.cursor()
+        cursor.execute("CREATE TABLE times (id INT PRIMARY KEY, t TIME(6))")
+        cursor.execute("INSERT INTO times VALUES (1, '0 0:0:0'), (2, '0 12:34:56.5'), (3, '1:2')")
+        cursor.execute("INSERT INTO times SELECT 4, '0 23:59'")
+        for long in ("1 02:03:04", "-01:02:03", "838:59:59", "24:00:00"):
+            with pytest.raises(pymysql.err.OperationalError, match="holds times of day") as caught:
+                cursor.execute(f"INSERT INTO times VALUES (9, '{long}')")
+            assert caught.value.args[0] == 1292
+        cursor.execute("SELECT t FROM times ORDER BY id")
+        assert [row[0] for row in cursor.fetchall()] == [
+            timedelta(0),
+            timedelta(hours=12, minutes=34, seconds=56.5),
+            timedelta(hours=1, minutes=2),
+            timedelta(hours=23, minutes=59),
+        ]
+        cursor.execute("DROP TABLE times")
