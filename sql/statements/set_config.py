@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
 from sql.session import Wire
+from sql.statements.settings import follow_path
 from sql.tally import is_told
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ def _set_configured(session: ClientSession, tree: exp.Expr, parameters: Sequence
             continue
         name, value = call.expressions[:2]
         given = _value(value, parameters)
-        if name.is_string and given is not None:
+        if not name.is_string or given is None:
+            continue
+        if name.name.lower() == "search_path":
+            follow_path(session, [given])
+        else:
             session.set(name.name, given)
 
 

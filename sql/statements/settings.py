@@ -69,7 +69,7 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         session.settings.reset(name)
         return
     if name == "search_path":
-        _set_search_path(session, values, text)
+        follow_path(session, [str(_value(session, value, text)) for value in values])
         return
     value = ", ".join(str(_value(session, item, text)) for item in values)
     if name in ("names", "character set"):
@@ -115,9 +115,11 @@ def _unknown(session: ClientSession, name: str) -> None:
     session.notice(Notice(message, Severity.WARNING, "01000", 1193))
 
 
-def _set_search_path(session: ClientSession, values: Sequence[exp.Expr], text: str) -> None:
-    """The first schema of the path that exists is where unqualified names are found."""
-    names = [str(_value(session, value, text)) for value in values]
+def follow_path(session: ClientSession, names: Sequence[str]) -> None:
+    """The first schema of a search path that exists is where unqualified names are found.
+
+    A path of one name with commas is such a list itself; an empty one changes nothing.
+    """
     if len(names) == 1 and "," in names[0]:
         names = [part.strip().strip('"') for part in names[0].split(",")]
     wanted = [name for name in names if name not in ("$user", "pg_catalog", "")]

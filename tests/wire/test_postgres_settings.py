@@ -90,3 +90,14 @@ def test_who_terminates_itself_gets_no_answer(server: RunningServer) -> None:
         with pytest.raises(errors.AdminShutdown):
             link.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         assert link.closed
+
+
+def test_set_config_changes_the_search_path(link: psycopg.Connection[Any]) -> None:
+    link.execute("CREATE SCHEMA elsewhere")
+    link.execute("CREATE TABLE elsewhere.only_there (id INT PRIMARY KEY)")
+    link.execute("SELECT set_config('search_path', 'missing, elsewhere', false)")
+    assert link.execute("SHOW search_path").fetchone() == ("elsewhere",)
+    assert link.execute("SELECT * FROM only_there").fetchall() == []
+    link.execute("SELECT set_config('search_path', %s, false)", ["public"])
+    assert link.execute("SELECT current_schema()").fetchone() == ("public",)
+    link.execute("DROP SCHEMA elsewhere CASCADE")
