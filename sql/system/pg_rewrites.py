@@ -295,7 +295,8 @@ def _table_function(node: exp.Table, call: exp.Anonymous) -> exp.Expr:
     return _one_row(node, call) if name in _SCALARS or _is_scalar(name) else node
 
 
-_ALSO_ROWS = frozenset({"range", "generate_series"})  # a list as a value, rows in FROM
+# A list as a value, rows in FROM.
+_ALSO_ROWS = frozenset({"range", "generate_series", "json_object_keys", "jsonb_object_keys"})
 
 
 def _name_of(call: exp.Func) -> str:

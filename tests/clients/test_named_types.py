@@ -89,12 +89,12 @@ def test_functions_of_enums_and_of_nothing_name_their_types(db: psycopg.Connecti
 def test_durations_are_shown_in_their_largest_whole_unit(
     db: psycopg.Connection[Any], given: str, shown: str
 ) -> None:
-    db.execute(f"SET idle_session_timeout = '{given}'")
-    asked = "SELECT current_setting('idle_session_timeout')"
+    db.execute(f"SET lock_timeout = '{given}'")
+    asked = "SELECT current_setting('lock_timeout')"
     assert db.execute(asked).fetchone() == (shown,)
-    assert db.execute("SHOW idle_session_timeout").fetchone() == (shown,)
-    db.execute("RESET idle_session_timeout")
-    assert db.execute("SHOW idle_session_timeout").fetchone() == ("0",)
+    assert db.execute("SHOW lock_timeout").fetchone() == (shown,)
+    db.execute("RESET lock_timeout")
+    assert db.execute("SHOW lock_timeout").fetchone() == ("0",)
 
 
 def test_literals_of_arrays_have_the_dimensions_that_are_written(

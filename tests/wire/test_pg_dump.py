@@ -79,3 +79,16 @@ def test_a_sequence_is_read_as_a_table(server: RunningServer) -> None:
         connection.execute("SELECT nextval('ticket'), nextval('ticket')")
         assert connection.execute(asked).fetchone() == (6, 0, True)
         connection.execute("DROP SEQUENCE ticket")
+
+
+def test_who_made_something_and_left_is_a_role(server: RunningServer) -> None:
+    """pg_dump stops at an owner that it does not find."""
+    made = "CREATE SEQUENCE left_behind; CREATE TYPE left_mood AS ENUM ('so', 'so-so')"
+    with psycopg.connect(server.postgres_dsn(), user="someone_else", autocommit=True) as other:
+        other.execute(made)
+    with psycopg.connect(server.postgres_dsn(), autocommit=True) as connection:
+        lost = """SELECT relname FROM pg_class WHERE relowner NOT IN (SELECT oid FROM pg_roles)
+            UNION ALL
+            SELECT typname FROM pg_type WHERE typowner NOT IN (SELECT oid FROM pg_roles)"""
+        assert connection.execute(lost).fetchall() == []
+        connection.execute("DROP SEQUENCE left_behind; DROP TYPE left_mood")

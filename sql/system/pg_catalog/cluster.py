@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from catalog.details import Role
+from catalog.objects import Sequence, UserType
 from engine.errors import DbError
 from sql.session import Activity, SessionApi, Wire
 from sql.settings import Settings
@@ -71,10 +72,11 @@ def pg_database(context: SystemContext) -> pa.Table:
 
 
 def all_roles(context: SystemContext) -> list[Role]:
-    """The owner of everything, whoever is connected or has tables, and the roles created."""
+    """The owner of everything, whoever is connected or owns something, and the roles created."""
     created = {role.name: role for role in context.roles}
     users = {session.client.user for session in (context.session, *context.sessions)}
     users |= {table.owner for table in context.tables}
+    users |= {one.role for one in context.objects if isinstance(one, Sequence | UserType)}
     others = sorted(users - {oids.OWNER_NAME, ""} - set(created))
     return [
         *(_superuser(role_oid(name), name) for name in (oids.OWNER_NAME, *others)),

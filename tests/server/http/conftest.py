@@ -12,6 +12,7 @@ import duckdb
 import httpx
 import pyarrow as pa
 import pytest
+from fake_database import FakeInstant
 
 from engine import datatypes
 from engine.datatypes import DataType, TypeId
@@ -93,8 +94,9 @@ class FakeSession:
     def when_killed(self, call: object) -> None:
         pass
 
-    def is_instant(self, text: str) -> bool:
-        return False
+    @property
+    def instant(self) -> FakeInstant:
+        return FakeInstant()
 
     def parse(self, text: str, parameter_types: object = ()) -> list[Statement]:
         if text.startswith("FAIL"):
