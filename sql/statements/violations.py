@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from catalog.details import ConstraintKind
+from catalog.details import ConstraintKind, Index
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.plan.tables import find_table
@@ -27,6 +27,7 @@ _DUPLICATE = re.compile(r'Duplicate key "(.*)" violates (primary key|unique) con
 _NOT_NULL = re.compile(r"NOT NULL constraint failed: .*\.(.+)$")
 _NULL = re.compile(r'null value in column "(.+)" of table')
 _CHECK = re.compile(r"CHECK constraint failed on .* expression CHECK(\(.*\))$", re.DOTALL)
+_CALL = re.compile(r"^\((\w+\([^()]*\))\)$")  # shown without the parentheses it is stored in
 _PAIR = re.compile(r"(?:^|, )(\w+): ")
 
 
@@ -61,6 +62,12 @@ def _tell_duplicate(
     names = _PAIR.findall(found[1])
     values = _PAIR.split(found[1])[2::2]
     name = key_name(table) if found[2] == "primary key" else _unique_name(table, names)
+    if not name:
+        index = _index_of_expressions(table)
+        if index is None:
+            return  # the store's words say more than an empty name
+        name, names = index.name, [_CALL.sub(r"\1", column) for column in index.columns]
+        values = [found[1].rpartition(": ")[2]] if len(names) == 1 else ["…"]
     error.detail = f"Key ({', '.join(names)})=({', '.join(values)}) already exists."
     error.message = f'duplicate key value violates unique constraint "{name}"'
     if name:
@@ -75,6 +82,17 @@ def _unique_name(table: Table, columns: list[str]) -> str:
         if index.unique and list(index.columns) == columns:
             return index.name
     return ""
+
+
+def _index_of_expressions(table: Table) -> Index | None:
+    """The unique index that stands as expressions in the store, if it is the only one."""
+    found = [one for one in table.indexes if one.unique and _has_expressions(one)]
+    return found[0] if len(found) == 1 else None
+
+
+def _has_expressions(index: Index) -> bool:
+    of_expressions = any(column.startswith("(") for column in index.columns)
+    return of_expressions or bool(index.where) or not index.nulls_distinct
 
 
 def _check_name(table: Table, expression: str) -> str:

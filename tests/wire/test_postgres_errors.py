@@ -112,3 +112,31 @@ def test_other_blocks_are_refused(
 ) -> None:
     with pytest.raises(kind):
         tables.execute(block)
+
+
+@pytest.mark.parametrize(
+    ("index", "key"),
+    [
+        ("told_some (team) WHERE id > 0", "(team)=(x)"),
+        ("told_some (lower(team))", "(lower(team))=(x)"),
+        ("told_some (team, id2) NULLS NOT DISTINCT", None),
+    ],
+)
+def test_an_index_of_expressions_is_named_too(
+    tables: psycopg.Connection, index: str, key: str | None
+) -> None:
+    tables.execute("CREATE TABLE told_team (id int PRIMARY KEY, team text, id2 int)")
+    try:
+        tables.execute(
+            f"CREATE UNIQUE INDEX {index}".replace("told_some", "told_some ON told_team")
+        )
+        tables.execute("INSERT INTO told_team VALUES (1, 'x', 1)")
+        with pytest.raises(errors.UniqueViolation) as caught:
+            tables.execute("INSERT INTO told_team VALUES (2, 'x', 1)")
+        told = caught.value.diag
+        assert told.constraint_name == "told_some"
+        assert '"told_some"' in (told.message_primary or "")
+        if key is not None:
+            assert told.message_detail == f"Key {key} already exists."
+    finally:
+        tables.execute("DROP TABLE told_team")
