@@ -25,6 +25,7 @@ def tables(server: RunningServer) -> Iterator[psycopg.Connection]:
             "INSERT INTO told VALUES (1, 1, 1, 1)"
         )
         yield connection
+        connection.execute("DROP TABLE told_child, told")
 
 
 @pytest.mark.parametrize(
