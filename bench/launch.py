@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -57,14 +58,22 @@ class Gnomon:
         return int(psutil.Process(self.pid).memory_info().rss)
 
     def start(self) -> float:
-        """Starts and waits until all three ports answer. Returns: seconds taken.
+        """Starts and waits for the line that says it listens. Returns: seconds taken.
 
         Raises: ServerStartError.
         """
         began = time.monotonic()
         self.launch()
-        for port in self._listeners().values():
-            self._wait_listening(port, began + READY_SECONDS)
+        assert self._process is not None
+        assert self._process.stdout is not None
+        too_long = threading.Timer(READY_SECONDS, self._process.kill)
+        too_long.start()
+        line = self._process.stdout.readline()  # all it ever says there; empty once it has ended
+        too_long.cancel()
+        if not line.startswith(b"gnomon ready"):
+            self.kill()
+            words = self.log.read_text(errors="replace")[-2000:]
+            raise ServerStartError(f"the server did not start:\n{words}")
         return time.monotonic() - began
 
     def launch(self) -> None:
@@ -76,7 +85,7 @@ class Gnomon:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*command, *self._extra],
-                stdout=output,
+                stdout=subprocess.PIPE,
                 stderr=output,
                 cwd=ROOT,
                 start_new_session=True,
@@ -84,20 +93,6 @@ class Gnomon:
 
     def _listeners(self) -> dict[str, int]:
         return {"http": self.http, "mysql": self.mysql, "postgres": self.postgres}
-
-    def _wait_listening(self, port: int, deadline: float) -> None:
-        assert self._process is not None
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            except OSError as error:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    words = self.log.read_text(errors="replace")[-2000:]
-                    self.kill()
-                    raise ServerStartError(f"the server did not start:\n{words}") from error
-                time.sleep(0.02)  # another process binds the port: there is nothing to wait on
-            else:
-                return
 
     def stop(self) -> int:
         """Asks the server to end and waits. Returns: its exit code."""
@@ -110,6 +105,8 @@ class Gnomon:
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()
+        finally:
+            _close(process)
 
     def kill(self) -> None:
         """kill -9, as a power cut would: nothing in the process gets a say."""
@@ -119,3 +116,9 @@ class Gnomon:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.wait()
+        _close(process)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdout is not None
+    process.stdout.close()

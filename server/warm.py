@@ -116,6 +116,8 @@ class ServerWarming:
             command, env=here, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True
         ) as self._helper:
             assert self._helper.stdout is not None
+            if self._is_stopped:  # meanwhile
+                self._helper.kill()
             for line in self._helper.stdout:
                 if perf_counter() - said > _SAID_EVERY_SECONDS:
                     said = perf_counter()

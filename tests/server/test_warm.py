@@ -92,14 +92,18 @@ def test_a_cold_cache_is_filled_by_another_process(monkeypatch: pytest.MonkeyPat
     assert "fill_cache" in helpers[0][-1]
 
 
+# Says how many kernels are left, and then nothing until it is ended.
+_ENDLESS = "import threading; print(3, flush=True); threading.Event().wait()"
+
+
 def test_a_server_that_stops_ends_who_compiles_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm.jit, "is_cold", lambda: True)
     monkeypatch.setattr(warm, "warm_all", lambda one_done: 0.0)
-    monkeypatch.setattr(warm, "_HELPER", "import time; print(3, flush=True); time.sleep(600)")
+    monkeypatch.setattr(warm, "_HELPER", _ENDLESS)
     warming = ServerWarming()
     running = threading.Thread(target=warming.run)
     running.start()
-    while warming._helper is None:
+    while warming._helper is None and running.is_alive():
         running.join(0.01)
     warming.stop()
     running.join(20)
