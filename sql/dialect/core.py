@@ -7,8 +7,7 @@ dialects.py puts them together. It never falls back to an unparsed command as sq
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar, TypeVar
 
 from sqlglot import exp
@@ -57,12 +56,10 @@ class Core(Parser):
     """Shared grammar. `STATEMENTS` maps a statement's first word to the method that parses it."""
 
     STATEMENTS: ClassVar[dict[str, str]] = {}
-    TRAILING_COMMA: ClassVar[bool] = False  # may a comma end a list? (see `as_greptimedb`)
 
     # Set by parser.py before each statement of a request.
     placeholders: tuple[int, ...] = ()  # offsets of the request's `?` tokens, ascending
     first_placeholder: int = 0  # how many of them belong to earlier statements
-    is_greptimedb: bool = False
     tql_texts: ClassVar[dict[int, Any]] = {}
 
     # --- Errors -----------------------------------------------------------------------------------
@@ -111,15 +108,6 @@ class Core(Parser):
         if statement is None:
             raise self.expected("a statement")
         return statement
-
-    @contextmanager
-    def as_greptimedb(self) -> Iterator[None]:
-        """For clauses that only GreptimeDB has: on every wire a comma may end their lists."""
-        outer, self.is_greptimedb = self.is_greptimedb, True
-        try:
-            yield
-        finally:
-            self.is_greptimedb = outer
 
     def query_inside(self) -> exp.Expr:
         """A query within another statement."""
@@ -221,8 +209,7 @@ class Core(Parser):
 
     def take_options(self) -> list[nodes.Option]:
         """Takes `(k = v, 'a.b' = 'c', …)`."""
-        with self.as_greptimedb():
-            return self._parse_wrapped_csv(self.take_option)
+        return self._parse_wrapped_csv(self.take_option)
 
     def take_option(self) -> nodes.Option:
         """Takes one `key = value` of a WITH list."""
@@ -257,7 +244,7 @@ class Core(Parser):
     def _parse_csv(
         self, parse_method: Callable[[], T | None], sep: TokenType = TokenType.COMMA
     ) -> list[T]:
-        """As sqlglot's, but a missing item is refused."""
+        """As sqlglot's, but a comma may end the list, as GreptimeDB has it; two are refused."""
         first = parse_method()
         if first is None:
             return []
@@ -265,13 +252,20 @@ class Core(Parser):
         while self._match(sep):
             if isinstance(items[-1], exp.Expr):
                 self._add_comments(items[-1])
-            if (self.TRAILING_COMMA or self.is_greptimedb) and self._trailing_comma():
+            if self._trailing_comma():
                 break
             item = parse_method()
             if item is None:
                 raise self.unexpected()
             items.append(item)
         return items
+
+    def _parse_projections(self) -> tuple[list[exp.Expr], list[exp.Expr] | None]:
+        """As sqlglot's, but `SELECT a,` and nothing more is a statement cut short."""
+        projections = super()._parse_projections()
+        if self._prev and self._prev.token_type is TokenType.COMMA and not self._curr:
+            raise self.expected("an expression")
+        return projections
 
     def _trailing_comma(self) -> bool:
         """True if the comma just taken ends its list."""

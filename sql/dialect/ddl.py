@@ -284,9 +284,8 @@ class DdlGrammar(ObjectsGrammar):
         if self._match(TokenType.PARTITION_BY):
             raise self.unexpected()
         if self.word("PARTITION", "ON", "COLUMNS"):
-            with self.as_greptimedb():
-                columns = self.take_names()
-                rules = self._partition_rules()
+            columns = self.take_names()
+            rules = self._partition_rules()
             return nodes.PartitionOnColumns(columns=columns, expressions=rules)
         if self.word("ENGINE"):
             self._match(TokenType.EQ)

@@ -219,7 +219,6 @@ class GnomonPostgresParser(Grammar, PostgresParser):
 class GnomonHttpParser(GnomonPostgresParser):
     """PostgreSQL's grammar with `?` parameters."""
 
-    TRAILING_COMMA = True
     PLACEHOLDER_PARSERS = _PARAMETER | _QUESTION_MARK
     JSON_OPERATORS = {
         token: parse
@@ -231,7 +230,6 @@ class GnomonHttpParser(GnomonPostgresParser):
 class GnomonMySQLParser(MysqlTypes, Grammar, MySQLParser):
     """What MySQL clients say. `||` concatenates, as with PIPES_AS_CONCAT."""
 
-    TRAILING_COMMA = True  # GreptimeDB's users write them on this wire
     FUNCTIONS = _functions(
         MySQLParser.FUNCTIONS,
         Wire.MYSQL,

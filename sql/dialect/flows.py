@@ -30,8 +30,7 @@ class FlowsGrammar(RolesGrammar):
         if not self._curr:
             raise self.expected("a query")
         flow.set("start", self._curr.start)
-        with self.as_greptimedb():
-            flow.set("expression", self.query_inside())
+        flow.set("expression", self.query_inside())
         return self.expression(flow)
 
     def _flow_clause(self, flow: nodes.CreateFlow) -> None:

@@ -68,13 +68,12 @@ class UnreadableStatement(ParsedStatement):
         return False
 
 
-def parse(text: str, wire: Wire, *, of_flow: bool = False) -> list[ParsedStatement]:
+def parse(text: str, wire: Wire) -> list[ParsedStatement]:
     """Splits a request at its semicolons and parses each statement.
 
     Empty statements between others are dropped; an empty request gives one empty statement.
     On MySQL statements are read one after another: one that is no SQL ends the list, and those
     before it run first.
-    `of_flow`: the text is a flow's query, which may say what GreptimeDB's users say.
     Raises: DbError SYNTAX (with the 1-based position in `text`), LIMIT_EXCEEDED for statements
     nested too deeply.
     """
@@ -90,7 +89,7 @@ def parse(text: str, wire: Wire, *, of_flow: bool = False) -> list[ParsedStateme
     marks = tuple(token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER)
     statements: list[ParsedStatement] = []
     for chunk in chunks(tokens, routines=wire is Wire.MYSQL):
-        state = _State(text, readable, wire, regions, marks, of_flow)
+        state = _State(text, readable, wire, regions, marks)
         try:
             statements.append(state.statement(chunk))
         except DbError as error:
@@ -111,7 +110,6 @@ class _State:
     wire: Wire
     regions: dict[int, Region]
     marks: tuple[int, ...]
-    of_flow: bool
 
     def statement(self, tokens: list[Token]) -> ParsedStatement:
         start, end = tokens[0].start, tokens[-1].end + 1
@@ -131,7 +129,6 @@ class _State:
         parser.placeholders = self.marks
         parser.first_placeholder = first_placeholder
         parser.tql_texts = self.regions
-        parser.is_greptimedb = self.of_flow
         with _Translated(self.text):
             trees = parser.parse(tokens, self.readable)
         if len(trees) != 1 or trees[0] is None:

@@ -38,7 +38,7 @@ PLACEHOLDER = "__ts_placeholder"  # the time index of a sink whose rows have no 
 
 def query_tree(flow: Flow) -> exp.Expr:
     """The flow's query. Raises: DbError SYNTAX."""
-    tree = parse(flow.query, Wire(flow.dialect), of_flow=True)[0].tree
+    tree = parse(flow.query, Wire(flow.dialect))[0].tree
     assert tree is not None, "a stored flow has a query"
     return tree
 

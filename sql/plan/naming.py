@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 
+from sql.dialect import nodes
 from sql.dialect.dialects import dialect_of
 from sql.session import Wire
 
@@ -66,7 +67,7 @@ def expression_name(node: exp.Expr, wire: Wire) -> str:
 
 def postgres_name(node: exp.Expr) -> str:
     """PostgreSQL's FigureColname: the function, the cast's argument or type, else `?column?`."""
-    if isinstance(node, exp.Paren):
+    if isinstance(node, exp.Paren | exp.Bracket | nodes.RangeAggregate):
         return postgres_name(node.this)
     if isinstance(node, exp.Column | exp.Dot):
         return str(node.name)
@@ -99,5 +100,6 @@ def _call_name(node: exp.Expr) -> str:
     if isinstance(node, exp.Boolean):
         return "bool"
     if isinstance(node, exp.Func):
-        return str(node.sql(dialect="postgres").split("(")[0]).lower() or "?column?"
+        text = node.sql(dialect_of(Wire.POSTGRES), unsupported_level=ErrorLevel.IGNORE)
+        return text.split("(")[0].lower() or "?column?"
     return "?column?"
