@@ -29,12 +29,13 @@ $(STAMP): pyproject.toml
 serve: setup
 	$(BIN)/gnomon serve --data gnomon-data
 
-# psql and the mysql client are part of what we promise to work with, so the tests use them; a
-# PostgreSQL server answers random queries beside ours.
+# psql and the mysql client are part of what we promise to work with, so the tests use them;
+# servers of PostgreSQL and MariaDB are asked the same as ours.
 test: setup
 	-.ci/need psql postgresql-client
 	-.ci/need mariadb mariadb-client
 	-.ci/need /usr/lib/postgresql/15/bin/postgres postgresql-15
+	-.ci/need /usr/sbin/mariadbd mariadb-server
 	-.ci/need prometheus prometheus
 	-.ci/need prometheus-node-exporter prometheus-node-exporter
 	-.ci/need javac default-jdk-headless

@@ -238,7 +238,7 @@ def _directory(given: Path | None, owner: str | None) -> Iterator[Path]:
 def _run(command: list[str], owner: str | None) -> None:
     done = subprocess.run(command, user=owner, cwd="/", capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise MissingPeerError(f"{command[0]} failed: {done.stderr[-500:]}")
+        raise RuntimeError(f"{command[0]} failed: {done.stderr[-500:]}")
 
 
 def _launch(

@@ -2,4 +2,11 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["fix_hypothesis", "fix_server", "fix_mysql", "fix_database", "fix_store"]
+pytest_plugins = [
+    "fix_hypothesis",
+    "fix_server",
+    "fix_mysql",
+    "fix_database",
+    "fix_store",
+    "fix_programs",
+]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from fix_programs import needs, path_of
 from fix_server import ServerFactory
 
 from engine.clock import SystemClock
@@ -26,13 +26,9 @@ SECONDS_MAX = 300
 
 Dbt = Callable[..., dict[str, Any]]
 
-_OWN = ROOT / ".venv-dbt" / "bin" / "dbt"
-DBT = str(_OWN) if _OWN.exists() else shutil.which("dbt")
+DBT = path_of(str(ROOT / ".venv-dbt" / "bin" / "dbt"), "dbt")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(DBT is None, reason="dbt is not installed: .ci/dbt does it"),
-]
+pytestmark = [pytest.mark.slow, needs(DBT or "dbt", package="it into .venv-dbt")]
 
 
 @pytest.fixture

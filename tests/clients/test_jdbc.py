@@ -5,11 +5,11 @@ Each prints "ok NAME" or "FAIL NAME: where: why" for every check. The drivers ar
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from fix_programs import needs
 from fix_server import ServerFactory
 
 SOURCES = Path(__file__).parent / "java"
@@ -17,16 +17,11 @@ PGJDBC = Path("/usr/share/java/postgresql.jar")
 MARIADB = Path("/usr/share/java/mariadb-java-client.jar")
 SECONDS_MAX = 120
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("javac") is None, reason="no JDK: make test installs one"),
-]
+pytestmark = [pytest.mark.slow, needs("javac", "java", package="default-jdk-headless")]
 
 
 def run(tmp_path: Path, driver: Path, main: str, others: list[str], url: str) -> list[str]:
     """Compiles and runs a program; the lines it printed."""
-    if not driver.exists():
-        pytest.skip(f"{driver} is not installed: make test does it")
     files = [str(SOURCES / f"{name}.java") for name in (main, "Checks", *others)]
     steps = (
         ["javac", "-cp", str(driver), "-d", str(tmp_path), *files],
@@ -45,12 +40,14 @@ def check(lines: list[str], count: int) -> None:
     assert len(lines) == count
 
 
+@needs(PGJDBC, package="libpostgresql-jdbc-java")
 def test_pgjdbc(server_factory: ServerFactory, tmp_path: Path) -> None:
     server = server_factory.start()
     url = f"jdbc:postgresql://127.0.0.1:{server.port('postgres')}/public?user=root"
     check(run(tmp_path, PGJDBC, "PgJdbc", ["PgMetadata"], url), 21)
 
 
+@needs(MARIADB, package="libmariadb-java")
 def test_mariadb_connector_j(server_factory: ServerFactory, tmp_path: Path) -> None:
     server = server_factory.start()
     url = f"jdbc:mariadb://127.0.0.1:{server.port('mysql')}/public?user=root"

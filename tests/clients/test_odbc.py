@@ -8,9 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from fix_programs import lacking
 from fix_server import RunningServer
 
-pyodbc = pytest.importorskip("pyodbc", reason="pyodbc needs unixODBC: make test installs it")
+pyodbc = pytest.importorskip(
+    "pyodbc", reason="not installed: unixODBC; `make test` installs odbc-postgresql"
+)
 
 POSTGRES, MARIADB = "PostgreSQL Unicode", "MariaDB Unicode"
 TABLES = """
@@ -29,12 +32,11 @@ ROW = (
 )
 MARKS = ", ".join("?" * len(ROW))
 
+_ABSENT = sorted({POSTGRES, MARIADB} - set(pyodbc.drivers()))
+
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not {POSTGRES, MARIADB} <= set(pyodbc.drivers()),
-        reason="the ODBC drivers are not installed: make test does it",
-    ),
+    lacking(", ".join(_ABSENT), package="odbc-postgresql and odbc-mariadb"),
 ]
 
 

@@ -37,12 +37,9 @@ FOUND = {
 
 
 @pytest.fixture(scope="module")
-def both(server: RunningServer) -> Iterator[tuple[PGconn, PGconn]]:
-    try:
-        with peers.postgresql() as peer, loaded(server.postgres_dsn(), peer.dsn) as connections:
-            yield connections
-    except peers.MissingPeerError as error:
-        pytest.skip(f"no PostgreSQL to compare with: {error}")
+def both(server: RunningServer, postgresql_peer: peers.Server) -> Iterator[tuple[PGconn, PGconn]]:
+    with loaded(server.postgres_dsn(), postgresql_peer.dsn) as connections:
+        yield connections
 
 
 @settings(

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 
 import pymysql
 import pytest
+from fix_programs import needs
 from fix_server import RunningServer
 
 DATABASE = "wire_programs"
 PROGRAMS = ("mariadb-admin", "mariadb-show", "mariadb-check", "mariadb-slap", "mariadb")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        any(shutil.which(name) is None for name in PROGRAMS),
-        reason="MariaDB's programs are missing: apt-get install mariadb-client",
-    ),
-]
+pytestmark = [pytest.mark.slow, needs(*PROGRAMS, package="mariadb-client")]
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import Any
 
 import mysql.connector
 import pytest
+from fix_programs import needs
 from fix_server import RunningServer
 
 from engine.errors import DbError
@@ -35,9 +35,7 @@ def test_clients_that_compress_get_large_and_small_answers(server: RunningServer
     connection.close()
 
 
-@pytest.mark.skipif(
-    shutil.which("mariadb") is None, reason="mariadb is missing: make test installs it"
-)
+@needs("mariadb", package="mariadb-client")
 def test_the_mariadb_client_compresses(server: RunningServer) -> None:
     port = str(server.port("mysql"))
     command = ["mariadb", "--compress", "-h127.0.0.1", f"-P{port}", "-ugnomon", "-N", "-e"]

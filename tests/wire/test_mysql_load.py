@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Any
 
 import pymysql
 import pytest
+from fix_programs import needs, path_of
 from fix_server import RunningServer
 from pymysql.constants import ER
 
 DATABASE = "wire_load"
-IMPORT = shutil.which("mariadb-import") or shutil.which("mysqlimport")
+IMPORT = path_of("mariadb-import", "mysqlimport") or "mariadb-import"
 
 
 @pytest.fixture
@@ -170,11 +170,10 @@ def test_files_of_the_server_lie_below_its_directory(
     assert caught.value.args[0] != ER.PARSE_ERROR
 
 
-@pytest.mark.skipif(IMPORT is None, reason="mariadb-import is missing: mariadb-client has it")
+@needs(IMPORT, package="mariadb-client")
 def test_the_import_program(connection: Any, server: RunningServer, tmp_path: Path) -> None:
     connection.cursor().execute("CREATE TABLE t (a INT, b TEXT)")
     (tmp_path / "t.csv").write_bytes(b'1,"x"\n2,"y,z"\n')
-    assert IMPORT is not None
     where = ["-h127.0.0.1", f"-P{server.port('mysql')}", "-ugnomon", "--skip-ssl", "--local"]
     form = ["--fields-terminated-by=,", '--fields-optionally-enclosed-by="']
     subprocess.run([IMPORT, *where, *form, DATABASE, tmp_path / "t.csv"], check=True, timeout=60)

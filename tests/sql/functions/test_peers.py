@@ -175,24 +175,18 @@ _NOT_MYSQL = frozenset(
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    try:
-        with peers.postgresql() as server, server.psycopg() as connection:
-            connection.execute("SET timezone = 'UTC'")
-            yield connection
-    except peers.MissingPeerError as error:
-        pytest.skip(f"no server to compare with; each function has examples of its own: {error}")
+def postgres(postgresql_peer: peers.Server) -> Iterator[Any]:
+    with postgresql_peer.psycopg() as connection:
+        connection.execute("SET timezone = 'UTC'")
+        yield connection
 
 
 @pytest.fixture(scope="module")
-def mariadb() -> Iterator[Any]:
-    try:
-        with peers.mariadb() as server, server.pymysql() as connection:
-            cursor = connection.cursor()
-            cursor.execute("SET time_zone = '+00:00', sql_mode = 'PIPES_AS_CONCAT'")
-            yield cursor
-    except peers.MissingPeerError as error:
-        pytest.skip(f"no server to compare with; each function has examples of its own: {error}")
+def mariadb(mariadb_peer: peers.Server) -> Iterator[Any]:
+    with mariadb_peer.pymysql() as connection:
+        cursor = connection.cursor()
+        cursor.execute("SET time_zone = '+00:00', sql_mode = 'PIPES_AS_CONCAT'")
+        yield cursor
 
 
 def test_as_postgresql(postgres: Any, db: Client) -> None:
