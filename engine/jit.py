@@ -8,6 +8,7 @@ so far: a server calls it at start, in the background.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any, TypeVar
@@ -175,9 +176,17 @@ copy_words: Any = intrinsic(_copy_words)
 put_int32: Any = intrinsic(_put_int32)
 
 
+def _next_declared() -> _Kernel | None:
+    try:
+        return _declared[0]
+    except IndexError:
+        return None
+
+
 def is_cold() -> bool:
     """True if the on-disk cache has nothing for the next kernel to be made ready."""
-    return bool(_declared) and not _declared[0].has_cache
+    one = _next_declared()
+    return one is not None and not one.has_cache
 
 
 def is_warm() -> bool:
@@ -191,10 +200,9 @@ def warm(one_done: Callable[[bool, int], None] | None = None) -> None:
     After this no call compiles: a wrong argument type is a TypeError instead of a pause. `one_done`
     is told after each whether it had to be compiled from nothing, and how many are left.
     """
-    while _declared:
-        one = _declared[0]
+    while (one := _next_declared()) is not None:
         was_cold = one.make_ready()
-        if one in _declared:  # another thread may have met it too
+        with suppress(ValueError):  # another thread may have met it too
             _declared.remove(one)
         if one_done is not None:
             one_done(was_cold, len(_declared))

@@ -135,7 +135,29 @@ class FakeInstant:
         return self._session is not None and text == "SELECT 'known'"
 
 
-class FakeSession:
+class QuietSession:
+    """What sessions can that no fake needs: nothing happens."""
+
+    def cursor(self, name: str) -> None:
+        return None
+
+    def share_cursor(self, name: str, cursor: object) -> None:
+        pass
+
+    def open_block(self) -> None:
+        pass
+
+    def close_block(self, *, commit: bool) -> None:
+        pass
+
+    def share_statement(self, name: str, statement: object) -> None:
+        pass
+
+    def when_killed(self, call: object) -> None:
+        pass
+
+
+class FakeSession(QuietSession):
     def __init__(self, server: FakeDatabase, wire: Wire, client: ClientInfo, id: int) -> None:  # noqa: A002
         self.id = id
         self.wire = wire
@@ -162,24 +184,6 @@ class FakeSession:
     @property
     def output(self) -> Output:
         return Output(self.timezone, "UTF8", "ISO, MDY", "postgres", "hex")
-
-    def cursor(self, name: str) -> None:
-        return None
-
-    def share_cursor(self, name: str, cursor: object) -> None:
-        pass
-
-    def open_block(self) -> None:
-        pass
-
-    def close_block(self, *, commit: bool) -> None:
-        pass
-
-    def share_statement(self, name: str, statement: object) -> None:
-        pass
-
-    def when_killed(self, call: object) -> None:
-        pass
 
     @property
     def instant(self) -> FakeInstant:

@@ -7,6 +7,7 @@ process of their own. `FakeDatabase` knows just enough SQL for real drivers to l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import re
 import threading
@@ -16,9 +17,11 @@ from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
+import pymysql
 import pytest
 import uvloop
-from fake_database import FakeInstant
+from fake_database import FakeInstant, QuietSession
+from fix_server import RunningServer
 
 from engine.datatypes import STRING, DataType
 from engine.errors import DbError, ErrorKind
@@ -40,7 +43,7 @@ class FakeStatement:
     is_empty: bool = False
 
 
-class FakeSession:
+class FakeSession(QuietSession):
     """A session on one DuckDB cursor."""
 
     def __init__(self, database: FakeDatabase, wire: Wire, client: ClientInfo, number: int) -> None:
@@ -58,24 +61,6 @@ class FakeSession:
         self._database = database
         self._cursor = database.connection.cursor()  # of the last statement
         self._notices: list[Notice] = []
-
-    def cursor(self, name: str) -> None:
-        return None
-
-    def share_cursor(self, name: str, cursor: object) -> None:
-        pass
-
-    def open_block(self) -> None:
-        pass
-
-    def close_block(self, *, commit: bool) -> None:
-        pass
-
-    def share_statement(self, name: str, statement: object) -> None:
-        pass
-
-    def when_killed(self, call: object) -> None:
-        pass
 
     @property
     def instant(self) -> FakeInstant:
@@ -304,3 +289,18 @@ def mysql_door() -> Iterator[MysqlDoor]:
     door = MysqlDoor()
     yield door
     door.close()
+
+
+@contextlib.contextmanager
+def cursor_in(server: RunningServer, database: str, *statements: str) -> Iterator[Any]:
+    """PyMySQL's cursor in a database of its own, which is gone afterwards; it runs `statements`."""
+    with (
+        pymysql.connect(**server.mysql_args(), autocommit=True) as connection,
+        connection.cursor() as opened,
+    ):
+        opened.execute(f"CREATE DATABASE {database}")
+        opened.execute(f"USE {database}")
+        for statement in statements:
+            opened.execute(statement)
+        yield opened
+        opened.execute(f"DROP DATABASE {database}")

@@ -7,6 +7,7 @@ Source: MySQL protocol pages "COM_QUERY Response", "COM_STMT_EXECUTE Response", 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,6 +37,8 @@ from server.mysql.replies import Outcome
 from server.mysql.results import ResultStream
 from sql.results import Affected, CopyIn, CopyOut, CopySink, Empty, Found, Result, Rows
 from sql.session import SessionApi, TransactionStatus
+
+logger = logging.getLogger(__name__)
 
 Piece = bytes | memoryview
 _NO_FLAGS = Status(0)
@@ -158,7 +161,9 @@ def at_once(speaker: Speaker, command: Command) -> Sequence[Piece] | None:
         binary = isinstance(command, Execute)
         stream = ResultStream(found.as_rows(), speaker.session.timezone, binary=binary)
         pieces = [*_heading(speaker, stream, _NO_FLAGS), *_rows(speaker, stream)]
-    except DbError:
+    except Exception as error:
+        if not isinstance(error, DbError):
+            logger.error("a command could not be answered at once", exc_info=error)
         speaker.protocol.sequence = 1
         return None
     return [*pieces, speaker.end_of_rows(speaker.outcome())]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 from typing import NamedTuple
 
 import numba
@@ -141,3 +141,28 @@ def _asked_anew(home: Path, step: int, factor: int) -> str:
         check=True,
     )
     return done.stdout.strip()
+
+
+class Together(list[object]):
+    """A list from which two threads take what is first at the same time."""
+
+    def __init__(self, *items: object) -> None:
+        super().__init__(items)
+        self._both = Barrier(2)
+
+    def remove(self, item: object) -> None:
+        self._both.wait(30)
+        super().remove(item)
+
+
+def test_two_threads_may_make_the_same_kernel_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    jit.warm()
+    slow = Slow()
+    jit.declare(slow, ())
+    slow.may_end.set()
+    monkeypatch.setattr(jit, "_declared", Together(*jit._declared))
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(jit.warm) for _ in range(2)]:
+            done.result(30)
+    assert slow.compiled
+    assert jit._declared == []

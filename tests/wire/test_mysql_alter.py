@@ -7,6 +7,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from fix_mysql import cursor_in
 from fix_server import RunningServer
 
 DATABASE = "wire_mysql_alter"
@@ -14,19 +15,14 @@ DATABASE = "wire_mysql_alter"
 
 @pytest.fixture
 def cursor(server: RunningServer) -> Iterator[Any]:
-    with (
-        pymysql.connect(**server.mysql_args(), autocommit=True) as connection,
-        connection.cursor() as opened,
-    ):
-        opened.execute(f"CREATE DATABASE {DATABASE}")
-        opened.execute(f"USE {DATABASE}")
-        opened.execute(
-            "CREATE TABLE t (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,"
-            " a VARCHAR(10) NOT NULL DEFAULT 'q' COMMENT 'c', b INT UNIQUE, c INT NOT NULL)"
-        )
-        opened.execute("INSERT INTO t (a, b, c) VALUES ('1', 1, 1), ('2', 2, 2)")
+    with cursor_in(
+        server,
+        DATABASE,
+        "CREATE TABLE t (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,"
+        " a VARCHAR(10) NOT NULL DEFAULT 'q' COMMENT 'c', b INT UNIQUE, c INT NOT NULL)",
+        "INSERT INTO t (a, b, c) VALUES ('1', 1, 1), ('2', 2, 2)",
+    ) as opened:
         yield opened
-        opened.execute(f"DROP DATABASE {DATABASE}")
 
 
 def rows(cursor: Any, query: str = "SELECT * FROM t") -> list[tuple[Any, ...]]:

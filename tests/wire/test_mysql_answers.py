@@ -8,6 +8,7 @@ from typing import Any
 import mysql.connector
 import pymysql
 import pytest
+from fix_mysql import cursor_in
 from fix_server import RunningServer
 
 DATABASE = "wire_mysql_answers"
@@ -15,15 +16,10 @@ DATABASE = "wire_mysql_answers"
 
 @pytest.fixture
 def cursor(server: RunningServer) -> Iterator[Any]:
-    with (
-        pymysql.connect(**server.mysql_args(), autocommit=True) as connection,
-        connection.cursor() as opened,
-    ):
-        opened.execute(f"CREATE DATABASE {DATABASE}")
-        opened.execute(f"USE {DATABASE}")
-        opened.execute("CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, n INT, b TEXT)")
+    with cursor_in(
+        server, DATABASE, "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, n INT, b TEXT)"
+    ) as opened:
         yield opened
-        opened.execute(f"DROP DATABASE {DATABASE}")
 
 
 def info(cursor: Any) -> str:

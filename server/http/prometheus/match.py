@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from engine import jit
 from engine.jit import Bytes, UInt64s
 from engine.series.raw import RawSeries
 from server.http.prometheus.match_kernels import match
@@ -28,7 +27,6 @@ def known_samples(
 
     `words`: the same memory as `data`, as `room_for` gives it.
     """
-    jit.warm()
     room = len(data) // _SAMPLE_BYTES_MIN + 1
     ids, times = np.empty(room, np.int64), np.empty(room, np.int64)
     bits = np.empty(room, np.uint64)

@@ -12,7 +12,7 @@ import duckdb
 import httpx
 import pyarrow as pa
 import pytest
-from fake_database import FakeInstant
+from fake_database import FakeInstant, QuietSession
 
 from engine import datatypes
 from engine.datatypes import DataType, TypeId
@@ -58,7 +58,7 @@ class FakeStatement:
         return not self.text.strip(" ;\n")
 
 
-class FakeSession:
+class FakeSession(QuietSession):
     """Runs DuckDB's SQL; `FAIL kind message` raises that error, `FAIL LATE` one amid its rows."""
 
     wire = Wire.HTTP
@@ -78,21 +78,6 @@ class FakeSession:
     @property
     def timezone(self) -> str:
         return self.settings["timezone"]
-
-    def cursor(self, name: str) -> None:
-        return None
-
-    def share_cursor(self, name: str, cursor: object) -> None:
-        pass
-
-    def open_block(self) -> None:
-        pass
-
-    def close_block(self, *, commit: bool) -> None:
-        pass
-
-    def when_killed(self, call: object) -> None:
-        pass
 
     @property
     def instant(self) -> FakeInstant:

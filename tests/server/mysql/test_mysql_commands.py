@@ -8,7 +8,7 @@ import threading
 
 import pyarrow as pa
 import pytest
-from fix_mysql import MysqlDoor, MysqlDoors
+from fix_mysql import FakeSession, MysqlDoor, MysqlDoors
 from raw_mysql import (
     PLAIN,
     Failure,
@@ -425,3 +425,20 @@ def test_a_failing_statement_is_an_internal_error(mysql_door: MysqlDoor) -> None
         assert answer.errno == 1815
         assert "bug" not in answer.message.replace("report", "")
         assert isinstance(client.ask(C.PING), Ok)
+
+
+class Broken:
+    """An `InstantApi` with a fault that is no DbError."""
+
+    def parse(self, text: str, parameter_types: object = ()) -> None:
+        raise RuntimeError("a fault")
+
+
+def test_a_fault_of_answering_at_once_leaves_the_usual_way(
+    mysql_door: MysqlDoor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(FakeSession, "instant", property(lambda session: Broken()))
+    with RawClient(mysql_door.port) as client:
+        assert rows_of(query(client, "select 3")) == [[b"3"]]
+        assert rows_of(query(client, "select 4")) == [[b"4"]]
+    assert "could not be answered at once" in caplog.text
