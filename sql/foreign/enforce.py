@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from catalog.details import KeyAction
 from catalog.records import Table
@@ -127,7 +126,8 @@ def _came(work: _Work, key: ForeignKey, one: Written) -> None:
     assert one.new is not None
     rows = lookup.named(one.new, key.columns)
     if one.old is not None:
-        rows = _differing(rows, lookup.named(one.old, key.columns))
+        others = lookup.named(one.old, key.columns)
+        rows = lookup.differing(work.session, rows, others, key.child, key.columns)
     if key.reference.match_full and lookup.has_mixed(rows):
         raise violations.mixed(key, work.session.wire)
     keys = lookup.distinct(work.session, rows, key.child, key.columns)
@@ -139,21 +139,6 @@ def _came(work: _Work, key: ForeignKey, one: Written) -> None:
     _remember(work, key, End.CHILD, keys)
 
 
-def _differing(rows: pa.Table, others: pa.Table) -> pa.Table:
-    """The rows that are not equal to the other at their place; all, if types cannot be compared."""
-    if rows.equals(others):
-        return rows.slice(0, 0)
-    same: pa.ChunkedArray | None = None
-    try:
-        for now, then in zip(rows.columns, others.cast(rows.schema).columns, strict=True):
-            equal = pc.fill_null(pc.equal(now, then), False)
-            equal = pc.or_(equal, pc.and_(pc.is_null(now), pc.is_null(then)))
-            same = equal if same is None else pc.and_(same, equal)
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        return rows  # Arrow cannot compare or cast them: refusing too much loses no row
-    return rows if same is None else rows.filter(pc.invert(same))
-
-
 def _went(work: _Work, key: ForeignKey, one: Written) -> None:
     assert one.old is not None
     session = work.session
@@ -162,7 +147,7 @@ def _went(work: _Work, key: ForeignKey, one: Written) -> None:
     if one.new is not None:
         new = lookup.named(one.new, key.parent_columns)
         moved = lookup.moved(old, new)
-        old = _differing(old, new)
+        old = lookup.differing(session, old, new, key.parent, key.parent_columns)
     keys = lookup.distinct(session, old, key.parent, key.parent_columns)
     if keys.rows is None or not keys.rows.num_rows:
         return

@@ -58,6 +58,26 @@ def distinct(session: ClientSession, rows: pa.Table, table: Table, names: Sequen
         return Keys(types, session.duck.table(f"SELECT DISTINCT * FROM {source}"))
 
 
+def differing(
+    session: ClientSession, rows: pa.Table, others: pa.Table, table: Table, names: Sequence[str]
+) -> pa.Table:
+    """The key values that are not the other ones at their place; NULL is the same as NULL."""
+    if rows.equals(others):
+        return rows.slice(0, 0)
+    types = _types(table, names)
+    pairs = moved(rows, others)  # the other ones are called n0, …
+    source = session.duck.register(pairs.append_column("place", pa.array(range(rows.num_rows))))
+    changed = " OR ".join(
+        f"CAST(k{at} AS {type_}) IS DISTINCT FROM CAST(n{at} AS {type_})"
+        for at, type_ in enumerate(types)
+    )
+    try:
+        found = session.duck.table(f"SELECT place FROM {source} WHERE {changed} ORDER BY place")
+    finally:
+        session.duck.unregister([source])
+    return rows.take(found.column("place"))
+
+
 def everything(key: ForeignKey) -> Keys:
     """Stands for every value of the key."""
     return Keys(_types(key.parent, key.parent_columns), None)

@@ -290,3 +290,47 @@ def test_what_was_rolled_back_is_not_checked_on(one: Client) -> None:
     one.run("INSERT INTO c VALUES (99, 1)")
     one.run("BEGIN; DELETE FROM c; DELETE FROM p; SAVEPOINT s; DROP TABLE c; ROLLBACK TO s; COMMIT")
     assert one.run("SELECT count(*) FROM p") == [(0,)]
+
+
+KEY_TYPES = [
+    ("SMALLINT", "1", "2"),
+    ("INT", "1", "2"),
+    ("BIGINT", "9223372036854775807", "2"),
+    ("NUMERIC(20, 3)", "1.5", "2"),
+    ("DOUBLE PRECISION", "'NaN'", "2"),
+    ("REAL", "0.1", "2"),
+    ("BOOLEAN", "true", "false"),
+    ("TEXT", "'é'", "'b'"),
+    ("VARCHAR(5)", "'a'", "'b'"),
+    ("BYTEA", r"'\xff00'", r"'\x01'"),
+    ("DATE", "'2024-02-29'", "'2024-01-01'"),
+    ("TIME", "'10:11:12.5'", "'01:00'"),
+    ("TIMETZ", "'10:11:12+02'", "'01:00+00'"),
+    ("TIMESTAMP(3)", "'2024-01-01 00:00:00.5'", "'2024-01-02'"),
+    ("TIMESTAMP", "'2024-01-01 00:00:00.000001'", "'2024-01-02'"),
+    ("TIMESTAMPTZ", "'2024-01-01 00:00:00+01'", "'2024-01-02'"),
+    ("UUID", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "'b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'"),
+    ("INET", "'10.0.0.1/24'", "'::1'"),
+    ("MACADDR", "'08:00:2b:01:02:03'", "'08:00:2b:01:02:04'"),
+    ("MONEY", "'1.50'", "'2'"),
+    ("INT4RANGE", "'[1,5)'", "'[2,3)'"),
+    ("mood", "'sad'", "'ok'"),
+    ("few", "3", "4"),
+]
+
+
+@pytest.mark.parametrize(("type_", "value", "other"), KEY_TYPES)
+def test_an_update_that_leaves_the_key_as_it_is_meets_no_restriction(
+    databases: Databases, type_: str, value: str, other: str
+) -> None:
+    one = client(databases.open())
+    one.run("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN few AS INT CHECK (VALUE < 9)")
+    one.run(f"CREATE TABLE p (k {type_} PRIMARY KEY, n INT)")
+    one.run(f"CREATE TABLE c (id INT, k {type_} REFERENCES p ON UPDATE RESTRICT)")
+    one.run(f"INSERT INTO p VALUES ({value}, 1); INSERT INTO c VALUES (1, {value})")
+    one.run("UPDATE p SET k = k, n = n + 1")
+    one.run(f"UPDATE p SET k = {value}, n = n + 1")
+    one.run("UPDATE c SET k = k, id = id + 1")
+    refused(one, f"UPDATE p SET k = {other}", REFERENCED)
+    refused(one, f"UPDATE c SET k = {other}", MISSING)
+    assert one.run("SELECT n, id FROM p JOIN c ON p.k = c.k") == [(3, 2)]
