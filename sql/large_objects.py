@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.store import SYSTEM_SCHEMA
 from engine.errors import DbError, ErrorKind
+from sql.privileges import roles_of
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -26,6 +27,7 @@ _WRITE, _READ = 0x20000, 0x40000  # INV_WRITE, INV_READ
 _WHENCE = ("start", "here", "end")
 _OBJECTS = f"{SYSTEM_SCHEMA}.large_objects"
 _PAGES = f"{SYSTEM_SCHEMA}.large_object_pages"
+_LOCK = " large object"  # no database is called so
 
 INT4, INT8, OID, BYTEA, VOID = "int4", "int8", "oid", "bytea", "void"
 
@@ -107,18 +109,24 @@ def all_objects(session: ClientSession) -> list[tuple[int, str]]:
 # --- The store ------------------------------------------------------------------------------------
 
 
-def _change(session: ClientSession, effect: Callable[[], object]) -> None:
+def _change(session: ClientSession, oid: int, effect: Callable[[], object]) -> None:
     with session.writing() as transaction:
+        # Before DuckDB's transaction begins: who waited sees what the other has done.
+        session.catalog.lock(session.duck.cursor, _LOCK, str(oid))
         transaction.change_store(effect)
         effect()
 
 
 def _size(session: ClientSession, oid: int) -> int:
-    """Raises: DbError UNDEFINED_OBJECT."""
-    found = session.duck.execute(f"SELECT size FROM {_OBJECTS} WHERE id = ?", [oid])
+    """Raises: DbError UNDEFINED_OBJECT, ACCESS_DENIED to all but its owner and superusers."""
+    found = session.duck.execute(f"SELECT size, owner FROM {_OBJECTS} WHERE id = ?", [oid])
     if not found:
         raise DbError(ErrorKind.UNDEFINED_OBJECT, f"large object {oid} does not exist")
-    return int(found[0][0])
+    size, owner = found[0]
+    role = session.catalog.role(session.duck.cursor, session.role)
+    if role is not None and not role.superuser and owner not in roles_of(session, role):
+        raise DbError(ErrorKind.ACCESS_DENIED, f"permission denied for large object {oid}")
+    return int(size)
 
 
 def _read(session: ClientSession, oid: int, at: int, length: int) -> bytes:
@@ -136,21 +144,21 @@ def _read(session: ClientSession, oid: int, at: int, length: int) -> bytes:
 
 
 def _write(session: ClientSession, oid: int, at: int, data: bytes) -> None:
-    size = _size(session, oid)
     end = at + len(data)
     if end > SIZE_MAX:
         raise DbError(ErrorKind.LIMIT_EXCEEDED, f"large object {oid} would be too large")
     first = at // PAGE_BYTES
-    before = _read(session, oid, first * PAGE_BYTES, at - first * PAGE_BYTES)
     tail_end = -(-end // PAGE_BYTES) * PAGE_BYTES
-    whole = before.ljust(at - first * PAGE_BYTES, b"\0") + data
-    whole += _read(session, oid, end, min(tail_end, size) - end)
-    pages = [
-        [oid, first + n // PAGE_BYTES, whole[n : n + PAGE_BYTES]]
-        for n in range(0, len(whole), PAGE_BYTES)
-    ]
 
     def effect() -> None:
+        size = _size(session, oid)  # asked within the transaction: another may have written
+        before = _read(session, oid, first * PAGE_BYTES, at - first * PAGE_BYTES)
+        whole = before.ljust(at - first * PAGE_BYTES, b"\0") + data
+        whole += _read(session, oid, end, min(tail_end, size) - end)
+        pages = [
+            [oid, first + n // PAGE_BYTES, whole[n : n + PAGE_BYTES]]
+            for n in range(0, len(whole), PAGE_BYTES)
+        ]
         last = first + len(pages) - 1
         gone = f"DELETE FROM {_PAGES} WHERE id = ? AND page BETWEEN ? AND ?"
         session.duck.execute(gone, [oid, first, last])
@@ -160,26 +168,25 @@ def _write(session: ClientSession, oid: int, at: int, data: bytes) -> None:
         session.duck.execute(grown, [end, oid])
 
     if data:
-        _change(session, effect)
+        _change(session, oid, effect)
 
 
 def _resize(session: ClientSession, oid: int, size: int) -> None:
     if not 0 <= size <= SIZE_MAX:
         message = f"invalid large object truncation target: {size}"
         raise DbError(ErrorKind.INVALID_ARGUMENT, message)
-    was = _size(session, oid)
     last = size // PAGE_BYTES
-    kept = _read(session, oid, last * PAGE_BYTES, size - last * PAGE_BYTES) if size < was else b""
 
     def effect() -> None:
-        if size < was:
+        if size < _size(session, oid):
+            kept = _read(session, oid, last * PAGE_BYTES, size - last * PAGE_BYTES)
             gone = f"DELETE FROM {_PAGES} WHERE id = ? AND page >= ?"
             session.duck.execute(gone, [oid, last])
             if kept:
                 session.duck.execute(f"INSERT INTO {_PAGES} VALUES (?, ?, ?)", [oid, last, kept])
         session.duck.execute(f"UPDATE {_OBJECTS} SET size = ? WHERE id = ?", [size, oid])
 
-    _change(session, effect)
+    _change(session, oid, effect)
 
 
 # --- The functions --------------------------------------------------------------------------------
@@ -189,22 +196,24 @@ def _create(session: ClientSession, oid: int) -> int:
     if not oid:
         query = f"SELECT nextval('{SYSTEM_SCHEMA}.object_ids')"
         oid = int(session.duck.execute(query)[0][0])
-    known = session.duck.execute(f"SELECT 1 FROM {_OBJECTS} WHERE id = ?", [oid])
-    if known:
-        raise DbError(ErrorKind.UNIQUE_VIOLATION, f"large object {oid} already exists")
-    made = f"INSERT INTO {_OBJECTS} VALUES (?, 0, ?)"
-    _change(session, lambda: session.duck.execute(made, [oid, session.role]))
+    role = session.role
+
+    def effect() -> None:
+        if session.duck.execute(f"SELECT 1 FROM {_OBJECTS} WHERE id = ?", [oid]):
+            raise DbError(ErrorKind.UNIQUE_VIOLATION, f"large object {oid} already exists")
+        session.duck.execute(f"INSERT INTO {_OBJECTS} VALUES (?, 0, ?)", [oid, role])
+
+    _change(session, oid, effect)
     return oid
 
 
 def _unlink(session: ClientSession, oid: int) -> int:
-    _size(session, oid)
-
     def effect() -> None:
+        _size(session, oid)
         session.duck.execute(f"DELETE FROM {_PAGES} WHERE id = ?", [oid])
         session.duck.execute(f"DELETE FROM {_OBJECTS} WHERE id = ?", [oid])
 
-    _change(session, effect)
+    _change(session, oid, effect)
     return 1
 
 
