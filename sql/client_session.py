@@ -68,7 +68,7 @@ class ClientSession(SessionTables):
         self.tally = Tally(self.wire)
         self.settings = Settings(wire, told(self) if wire is Wire.MYSQL else None)
         self.mailbox = Mailbox(database.channels, session_id)
-        self.local_settings = TransactionSettings(self.settings)
+        self.local_settings = TransactionSettings(self)
         self.role = client.user  # whose privileges count: SET ROLE changes it
         self.duck = Duck(database.store.cursor())
         self.runner = Runner(

@@ -6,12 +6,13 @@ so that a cached plan never holds a stale clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
 from sqlglot import exp
 
+from engine.errors import DbError, ErrorKind
 from sql.dialect.nodes import UserVariable
 from sql.dialect.pieces import cast_to
 from sql.plan.context import CATALOG, PlanContext
@@ -181,10 +182,21 @@ def _replacement(node: exp.Expr, context: PlanContext) -> exp.Expr | None:
     if isinstance(node, exp.Anonymous):
         name = node.name.lower()
         if name == "current_setting" and node.expressions and node.expressions[0].is_string:
-            asked = node.expressions[0].name
-            return _text(with_unit(asked, context.setting(asked)))
+            return _setting(node.expressions, context)
         return _made(name, node, context) if name in _MAKERS and not node.expressions else None
     return _made(_NODES[type(node)], node, context)
+
+
+def _setting(arguments: Sequence[exp.Expr], context: PlanContext) -> exp.Expr:
+    """current_setting(name[, missing_ok]). Raises: DbError UNDEFINED_OBJECT."""
+    asked = arguments[0].name
+    try:
+        return _text(with_unit(asked, context.setting(asked)))
+    except DbError as error:
+        missing_ok = len(arguments) > 1 and arguments[1] == exp.true()
+        if error.kind is not ErrorKind.UNDEFINED_OBJECT or not missing_ok:
+            raise
+        return exp.null()
 
 
 def _made(name: str, node: exp.Expr, context: PlanContext) -> exp.Expr:

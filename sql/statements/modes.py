@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from engine.errors import DbError, ErrorKind
 from sql.session import Wire
-from sql.settings import Settings
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -23,21 +22,28 @@ _ONE_MOMENT = ("repeatable read", "serializable")
 ISOLATION, READ_ONLY = "transaction_isolation", "transaction_read_only"
 DEFERRABLE = "transaction_deferrable"
 MODES = (ISOLATION, READ_ONLY, DEFERRABLE)
+_ROLE = "role"
 _DEFERRING = {"DEFERRABLE": "on", "NOT DEFERRABLE": "off"}  # told back, waits for nothing
 
 
 class TransactionSettings:
-    """Goes back to earlier settings: a rollback to all of them, a commit to those set locally."""
+    """Goes back to earlier settings: a rollback to all of them, a commit to those set locally.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    Whose rights the session has is one of them.
+    """
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+        self._settings = session.settings
         self._before: dict[str, str] | None = None
+        self._role = ""
         self._local: set[str] = set()
         self.once: tuple[str, ...] = ()  # modes of the next transaction alone: MySQL's
 
     def begin(self) -> None:
         """A transaction begins."""
         self._before = self._settings.copy_values()
+        self._role = self._session.role
         self._local.clear()
 
     def set_local(self, name: str, value: str) -> None:
@@ -45,11 +51,17 @@ class TransactionSettings:
         self._settings.set(name, value)
         self._local.add(name.lower())
 
+    def keep_role_local(self) -> None:
+        """The role that is set next lasts until the transaction ends."""
+        self._local.add(_ROLE)
+
     def end(self, *, commit: bool) -> None:
         """It has ended."""
         before, self._before = self._before, None
         if before is None:
             return
+        if not commit or _ROLE in self._local:
+            self._session.role = self._role
         if commit:
             kept = self._settings.copy_values()
             for name in self._local:

@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
 from sql.session import Wire
+from sql.settings import check_boolean
 from sql.statements.settings import follow_path
 from sql.tally import is_told
 
@@ -26,8 +27,9 @@ def apply_calls(
 ) -> None:
     """Sets what the statement's set_config and LAST_INSERT_ID(…) calls name.
 
-    Only set_config calls with a literal name and a literal or parameter as value do; is_local is
-    not told apart. Raises: DbError for a bad value.
+    Only set_config calls with a literal name and a literal or parameter as value do. What is set
+    locally lasts as long as the client's transaction, without one no longer than the statement.
+    Raises: DbError for a bad value.
     """
     lower = text.lower()
     if tree is not None and "set_config" in lower:
@@ -47,8 +49,19 @@ def _set_configured(session: ClientSession, tree: exp.Expr, parameters: Sequence
             continue
         if name.name.lower() == "search_path":
             follow_path(session, [given])
+        elif _is_local(call, parameters):
+            if session.transaction is not None and session.transaction.explicit:
+                session.local_settings.set_local(name.name, given)
         else:
-            session.set(name.name, given)
+            session.settings.set(name.name, given)
+
+
+def _is_local(call: exp.Anonymous, parameters: Sequence[object]) -> bool:
+    last = call.expressions[2] if len(call.expressions) > 2 else exp.false()
+    if isinstance(last, exp.Boolean):
+        return bool(last.this)
+    given = _value(last, parameters)
+    return given is not None and check_boolean("is_local", given) == "on"
 
 
 def _value(node: exp.Expr, parameters: Sequence[object]) -> str | None:

@@ -76,9 +76,7 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         _set_charset(session, value, item.args.get("collate"))
         return
     if is_role:
-        set_role(session, value)
-        if name == "session_authorization":
-            session.settings.report(name, session.role)
+        _assign_role(session, name, value, local=item.args.get("scope") == "LOCAL")
         return
     if name == "autocommit":
         _set_autocommit(session, value)
@@ -97,12 +95,28 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         session.settings.set(name, value)
 
 
-def _set_local(session: ClientSession, name: str, value: str) -> None:
-    if session.transaction is not None and session.transaction.explicit:
-        session.local_settings.set_local(name, value)
+def _assign_role(session: ClientSession, name: str, value: str, *, local: bool) -> None:
+    if local and not _lasts_for_transaction(session):
         return
+    set_role(session, value)
+    if local:
+        session.local_settings.keep_role_local()
+    if name == "session_authorization":
+        session.settings.report(name, session.role)
+
+
+def _set_local(session: ClientSession, name: str, value: str) -> None:
+    if _lasts_for_transaction(session):
+        session.local_settings.set_local(name, value)
+
+
+def _lasts_for_transaction(session: ClientSession) -> bool:
+    """True if there is a transaction for SET LOCAL to set something in; else a warning says so."""
+    if session.transaction is not None and session.transaction.explicit:
+        return True
     message = "SET LOCAL can only be used in transaction blocks"
     session.notice(Notice(message, Severity.WARNING, "25P01"))
+    return False
 
 
 def _unknown(session: ClientSession, name: str) -> None:
@@ -203,7 +217,11 @@ def run_reset(
     """RESET name or ALL."""
     assert statement.tree is not None
     name = str(statement.tree.this)
-    session.settings.reset(None if name == "all" else name)
+    if name in ("role", "session_authorization"):
+        set_role(session, "default")
+        session.settings.report("session_authorization", session.role)
+    else:
+        session.settings.reset(None if name == "all" else name)
     return Affected("RESET")
 
 

@@ -247,3 +247,25 @@ def test_who_makes_a_table_owns_it(databases: Databases, boss: Client) -> None:
     )
     assert sorted(boss.run(owners)) == [("hers", "ann"), ("v", "ann")]
     assert boss.run("SELECT tableowner FROM pg_tables WHERE tablename = 'hers'") == [("ann",)]
+
+
+def test_a_role_lasts_as_long_as_was_said(db: Client) -> None:
+    db.run("CREATE ROLE other")
+
+    def is_now(name: str) -> None:
+        assert db.run("SELECT current_user") == [(name,)]
+
+    db.run("BEGIN; SET LOCAL ROLE other")
+    is_now("other")
+    db.run("COMMIT")
+    is_now("me")
+    db.run("BEGIN; SET ROLE other; ROLLBACK")
+    is_now("me")
+    db.run("BEGIN; SET ROLE other; COMMIT")
+    is_now("other")
+    db.run("RESET ROLE")
+    is_now("me")
+    db.run("SET LOCAL ROLE other")
+    is_now("me")
+    db.run("SET ROLE other; RESET SESSION AUTHORIZATION")
+    is_now("me")

@@ -1,42 +1,54 @@
-"""set_config() in a query."""
+"""set_config() and current_setting() in queries."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
-import sqlglot
+from fix_database import Client
 
-from sql.dialect.dialects import GnomonPostgres
-from sql.session import Wire
-from sql.statements.set_config import apply_calls
-
-
-class Recorder:
-    """A session that remembers what was set."""
-
-    wire = Wire.POSTGRES
-
-    def __init__(self) -> None:
-        self.settings: dict[str, str] = {}
-
-    def set(self, name: str, value: str) -> None:
-        self.settings[name] = value
+from engine.errors import DbError, ErrorKind
 
 
 @pytest.mark.parametrize(
-    ("text", "parameters", "settings"),
+    ("text", "parameters", "name", "value"),
     [
-        ("SELECT set_config('jit', 'off', false)", (), {"jit": "off"}),
-        ("SELECT pg_catalog.set_config('lock_timeout', $1, true)", ("5",), {"lock_timeout": "5"}),
-        ("SELECT set_config(name, 'x', false) FROM pg_settings", (), {}),
-        ("SELECT set_config('a.b', $2, false)", ("x",), {}),
-        ("SELECT 'set_config'", (), {}),
+        ("SELECT set_config('jit', 'on', false)", (), "jit", "on"),
+        ("SELECT pg_catalog.set_config('lock_timeout', $1, false)", ("5",), "lock_timeout", "5ms"),
+        ("SELECT set_config('lock_timeout', '7', $1)", ("f",), "lock_timeout", "7ms"),
+        ("SELECT set_config(name, '3', false) FROM pg_settings", (), "lock_timeout", "0"),
+        ("SELECT 'set_config'", (), "jit", "off"),
     ],
 )
 def test_literal_names_are_set(
-    text: str, parameters: Sequence[object], settings: dict[str, str]
+    db: Client, text: str, parameters: tuple[str, ...], name: str, value: str
 ) -> None:
-    session = Recorder()
-    apply_calls(session, sqlglot.parse_one(text, read=GnomonPostgres), text, parameters)
-    assert session.settings == settings
+    db.run(text, parameters)
+    assert db.run(f"SELECT current_setting('{name}')") == [(value,)]
+
+
+def test_what_is_set_so_is_no_default(db: Client) -> None:
+    db.run("SELECT set_config('statement_timeout', '5000', false); RESET ALL")
+    assert db.run("SHOW statement_timeout") == [("0",)]
+    db.run("SELECT set_config('statement_timeout', '5000', false); DISCARD ALL")
+    assert db.run("SHOW statement_timeout") == [("0",)]
+
+
+def test_local_ones_end_with_the_transaction(db: Client) -> None:
+    db.run("BEGIN; SELECT set_config('lock_timeout', '5', true)")
+    assert db.run("SHOW lock_timeout") == [("5ms",)]
+    db.run("COMMIT")
+    assert db.run("SHOW lock_timeout") == [("0",)]
+    db.run("SELECT set_config('lock_timeout', '5', true)")
+    assert db.run("SHOW lock_timeout") == [("0",)]
+
+
+def test_a_rollback_takes_back_what_was_set(db: Client) -> None:
+    db.run("SET my.x = '1'; BEGIN; SELECT set_config('my.x', '5', false); ROLLBACK")
+    assert db.run("SELECT current_setting('my.x')") == [("1",)]
+
+
+def test_a_setting_may_be_missing(db: Client) -> None:
+    assert db.run("SELECT current_setting('my.x', true)") == [(None,)]
+    for text in ("current_setting('my.x')", "current_setting('my.x', false)"):
+        with pytest.raises(DbError) as caught:
+            db.run(f"SELECT {text}")
+        assert caught.value.kind is ErrorKind.UNDEFINED_OBJECT
