@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
+from catalog.details import ConstraintKind
 from catalog.records import Column, Table
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
@@ -251,7 +252,8 @@ def _counts(column: Column) -> bool:
 
 def _is_duckdbs(tree: exp.Insert, table: Table) -> bool:
     """True for what a relational table does by itself."""
-    keyed = bool(table.primary_key or table.constraints)
+    keyed = bool(table.primary_key) or any(index.unique for index in table.indexes)
+    keyed = keyed or any(one.kind is ConstraintKind.UNIQUE for one in table.constraints)
     ignores = bool(tree.args.get("ignore")) and keyed  # without a key no row is in the way
     conflict = tree.args.get("conflict")
     keyless = conflict is not None and conflict.args.get("duplicate") and not keyed

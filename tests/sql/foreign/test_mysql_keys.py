@@ -95,3 +95,32 @@ def test_a_key_brings_its_index_along(one: Client) -> None:
     asked = "SELECT index_name, column_name FROM information_schema.statistics WHERE table_name = "
     assert sorted(one.run(asked + "'d'")) == [("a", "a"), ("b", "b")]
     assert ("k", "pid") in one.run(asked + "'c'")
+
+
+@pytest.mark.parametrize(
+    ("type_", "there", "missing"),
+    [
+        ("ENUM('a', 'b')", "'a'", "'b'"),
+        ("DECIMAL(10, 2)", "1.5", "2.5"),
+        ("DATETIME", "'2024-01-01'", "'2024-01-02'"),
+        ("VARBINARY(10)", "x'01'", "x'02'"),
+        ("BIGINT UNSIGNED", "1", "18446744073709551615"),
+    ],
+)
+def test_insert_ignore_leaves_out_orphans_of_tables_without_a_key(
+    databases: Databases, type_: str, there: str, missing: str
+) -> None:
+    db = client(databases.open(), Wire.MYSQL)
+    db.run(f"CREATE TABLE p (k {type_} PRIMARY KEY); INSERT INTO p VALUES ({there})")
+    db.run(f"CREATE TABLE c (id INT, k {type_}, FOREIGN KEY (k) REFERENCES p (k))")
+    db.run(f"INSERT IGNORE INTO c VALUES (1, {there}), (2, {missing})")
+    assert db.run("SELECT id FROM c") == [(1,)]
+
+
+def test_insert_ignore_looks_at_unique_indexes(databases: Databases) -> None:
+    db = client(databases.open(), Wire.MYSQL)
+    db.run("CREATE TABLE t (a INT, b INT); CREATE UNIQUE INDEX i ON t (a)")
+    db.run("INSERT INTO t VALUES (1, 1); INSERT IGNORE INTO t VALUES (1, 2), (2, 3), (2, 4)")
+    assert db.run("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
+    db.run("INSERT INTO t VALUES (1, 7) ON DUPLICATE KEY UPDATE b = 7")
+    assert db.run("SELECT b FROM t WHERE a = 1") == [(7,)]
