@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from catalog.api import Catalog
 from catalog.records import Table
+from engine.errors import DbError, ErrorKind
 from sql.run.duck import Duck
 from sql.temporary import TemporaryTables
 
@@ -34,6 +35,19 @@ class SessionTables:
             self.temporary.put(table)
         else:
             self.catalog.put_table(self.duck.cursor, table)
+
+    def change_table(self, old: Table, new: Table) -> None:
+        """Stores a record in place of the one it was made from.
+
+        Raises: DbError SERIALIZATION_FAILURE if another transaction has changed that meanwhile
+        (sql/run/waiting.py then runs the statement again), DUPLICATE_TABLE.
+        """
+        if not old.temporary:
+            self.catalog.lock(self.duck.cursor, old.database, old.name)
+            if self.table_of(old.id) != old:
+                message = f'table "{old.name}" was changed by another session'
+                raise DbError(ErrorKind.SERIALIZATION_FAILURE, message, hint="try again")
+        self.put_table(new)
 
     def remove_table(self, table: Table) -> None:
         """Forgets the record of a table."""

@@ -93,6 +93,7 @@ class Transaction:
         self._savepoints: list[Savepoint] = []
         self._changed_store = False  # something in DuckDB was, or is about to be, written
         self._changed_tables: frozenset[int] | None = frozenset()  # whose rows; None: anything
+        self._written: set[int] = set()  # relational tables of which statements wrote rows
         self._begun = False  # in DuckDB
         self._moment: int | None = None  # of its snapshot, where all it reads is of one
         self._is_torn = False  # a statement failed after it had changed something in DuckDB
@@ -147,8 +148,10 @@ class Transaction:
         """
         if rows_of is None:
             self._changed_tables = None
-        elif self._changed_tables is not None:
-            self._changed_tables |= {rows_of.id}
+        else:
+            self._written.add(rows_of.id)
+            if self._changed_tables is not None:
+                self._changed_tables |= {rows_of.id}
         if effect is None:
             self._effects = None
         elif self._effects is not None:
@@ -166,13 +169,8 @@ class Transaction:
         return any(write.region_id >> REGION_BITS == table_id for write in list(self._staged))
 
     def has_written(self, table_id: int) -> bool:
-        """True if statements so far have, or may have, changed rows of the relational table."""
-        return self._changed_tables is None or table_id in self._changed_tables
-
-    @property
-    def has_begun(self) -> bool:
-        """True if statements so far have, or may have, changed the store."""
-        return self._changed_tables is None or bool(self._changed_tables)
+        """True if statements so far have written rows of the relational table."""
+        return table_id in self._written
 
     @property
     def staged(self) -> Sequence[Write]:

@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from catalog.details import KeyAction
 from catalog.records import Table
 from sql.foreign import actions, lookup, violations

@@ -172,10 +172,9 @@ def _begin(
     context = session.plan_context(text)
     # Locked before DuckDB's transaction begins, so that it sees what the one waited for has done.
     session.catalog.lock(session.duck.cursor, *table_name(node, context))
-    later = transaction.has_begun
     transaction.change_store()
     table = find_table(node, context)
-    return Alteration(session, transaction, text, table, table, later=later)
+    return Alteration(session, transaction, text, table, table)
 
 
 def _store(change: Alteration) -> None:

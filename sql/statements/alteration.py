@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Alteration:
-    """Actions replace `table`; `cascade`: views that cannot go on are dropped.
-
-    `later`: statements before this one have changed the store in the same transaction.
-    """
+    """Actions replace `table`; `cascade`: views that cannot go on are dropped."""
 
     session: ClientSession
     transaction: Transaction
@@ -27,7 +24,6 @@ class Alteration:
     old: Table
     table: Table
     cascade: bool = False
-    later: bool = False
 
     def column(self, name: str) -> Column:
         """The column of that name. Raises: DbError UNDEFINED_COLUMN."""

@@ -84,8 +84,9 @@ def change(
     It may be called twice. Raises: DbError REGION_BUSY if another statement keeps a table for long.
     """
     series = [table for table in tables if table.is_time_series]
-    if len(series) < len(tables):
-        transaction.change_store()
+    for table in tables:
+        if not table.is_time_series:
+            transaction.change_store(rows_of=table)
     staged = session.stages(transaction)
     guarded_ = guarded(session, transaction, tables, find)
     if not series:

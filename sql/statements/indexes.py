@@ -27,6 +27,7 @@ from sql.types import quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
+    from sql.transaction import Transaction
 
 
 # What PostgreSQL and MySQL call ways to find rows; which was asked for changes nothing here.
@@ -62,7 +63,6 @@ def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
             return Affected("CREATE INDEX", 0)
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'relation "{name}" already exists')
     with session.writing() as transaction:
-        changed = transaction.has_written(table.id)
         transaction.change_store()
         index = Index(
             id=session.next_id(),
@@ -76,21 +76,14 @@ def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
             storage=_storage(tree),
             nulls_distinct=not tree.this.args["params"].meta.get("nulls_not_distinct"),
         )
-        if index.unique and changed:
-            _settle(Alteration(session, transaction, text, table, table))
-        if index.unique:
+        made = replace(table, indexes=(*table.indexes, index))
+        if index.unique and transaction.has_written(table.id):
+            with without_indexes(session, table) as after:
+                after.append(made)
+        elif index.unique:
             session.duck.execute(_build(table, index), None, text)
-        session.put_table(replace(table, indexes=(*table.indexes, index)))
+        session.change_table(table, made)
     return Affected("CREATE INDEX", 0)
-
-
-def _settle(change: Alteration) -> None:
-    """Makes the table again: DuckDB builds no index over rows this transaction has updated, and
-    takes those it has deleted for rows that are there.
-    """
-    with without_indexes(change.session, change.table) as after:
-        rebuild(change, change.table)
-        after.append(change.table)
 
 
 def _keys(tree: exp.Create, table: Table) -> list[tuple[str, str]]:
@@ -171,8 +164,7 @@ def _stored_name(index: Index) -> str:
 
 
 def _drop(session: ClientSession, table: Table, index: Index) -> None:
-    if index.unique:
-        session.duck.execute(f"DROP INDEX {quote(table.database)}.{_stored_name(index)}")
+    session.duck.execute(f"DROP INDEX {quote(table.database)}.{_stored_name(index)}")
 
 
 def drop_indexes(session: ClientSession, tree: exp.Drop) -> Result:
@@ -191,25 +183,51 @@ def drop_indexes(session: ClientSession, tree: exp.Drop) -> Result:
             kept = tuple(index for index in table.indexes if index.name != node.name)
             made = replace(table, indexes=kept)
             check_unneeded(session, table, made, node.name)
-            for index in table.indexes:
-                if index.name == node.name:
-                    _drop(session, table, index)
-            session.put_table(made)
+            (gone,) = set(table.indexes) - set(kept)
+            if gone.unique and _goes_on(session, transaction):
+                with without_indexes(session, table) as after:
+                    after.append(made)
+            elif gone.unique:
+                _drop(session, table, gone)
+            session.change_table(table, made)
     return Affected("DROP INDEX", 0)
 
 
 @contextmanager
 def without_indexes(session: ClientSession, table: Table) -> Iterator[list[Table]]:
-    """Around a change that DuckDB refuses while the table has indexes.
+    """Around a change that DuckDB refuses while the table has unique indexes.
 
     The block puts the table as it is afterwards into the list; without one nothing is built again.
+    The table is made again where DuckDB would go wrong: it builds no index over rows that its
+    transaction has updated, takes those it has deleted for rows that are there, and keeps to an
+    index that was dropped until COMMIT. Requires: inside `session.writing`.
     """
-    unique = [index for index in table.indexes if index.unique]
+    transaction, unique = session.transaction, _unique(table)
+    assert transaction is not None
     for index in unique:
         _drop(session, table, index)
+    written = transaction.has_written(table.id)
+    if unique and written:
+        _settle(session, transaction, table)
     after: list[Table] = []
     yield after
     for changed in after:
-        for index in changed.indexes:
-            if index.unique:
-                session.duck.execute(_build(changed, index))
+        wanted = _unique(changed)
+        gone = set(unique) - set(wanted) and _goes_on(session, transaction)
+        if (gone and not written) or (wanted and written and not unique):
+            _settle(session, transaction, changed)
+        for index in wanted:
+            session.duck.execute(_build(changed, index))
+
+
+def _unique(table: Table) -> list[Index]:
+    return [index for index in table.indexes if index.unique]
+
+
+def _settle(session: ClientSession, transaction: Transaction, table: Table) -> None:
+    rebuild(Alteration(session, transaction, "", table, table), table)
+
+
+def _goes_on(session: ClientSession, transaction: Transaction) -> bool:
+    """True if statements may follow in the transaction."""
+    return transaction.explicit or session.in_block

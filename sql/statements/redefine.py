@@ -113,7 +113,8 @@ def require(change: Alteration, column: Column, *, nullable: bool) -> None:
     Raises: DbError NOT_NULL_VIOLATION.
     """
     table = change.table
-    if change.later and not nullable and (table.primary_key or table.constraints):
+    later = change.transaction.has_written(table.id)
+    if later and not nullable and (table.primary_key or table.constraints):
         rebuild(change, _with(table, column, replace(column, nullable=False)))
     else:
         alter_relational.set_nullable(change, column, nullable=nullable)

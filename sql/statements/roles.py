@@ -208,7 +208,7 @@ def _grant_table(
             changed[key] = replace(old, grantable=False)
         elif not option:
             changed.pop(key, None)
-    session.catalog.put_table(session.duck.cursor, replace(table, grants=tuple(changed.values())))
+    session.change_table(table, replace(table, grants=tuple(changed.values())))
 
 
 def _grant_schema(

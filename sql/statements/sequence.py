@@ -258,7 +258,7 @@ def release(session: ClientSession, one: objects.Sequence, *, cascade: bool) -> 
             )
         if users:
             columns = tuple(replace(c, default=None) if c in users else c for c in table.columns)
-            session.put_table(replace(table, columns=columns))
+            session.change_table(table, replace(table, columns=columns))
 
 
 def remove(session: ClientSession, one: objects.Sequence) -> None:

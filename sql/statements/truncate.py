@@ -59,6 +59,7 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
 
 def _empty(session: ClientSession, transaction: Transaction, table: Table) -> None:
     if not table.is_time_series:
+        transaction.change_store(rows_of=table)
         touch(session, transaction, table, GO)
         for key in keys_onto(session, table):
             everything, meet = lookup.everything(key), lookup.meeting(session)
@@ -72,7 +73,7 @@ def _empty(session: ClientSession, transaction: Transaction, table: Table) -> No
     if table.metric:
         transaction.drop_metric(table)
         number = session.next_id()
-        session.catalog.put_table(session.duck.cursor, replace(table, metric=number))
+        session.change_table(table, replace(table, metric=number))
         return
     check_not_physical(table)
     count, existing = len(table.region_ids), session.regions.region_ids()
@@ -82,7 +83,7 @@ def _empty(session: ClientSession, transaction: Transaction, table: Table) -> No
         transaction.create_region(region_id, table.region_schema(), region_options(table, home))
     transaction.drop_regions(table.region_ids)
     emptied = replace(table, region_ids=region_ids)
-    session.catalog.put_table(session.duck.cursor, emptied)
+    session.change_table(table, emptied)
     transaction.follow(emptied)
 
 
