@@ -29,6 +29,7 @@ from server.http.listener import HttpListener
 from server.metrics import Metrics
 from server.mysql.connection import MysqlListener, MysqlOptions
 from server.observe import ObservedDatabase
+from server.postgres.connection import Options as PostgresOptions
 from server.postgres.listener import PostgresListener
 from server.rules.files import RuleFileError
 from server.rules.group import Outside
@@ -127,7 +128,7 @@ class Server:
             options = MysqlOptions(tls=self._tls, tls_required=required)
             return MysqlListener(database, self._workers, self._users, options)
         if wire == "postgres":
-            return PostgresListener(database, self._workers, self._users, tls=self._tls)
+            return PostgresListener(database, self._workers, self._users, self._postgres_options())
         if wire == "flight":
             return _flight(database, self._users, self._settings)
         context = HttpContext(
@@ -141,6 +142,12 @@ class Server:
             rules=self._rules,
         )
         return HttpListener(create_app(context))
+
+    def _postgres_options(self) -> PostgresOptions:
+        certificate = self._certificate
+        if certificate is None:
+            return PostgresOptions()
+        return PostgresOptions(tls=certificate.context, end_point=lambda: certificate.end_point)
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Takes everything down in order; `hurry` ends the grace of running statements."""

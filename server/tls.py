@@ -12,6 +12,10 @@ import logging
 import ssl
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 10.0
@@ -29,6 +33,7 @@ class Certificate:
         # As of the last reading.
         self._stamps = self._now()
         self.context.load_cert_chain(chain, key)
+        self.end_point = end_point(chain)  # of connections that begin now
 
     def refresh(self) -> bool:
         """Reads the files again if they have changed; true if there is a new certificate."""
@@ -39,6 +44,7 @@ class Certificate:
         try:
             _context().load_cert_chain(*self._files)  # not into what is in use, if it fails
             self.context.load_cert_chain(*self._files)
+            self.end_point = end_point(self._files[0])
         except (OSError, ssl.SSLError) as error:
             logger.warning("the new TLS certificate cannot be used", extra={"reason": str(error)})
             return False
@@ -53,6 +59,24 @@ class Certificate:
 
     def _now(self) -> tuple[_Stamp, ...]:
         return tuple(_stamp(path) for path in self._files)
+
+
+def end_point(chain: Path) -> bytes | None:
+    """The hash of a chain's first certificate by which clients bind logins to a TLS connection.
+
+    tls-server-end-point of RFC 5929, section 4.1: by the hash function of the certificate's own
+    signature, SHA-256 in place of MD5 and SHA-1. None if that names none, like Ed25519.
+    Raises: OSError.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(chain.read_bytes())
+        algorithm = certificate.signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    if algorithm is None:
+        return None
+    weak = isinstance(algorithm, hashes.MD5 | hashes.SHA1)
+    return certificate.fingerprint(hashes.SHA256() if weak else algorithm)
 
 
 def _stamp(path: Path) -> _Stamp:

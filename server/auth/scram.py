@@ -1,7 +1,8 @@
-"""SCRAM-SHA-256, the server's side, as a generator of messages.
+"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, the server's side, as a generator of messages.
 
-Called by server/postgres/startup.py. The password never crosses the wire: the client proves that it
-knows it, the server proves that it knows the verifier. Sources: RFC 5802, RFC 7677.
+Called by server/postgres/startup.py. The password never crosses the wire: the client proves that
+it knows it, the server proves that it knows the verifier. With PLUS both also prove that they talk
+over the same TLS connection, by its certificate. Sources: RFC 5802, RFC 7677, RFC 5929.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from dataclasses import dataclass
 from engine.errors import DbError, ErrorKind
 
 MECHANISM = "SCRAM-SHA-256"
+PLUS = "SCRAM-SHA-256-PLUS"
 
 _SCHEME = "SCRAM-SHA-256"
+_BOUND = "p=tls-server-end-point"
 _NONCE_BYTES = 18
 _MOCK_ITERATIONS = 4096
 _MOCK_SECRET = secrets.token_bytes(32)  # one per process: an unknown user's salt stays the same
@@ -52,14 +55,25 @@ def mock_verifier(user: str) -> Verifier:
     return Verifier(_MOCK_ITERATIONS, salt, secrets.token_bytes(32), secrets.token_bytes(32))
 
 
-def exchange(verifier: Verifier, client_first: bytes, nonce: str | None = None) -> Exchange:
+def exchange(
+    verifier: Verifier,
+    client_first: bytes,
+    nonce: str | None = None,
+    *,
+    mechanism: str = MECHANISM,
+    end_point: bytes | None = None,
+) -> Exchange:
     """Answers the client's first message; ends with True when its proof is right.
 
     Yields the server's first message, then (proof right) its final one, whose answer is ignored.
-    `nonce` is the server's part, random unless given.
-    Raises: DbError PROTOCOL for messages that are not SCRAM.
+    `nonce` is the server's part, random unless given; `end_point` the hash of our certificate,
+    where PLUS was offered; `mechanism` what the client has chosen.
+    Raises: DbError PROTOCOL for messages that are not SCRAM, or bound to another connection.
     """
-    header, bare = _split_first(client_first)
+    flag, bare = _split_first(client_first)
+    _check_flag(flag, mechanism, end_point)
+    bound = end_point if flag == _BOUND and end_point is not None else b""
+    binding = base64.b64encode(f"{flag},,".encode() + bound).decode()
     client_nonce = _client_nonce(bare)
     full_nonce = client_nonce + (nonce or _random_nonce())
     salt = base64.b64encode(verifier.salt).decode()
@@ -69,7 +83,7 @@ def exchange(verifier: Verifier, client_first: bytes, nonce: str | None = None) 
     attributes = without_proof.split(",")
     if not found or len(attributes) < 2:
         raise _malformed("the final message has no proof")
-    if attributes[0] != "c=" + base64.b64encode(header.encode()).decode():
+    if attributes[0] != f"c={binding}":
         raise _malformed("the channel binding does not match")
     if attributes[1] != f"r={full_nonce}":
         raise _malformed("the nonce does not match")
@@ -82,19 +96,31 @@ def exchange(verifier: Verifier, client_first: bytes, nonce: str | None = None) 
 
 
 def _split_first(message: bytes) -> tuple[str, str]:
-    """The GS2 header (`n,,`) and the bare first message."""
+    """The GS2 header's flag (`n` of `n,,`) and the bare first message."""
     text = _text(message)
     parts = text.split(",", 2)
     if len(parts) != 3:
         raise _malformed("the first message has no header")
     flag, identity, bare = parts
-    if flag.startswith("p="):
-        raise _malformed("channel binding is not offered")
-    if flag not in ("n", "y"):
-        raise _malformed("unknown channel binding flag")
     if identity:
         raise DbError(ErrorKind.UNSUPPORTED, "SCRAM authorization identities are not supported")
-    return f"{flag},,", bare
+    return flag, bare
+
+
+def _check_flag(flag: str, mechanism: str, end_point: bytes | None) -> None:
+    """What the client says of channel binding must fit what it has chosen (RFC 5802, section 6)."""
+    if flag.startswith("p="):
+        if mechanism != PLUS:
+            raise _malformed("it binds the channel, but the mechanism chosen does not")
+        if flag != _BOUND:
+            raise _malformed(f"unsupported channel binding type {flag[2:]!r}")
+    elif flag not in ("n", "y"):
+        raise _malformed("unknown channel binding flag")
+    elif mechanism == PLUS:
+        raise _malformed(f"{PLUS} was chosen without channel binding")
+    elif flag == "y" and end_point is not None:
+        # Somebody in the middle has taken PLUS out of our offer.
+        raise _malformed("the client thinks that channel binding was not offered, but it was")
 
 
 def _client_nonce(bare: str) -> str:

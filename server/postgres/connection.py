@@ -49,6 +49,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     login_seconds_max: float = 60.0  # PostgreSQL's authentication_timeout
     tls: ssl.SSLContext | None = None
+    # The hash of its certificate that logins can be bound to; None: they cannot.
+    end_point: Callable[[], bytes | None] = lambda: None
 
 
 class Connection(asyncio.Protocol):
@@ -79,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._more = asyncio.Event()  # bytes came, or the end
         self._writable = asyncio.Event()
         self._writable.set()
+        self._end_point: bytes | None = None  # of the TLS connection
         self._lost = False
         self._idle: Conversation | None = None  # while no message of it is being answered
         self._waiting: deque[Frontend] = deque()  # messages for the task, before the reader's
@@ -206,7 +209,7 @@ class Connection(asyncio.Protocol):
         startup = await self._startup()
         if startup is None:
             return None
-        exchange = login(startup, self._door, self._peer())
+        exchange = login(startup, self._door, self._peer(), self._end_point)
         answer: Frontend | None = None
         while True:
             sent, opened = await self._workers.run(_login_step, exchange, answer)
@@ -245,6 +248,7 @@ class Connection(asyncio.Protocol):
             # Somebody in the middle may have put plain bytes before the encrypted ones.
             raise DbError(ErrorKind.PROTOCOL, "received unencrypted data after SSL request")
         self._write([b"S"])
+        self._end_point = self._options.end_point()
         loop = asyncio.get_running_loop()
         transport = await loop.start_tls(self._require_transport(), self, context, server_side=True)
         assert transport is not None

@@ -6,7 +6,6 @@ Made by server/app.py, port 4003 by default.
 from __future__ import annotations
 
 import asyncio
-import ssl
 
 from server.auth.api import Users
 from server.postgres.cancel import CancelKeys
@@ -25,12 +24,10 @@ class PostgresListener:
         workers: Workers,
         users: Users,
         options: Options | None = None,
-        *,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         # Constant after construction.
         self._workers = workers
-        self._options = options or Options(tls=tls)
+        self._options = options or Options()
         self._door = Door(database, users, CancelKeys())
         # Changed on the event loop only.
         self._server: asyncio.Server | None = None

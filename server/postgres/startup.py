@@ -7,7 +7,7 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-U
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from engine.errors import DbError, ErrorKind
@@ -50,8 +50,12 @@ class Door:
     keys: CancelKeys
 
 
-def login(startup: StartupMessage, door: Door, address: str) -> Login:
+def login(
+    startup: StartupMessage, door: Door, address: str, end_point: bytes | None = None
+) -> Login:
     """Checks who it is and opens the session; returns it and the bytes that end with ReadyForQuery.
+
+    `end_point` is what the login can be bound to, on a TLS connection.
 
     Raises: DbError (all of them end the connection): BAD_AUTHORIZATION, BAD_PASSWORD,
         UNDEFINED_DATABASE, INVALID_ARGUMENT for a setting, TOO_MANY_CONNECTIONS, PROTOCOL.
@@ -66,7 +70,7 @@ def login(startup: StartupMessage, door: Door, address: str) -> Login:
     if parameters.get("replication", "false") not in ("false", "off", "no", "0"):
         raise DbError(ErrorKind.UNSUPPORTED, "streaming replication is not offered")
     if door.users.required:
-        greeting = yield from _authenticate(user, door.users, greeting)
+        greeting = yield from _authenticate(user, door.users, greeting, end_point)
     session = _open_session(parameters, user, door, address)
     try:
         welcome = _welcome(session, user, door.keys, is_long=startup.minor >= MINOR_MAX)
@@ -83,14 +87,18 @@ def _negotiation(startup: StartupMessage) -> bytes:
     return replies.negotiate(min(startup.minor, MINOR_MAX), unknown)
 
 
-def _authenticate(user: str, users: Users, greeting: bytes) -> Generator[bytes, Frontend, bytes]:
+def _authenticate(
+    user: str, users: Users, greeting: bytes, end_point: bytes | None
+) -> Generator[bytes, Frontend, bytes]:
     """Runs SCRAM-SHA-256; returns what is left to send before AuthenticationOk."""
     record = users.lookup(user)
     verifier = scram.mock_verifier(user)
     if record is not None and record.scram is not None:
         verifier = scram.parse_verifier(record.scram)
-    first = yield greeting + replies.sasl([scram.MECHANISM])
-    exchange = scram.exchange(verifier, _initial_response(_data(first)))
+    offered = [scram.MECHANISM] if end_point is None else [scram.PLUS, scram.MECHANISM]
+    first = yield greeting + replies.sasl(offered)
+    mechanism, message = _initial_response(_data(first), offered)
+    exchange = scram.exchange(verifier, message, mechanism=mechanism, end_point=end_point)
     challenge = next(exchange)
     final = yield replies.sasl_continue(challenge)
     try:
@@ -108,17 +116,18 @@ def _data(event: Frontend) -> bytes:
     return event.data
 
 
-def _initial_response(data: bytes) -> bytes:
-    """SASLInitialResponse: mechanism, length, client-first-message."""
+def _initial_response(data: bytes, offered: Sequence[str]) -> tuple[str, bytes]:
+    """SASLInitialResponse: mechanism, (length,) client-first-message."""
     name, found, rest = data.partition(b"\0")
-    if not found or name != scram.MECHANISM.encode() or len(rest) < 4:
+    mechanism = name.decode(errors="replace")
+    if not found or mechanism not in offered or len(rest) < 4:
         raise DbError(
             ErrorKind.PROTOCOL, "client selected an invalid SASL authentication mechanism"
         )
     length = int.from_bytes(rest[:4], "big", signed=True)
     if length != len(rest) - 4:
         raise DbError(ErrorKind.PROTOCOL, "malformed SASL initial response")
-    return rest[4:]
+    return mechanism, rest[4:]
 
 
 def _open_session(parameters: dict[str, str], user: str, door: Door, address: str) -> SessionApi:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import ssl
 from pathlib import Path
 
@@ -58,15 +59,22 @@ def shown(context: ssl.SSLContext) -> str:
     return str(parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
 
 
+def sha256(chain: Path) -> bytes:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(chain.read_text())).digest()
+
+
 def test_new_files_serve_new_clients(tmp_path: Path) -> None:
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     write(chain, key, "old")
     certificate = Certificate(chain, key)
     assert shown(certificate.context) == "old"
     assert not certificate.refresh()
+    before = certificate.end_point
+    assert before == sha256(chain)
     write(chain, key, "renewed")
     assert certificate.refresh()
     assert shown(certificate.context) == "renewed"
+    assert before != certificate.end_point == sha256(chain)
 
 
 def test_files_that_do_not_fit_together_leave_the_old_certificate(

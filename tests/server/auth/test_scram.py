@@ -9,7 +9,15 @@ import hmac
 import pytest
 
 from engine.errors import DbError, ErrorKind
-from server.auth.scram import Exchange, Verifier, exchange, mock_verifier, parse_verifier
+from server.auth.scram import (
+    MECHANISM,
+    PLUS,
+    Exchange,
+    Verifier,
+    exchange,
+    mock_verifier,
+    parse_verifier,
+)
 from server.auth.verifiers import scram_verifier
 
 # RFC 7677, section 3.
@@ -43,15 +51,19 @@ def test_the_example_of_rfc_7677() -> None:
     assert is_right
 
 
-def client_final(password: str, server_first: bytes, first: bytes = CLIENT_FIRST) -> bytes:
-    """What a client of this password answers."""
+def client_final(
+    password: str, server_first: bytes, first: bytes = CLIENT_FIRST, bound: bytes = b""
+) -> bytes:
+    """What a client of this password answers; `bound` is what it binds the login to."""
     attributes = dict(part.split("=", 1) for part in server_first.decode().split(","))
     salted = hashlib.pbkdf2_hmac(
         "sha256", password.encode(), base64.b64decode(attributes["s"]), int(attributes["i"])
     )
     client_key = hmac.digest(salted, b"Client Key", "sha256")
-    without = f"c=biws,r={attributes['r']}"
-    message = first[3:] + b"," + server_first + b"," + without.encode()
+    header, bare = first.split(b",,")
+    binding = base64.b64encode(header + b",," + bound).decode()
+    without = f"c={binding},r={attributes['r']}"
+    message = bare + b"," + server_first + b"," + without.encode()
     signature = hmac.digest(hashlib.sha256(client_key).digest(), message, "sha256")
     proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
     return f"{without},p={base64.b64encode(proof).decode()}".encode()
@@ -65,6 +77,43 @@ def test_only_the_right_password_proves_itself(password, expected) -> None:
     final, is_right = outcome(running, client_final(password, next(running)))
     assert is_right is expected
     assert (final is not None) is expected
+
+
+BOUND = b"p=tls-server-end-point,,n=user,r=abc"
+
+
+@pytest.mark.parametrize(("seen", "agrees"), [(b"our certificate", True), (b"another", False)])
+def test_a_login_is_bound_to_the_certificate_that_the_client_sees(seen, agrees) -> None:
+    running = exchange(pencil(), BOUND, mechanism=PLUS, end_point=b"our certificate")
+    answer = client_final("pencil", next(running), BOUND, seen)
+    if agrees:
+        assert outcome(running, answer)[1]
+        return
+    with pytest.raises(DbError, match="channel binding does not match") as caught:
+        running.send(answer)
+    assert caught.value.kind is ErrorKind.PROTOCOL
+
+
+@pytest.mark.parametrize(
+    ("flag", "mechanism", "reason"),
+    [
+        ("y", MECHANISM, "thinks that channel binding was not offered"),
+        ("n", PLUS, "without channel binding"),
+        ("p=tls-server-end-point", MECHANISM, "the mechanism chosen does not"),
+        ("p=tls-unique", PLUS, "unsupported channel binding type"),
+    ],
+)
+def test_a_flag_that_does_not_fit_the_mechanism_is_refused(flag, mechanism, reason) -> None:
+    first = f"{flag},,n=user,r=abc".encode()
+    with pytest.raises(DbError, match=reason) as caught:
+        next(exchange(pencil(), first, mechanism=mechanism, end_point=b"x"))
+    assert caught.value.kind is ErrorKind.PROTOCOL
+
+
+def test_a_client_that_could_bind_may_log_in_where_it_is_not_offered() -> None:
+    first = b"y,,n=user,r=abc"
+    running = exchange(pencil(), first)
+    assert outcome(running, client_final("pencil", next(running), first))[1]
 
 
 def test_nonces_differ_every_time() -> None:

@@ -21,6 +21,7 @@ from raw_postgres import raw_connection, receive_until, send_startup, wait_until
 from server.auth.api import UserRecord
 from server.auth.verifiers import scram_verifier
 from server.postgres.connection import Options
+from server.tls import end_point
 
 
 class StaticUsers:
@@ -180,6 +181,34 @@ def encrypted(certificate: tuple[Path, Path]) -> Iterator[RunningListener]:
     running = RunningListener(options=Options(tls=context))
     yield running
     running.stop()
+
+
+@pytest.mark.parametrize("binding", ["require", "prefer", "disable"])
+def test_logins_are_bound_to_the_tls_connection(certificate, binding) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    options = Options(tls=context, end_point=lambda: end_point(certificate[0]))
+    running = RunningListener(StaticUsers(), options)
+    dsn = f"host=127.0.0.1 port={running.port} dbname=public user=alice password=wönderland"
+    try:
+        with psycopg.connect(f"{dsn} sslmode=require channel_binding={binding}") as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError, match="channel binding"):
+            psycopg.connect(f"{dsn} sslmode=disable channel_binding=require")
+    finally:
+        running.stop()
+
+
+def test_a_login_bound_to_another_certificate_fails(certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    running = RunningListener(StaticUsers(), Options(tls=context, end_point=lambda: b"x" * 32))
+    dsn = f"host=127.0.0.1 port={running.port} dbname=public user=alice password=wönderland"
+    try:
+        with pytest.raises(psycopg.OperationalError, match="channel binding does not match"):
+            psycopg.connect(f"{dsn} sslmode=require")
+    finally:
+        running.stop()
 
 
 def test_tls_is_started_when_asked_for(encrypted) -> None:
