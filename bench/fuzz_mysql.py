@@ -17,7 +17,6 @@ from time import perf_counter
 
 from engine.datatypes import STRING
 from engine.errors import DbError
-from server.auth import verifiers
 from server.auth.api import OpenDoor, UserRecord, Users
 from server.auth.caching_sha2 import Secrets
 from server.auth.steps import Say
@@ -26,6 +25,7 @@ from server.mysql.handshake import Terms, change_user, login
 from server.mysql.packets import Framer
 from server.mysql.prepared import Prepared, decode_parameters
 from server.mysql.protocol import Execute, SendLongData, parse_command
+from sql import verifiers
 from sql.results import Description
 
 SALT = b"abcdefghijklmnopqrst"

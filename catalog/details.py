@@ -125,7 +125,8 @@ class Role:
     """Somebody who can be granted something.
 
     `schemas` maps ids of databases to privileges (USAGE, CREATE); `member_of` names roles whose
-    privileges it has too.
+    privileges it has too. `password` holds verifiers by their scheme (scram, md5, mysql_native,
+    caching_sha2), never the password; empty: none was given.
     """
 
     id: int
@@ -138,6 +139,9 @@ class Role:
     comment: str = ""
     member_of: tuple[str, ...] = ()
     schemas: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    password: dict[str, str] = field(default_factory=dict)
+    valid_until: int | None = None  # of the password: microseconds of Unix time
+    connections_max: int = -1  # -1: no limit of its own
 
 
 def details_to_dict(

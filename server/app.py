@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from engine.clock import SystemClock
 from engine.errors import DbError
 from server.auth.api import OpenDoor, Users
+from server.auth.roles import RolesToo
 from server.auth.users import UsersFile
 from server.config import Address, ConfigError, Configuration, Settings
 from server.engine_metrics import EngineCollector
@@ -70,7 +71,7 @@ class Server:
         # Constant after construction.
         self._configuration = configuration
         self._settings: Settings = configuration.settings
-        self._users = open_users(self._settings)
+        self._users: Users = open_users(self._settings)
         self._certificate = open_certificate(self._settings)
         self._tls = self._certificate.context if self._certificate is not None else None
         self._metrics = Metrics(PRODUCT_VERSION)
@@ -96,8 +97,10 @@ class Server:
             copy_root=settings.copy_root,
             local_infile=settings.local_infile,
             max_connections=settings.max_connections,
+            reserved_connections=settings.superuser_reserved_connections,
         )
         database = await asyncio.to_thread(Database.open, settings.data, options)
+        self._users = RolesToo(self._users, database.login_role, SystemClock())
         self._metrics.registry.register(EngineCollector(database.regions))
         self._database = ObservedDatabase(
             database,
@@ -105,6 +108,7 @@ class Server:
             self._users,
             connections_max=settings.max_connections,
             slow_ms=settings.slow_statement_ms,
+            reserved=settings.superuser_reserved_connections,
         )
         self._rules = open_rules(settings, database)
         addresses: dict[str, Address] = {}

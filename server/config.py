@@ -26,6 +26,7 @@ from server.config_values import (
     BYTES,
     COUNT,
     COUNT_OR_NONE,
+    COUNT_OR_ZERO,
     DURATION,
     ENVIRONMENT_PREFIX,
     MEMORY,
@@ -75,6 +76,7 @@ class Settings:
     flight: Address | None = None
     allow_remote: bool = False
     max_connections: int = 500
+    superuser_reserved_connections: int = 3
     users: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -281,6 +283,13 @@ OPTIONS: tuple[Option, ...] = (
         "listen beyond this machine although there is no users file",
     ),
     Option("listen", "max_connections", "max_connections", COUNT, "connections of all wires"),
+    Option(
+        "listen",
+        "superuser_reserved_connections",
+        "superuser_reserved_connections",
+        COUNT_OR_ZERO,
+        "how many of them roles without SUPERUSER leave free",
+    ),
     Option("auth", "users", "users", PATH_OR_NONE, "users file; without it everyone may log in"),
     Option(
         "auth", "tls_certificate", "tls_certificate", PATH_OR_NONE, "PEM chain for MySQL and PG"

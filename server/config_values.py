@@ -141,6 +141,10 @@ def _parse_count(text: str) -> int:
     return int(text)
 
 
+def _parse_count_or_zero(text: str) -> int:
+    return 0 if text.strip() == "0" else _parse_count(text)
+
+
 def _parse_count_or_none(text: str) -> int | None:
     return _parse_count(text) if text else None
 
@@ -224,6 +228,7 @@ DURATION = Kind(parse_duration_ms, show_duration, "DURATION")
 BYTES = Kind(parse_bytes, _show_bytes, "SIZE")
 BOOLEAN = Kind(_parse_boolean, _show_boolean, "true|false", is_boolean=True)
 COUNT = Kind(_parse_count, _show_number, "N")
+COUNT_OR_ZERO = Kind(_parse_count_or_zero, _show_number, "N")
 COUNT_OR_NONE = Kind(_parse_count_or_none, _show_number, "N")
 PATH = Kind(_parse_path, quote, "PATH")
 PATH_OR_NONE = Kind(_parse_path_or_none, quote, "FILE")

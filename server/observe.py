@@ -14,6 +14,7 @@ from time import perf_counter
 
 import pyarrow as pa
 
+from catalog.details import Role
 from engine.backup import Capture
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
@@ -57,13 +58,16 @@ class ObservedDatabase:
         *,
         connections_max: int,
         slow_ms: int,
+        reserved: int = 0,
     ) -> None:
+        """`reserved` of the connections are for superusers only."""
         assert connections_max > 0
         # Constant after construction.
         self._inner = inner
         self._metrics = metrics
         self._users = users
         self._connections_max = connections_max
+        self._reserved = reserved
         self._slow_ms = slow_ms
         self._lock = threading.Lock()
         # Guarded by _lock.
@@ -104,8 +108,15 @@ class ObservedDatabase:
         return self._inner.reserve_id()
 
     def connect(self, wire: Wire, client: ClientInfo, session_id: int | None = None) -> SessionApi:
-        """Opens a session. Raises: DbError TOO_MANY_CONNECTIONS, and what the database raises."""
-        self._admit(wire)
+        """Opens a session.
+
+        Raises: DbError BAD_AUTHORIZATION for a role that may not log in, TOO_MANY_CONNECTIONS,
+        and what the database raises.
+        """
+        role = self._inner.login_role(client.user)
+        if role is not None:
+            self._check_role(role)
+        self._admit(wire, is_superuser=role is None or role.superuser)
         try:
             session = self._inner.connect(wire, client, session_id)
         except BaseException:
@@ -115,6 +126,10 @@ class ObservedDatabase:
         return ObservedSession(
             session, self, self._metrics, refused, self._slow_ms, lambda: self._leave(wire)
         )
+
+    def login_role(self, name: str) -> Role | None:
+        """The role of that name."""
+        return self._inner.login_role(name)
 
     def sessions(self) -> list[SessionApi]:
         """Live sessions, oldest first."""
@@ -132,10 +147,23 @@ class ObservedDatabase:
 
     def _mode(self, user: str) -> AccessMode:
         """What the user may do, as the users file has it when the session opens."""
-        record = self._users.lookup(user) if self._users.required else None
+        record = self._users.lookup(user)
         return AccessMode.READ_WRITE if record is None else record.mode
 
-    def _admit(self, wire: Wire) -> None:
+    def _check_role(self, role: Role) -> None:
+        if not role.login:
+            raise DbError(
+                ErrorKind.BAD_AUTHORIZATION, f'role "{role.name}" is not permitted to log in'
+            )
+        if role.superuser or role.connections_max < 0:
+            return
+        there = sum(session.client.user == role.name for session in self._inner.sessions())
+        if there >= role.connections_max:
+            raise DbError(
+                ErrorKind.TOO_MANY_CONNECTIONS, f'too many connections for role "{role.name}"'
+            )
+
+    def _admit(self, wire: Wire, *, is_superuser: bool) -> None:
         with self._lock:
             if self._draining:
                 raise DbError(ErrorKind.SHUTTING_DOWN, "the server is shutting down")
@@ -144,6 +172,13 @@ class ObservedDatabase:
                 raise DbError(
                     ErrorKind.TOO_MANY_CONNECTIONS,
                     f"too many connections: the limit is {self._connections_max}",
+                    hint="close idle connections or raise max_connections",
+                )
+            if not is_superuser and self._open >= self._connections_max - self._reserved:
+                self._metrics.connections_refused.labels(wire.value).inc()
+                raise DbError(
+                    ErrorKind.TOO_MANY_CONNECTIONS,
+                    "remaining connection slots are reserved for superusers",
                     hint="close idle connections or raise max_connections",
                 )
             self._open += 1

@@ -66,7 +66,7 @@ class ClientSession(SessionTables):
         self.regions = database.regions
         # Changed by the session's own calls only.
         self.tally = Tally(self.wire)
-        self.settings = Settings(wire, told(self) if wire is Wire.MYSQL else None)
+        self.settings = Settings(wire, told(self))
         self.mailbox = Mailbox(database.channels, session_id)
         self.local_settings = TransactionSettings(self)
         self.role = client.user  # whose privileges count: SET ROLE changes it

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.catalog import EmbeddedCatalog
+from catalog.details import Role
 from catalog.records import Table
 from catalog.store import SYSTEM_SCHEMA, EmbeddedStore, StoreOptions
 from engine.backup import Capture
@@ -61,7 +62,9 @@ class DatabaseOptions:
     flow_refresh_seconds: float = REFRESH_SECONDS  # between two evaluations of a flow
     copy_root: Path | None = None  # where COPY's files are; None: `copy` in the data directory
     local_infile: bool = False  # whether LOAD DATA LOCAL may ask clients for files
-    max_connections: int = 500  # what clients are told; the server holds to it
+    # What clients are told; the server holds to it.
+    max_connections: int = 500
+    reserved_connections: int = 3
 
 
 class Database:
@@ -229,6 +232,10 @@ class Database:
         with self._sessions_lock:
             self._sessions[session.id] = session
         return session
+
+    def login_role(self, name: str) -> Role | None:
+        """See `DatabaseApi.login_role`."""
+        return self.catalog.role(self._flow_cursor, name)  # it is never in a transaction
 
     def sessions(self) -> list[SessionApi]:
         """See `DatabaseApi.sessions`."""

@@ -18,7 +18,7 @@ FIXED = {
     "max_locks_per_transaction": "64",
     "max_replication_slots": "0",
     "max_wal_senders": "0",
-    "superuser_reserved_connections": "0",
+    "superuser_reserved_connections": "3",
     "track_commit_timestamp": "off",
 }
 

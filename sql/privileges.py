@@ -28,7 +28,7 @@ SCHEMA_PRIVILEGES = ("USAGE", "CREATE")
 PUBLIC = "public"
 
 _OWNERS_ONLY = (exp.Drop, exp.Alter, exp.Comment, nodes.RenameTables, nodes.RefreshView)
-_SUPERUSERS_ONLY = (nodes.Admin, nodes.RoleStatement, exp.Kill)
+_SUPERUSERS_ONLY = (nodes.Admin, exp.Kill)
 
 
 def check_privileges(session: ClientSession, statement: Callable[[], exp.Expr]) -> None:

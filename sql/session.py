@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
+from catalog.details import Role
 from engine.backup import Capture
 from engine.datatypes import DataType
 from sql.results import Cursor, Description, Found, Notice, Notification, Result
@@ -256,6 +257,9 @@ class DatabaseApi(Protocol):
         A reserved id may be used again once its session is closed (MySQL's change of user).
         Raises: DbError UNDEFINED_DATABASE when its database does not exist.
         """
+
+    def login_role(self, name: str) -> Role | None:
+        """The role that CREATE ROLE has made under that name, as it is committed. Any thread."""
 
     def sessions(self) -> list[SessionApi]:
         """Live sessions, oldest first."""

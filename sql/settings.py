@@ -241,7 +241,7 @@ _POSTGRES = (
     Setting("default_text_search_config", "pg_catalog.simple"),
     Setting("standard_conforming_strings", "on", _one_of("on"), reported=True),
     Setting("ssl", "off", read_only=True),
-    Setting("max_connections", "1000", read_only=True),
+    Setting("max_connections", "500", read_only=True),
     Setting("max_prepared_transactions", "0", read_only=True),
     Setting("wal_level", "replica", read_only=True),
     Setting("password_encryption", "scram-sha-256", _one_of("scram-sha-256", "md5")),

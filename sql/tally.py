@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
+from sql.privileges import is_superuser
 from sql.results import Affected, Result, Rows, Severity
 from sql.session import Wire
 
@@ -105,7 +106,15 @@ def is_told(node: exp.Expr | None) -> bool:
 
 
 def told(session: ClientSession) -> dict[str, Callable[[], str]]:
-    """MySQL's variables that are no choice of the session's."""
+    """Settings that are no choice of the session's."""
+    if session.wire is not Wire.MYSQL:
+        return {
+            "is_superuser": lambda: "on" if is_superuser(session) else "off",
+            "max_connections": lambda: str(session.server.options.max_connections),
+            "superuser_reserved_connections": lambda: str(
+                session.server.options.reserved_connections
+            ),
+        }
     return {
         **{name: partial(session.tally.get, name) for name in NAMES},
         "local_infile": lambda: "ON" if session.server.local_infile else "OFF",

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from catalog.details import Role
 from engine import datatypes as dt
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
@@ -80,6 +81,7 @@ class FakeDatabase:
     def __init__(self, databases: Sequence[str] = ("public",)) -> None:
         self.root = duckdb.connect(config={"threads": 2})
         self.databases = set(databases)
+        self.roles: dict[str, Role] = {}
         self._ids = itertools.count(1)
         self._live: dict[int, FakeSession] = {}
         self.opened: list[FakeSession] = []
@@ -95,6 +97,9 @@ class FakeDatabase:
         self._live[session.id] = session
         self.opened.append(session)
         return session
+
+    def login_role(self, name: str) -> Role | None:
+        return self.roles.get(name)
 
     def sessions(self) -> list[FakeSession]:
         return list(self._live.values())

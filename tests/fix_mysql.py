@@ -23,6 +23,7 @@ import uvloop
 from fake_database import FakeInstant, QuietSession
 from fix_server import RunningServer
 
+from catalog.details import Role
 from engine.datatypes import STRING, DataType
 from engine.errors import DbError, ErrorKind
 from server.auth.api import OpenDoor, Users
@@ -187,6 +188,7 @@ class FakeDatabase:
         self.parameters: list[object] = []  # of the last execution
         self.live: dict[int, FakeSession] = {}
         self.cancelled: list[int] = []
+        self.roles: dict[str, Role] = {}
         self._ids = itertools.count(1000)
 
     def reserve_id(self) -> int:
@@ -199,6 +201,9 @@ class FakeDatabase:
         assert number not in self.live
         self.live[number] = FakeSession(self, wire, client, number)
         return self.live[number]
+
+    def login_role(self, name: str) -> Role | None:
+        return self.roles.get(name)
 
     def sessions(self) -> list[Any]:
         return list(self.live.values())

@@ -27,6 +27,7 @@ class UserRecord:
     scram: str | None = None  # `SCRAM-SHA-256$iterations:salt$stored key:server key`, base64 parts
     mysql_native: bytes | None = None  # sha1(sha1(password)), 20 bytes
     caching_sha2: bytes | None = None  # sha256(sha256(password)), 32 bytes
+    md5: str | None = None  # `md5` and 32 hexadecimal digits; used if there is no SCRAM verifier
     mode: AccessMode = AccessMode.READ_WRITE
 
 
@@ -35,10 +36,15 @@ class Users(Protocol):
 
     @property
     def required(self) -> bool:
-        """False: every name may log in without a password (no users are configured)."""
+        """False: names that `lookup` does not know may log in without a password."""
 
     def lookup(self, name: str) -> UserRecord | None:
         """The user of exactly this name, None when there is none."""
+
+
+def is_trusted(users: Users, record: UserRecord | None) -> bool:
+    """True if who has this record, or none, need not prove anything."""
+    return record is None and not users.required
 
 
 class OpenDoor:

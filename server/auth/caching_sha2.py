@@ -22,9 +22,10 @@ from threading import Lock
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from server.auth import verifiers
 from server.auth.api import UserRecord
+from server.auth.passwords import matches as is_password
 from server.auth.steps import AUTH_MORE_DATA, Ask, Exchange, Say, Step
+from sql import verifiers
 
 NAME = "caching_sha2_password"
 _DIGEST_BYTES = 32
@@ -100,7 +101,7 @@ def exchange(
     if record is None:
         return False
     if response in (b"", b"\x00"):  # an empty password is not scrambled
-        return verifiers.matches(record, "")
+        return is_password(record, "")
     known = secrets.digest(record)
     if known is not None:
         if not matches(known, salt, response):
@@ -108,7 +109,7 @@ def exchange(
         yield Say(_FAST_OK)
         return True
     password = yield from _full(salt, secrets, secure=secure)
-    if password is None or not verifiers.matches(record, password):
+    if password is None or not is_password(record, password):
         return False
     secrets.remember(record, password)
     return True

@@ -12,9 +12,9 @@ from __future__ import annotations
 from hashlib import sha1
 from hmac import compare_digest
 
-from server.auth import verifiers
 from server.auth.api import UserRecord
 from server.auth.steps import Exchange
+from sql import verifiers
 
 NAME = "mysql_native_password"
 _DIGEST_BYTES = 20

@@ -7,8 +7,8 @@ Opened by app.py, asked by every wire at login. One line per user and verifier:
     alice:ro=SCRAM-SHA-256$4096:c2FsdA==$...:...
     bob=mysql_native_password:*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29
 
-A user may have several lines, one per verifier; a plain password serves every wire. It never
-writes the file.
+A user may have several lines, one per verifier; a plain password serves every wire. A user who has
+`md5:` and no SCRAM verifier logs in to PostgreSQL by md5. It never writes the file.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from server.auth import verifiers
 from server.auth.api import AccessMode, UserRecord
+from sql import verifiers
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +115,8 @@ def _with_verifier(user: UserRecord, verifier: str) -> UserRecord:
         return replace(user, mysql_native=_digest(value.removeprefix("*"), 20))
     if colon and scheme == "caching_sha2_password":
         return replace(user, caching_sha2=_digest(value, 32))
+    if colon and scheme == "md5":
+        return replace(user, md5="md5" + _digest(value, 16).hex())
     if colon and scheme == "pbkdf2_sha256":
         raise ValueError("pbkdf2_sha256 serves no wire's login: use gnomon user hash-password")
     password = value if colon and scheme == "plain" else verifier

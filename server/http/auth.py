@@ -46,6 +46,6 @@ async def authenticate(
     context = context_of(request)
     given = sent or credentials(request)
     checks: PasswordChecks = request.app.state.password_checks
-    if not context.users.required or checks.remembers(context.users, given):
+    if checks.is_quick(context.users, given):
         return check(context.users, checks, given)
     return await context.workers.run(check, context.users, checks, given)

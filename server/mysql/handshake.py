@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from engine.errors import DbError, ErrorKind
 from server.auth import caching_sha2, mysql_native
-from server.auth.api import UserRecord, Users
+from server.auth.api import UserRecord, Users, is_trusted
 from server.auth.caching_sha2 import Secrets
 from server.auth.steps import Ask, Exchange, StartTls, Step
 from server.mysql.constants import (
@@ -196,16 +196,19 @@ def _attributes(reader: PacketReader, capabilities: Capability) -> dict[str, str
 def _authenticate(
     terms: Terms, response: _Response, *, secure: bool
 ) -> Generator[Step, bytes, Login]:
-    record = terms.users.lookup(response.user) if terms.users.required else None
+    record = terms.users.lookup(response.user)
     plugin, proof = response.plugin, response.proof
-    usable = _usable_plugins(terms.users, record)
+    usable = _usable_plugins(record)
     if plugin not in usable:
         plugin = usable[0]
         if Capability.PLUGIN_AUTH not in response.capabilities:
             raise _denied(terms, response)
         request = _AUTH_SWITCH + plugin.encode() + b"\x00" + terms.salt + b"\x00"
         proof = yield Ask(request)
-    accepted = yield from _exchange(terms, record, plugin, proof, secure=secure)
+    if is_trusted(terms.users, record):
+        accepted = yield from _trust(plugin, proof)
+    else:
+        accepted = yield from _exchange(terms, record, plugin, proof, secure=secure)
     if not accepted:
         raise _denied(terms, response)
     return Login(
@@ -217,17 +220,17 @@ def _authenticate(
     )
 
 
-def _usable_plugins(users: Users, record: UserRecord | None) -> tuple[str, ...]:
+def _usable_plugins(record: UserRecord | None) -> tuple[str, ...]:
     """Which plugins can check this user, the preferred first.
 
     Unknown users may use any, so that an answer never tells whether a name exists. A user with
     only a native verifier is sent to that plugin, as MySQL does, because it needs no RSA.
     """
-    if not users.required or record is None:
+    if record is None:
         return _PLUGINS
     if record.mysql_native is None:
         return (caching_sha2.NAME,)
-    if record.caching_sha2 is None and record.scram is None:
+    if record.caching_sha2 is None and record.scram is None and record.md5 is None:
         return (mysql_native.NAME,)
     return _PLUGINS
 
@@ -236,13 +239,16 @@ def _exchange(
     terms: Terms, record: UserRecord | None, plugin: str, proof: bytes, *, secure: bool
 ) -> Exchange:
     if plugin == mysql_native.NAME:
-        if not terms.users.required:
-            return True
         return (yield from mysql_native.exchange(record, terms.salt, proof))
-    if not terms.users.required:
-        return (yield from caching_sha2.trust(proof))
     exchange = caching_sha2.exchange(record, terms.salt, proof, terms.secrets, secure=secure)
     return (yield from exchange)
+
+
+def _trust(plugin: str, proof: bytes) -> Exchange:
+    """Any password is right, or none."""
+    if plugin == mysql_native.NAME:
+        return True
+    return (yield from caching_sha2.trust(proof))
 
 
 def _denied(terms: Terms, response: _Response) -> DbError:

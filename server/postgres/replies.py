@@ -35,6 +35,11 @@ _ROUTINES = {ErrorKind.PLAN_CHANGED: "RevalidateCachedQuery"}
 _COUNTED = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "FETCH", "MOVE", "COPY"})
 
 
+def md5_password(salt: bytes) -> bytes:
+    """AuthenticationMD5Password: the client answers with a hash over this salt."""
+    return _framed(b"R", struct.pack("!i", 5) + salt)
+
+
 def sasl(mechanisms: Sequence[str]) -> bytes:
     """AuthenticationSASL: which mechanisms the client may choose from."""
     return _framed(b"R", struct.pack("!i", 10) + b"".join(map(_string, mechanisms)) + b"\0")

@@ -7,12 +7,13 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-U
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from engine.errors import DbError, ErrorKind
-from server.auth import scram
-from server.auth.api import Users
+from server.auth import md5, scram
+from server.auth.api import UserRecord, Users, is_trusted
 from server.postgres import replies
 from server.postgres.cancel import CancelKeys
 from server.postgres.messages import Frontend, Password, StartupMessage
@@ -69,8 +70,9 @@ def login(
         )
     if parameters.get("replication", "false") not in ("false", "off", "no", "0"):
         raise DbError(ErrorKind.UNSUPPORTED, "streaming replication is not offered")
-    if door.users.required:
-        greeting = yield from _authenticate(user, door.users, greeting, end_point)
+    record = door.users.lookup(user)
+    if not is_trusted(door.users, record):
+        greeting = yield from _authenticate(user, record, greeting, end_point)
     session = _open_session(parameters, user, door, address)
     try:
         welcome = _welcome(session, user, door.keys, is_long=startup.minor >= MINOR_MAX)
@@ -88,10 +90,15 @@ def _negotiation(startup: StartupMessage) -> bytes:
 
 
 def _authenticate(
-    user: str, users: Users, greeting: bytes, end_point: bytes | None
+    user: str, record: UserRecord | None, greeting: bytes, end_point: bytes | None
 ) -> Generator[bytes, Frontend, bytes]:
-    """Runs SCRAM-SHA-256; returns what is left to send before AuthenticationOk."""
-    record = users.lookup(user)
+    """Runs SCRAM-SHA-256, or md5; returns what is left to send before AuthenticationOk."""
+    if record is not None and record.scram is None and record.md5 is not None:
+        salt = secrets.token_bytes(4)
+        answer = yield greeting + replies.md5_password(salt)
+        if not md5.matches(record.md5, salt, _data(answer)):
+            raise _wrong_password(user)
+        return b""
     verifier = scram.mock_verifier(user)
     if record is not None and record.scram is not None:
         verifier = scram.parse_verifier(record.scram)
@@ -104,15 +111,17 @@ def _authenticate(
     try:
         proof = exchange.send(_data(final))
     except StopIteration:
-        raise DbError(
-            ErrorKind.BAD_PASSWORD, f'password authentication failed for user "{user}"'
-        ) from None
+        raise _wrong_password(user) from None
     return replies.sasl_final(proof)
+
+
+def _wrong_password(user: str) -> DbError:
+    return DbError(ErrorKind.BAD_PASSWORD, f'password authentication failed for user "{user}"')
 
 
 def _data(event: Frontend) -> bytes:
     if not isinstance(event, Password):
-        raise DbError(ErrorKind.PROTOCOL, "expected a SASL response")
+        raise DbError(ErrorKind.PROTOCOL, "expected a password response")
     return event.data
 
 

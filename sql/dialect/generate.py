@@ -383,7 +383,7 @@ class ExtensionGenerator(Generator):
             f"{node.name} {node.args['kind']}",
             "IF EXISTS" if node.args.get("exists") else "",
             self.expressions(node, flat=True),
-            *nodes.words_of(node, "options"),
+            *map(_role_option, nodes.words_of(node, "options")),
         )
 
     def createflow_sql(self, node: nodes.CreateFlow) -> str:
@@ -476,3 +476,10 @@ def _own_nodes() -> dict[type[exp.Expr], Callable[..., str]]:
 
 
 EXTENSIONS: dict[Any, Any] = _own_nodes()
+
+
+def _role_option(option: str) -> str:
+    for words in ("PASSWORD ", "VALID UNTIL "):
+        if option.startswith(words):
+            return words + "'" + option[len(words) :].replace("'", "''") + "'"
+    return "PASSWORD NULL" if option == "NOPASSWORD" else option

@@ -414,7 +414,10 @@ class GrantStatement(exp.Expression):
 
 
 class RoleStatement(exp.Expression):
-    """CREATE, ALTER or DROP (`this`) of a ROLE, USER or GROUP (`kind`); `options` are words."""
+    """CREATE, ALTER or DROP (`this`) of a ROLE, USER or GROUP (`kind`).
+
+    `options` are upper-case words, some with what they name behind them: `PASSWORD secret`.
+    """
 
     arg_types = {
         "this": True,

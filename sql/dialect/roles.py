@@ -141,24 +141,34 @@ class RolesGrammar(Core):
         )
 
     def _role_option(self) -> str:
-        """One word; PASSWORD, IN ROLE and their kin keep what they name."""
+        """Upper-case words; behind PASSWORD, UNTIL, LIMIT and IN what they name, as it is."""
         word = self.take_word().upper()
         if word in ("ENCRYPTED", "UNENCRYPTED"):
             word = self.take_word().upper()
-        if word == "IDENTIFIED":  # MySQL's: BY 'password', WITH plugin AS 'verifier'
-            self.take_rest()
-            return "PASSWORD"
+        if word == "IDENTIFIED":  # MySQL's
+            if self.word("WITH"):
+                self.take_name()
+            self.require("BY")
+            return f"PASSWORD {self.take_string().name}"
         if word == "PASSWORD":
-            if not self._match(TokenType.NULL):
-                self.take_string()
-        elif word in ("CONNECTION", "VALID"):
-            self.require("LIMIT" if word == "CONNECTION" else "UNTIL")
-            self._match(TokenType.DASH)
-            self._advance()
-        elif word == "IN":
+            return "NOPASSWORD" if self._match(TokenType.NULL) else f"PASSWORD {self._text()}"
+        if word == "VALID":
+            self.require("UNTIL")
+            return f"VALID UNTIL {self._text()}"
+        if word == "CONNECTION":
+            self.require("LIMIT")
+            sign = "-" if self._match(TokenType.DASH) else ""
+            number = self._curr.text
+            if not self._match(TokenType.NUMBER):
+                raise self.expected("a number")
+            return f"CONNECTION LIMIT {sign}{number}"
+        if word == "IN":
             if not self.word("ROLE"):
                 self.require("GROUP")
             return "IN " + self.take_name().name
-        elif word in ("SET", "RESET", "RENAME"):
+        if word in ("SET", "RESET", "RENAME"):
             raise self.unexpected()
         return word
+
+    def _text(self) -> str:
+        return self.take_string().name

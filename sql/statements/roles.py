@@ -6,13 +6,20 @@ those on schemas and memberships are part of the role's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from catalog.details import Grant, Role
 from catalog.records import Table
+from engine.datatypes import TIMESTAMP_TZ
 from engine.errors import DbError, ErrorKind
+from sql import verifiers
+from sql.decode.cells import from_strings
+from sql.decode.times import timestamps
 from sql.dialect import nodes
 from sql.plan.tables import find_table
 from sql.privileges import (
@@ -25,7 +32,7 @@ from sql.privileges import (
     roles_of,
 )
 from sql.results import Affected, Notice, Result
-from sql.system.pg_catalog.oids import OWNER_NAME
+from sql.system.pg_catalog.oids import OWNER, OWNER_NAME
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -38,9 +45,8 @@ _FLAGS = {
     "CREATEROLE": "create_role",
     "INHERIT": "inherit",
 }
-_WITHOUT_MEANING = frozenset(
-    {"REPLICATION", "NOREPLICATION", "BYPASSRLS", "NOBYPASSRLS", "CONNECTION", "VALID"}
-)
+_WITHOUT_MEANING = frozenset({"REPLICATION", "NOREPLICATION", "BYPASSRLS", "NOBYPASSRLS"})
+_MD5 = re.compile(r"md5[0-9a-f]{32}")
 _DATABASE_PRIVILEGES = ("CONNECT", "CREATE", "TEMPORARY", "TEMP")
 
 
@@ -54,6 +60,7 @@ def run_role(
     tree = statement.tree
     assert isinstance(tree, nodes.RoleStatement)
     verb = str(tree.this)
+    _check_may(session, tree)
     with session.writing() as transaction:
         transaction.change_store()
         for node in tree.expressions:
@@ -71,8 +78,14 @@ def _create(session: ClientSession, tree: nodes.RoleStatement, name: str) -> Non
 
 
 def _alter(session: ClientSession, tree: nodes.RoleStatement, name: str) -> None:
-    role = _existing(session, name)
+    role = _superuser(session) if name == OWNER_NAME else _existing(session, name)
     session.catalog.put_role(session.duck.cursor, _with_options(session, role, tree))
+
+
+def _superuser(session: ClientSession) -> Role:
+    """The owner of everything, who is in no need of a record until it has a password."""
+    known = session.catalog.role(session.duck.cursor, OWNER_NAME)
+    return known or Role(OWNER, OWNER_NAME, True, True, True, True)
 
 
 def _with_options(session: ClientSession, role: Role, tree: nodes.RoleStatement) -> Role:
@@ -86,15 +99,83 @@ def _with_options(session: ClientSession, role: Role, tree: nodes.RoleStatement)
             changes[flag] = True
         elif negated is not None:
             changes[negated] = False
-        elif option == "PASSWORD":
-            raise DbError(
-                ErrorKind.UNSUPPORTED,
-                "roles have no passwords of their own",
-                hint="the users file holds passwords: start the server with --users",
-            )
+        elif option.startswith("PASSWORD "):
+            changes["password"] = _verifiers(session, role.name, option.removeprefix("PASSWORD "))
+        elif option == "NOPASSWORD":
+            changes["password"] = {}
+        elif option.startswith("VALID UNTIL "):
+            changes["valid_until"] = _moment(session, option.removeprefix("VALID UNTIL "))
+        elif option.startswith("CONNECTION LIMIT "):
+            changes["connections_max"] = _limit(option.removeprefix("CONNECTION LIMIT "))
         elif option not in _WITHOUT_MEANING:
             raise DbError(ErrorKind.SYNTAX, f'unrecognized role option "{option.lower()}"')
     return replace(role, **changes)
+
+
+def _verifiers(session: ClientSession, name: str, password: str) -> dict[str, str]:
+    """What is kept of a password; one that a client has hashed already is kept as it came."""
+    if not password:
+        session.notice(Notice("empty string is not a valid password, clearing password"))
+        return {}
+    if _MD5.fullmatch(password):
+        return {"md5": password}
+    if password.startswith("SCRAM-SHA-256$"):
+        try:
+            verifiers.parse_scram(password)
+        except ValueError as error:
+            message = f"invalid SCRAM verifier: {error}"
+            raise DbError(ErrorKind.INVALID_ARGUMENT, message) from None
+        return {"scram": password}
+    found = {
+        "mysql_native": verifiers.mysql_native(password).hex(),
+        "caching_sha2": verifiers.caching_sha2(password).hex(),
+    }
+    if session.settings.known("password_encryption") and (
+        session.settings.get("password_encryption") == "md5"
+    ):
+        return {"md5": verifiers.md5(password, name), **found}
+    return {"scram": verifiers.scram_verifier(password), **found}
+
+
+def _moment(session: ClientSession, text: str) -> int | None:
+    """A timestamp in microseconds of Unix time; without an offset it is of the session's zone."""
+    if text.strip().lower() == "infinity":
+        return None
+    cells = from_strings(pa.array([text]), lambda _: "in VALID UNTIL")
+    array = timestamps(cells, TIMESTAMP_TZ, session.timezone)
+    return int(array.cast(pa.int64())[0].as_py())
+
+
+def _limit(text: str) -> int:
+    """Raises: DbError INVALID_ARGUMENT."""
+    if not re.fullmatch(r"-1|\d{1,9}", text):
+        raise DbError(ErrorKind.INVALID_ARGUMENT, f"invalid connection limit: {text}")
+    return int(text)
+
+
+def _check_may(session: ClientSession, tree: nodes.RoleStatement) -> None:
+    """Superusers may; CREATEROLE may unless it is about superusers; all may change their password.
+
+    https://www.postgresql.org/docs/15/sql-alterrole.html
+    """
+    cursor = session.duck.cursor
+    own = session.catalog.role(cursor, session.role)
+    if own is None or own.superuser:
+        return
+    names = [node.name for node in tree.expressions]
+    options = nodes.words_of(tree, "options")
+    is_own_password = all(option.startswith("PASSWORD ") for option in options)
+    if tree.this == "ALTER" and names == [own.name] and is_own_password:
+        return
+    if not own.create_role:
+        raise DbError(
+            ErrorKind.ACCESS_DENIED, f"permission denied to {str(tree.this).lower()} role"
+        )
+    targets = [session.catalog.role(cursor, name) for name in names]
+    if OWNER_NAME in names or any(role is not None and role.superuser for role in targets):
+        raise DbError(ErrorKind.ACCESS_DENIED, "must be superuser to alter superuser roles")
+    if "SUPERUSER" in options:
+        raise DbError(ErrorKind.ACCESS_DENIED, "must be superuser to create superusers")
 
 
 def _drop(session: ClientSession, tree: nodes.RoleStatement, name: str) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from fake_database import FakeInstant
 
+from catalog.details import Role
 from engine import datatypes
 from engine.errors import DbError, ErrorKind
 from server.auth.api import AccessMode, OpenDoor, UserRecord, Users
@@ -40,6 +41,14 @@ class Inner:
     def __init__(self) -> None:
         self.transaction_status = TransactionStatus.IDLE
         self.closed = 0
+        self.roles: dict[str, Role] = {}
+        self.live: list[Inner] = []
+
+    def login_role(self, name: str) -> Role | None:
+        return self.roles.get(name)
+
+    def sessions(self) -> list[Inner]:
+        return self.live
 
     def connect(self, wire: Wire, client: ClientInfo, session_id: int | None = None) -> Any:
         if client.database == "nowhere":
@@ -69,11 +78,12 @@ class Inner:
 
 
 def observed(
-    slow_ms: int = 0, connections_max: int = 2, users: Users | None = None
+    slow_ms: int = 0, connections_max: int = 2, users: Users | None = None, reserved: int = 0
 ) -> tuple[ObservedDatabase, Metrics, Inner]:
     inner, metrics = Inner(), Metrics("1")
     parts: Any = (inner, metrics, users or OpenDoor())
-    database = ObservedDatabase(*parts, connections_max=connections_max, slow_ms=slow_ms)
+    limits: Any = {"connections_max": connections_max, "reserved": reserved}
+    database = ObservedDatabase(*parts, slow_ms=slow_ms, **limits)
     return database, metrics, inner
 
 
@@ -184,6 +194,30 @@ def test_draining_refuses_new_work_but_lets_transactions_end() -> None:
     inner.transaction_status = TransactionStatus.ACTIVE
     assert run(session, "insert") == Affected("INSERT", 3)
     assert database.running == 0
+
+
+def test_a_role_keeps_to_its_limit_and_to_the_slots_left_for_superusers() -> None:
+    database, _, inner = observed(connections_max=3, reserved=1)
+    inner.roles = {
+        "ann": Role(1, "ann", login=True, connections_max=1),
+        "bob": Role(2, "bob"),
+        "cat": Role(3, "cat", login=True),
+        "dan": Role(4, "dan", login=True, superuser=True, connections_max=0),
+    }
+
+    def refused(name: str) -> ErrorKind:
+        with pytest.raises(DbError) as caught:
+            database.connect(Wire.MYSQL, ClientInfo(name, "public", ""))
+        return caught.value.kind
+
+    database.connect(Wire.MYSQL, CLIENT)
+    inner.live.append(inner)
+    assert refused("ann") is ErrorKind.TOO_MANY_CONNECTIONS
+    assert refused("bob") is ErrorKind.BAD_AUTHORIZATION
+    database.connect(Wire.MYSQL, ClientInfo("cat", "public", ""))
+    assert refused("cat") is ErrorKind.TOO_MANY_CONNECTIONS
+    database.connect(Wire.MYSQL, ClientInfo("dan", "public", ""))
+    assert refused("dan") is ErrorKind.TOO_MANY_CONNECTIONS
 
 
 class Modes:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from fix_database import Client, Databases, client
 
 from engine.errors import DbError, ErrorKind
 from sql.session import Wire
+from sql.verifiers import parse_scram, scram_verifier
+
+SCRAM = scram_verifier("secret")
 
 
 @pytest.fixture
@@ -147,10 +152,87 @@ def test_roles_and_grants_are_transactional(databases: Databases, boss: Client) 
     assert caught.value.kind is ErrorKind.UNDEFINED_OBJECT
 
 
-def test_passwords_are_refused(boss: Client) -> None:
-    with pytest.raises(DbError) as caught:
-        boss.run("CREATE USER x WITH PASSWORD 'y'")
-    assert caught.value.kind is ErrorKind.UNSUPPORTED
+AUTHID = "SELECT rolpassword, rolvaliduntil::text, rolconnlimit FROM pg_authid WHERE rolname = "
+
+
+def test_of_a_password_a_verifier_is_kept_and_shown_to_superusers(
+    databases: Databases, boss: Client
+) -> None:
+    boss.run(
+        "CREATE USER x WITH ENCRYPTED PASSWORD 'it''s' "
+        "VALID UNTIL '2030-01-01 00:00:00+02' CONNECTION LIMIT 2"
+    )
+    [(kept, until, limit)] = boss.run(f"{AUTHID} 'x'")
+    iterations, salt = parse_scram(kept)
+    assert scram_verifier("it's", salt, iterations) == kept
+    assert (until, limit) == ("2029-12-31 22:00:00+00", 2)
+    assert as_(databases, "writer").run("SELECT passwd FROM pg_shadow WHERE usename = 'x'") == [
+        (None,)
+    ]
+    boss.run("ALTER ROLE x PASSWORD NULL VALID UNTIL 'infinity' CONNECTION LIMIT -1")
+    assert boss.run(f"{AUTHID} 'x'") == [(None, None, -1)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "given", "kept"),
+    [
+        ("md5", "secret", "md5" + hashlib.md5(b"secretx").hexdigest()),
+        ("scram-sha-256", "md5" + "a" * 32, "md5" + "a" * 32),
+        ("md5", SCRAM, SCRAM),
+        ("md5", "", None),
+    ],
+)
+def test_a_password_is_kept_as_it_was_hashed(
+    boss: Client, setting: str, given: str, kept: str | None
+) -> None:
+    boss.run(f"SET password_encryption = '{setting}'")
+    boss.run(f"CREATE USER x PASSWORD '{given}'")
+    assert boss.run(f"{AUTHID} 'x'")[0][0] == kept
+
+
+def test_the_owner_of_everything_can_have_a_password(boss: Client) -> None:
+    boss.run("ALTER ROLE postgres PASSWORD 'secret'")
+    assert boss.run(f"{AUTHID} 'postgres'")[0][0].startswith("SCRAM-SHA-256$")
+    assert boss.run("SELECT count(*) FROM pg_roles WHERE rolname = 'postgres'") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "options", ["PASSWORD 'SCRAM-SHA-256$x'", "CONNECTION LIMIT -2", "VALID UNTIL 'some day'"]
+)
+def test_options_that_cannot_be_are_refused(boss: Client, options: str) -> None:
+    with pytest.raises(DbError):
+        boss.run(f"CREATE ROLE x {options}")
+    assert boss.run(f"{AUTHID} 'x'") == []
+
+
+def test_a_role_changes_its_own_password_and_nothing_else(
+    databases: Databases, boss: Client
+) -> None:
+    writer = as_(databases, "writer")
+    writer.run("ALTER USER writer PASSWORD 'mine'")
+    assert boss.run(f"{AUTHID} 'writer'")[0][0] is not None
+    for text in (
+        "ALTER USER writer SUPERUSER",
+        "ALTER USER writer PASSWORD 'mine' CREATEDB",
+        "ALTER USER reader PASSWORD 'theirs'",
+        "CREATE ROLE x",
+        "DROP ROLE reader",
+    ):
+        denied(writer, text)
+
+
+def test_createrole_makes_roles_but_no_superusers(databases: Databases, boss: Client) -> None:
+    boss.run("ALTER ROLE writer CREATEROLE; CREATE ROLE chief SUPERUSER")
+    writer = as_(databases, "writer")
+    writer.run("CREATE ROLE x LOGIN; ALTER ROLE x PASSWORD 'y'; DROP ROLE x")
+    for text in (
+        "CREATE ROLE x SUPERUSER",
+        "ALTER ROLE chief PASSWORD 'y'",
+        "ALTER ROLE postgres PASSWORD 'y'",
+        "ALTER ROLE writer SUPERUSER",
+        "DROP ROLE chief",
+    ):
+        denied(writer, text)
 
 
 MERGE = "MERGE INTO cpu USING (SELECT 'x' AS h) AS s ON s.h = cpu.host WHEN"

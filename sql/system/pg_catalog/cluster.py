@@ -79,7 +79,8 @@ def all_roles(context: SystemContext) -> list[Role]:
     users |= {one.role for one in context.objects if isinstance(one, Sequence | UserType)}
     others = sorted(users - {oids.OWNER_NAME, ""} - set(created))
     return [
-        *(_superuser(role_oid(name), name) for name in (oids.OWNER_NAME, *others)),
+        created.pop(oids.OWNER_NAME, _superuser(oids.OWNER, oids.OWNER_NAME)),
+        *(_superuser(role_oid(name), name) for name in others),
         *created.values(),
     ]
 
@@ -103,12 +104,23 @@ def _roles(context: SystemContext, name: str, columns: dict[str, str]) -> pa.Tab
         "rolcanlogin": [role.login for role in roles],
         "rolreplication": False,
         "rolbypassrls": [role.superuser for role in roles],
-        "rolconnlimit": -1,
-        "rolpassword": "********",
+        "rolconnlimit": [role.connections_max for role in roles],
+        "rolpassword": [_shown_password(context, name, role) for role in roles],
+        "rolvaliduntil": [role.valid_until for role in roles],
     }
     return fill(
         schema(name), len(roles), {column: values[origin] for column, origin in columns.items()}
     )
+
+
+def _shown_password(context: SystemContext, relation: str, role: Role) -> str | None:
+    """PostgreSQL's verifier, where superusers look; stars where everybody does."""
+    if relation in ("pg_roles", "pg_user"):
+        return "********"
+    asking = next((r for r in context.roles if r.name == context.session.client.user), None)
+    if asking is not None and not asking.superuser:
+        return None
+    return role.password.get("scram") or role.password.get("md5")
 
 
 def pg_auth_members(context: SystemContext) -> pa.Table:
@@ -129,6 +141,7 @@ def pg_auth_members(context: SystemContext) -> pa.Table:
 _AUTHID = (
     *("oid", "rolname", "rolsuper", "rolinherit", "rolcreaterole", "rolcreatedb"),
     *("rolcanlogin", "rolreplication", "rolbypassrls", "rolconnlimit"),
+    *("rolpassword", "rolvaliduntil"),
 )
 _USER = {
     "usename": "rolname",
@@ -138,6 +151,7 @@ _USER = {
     "userepl": "rolreplication",
     "usebypassrls": "rolbypassrls",
     "passwd": "rolpassword",
+    "valuntil": "rolvaliduntil",
 }
 
 
@@ -148,8 +162,7 @@ def pg_authid(context: SystemContext) -> pa.Table:
 
 def pg_roles(context: SystemContext) -> pa.Table:
     """Roles, for everyone to read."""
-    columns = {name: name for name in (*_AUTHID, "rolpassword")}
-    return _roles(context, "pg_roles", columns)
+    return _roles(context, "pg_roles", {name: name for name in _AUTHID})
 
 
 def pg_user(context: SystemContext) -> pa.Table:
@@ -158,7 +171,7 @@ def pg_user(context: SystemContext) -> pa.Table:
 
 
 def pg_shadow(context: SystemContext) -> pa.Table:
-    """Like pg_user; passwords are never shown."""
+    """Like pg_user, with passwords for superusers."""
     return _roles(context, "pg_shadow", _USER)
 
 

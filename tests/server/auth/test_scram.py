@@ -18,7 +18,7 @@ from server.auth.scram import (
     mock_verifier,
     parse_verifier,
 )
-from server.auth.verifiers import scram_verifier
+from sql.verifiers import scram_verifier
 
 # RFC 7677, section 3.
 SALT = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from server.auth.api import AccessMode, UserRecord
+from server.auth.passwords import matches
 from server.auth.users import UsersFile, lines, parse
-from server.auth.verifiers import matches, mysql_native, saslprep, scram_verifier
 from server.commands import run
+from sql.verifiers import mysql_native, saslprep, scram_verifier
 
 
 def test_the_scram_verifier_proves_the_example_of_rfc_7677() -> None:

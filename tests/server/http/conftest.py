@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from fake_database import FakeInstant, QuietSession
 
+from catalog.details import Role
 from engine import datatypes
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
@@ -170,6 +171,7 @@ class FakeDatabase:
         self.live: list[FakeSession] = []
         self.clients: list[ClientInfo] = []
         self.set_calls: list[tuple[str, str]] = []
+        self.roles: dict[str, Role] = {}
         self._ids = itertools.count(1)
 
     def reserve_id(self) -> int:
@@ -182,6 +184,9 @@ class FakeDatabase:
         self.live.append(session)
         self.clients.append(client)
         return session
+
+    def login_role(self, name: str) -> Role | None:
+        return self.roles.get(name)
 
     def sessions(self) -> list[SessionApi]:
         return list(self.live)

@@ -23,10 +23,10 @@ from fix_mysql import MysqlDoor, MysqlDoors
 from raw_mysql import PLAIN, RawClient, handshake_response
 from server_users import Named
 
-from server.auth import verifiers
 from server.auth.api import UserRecord
 from server.mysql.connection import MysqlOptions
 from server.mysql.constants import Capability
+from sql import verifiers
 
 MARIADB = shutil.which("mariadb") or shutil.which("mysql")
 

@@ -27,11 +27,11 @@ from raw_mysql import (
 from server_users import Named
 
 from engine.datatypes import INT64, STRING
-from server.auth import verifiers
 from server.auth.api import UserRecord
 from server.mysql.connection import MysqlOptions
 from server.mysql.constants import Capability, CommandCode, Status
 from server.mysql.packets import PacketReader, lenenc_string
+from sql import verifiers
 from sql.results import ResultColumn, Rows
 
 C = CommandCode

@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from raw_mysql import PLAIN, handshake_response, native_proof, parse_greeting, sha2_proof
 
 from engine.errors import DbError, ErrorKind
-from server.auth import verifiers
 from server.auth.api import OpenDoor, UserRecord, Users
 from server.auth.caching_sha2 import Secrets
 from server.auth.steps import Ask, Say
 from server.mysql.constants import Capability
 from server.mysql.handshake import Login, Terms, change_user, login, new_salt
+from sql import verifiers
 
 SALT = b"abcdefghijklmnopqrst"
 SECRETS = Secrets()

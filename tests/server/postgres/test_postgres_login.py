@@ -19,9 +19,9 @@ from fix_postgres import RunningListener
 from raw_postgres import raw_connection, receive_until, send_startup, wait_until
 
 from server.auth.api import UserRecord
-from server.auth.verifiers import scram_verifier
 from server.postgres.connection import Options
 from server.tls import end_point
+from sql.verifiers import scram_verifier
 
 
 class StaticUsers:

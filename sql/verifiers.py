@@ -1,7 +1,7 @@
 """What is kept of a password: verifiers that let a wire check it without knowing it.
 
-Called by users.py (reading the users file), by `gnomon user hash-password` and by the HTTP login,
-which receives passwords in the clear. Sources: RFC 5802 and RFC 7677 (SCRAM-SHA-256), RFC 4013
+Called by CREATE ROLE, by the users file, by `gnomon user hash-password` and by logins that receive
+passwords in the clear. Sources: RFC 5802 and RFC 7677 (SCRAM-SHA-256), RFC 4013
 (SASLprep), MySQL's native and caching_sha2 password descriptions.
 """
 
@@ -13,8 +13,6 @@ import hmac
 import secrets
 import stringprep
 import unicodedata
-
-from server.auth.api import UserRecord
 
 SCRAM_ITERATIONS = 4096  # PostgreSQL's and RFC 7677's number
 SCRAM_SALT_BYTES = 16
@@ -86,6 +84,12 @@ def parse_scram(verifier: str) -> tuple[int, bytes]:
         ) from None
 
 
+def md5(password: str, user: str) -> str:
+    """`md5` and md5(password + user) in hexadecimal digits, as PostgreSQL keeps it."""
+    digest = hashlib.md5((password + user).encode(), usedforsecurity=False)
+    return "md5" + digest.hexdigest()
+
+
 def mysql_native(password: str) -> bytes:
     """sha1(sha1(password)), what mysql_native_password compares against; empty has none."""
     return hashlib.sha1(hashlib.sha1(password.encode()).digest()).digest()
@@ -94,15 +98,3 @@ def mysql_native(password: str) -> bytes:
 def caching_sha2(password: str) -> bytes:
     """sha256(sha256(password)), what the fast path of caching_sha2_password compares against."""
     return hashlib.sha256(hashlib.sha256(password.encode()).digest()).digest()
-
-
-def matches(user: UserRecord, password: str) -> bool:
-    """True if the password is the user's, by whichever verifier is the cheapest one kept."""
-    if user.caching_sha2 is not None:
-        return hmac.compare_digest(caching_sha2(password), user.caching_sha2)
-    if user.mysql_native is not None:
-        return hmac.compare_digest(mysql_native(password), user.mysql_native)
-    if user.scram is not None:
-        iterations, salt = parse_scram(user.scram)
-        return hmac.compare_digest(scram_verifier(password, salt, iterations), user.scram)
-    return False
