@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 PLANS_MAX = 256  # that a session remembers
 
 
-class _Known(NamedTuple):
-    """A plan that was run, for what it was declared to take, in that state."""
+# A text (of lifted queries: their form) and what its parameters were declared to be: drivers
+# prepare one text more than once, psycopg by the size of the numbers that it is given.
+_Key = tuple[str, tuple[DataType | None, ...]]
 
-    declared: tuple[DataType | None, ...]
+
+class _Known(NamedTuple):
+    """A plan that was run in that state."""
+
     state: tuple[object, ...]
     plan: QueryPlan
 
@@ -40,15 +44,15 @@ class Instant:
 
     def __init__(self, session: ClientSession) -> None:
         self._session = session
-        self._known: dict[str, _Known] = {}  # by text, lifted ones by their form
+        self._known: dict[_Key, _Known] = {}
         self._lifted: tuple[str, Lifted | None] = ("", None)  # the last text's
 
     def remember(self, statement: ParsedStatement, plan: QueryPlan) -> None:
         """A statement (a lifted one: its form) that the session has just run."""
         if len(self._known) >= PLANS_MAX:
             del self._known[next(iter(self._known))]
-        state = state_of(self._session)
-        self._known[statement.text] = _Known(statement.declared, state, plan)
+        key = statement.text, statement.declared
+        self._known[key] = _Known(state_of(self._session), plan)
 
     def lift(self, text: str) -> Lifted | None:
         """See `sql.plan.lifting.lift`; several questions about a request cost one."""
@@ -65,7 +69,7 @@ class Instant:
             return None  # it may not mean what it says
         if text not in session.texts:
             lifted = self.lift(text) if self._known else None
-            if lifted is None or lifted.text not in self._known:
+            if lifted is None or (lifted.text, ()) not in self._known:
                 return None
         return session.parse(text, parameter_types)
 
@@ -106,11 +110,9 @@ class Instant:
         """The plan of a statement that was run, if it still holds."""
         if not isinstance(statement, ParsedStatement) or self._session.settings.shown.limited:
             return None
-        if isinstance(statement, LiftedQuery):
-            known = self._known.get(statement.form)
-        else:
-            known = self._known.get(statement.text)
-        if known is None or known.declared != statement.declared:
+        text = statement.form if isinstance(statement, LiftedQuery) else statement.text
+        known = self._known.get((text, statement.declared))
+        if known is None:
             return None
         return known.plan if known.state == state_of(self._session) else None
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from fix_database import Client
+from fix_database import Client, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.datatypes import INT16, INT32
 from engine.errors import DbError
 from sql.database import Database
 from sql.gate import Changes
@@ -191,6 +192,16 @@ def test_an_answer_in_memory_is_instant_until_it_changes(
     assert accounts.at_once(text.format(4)) is not None
     connect().run("DELETE FROM accounts WHERE id = 0")
     assert accounts.at_once(text.format(4)) is None
+
+
+def test_a_text_that_was_prepared_twice_is_instant_each_way(accounts: Client) -> None:
+    """psycopg declares parameters by the size of their values."""
+    session = accounts.session
+    ways = [session.parse(QUERY, (type_,))[0] for type_ in (INT16, INT32, None)]
+    for way in ways:
+        assert plain(session.execute(way, (10,))) == [(35, "n5")]
+    found = [session.instant.execute(way, (10,)) for way in ways]
+    assert [each and plain(each.as_rows()) for each in found] == [[(35, "n5")]] * len(ways)
 
 
 def test_privileges_are_asked_for_every_time(
