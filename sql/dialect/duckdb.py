@@ -129,8 +129,10 @@ class GnomonDuckDBGenerator(DuckDBGenerator):
         return self.sql(expression, "expression")
 
     def div_sql(self, expression: exp.Div) -> str:
-        """Integers divide to integers only where both are known to be (sql/plan/division.py)."""
+        """Integers divide to integers where both are known to be, or may be (sql/plan/typed.py)."""
         left, right = expression.left, expression.right
+        if expression.args.get("by_types"):
+            return self.binary(expression, "//")
         if expression.args.get("typed") and _is_integer(left) and _is_integer(right):
             return self.binary(expression, "//")
         if expression.args.get("safe") and not (right.is_number and float(right.to_py())):

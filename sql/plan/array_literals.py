@@ -1,7 +1,7 @@
 """Casts of array literals that DuckDB's own cast would misread: `'{{1,2},{3,4}}'::int[]`.
 
 Called by cast_literals.py: literals of more than one dimension, which PostgreSQL's types do not
-count, and of bounds. Bounds are dropped: arrays here count from one. Never reads plain ones.
+count, of bounds, and of bytes. Bounds are dropped: arrays here count from one. Never reads others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from sql.decode.text import column_from_text
 
 _RICH = re.compile(r"\s*(?:\[[^\]]*\]\s*)+=\s*\{|\s*\{\s*\{")  # with bounds, or nested
 _CHECKED = frozenset({TypeId.INT16, TypeId.INT32, TypeId.INT64, TypeId.FLOAT32, TypeId.FLOAT64})
-_READ = _CHECKED | {TypeId.STRING, TypeId.BOOLEAN, TypeId.DECIMAL, TypeId.UUID}
+_READ = _CHECKED | {
+    *(TypeId.STRING, TypeId.BOOLEAN, TypeId.DECIMAL, TypeId.UUID, TypeId.BINARY),
+}
 
 
 def read_array_literal(cast: exp.Cast, type_: DataType) -> None:
@@ -27,7 +29,10 @@ def read_array_literal(cast: exp.Cast, type_: DataType) -> None:
     Raises: DbError INVALID_TEXT, OUT_OF_RANGE.
     """
     text, element = cast.this.name, type_.innermost
-    if element.named is not None or element.id not in _READ or not _RICH.match(text):
+    binary = element.id is TypeId.BINARY  # of which DuckDB reads other escapes
+    if element.named is not None or element.id not in _READ:
+        return
+    if not binary and not _RICH.match(text):
         return
     try:
         items = parse_array(text)
@@ -47,6 +52,9 @@ def read_array_literal(cast: exp.Cast, type_: DataType) -> None:
         except DbError as error:
             raise DbError(error.kind, error.message) from error  # there is no column to speak of
     cast.set("this", _array(items))
+    if binary:
+        for item in list(cast.this.find_all(exp.Literal)):
+            item.replace(exp.cast(item.copy(), exp.DType.VARBINARY))  # see binary_literals
     cast.set("to", made)
 
 

@@ -80,8 +80,18 @@ def _read(text: str, to: exp.DataType, order: str) -> exp.Expr | None:
         value = column_from_text(pa.array([text]), type_, "UTC", column="")[0]
     except DbError as error:
         raise DbError(error.kind, error.message) from error  # there is no column to speak of
-    made: exp.Expr | None = None if show is _unchanged else show(value.as_py())
-    return made
+    if show is _unchanged:
+        return None
+    try:
+        return show(value.as_py())
+    except OverflowError:
+        return _days_away(value.cast(pa.int32()).as_py())
+
+
+def _days_away(days: int) -> exp.Expr:
+    """A date before Python's first or after its last, as so many days from the epoch."""
+    epoch = cast_to(exp.Literal.string("1970-01-01"), "DATE")
+    return exp.paren(exp.Add(this=epoch, expression=exp.convert(days)))
 
 
 def _is_whole(node: exp.Interval) -> bool:

@@ -175,7 +175,12 @@ def type_of(node: exp.Expr, scopes: Scopes) -> DataType | None:
         return type_of(node.left, scopes) or type_of(node.right, scopes)
     if isinstance(node, exp.Lower | exp.Upper | exp.Concat | exp.Substring | exp.Trim):
         return datatypes.STRING
-    return inferred_type(scopes, node) or _of_series(node)
+    return inferred_type(scopes, node) or _of_array(node, scopes) or _of_series(node)
+
+
+def _of_array(node: exp.Expr, scopes: Scopes) -> DataType | None:
+    item = _first_type(node.expressions, scopes) if isinstance(node, exp.Array) else None
+    return None if item is None else datatypes.list_of(item)
 
 
 def _of_series(node: exp.Expr) -> DataType | None:

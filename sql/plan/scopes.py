@@ -21,6 +21,7 @@ class Scopes:
 
     def __init__(self, tables: dict[int, Table]) -> None:
         self._tables = tables
+        self.tables = tuple(tables.values())
         self._sources: dict[int, dict[str, Table | None]] = {}
 
     def column(self, node: exp.Expr) -> Column | None:

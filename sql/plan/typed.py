@@ -42,6 +42,7 @@ _SAME = (
 )
 _MIXED = (exp.Add, exp.Sub, exp.Mul, exp.Mod)
 _N = TypeVar("_N", bound=exp.Expr)
+BY_TYPES = "by_types"  # of a division: DuckDB tells integers from other numbers
 _DEPTH_MAX = 64  # of subqueries and expressions looked through for a type
 
 
@@ -59,8 +60,10 @@ def typed_operators(tree: exp.Expr, scopes: Scopes, wire: Wire) -> exp.Expr:
     else:
         for shift in _inner_first(tree, exp.Add, exp.Sub):
             _keep_date(shift, infer)
-    for division in _inner_first(tree, exp.Div):
-        _divide(division, infer)
+    divisions = _inner_first(tree, exp.Div)
+    spans = bool(divisions) and _tells_of_spans(tree, scopes, infer)
+    for division in divisions:
+        _divide(division, infer, spans=spans)
     for cast in _inner_first(tree, exp.Cast):
         if isinstance(cast.to, exp.DataType):
             _cast(cast, infer)
@@ -74,9 +77,39 @@ def _inner_first(tree: exp.Expr, *kinds: type[_N]) -> list[_N]:
     return list(tree.find_all(*kinds))[::-1]
 
 
-def _divide(node: exp.Div, infer: Callable[[exp.Expr], DataType | None]) -> None:
-    if node.args.get("typed") and _whole(infer(node.left)) and _whole(infer(node.right)):
+def _divide(node: exp.Div, infer: Callable[[exp.Expr], DataType | None], *, spans: bool) -> None:
+    """Integers divide to an integer; where one of the types is not known here, DuckDB decides.
+
+    Its `//` of floats is no integer. It knows no intervals, so none may be divided by it.
+    """
+    if not node.args.get("typed"):
+        return
+    left, right = infer(node.left), infer(node.right)
+    if _whole(left) and _whole(right):
         node.replace(exp.IntDiv(this=node.left.copy(), expression=node.right.copy()))
+    elif all(type_ is None or type_.is_integer for type_ in (left, right)):
+        node.set(BY_TYPES, left is not None or not spans)
+
+
+_OF_SPANS = frozenset({"age", "make_interval", "justify_hours", "justify_days"})
+
+
+def _tells_of_spans(
+    tree: exp.Expr, scopes: Scopes, infer: Callable[[exp.Expr], DataType | None]
+) -> bool:
+    """True if something in the statement may be an interval."""
+    if any(column.type == dt.INTERVAL for table in scopes.tables for column in table.columns):
+        return True
+    for node in tree.find_all(exp.Interval, exp.Cast, exp.Sub, exp.Anonymous, Expansion):
+        if isinstance(node, exp.Sub):
+            sides = [infer(node.left), infer(node.right)]
+            if all(side is None or side.is_timestamp for side in sides):
+                return True
+        elif isinstance(node, exp.Anonymous) and node.name.lower() in _OF_SPANS:
+            return True
+        if infer(node) == dt.INTERVAL:
+            return True
+    return False
 
 
 def _shift_date(node: exp.Binary, infer: Callable[[exp.Expr], DataType | None]) -> None:
@@ -214,7 +247,7 @@ _SPANS = ("years", "months", "weeks", "days", "hours", "minutes", "seconds", "mi
 
 @cache
 def _returned() -> dict[str, DataType]:
-    """Functions that give an integer or an interval whatever they are called with."""
+    """Functions that give one type whatever they are called with."""
     kinds: dict[str, set[DataType | None]] = {}
     for entry in FUNCTIONS:
         type_ = dt.INT64 if entry.returns in _INTEGERS else None
@@ -224,7 +257,8 @@ def _returned() -> dict[str, DataType]:
     known = {name: next(iter(found)) for name, found in kinds.items() if len(found) == 1}
     sure = {name: type_ for name, type_ in known.items() if type_ is not None}
     sure |= {f"{PREFIX}{name}": type_ for name, type_ in sure.items()}
-    return sure | {f"to_{unit}": dt.INTERVAL for unit in _SPANS}
+    spans = {f"to_{unit}": dt.INTERVAL for unit in _SPANS}
+    return sure | spans | {"unhex": dt.BINARY}  # what a literal cast to bytea has become
 
 
 def _cast_type(node: exp.Cast) -> DataType | None:

@@ -62,16 +62,11 @@ def described(session: ClientSession, statement: ParsedStatement) -> ParsedState
         return statement
     tree = _own_tree(session, statement)
     for call in _calls(tree):
-        parts: list[exp.Expr] = [
-            exp.Is(this=one, expression=exp.null()) for one in call.expressions
-        ]
-        if _gives_bytes(call):
-            answer = exp.cast(exp.Literal.string(""), exp.DType.VARBINARY)
-            _place(call).replace(_named(call, answer))
-            continue
-        answer = exp.cast(exp.Literal.number(0), exp.DType.BIGINT)
-        for part in parts:  # parameters are still needed
-            answer = exp.cast(exp.func("if", part, answer, answer.copy()), exp.DType.BIGINT)
+        kind = exp.DType.VARBINARY if _gives_bytes(call) else exp.DType.BIGINT
+        answer = exp.cast(exp.null(), kind)
+        for one in _taken(call):  # parameters are still needed
+            part = exp.Is(this=one, expression=exp.null())
+            answer = exp.cast(exp.func("if", part, answer, answer.copy()), kind)
         _place(call).replace(_named(call, answer))
     return replace(_plain(statement), tree=tree)
 
@@ -165,18 +160,23 @@ def _of_large_object(call: exp.Anonymous, pieces: Pieces) -> exp.Expr:
     if _is_per_row(call):
         message = f"{call.name}() for every row of a query is not supported"
         raise DbError(ErrorKind.UNSUPPORTED, message, hint="call it in a statement of its own")
-    forms = large_objects.FUNCTIONS[call.name.lower()]
-    takes = next((f.takes for f in forms if len(f.takes) == len(call.expressions)), ())
-    arguments = tuple(
-        _value(exp.cast(one.copy(), _LARGE[kind]), pieces)
-        for one, kind in zip(call.expressions, takes, strict=False)
-    )
+    arguments = tuple(_value(one, pieces) for one in _taken(call))
     answer = large_objects.call(pieces.session, call.name.lower(), arguments)
     if isinstance(answer, bytes):
         return exp.Unhex(this=exp.Literal.string(answer.hex()))
     if answer is None and _gives_bytes(call):
         return exp.cast(exp.null(), exp.DType.VARBINARY)
     return _number(None if answer is None else int(str(answer)))
+
+
+def _taken(call: exp.Anonymous) -> list[exp.Expr]:
+    """Copies of a call's arguments; of one about large objects, with the types it takes."""
+    values = [one.copy() for one in call.expressions]
+    forms = large_objects.FUNCTIONS.get(call.name.lower(), ())
+    takes = next((form.takes for form in forms if len(form.takes) == len(values)), None)
+    if takes is None:
+        return values
+    return [exp.cast(one, _LARGE[kind]) for one, kind in zip(values, takes, strict=True)]
 
 
 _LARGE = dict.fromkeys(

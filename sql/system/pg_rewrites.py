@@ -93,7 +93,9 @@ class _Rewriter:
             node.set("to", exp.DataType.build(_PG_TYPES[name] + suffix, dialect="duckdb"))
         inner = node.this
         flat = inner.is_string and inner.name.startswith("{") and inner.name[1:2] != "{"
-        if flat and _is_array(node.to):  # others: sql/plan/array_literals.py
+        if (
+            flat and _is_array(node.to) and not _of_bytes(node.to)
+        ):  # others: sql/plan/array_literals.py
             inner.replace(array_literal(inner.name))
         if isinstance(inner, exp.Column) and _is_text_type(node):
             if self._is_regproc(inner):
@@ -272,6 +274,13 @@ _ARRAY_ITEMS = re.compile(r'"((?:[^"\\]|\\.)*)"|([^",]+)')
 
 def _is_array(node: exp.Expr) -> bool:
     return isinstance(node, exp.DataType) and node.this is exp.DType.ARRAY
+
+
+def _of_bytes(to: exp.DataType) -> bool:
+    return any(inner.this in _BYTES for inner in to.find_all(exp.DataType))
+
+
+_BYTES = (exp.DType.BINARY, exp.DType.VARBINARY, exp.DType.BLOB)
 
 
 def vector_text(vector: exp.Expr) -> exp.Expr:

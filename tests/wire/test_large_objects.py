@@ -113,3 +113,17 @@ def test_pg_dump_takes_large_objects_along(server: RunningServer) -> None:
                 link.execute(line.encode())
         assert link.execute("SELECT lo_get(%s)", (oid,)).fetchone() == (b"dumped\0bytes",)
         link.execute("SELECT lo_unlink(%s)", (oid,))
+
+
+def test_their_functions_tell_the_types_of_parameters(server: RunningServer) -> None:
+    with psycopg.connect(server.postgres_dsn()) as connection:
+        wanted = [("SELECT lo_create($1)", [20]), ("SELECT lo_put($1, $2, $3)", [20, 20, 17])]
+        for query, oids in [*wanted, ("SELECT lo_get($1)", [20])]:
+            connection.pgconn.prepare(b"p", query.encode())
+            described = connection.pgconn.describe_prepared(b"p")
+            assert [described.param_type(n) for n in range(described.nparams)] == oids
+            connection.pgconn.exec_(b"DEALLOCATE p")
+        made = connection.execute("SELECT lo_create(%s)", (0,), binary=True).fetchone()
+        assert made is not None
+        connection.execute("SELECT lo_put(%s, %s, %s)", (made[0], 1, b"\x00a"))
+        assert connection.execute("SELECT lo_get(%s)", made).fetchone() == (b"\x00\x00a",)

@@ -226,7 +226,9 @@ def referential_constraints(context: SystemContext) -> pa.Table:
             "constraint_name": [one.name for _, one, _ in found],
             "unique_constraint_catalog": catalog,
             "unique_constraint_schema": [there.database for _, _, there in found],
-            "unique_constraint_name": [_relied_on(table, one, places) for table, one, _ in found],
+            "unique_constraint_name": [
+                _relied_on(table, one, places, context.session.wire) for table, one, _ in found
+            ],
             "match_option": ["FULL" if there.match_full else "NONE" for _, _, there in found],
             "update_rule": [there.on_update.words for _, _, there in found],
             "delete_rule": [there.on_delete.words for _, _, there in found],
@@ -236,14 +238,16 @@ def referential_constraints(context: SystemContext) -> pa.Table:
     )
 
 
-def _relied_on(table: Table, one: Constraint, places: Places) -> str:
+def _relied_on(table: Table, one: Constraint, places: Places, wire: Wire) -> str:
     """The name of the parent's key that the columns are."""
     key = places.key(table, one)
-    for other in key.parent.constraints if key is not None else ():
+    if key is None:
+        return PRIMARY
+    for other in key.parent.constraints:
         unique = other.kind is ConstraintKind.UNIQUE
-        if key is not None and unique and set(other.columns) == set(key.parent_columns):
+        if unique and set(other.columns) == set(key.parent_columns):
             return other.name
-    return PRIMARY
+    return key_name(key.parent) if wire is Wire.POSTGRES else PRIMARY
 
 
 def check_constraints(context: SystemContext) -> pa.Table:
@@ -268,17 +272,20 @@ def check_constraints(context: SystemContext) -> pa.Table:
 
 
 def column_usage(context: SystemContext) -> pa.Table:
-    """PostgreSQL's constraint_column_usage: which columns a primary key names."""
+    """PostgreSQL's constraint_column_usage: a foreign key is told by the columns it points at."""
     catalog = catalog_name(context.session)
     found = keys(context.tables, Wire.POSTGRES)
+    named = [
+        key.references or (key.table.database, key.table.name, key.column.name) for key in found
+    ]
     return fill(
         SHAPES["constraint_column_usage"],
         len(found),
         {
             "table_catalog": catalog,
-            "table_schema": [key.table.database for key in found],
-            "table_name": [key.table.name for key in found],
-            "column_name": [key.column.name for key in found],
+            "table_schema": [database for database, _, _ in named],
+            "table_name": [table for _, table, _ in named],
+            "column_name": [column for _, _, column in named],
             "constraint_catalog": catalog,
             "constraint_schema": [key.table.database for key in found],
             "constraint_name": [key.name for key in found],

@@ -33,3 +33,44 @@ def test_a_json_path_may_be_a_parameter(db: Client) -> None:
     document = """'{"a": {"b/c": [1, 2]}}'::jsonb"""
     assert db.run(f"SELECT {document} #>> $1", [["a", "b/c", "1"]]) == [("2",)]
     assert db.run(f"SELECT {document} #> $1 IS NULL", [["a", "x"]]) == [(True,)]
+
+
+def test_parameters_have_the_types_of_arrays_and_bytes_beside_them(db: Client) -> None:
+    query = "SELECT 1 WHERE ARRAY[1, 2] <> $1 AND ARRAY['a'] <> $2 AND '\\x00ff'::bytea <> $3"
+    described = db.session.describe(db.session.parse(query)[0])
+    assert [type_.name for type_ in described.parameters] == [
+        "List<Int32>",
+        "List<String>",
+        "Binary",
+    ]
+    assert db.run(query, [[1, 3], ["b"], b"\x00"]) == [(1,)]
+    assert db.run(query, [[1, 2], ["b"], b"\x00"]) == []
+
+
+FOREIGN_KEYS = """SELECT kcu.column_name, ccu.table_schema, ccu.table_name, ccu.column_name
+ FROM information_schema.table_constraints AS tc
+ JOIN information_schema.key_column_usage AS kcu USING (constraint_schema, constraint_name)
+ JOIN information_schema.constraint_column_usage AS ccu USING (constraint_schema, constraint_name)
+ WHERE tc.constraint_type = 'FOREIGN KEY' AND tc.table_name = 'kid'"""
+RELIED_ON = """SELECT rc.constraint_name, tc.table_name, tc.constraint_name, tc.constraint_type
+ FROM information_schema.referential_constraints AS rc
+ JOIN information_schema.table_constraints AS tc
+   ON tc.constraint_schema = rc.unique_constraint_schema
+  AND tc.constraint_name = rc.unique_constraint_name
+ WHERE rc.constraint_name LIKE 'kid%' ORDER BY 1"""
+
+
+def test_a_foreign_key_is_told_by_the_columns_it_points_at(db: Client) -> None:
+    db.run("CREATE SCHEMA elsewhere")
+    db.run("CREATE TABLE elsewhere.parent (id INT PRIMARY KEY, code INT UNIQUE)")
+    db.run(
+        "CREATE TABLE kid (pid INT, CONSTRAINT kid_a FOREIGN KEY (pid) REFERENCES elsewhere.parent)"
+    )
+    assert db.run(FOREIGN_KEYS) == [("pid", "elsewhere", "parent", "id")]
+    db.run(
+        "ALTER TABLE kid ADD CONSTRAINT kid_b FOREIGN KEY (pid) REFERENCES elsewhere.parent (code)"
+    )
+    assert db.run(RELIED_ON) == [
+        ("kid_a", "parent", "parent_pkey", "PRIMARY KEY"),
+        ("kid_b", "parent", "parent_code_key", "UNIQUE"),
+    ]
