@@ -57,7 +57,8 @@ class Column:
     of clients, "by default" does. `generated`: SQL text that the value is computed by; `virtual` if
     it was declared so (it is stored all the same). `touched`: an UPDATE that gives it no value sets
     it to the statement's time (MySQL's ON UPDATE CURRENT_TIMESTAMP). `spelling`: the name in the
-    case a MySQL client wrote it in, which its results show; empty if that is `name`.
+    case a MySQL client wrote it in, which its results show; empty if that is `name`. `collation`:
+    by which MySQL collation it compares, in relational tables; empty if by bytes.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Column:
     virtual: bool = False
     touched: bool = False
     spelling: str = ""
+    collation: str = ""
 
 
 @dataclass(frozen=True)
@@ -340,6 +342,7 @@ def _column_to_dict(column: Column) -> dict[str, Any]:
         **({"virtual": True} if column.virtual else {}),
         **({"touched": True} if column.touched else {}),
         **({"spelling": column.spelling} if column.spelling else {}),
+        **({"collation": column.collation} if column.collation else {}),
     }
 
 
@@ -364,4 +367,5 @@ def _column_from_dict(data: dict[str, Any]) -> Column:
         virtual=data.get("virtual", False),
         touched=data.get("touched", False),
         spelling=data.get("spelling", ""),
+        collation=data.get("collation", ""),
     )

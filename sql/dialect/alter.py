@@ -84,7 +84,9 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
         """What MySQL says of how a table is kept."""
         if self.word("CONVERT", "TO"):  # all text is UTF-8
             ignored = self._ignored_property()
-            return self._ignored_property() if self.at_word("COLLATE") else ignored
+            ignored = self._ignored_property() if self.at_word("COLLATE") else ignored
+            ignored.set("convert", True)
+            return ignored
         for way in ("DISABLE", "ENABLE"):  # what MySQL's dumps say around the rows of a table
             if self.word(way, "KEYS"):
                 return nodes.IgnoredProperty(this=f"{way} KEYS")

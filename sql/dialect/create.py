@@ -17,13 +17,14 @@ from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from sql import types
+from sql.collations import collated
 from sql.dialect import nodes
-from sql.dialect.definitions import TableDefinition
+from sql.dialect.definitions import TableDefinition, check_names
 from sql.dialect.dialects import to_sql
 from sql.dialect.mysql_types import SPELLING
 from sql.dialect.object_nodes import Identity, user_type_name
 from sql.dialect.options import given_options, index_options, table_options
-from sql.dialect.pieces import written
+from sql.dialect.pieces import collation_of, written
 from sql.session import Wire
 
 _SERIALS = frozenset({exp.DType.SERIAL, exp.DType.BIGSERIAL, exp.DType.SMALLSERIAL})
@@ -42,8 +43,8 @@ def is_external(tree: exp.Create) -> bool:
     return properties is not None and properties.find(exp.ExternalProperty) is not None
 
 
-def read_create_table(tree: exp.Create) -> TableDefinition:
-    """What a CREATE TABLE defines.
+def read_create_table(tree: exp.Create, collation: str = "") -> TableDefinition:
+    """What a CREATE TABLE defines; `collation` is the database's.
 
     Requires: `tree` is a CREATE TABLE as the parser makes it, identifiers folded.
     Raises: DbError (SYNTAX, INVALID_ARGUMENT, INVALID_TABLE_DEFINITION, DUPLICATE_COLUMN,
@@ -53,7 +54,7 @@ def read_create_table(tree: exp.Create) -> TableDefinition:
     reader = _Reader(tree)
     for element in reader.elements:
         reader.read_element(element)
-    return reader.definition()
+    return reader.definition(collation)
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,10 @@ class ColumnDefinition:
     constraints: Sequence[exp.Expr] = ()  # UNIQUE and CHECK
 
 
-def read_column(definition: exp.ColumnDef, *, time_series: bool) -> ColumnDefinition:
-    """What `ADD COLUMN` or MySQL's `MODIFY COLUMN` defines.
+def read_column(
+    definition: exp.ColumnDef, *, time_series: bool, collation: str = ""
+) -> ColumnDefinition:
+    """What `ADD COLUMN` or MySQL's `MODIFY COLUMN` defines; `collation` is the table's.
 
     Raises: DbError as `read_create_table`; UNSUPPORTED for constraints a column cannot be given
     once the table is there.
@@ -91,6 +94,8 @@ def read_column(definition: exp.ColumnDef, *, time_series: bool) -> ColumnDefini
     draft = reader.drafts[0]
     is_key = name in reader.inline_keys
     column = reader._column(draft, None, (name,) if is_key else (), time_series)
+    if not time_series:
+        (column,) = collated([column], reader._collations(), collation)
     said = draft.nullable is not None
     options = reader.sequence_options.get(name, [])
     numbers = bool(reader.auto_increment)
@@ -125,6 +130,7 @@ class _Draft:
     virtual: bool = False
     touched: bool = False
     spelling: str = ""
+    collation: str = ""
     indexes: dict[str, list[nodes.Option]] = field(default_factory=dict)
 
 
@@ -232,7 +238,9 @@ class _Reader:
             self._add(exp.ForeignKey(expressions=[column], reference=constraint), constraint)
         elif isinstance(constraint, exp.CheckColumnConstraint):
             self.constraints.append(constraint)
-        elif not isinstance(constraint, _WITHOUT_MEANING):
+        elif isinstance(constraint, exp.CollateColumnConstraint):
+            draft.collation = constraint.this.name
+        elif not isinstance(constraint, exp.CharacterSetColumnConstraint):
             raise DbError(ErrorKind.UNSUPPORTED, f"{constraint.sql()} is not supported")
 
     def _add(self, constraint: exp.Expr, written: exp.Expr) -> None:
@@ -242,7 +250,7 @@ class _Reader:
 
     # --- The whole --------------------------------------------------------------------------------
 
-    def definition(self) -> TableDefinition:
+    def definition(self, collation: str) -> TableDefinition:
         time_index = self._time_index()
         key = self._primary_key(time_index)
         external = is_external(self.tree)
@@ -263,7 +271,10 @@ class _Reader:
                 hint=f"the option {min(options)} is one of tables with a TIME INDEX",
             )
         comment = self._find(exp.SchemaCommentProperty)
-        on_commit = [p.name for p in self.properties if isinstance(p, nodes.IgnoredProperty)]
+        said = [p.name for p in self.properties if isinstance(p, nodes.IgnoredProperty)]
+        collation = collation_of(said) or collation
+        if time_index is None and not external:
+            columns = tuple(collated(columns, self._collations(), collation))
         definition = TableDefinition(
             database=self.table.text("db") or None,
             name=self.table.name,
@@ -272,7 +283,7 @@ class _Reader:
             or_replace=bool(self.tree.args.get("replace")),
             temporary=self._find(exp.TemporaryProperty) is not None,
             unlogged=self._find(exp.UnloggedProperty) is not None,
-            drop_on_commit="ON COMMIT DROP" in on_commit,
+            drop_on_commit="ON COMMIT DROP" in said,
             empty_on_commit=any(p.args.get("delete") for p in self.properties),
             primary_key=key,
             time_index=time_index,
@@ -290,9 +301,13 @@ class _Reader:
             auto_increment=tuple(self.auto_increment),
             sequence_options=self.sequence_options,
             indexes=tuple(self.indexes),
+            collation=collation,
         )
-        _check_names(definition)
+        check_names(definition)
         return definition
+
+    def _collations(self) -> dict[str, str]:
+        return {draft.name: draft.collation for draft in self.drafts}
 
     def _is_relational(self) -> bool:
         """True if something is declared that only a relational table can have."""
@@ -397,37 +412,11 @@ class _Reader:
         )
 
 
-_WITHOUT_MEANING = (exp.CharacterSetColumnConstraint, exp.CollateColumnConstraint)
-
-
 def _name(node: exp.Expr) -> str:
     """The column an identifier, column or ordered key part names."""
     if isinstance(node, (exp.Ordered, exp.ColumnPrefix)):
         return _name(node.this)
     return node.name
-
-
-def _check_names(definition: TableDefinition) -> None:
-    """Names are unique (DuckDB's ignore case), and every name used is defined."""
-    seen: set[str] = set()
-    for column in definition.columns:
-        if column.name.lower() in seen:
-            raise DbError(
-                ErrorKind.DUPLICATE_COLUMN, f'column "{column.name}" specified more than once'
-            )
-        seen.add(column.name.lower())
-    if definition.as_query is not None or definition.like is not None:
-        return
-    names = {column.name for column in definition.columns}
-    used = [*definition.primary_key, *definition.partition_columns]
-    used += [column for _, columns in definition.indexes for column in columns]
-    for name in [*used, *([definition.time_index] if definition.time_index else [])]:
-        if name not in names:
-            raise DbError(
-                ErrorKind.UNDEFINED_COLUMN, f'column "{name}" named in key does not exist'
-            )
-    if definition.time_index is None and not names and not definition.external:
-        raise DbError(ErrorKind.SYNTAX, "a table needs at least one column")
 
 
 def _check_time_index(draft: _Draft, data_type: DataType) -> None:

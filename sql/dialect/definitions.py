@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from catalog.records import Column
+from engine.errors import DbError, ErrorKind
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,32 @@ class TableDefinition:
     auto_increment: tuple[str, ...] = ()
     sequence_options: Mapping[str, Sequence[exp.Expr]] = field(default_factory=dict)
     indexes: tuple[tuple[str, tuple[str, ...]], ...] = ()  # MySQL's KEY: name or "", columns
+    collation: str = ""  # of columns that say nothing; empty: the database's
 
     @property
     def is_time_series(self) -> bool:
         """True if the region engine shall hold the rows."""
         return self.time_index is not None
+
+
+def check_names(definition: TableDefinition) -> None:
+    """Names are unique (DuckDB's ignore case), and every name used is defined."""
+    seen: set[str] = set()
+    for column in definition.columns:
+        if column.name.lower() in seen:
+            raise DbError(
+                ErrorKind.DUPLICATE_COLUMN, f'column "{column.name}" specified more than once'
+            )
+        seen.add(column.name.lower())
+    if definition.as_query is not None or definition.like is not None:
+        return
+    names = {column.name for column in definition.columns}
+    used = [*definition.primary_key, *definition.partition_columns]
+    used += [column for _, columns in definition.indexes for column in columns]
+    for name in [*used, *([definition.time_index] if definition.time_index else [])]:
+        if name not in names:
+            raise DbError(
+                ErrorKind.UNDEFINED_COLUMN, f'column "{name}" named in key does not exist'
+            )
+    if definition.time_index is None and not names and not definition.external:
+        raise DbError(ErrorKind.SYNTAX, "a table needs at least one column")

@@ -285,7 +285,9 @@ class GnomonMySQLParser(MysqlTypes, Grammar, MySQLParser):
     PRIMARY_PARSERS = MySQLParser.PRIMARY_PARSERS | _TEXT_PARSERS
     PLACEHOLDER_PARSERS = _PARAMETER | _QUESTION_MARK
     RANGE_PARSERS = _ranges(MySQLParser.RANGE_PARSERS, TokenType.SESSION_PARAMETER)
-    CONSTRAINT_PARSERS = _constraints(MySQLParser.CONSTRAINT_PARSERS)
+    CONSTRAINT_PARSERS = _constraints(MySQLParser.CONSTRAINT_PARSERS) | {
+        "CHARSET": lambda parser: exp.CharacterSetColumnConstraint(this=parser.take_name())
+    }
 
 
 class _DollarCore(TokenizerCore):

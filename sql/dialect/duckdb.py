@@ -19,6 +19,7 @@ from engine.errors import DbError, ErrorKind
 from sql import types
 from sql.dialect import nodes
 from sql.dialect.object_nodes import NamedType
+from sql.dialect.pieces import IN_STORE
 from sql.functions.expansion import Expansion, expansion_sql
 
 # now() and its kin are naive UTC timestamps here, whatever DuckDB's own session zone is.
@@ -122,7 +123,12 @@ class GnomonDuckDBGenerator(DuckDBGenerator):
 
     def collate_sql(self, expression: exp.Collate) -> str:
         """Text is compared byte-wise; collations of other systems change nothing."""
-        return self.sql(expression, "this")
+        if not expression.meta.get(IN_STORE):
+            return self.sql(expression, "this")
+        text = expression.this
+        if not text.is_string:
+            text = exp.cast(text.copy(), exp.DType.VARCHAR)
+        return f"({self.sql(text)} COLLATE {expression.expression.name})"
 
     def introducer_sql(self, expression: exp.Introducer) -> str:
         """MySQL's `_utf8mb4'x'`: all text is UTF-8."""

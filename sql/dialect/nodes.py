@@ -110,9 +110,12 @@ class TruncateTables(exp.TruncateTable):
 
 
 class IgnoredProperty(exp.Property):
-    """A storage clause without meaning here (`TABLESPACE x`, `AUTO_INCREMENT=5`); this: str."""
+    """A storage clause without meaning here (`TABLESPACE x`, `AUTO_INCREMENT=5`); this: str.
 
-    arg_types = {"this": True}
+    COLLATE has one for MySQL's tables: new columns compare so, with `convert` all of them.
+    """
+
+    arg_types = {"this": True, "convert": False}
 
 
 class PartitionOnColumns(exp.Property):

@@ -5,6 +5,7 @@ Called with texts of ours, which are few: reading one costs as much as reading a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import sqlglot
@@ -12,6 +13,7 @@ from sqlglot import exp
 
 _KEPT = 1_000
 
+IN_STORE = "in store"  # in the meta of a COLLATE that names one of DuckDB's own
 SPELLING = "spelling"  # in a node's meta: a name as it was written, before it was folded
 
 
@@ -39,6 +41,23 @@ def composed(text: str, **parts: exp.Expr) -> exp.Expr:
             return part.copy()
         column.replace(part.copy())
     return tree
+
+
+def collation_of(properties: Iterable[str]) -> str:
+    """The collation that what is said of a whole table or database names, empty if none is.
+
+    >>> collation_of(["CHARSET utf8mb4", "COLLATE utf8mb4_general_ci"])
+    'utf8mb4_general_ci'
+    """
+    said = (text.split() for text in properties)
+    return next((words[-1].lower() for words in said if "COLLATE" in words), "")
+
+
+def store_collated(node: exp.Expr, collation: str) -> exp.Collate:
+    """A copy of the node that compares by one of DuckDB's collations, whatever it did before."""
+    made = exp.Collate(this=node.copy(), expression=exp.var(collation))
+    made.meta[IN_STORE] = True
+    return made
 
 
 def cast_to(node: exp.Expr, kind: str) -> exp.Expr:

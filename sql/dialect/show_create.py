@@ -15,6 +15,7 @@ from catalog.records import Column, Database, Table, TableKind
 from engine.datatypes import TypeId
 from engine.errors import DbError
 from sql import types
+from sql.collations import TABLE_OPTION
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import parse
 from sql.dialect.show_create_mysql import mysql_type
@@ -138,7 +139,9 @@ def _bare(name: str, wire: Wire) -> str:
 def create_database_sql(name: str, options: dict[str, str]) -> str:
     """The canonical CREATE DATABASE text."""
     text = f"CREATE DATABASE IF NOT EXISTS {name}"
-    return f"{text}\n{_options_sql(options, Wire.HTTP)}" if options else text
+    told = _options_sql(options, Wire.HTTP)
+    collation = options.get(TABLE_OPTION)
+    return text + (f"\n{told}" if told else "") + (f"\nCOLLATE {collation}" if collation else "")
 
 
 def _canonical_type(column: Column) -> str:
@@ -147,6 +150,7 @@ def _canonical_type(column: Column) -> str:
 
 def _column_sql(column: Column, name: str, shown: str, wire: Wire) -> str:
     parts = [name, shown]
+    parts += [f"COLLATE {column.collation}"] if column.collation else []
     parts.append("NULL" if column.nullable else "NOT NULL")
     if column.default is not None:
         parts.append(f"DEFAULT {_escaped(column.default, wire)}")
@@ -165,6 +169,7 @@ def _index_sql(kind: str, options: dict[str, str]) -> str:
 
 
 def _options_sql(options: dict[str, str], wire: Wire, marked: frozenset[str] = frozenset()) -> str:
+    options = {key: value for key, value in options.items() if key != TABLE_OPTION}
     if not options:
         return ""
     listed = ",\n".join(

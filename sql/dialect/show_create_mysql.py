@@ -16,6 +16,7 @@ from catalog.records import Column, Table
 from engine.datatypes import TypeId
 from engine.errors import DbError
 from sql import types
+from sql.collations import BINARY, TABLE_OPTION, shown, stored_collation
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import parse
 from sql.session import Wire
@@ -46,7 +47,8 @@ def mysql_table_sql(table: Table, mark: str = "`") -> str:
     def listed(names: tuple[str, ...]) -> str:
         return ",".join(n if n.startswith("(") else quoted(n) for n in names)
 
-    lines = [_column(column, quoted(column.name)) for column in table.columns]
+    collation = table.options.get(TABLE_OPTION) or BINARY
+    lines = [_column(column, quoted(column.name), collation) for column in table.columns]
     if table.primary_key:
         lines.append(f"PRIMARY KEY ({listed(table.primary_key)})")
     lines += [
@@ -61,7 +63,8 @@ def mysql_table_sql(table: Table, mark: str = "`") -> str:
             lines.append(f"CONSTRAINT {quoted(one.name)} {text}")
         elif one.kind is ConstraintKind.CHECK:
             lines.append(f"CONSTRAINT {quoted(one.name)} CHECK ({_mysql(one.expression)})")
-    tail = "ENGINE=duckdb DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+    charset = collation.partition("_")[0]
+    tail = f"ENGINE=duckdb DEFAULT CHARSET={charset} COLLATE={collation}"
     if table.comment:
         tail += f" COMMENT={_string(table.comment)}"
     kind = "TEMPORARY TABLE" if table.temporary else "TABLE"
@@ -69,8 +72,9 @@ def mysql_table_sql(table: Table, mark: str = "`") -> str:
     return f"CREATE {kind} {quoted(table.name)} (\n  {body}\n) {tail}"
 
 
-def _column(column: Column, name: str) -> str:
+def _column(column: Column, name: str, collation: str) -> str:
     parts = [name, mysql_type(column)]
+    parts += _collation(column, collation)
     if column.generated:
         kind = "VIRTUAL" if column.virtual else "STORED"
         parts.append(f"GENERATED ALWAYS AS ({_mysql(column.generated)}) {kind}")
@@ -89,6 +93,16 @@ def _column(column: Column, name: str) -> str:
     if column.comment:
         parts.append(f"COMMENT {_string(column.comment)}")
     return " ".join(parts)
+
+
+def _collation(column: Column, usual: str) -> list[str]:
+    """What tells a column's collation where it is not the table's."""
+    own = shown(column)
+    if own is None or own == usual or not (column.collation or stored_collation(usual)):
+        return []
+    charset = own.partition("_")[0]
+    other = charset != usual.partition("_")[0]
+    return [f"CHARACTER SET {charset}"] * other + [f"COLLATE {own}"]
 
 
 def mysql_type(column: Column) -> str:

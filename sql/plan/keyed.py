@@ -59,7 +59,8 @@ def keyed_of(
 def has_copy(table: Table) -> bool:
     """True if rows of the table can be found by its key in memory."""
     plain = table.kind is TableKind.RELATIONAL and not table.temporary and bool(table.primary_key)
-    kinds = [c.type.id for c in table.columns if c.name in table.primary_key and not c.virtual]
+    key = [c for c in table.columns if c.name in table.primary_key and not c.virtual]
+    kinds = [c.type.id for c in key if not c.collation]  # a copy is ordered by bytes
     return plain and len(kinds) == len(table.primary_key) and all(k in _KEYS for k in kinds)
 
 

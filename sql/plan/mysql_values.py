@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from engine import datatypes as dt
 from engine.datatypes import DataType, TypeId
 from sql.functions.expansion import expand
 from sql.functions.rewrites.build import own
@@ -25,6 +26,7 @@ _ASSIGNING = (exp.Update, exp.OnConflict)  # whose `a = b` is no comparison
 _OF_NUMBERS = (exp.Abs, exp.Ceil, exp.Floor, exp.Round, exp.Sum, exp.Avg, exp.Sqrt, exp.Sign)
 _NUMERIC = frozenset({"ceil", "ceiling", "floor", "abs", "round", "sign", "truncate", "avg", "sum"})
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
+_NARROW = (dt.INT8, dt.INT16, dt.INT32, dt.UINT8, dt.UINT16, dt.UINT32)
 _WHOLE_TEXT = re.compile(r"[+-]?\d+(\.\d*)?\s*")
 
 
@@ -77,6 +79,16 @@ def _calculate(node: Any, infer: Infer, loosely: bool) -> None:
             node.set(side, _number(operand))
     if isinstance(node, exp.IntDiv | exp.Mod):
         _divide(node, infer)
+    elif not isinstance(node, exp.Div):
+        _widen(node, infer)
+
+
+def _widen(node: Any, infer: Infer) -> None:
+    """Whole numbers are added and multiplied in 64 bits, whatever their columns hold."""
+    types = {side: infer(node.args[side]) for side in ("this", "expression")}
+    narrow = [side for side, type_ in types.items() if type_ in _NARROW]
+    if narrow and all(type_ in _NARROW or type_ == dt.INT64 for type_ in types.values()):
+        node.set(narrow[0], exp.cast(node.args[narrow[0]].copy(), exp.DType.BIGINT))
 
 
 def _divide(node: Any, infer: Infer) -> None:

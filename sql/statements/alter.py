@@ -20,6 +20,7 @@ from sql.dialect import mysql_nodes, nodes
 from sql.dialect.dialects import to_sql
 from sql.dialect.key_nodes import ConstraintAction, IdentityAction
 from sql.dialect.options import given_options
+from sql.dialect.pieces import collation_of
 from sql.plan.named_types import resolve_types
 from sql.plan.tables import find_table, table_name
 from sql.results import Affected, Notice, Result
@@ -252,6 +253,13 @@ def _comment_property(change: Alteration, action: exp.SchemaCommentProperty) -> 
     _comment(change, action.this.name)
 
 
+def _ignored(change: Alteration, action: nodes.IgnoredProperty) -> None:
+    """COLLATE of an ordinary table; all else that is said of how a table is kept."""
+    collation = collation_of([action.name])
+    if collation and not change.table.is_time_series:
+        alter_columns.collate(change, collation, convert=bool(action.args.get("convert")))
+
+
 def _nothing(change: Alteration, action: exp.Expr) -> None:
     """OWNER TO, ENGINE = …: there is one owner, and the engine follows from the columns."""
 
@@ -275,7 +283,7 @@ _ACTIONS: dict[type[exp.Expr], Action] = {
     nodes.AlterOptions: _options,
     exp.SchemaCommentProperty: _comment_property,
     exp.EngineProperty: _nothing,
-    nodes.IgnoredProperty: _nothing,
+    nodes.IgnoredProperty: _ignored,
     nodes.Utility: _utility,
     mysql_nodes.AddIndex: alter_indexes.add,
     mysql_nodes.DropIndex: alter_indexes.drop,

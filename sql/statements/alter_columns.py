@@ -15,6 +15,7 @@ from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
 from sql import types
+from sql.collations import TABLE_OPTION, kept_collation
 from sql.dialect import nodes
 from sql.dialect.create import (
     ColumnDefinition,
@@ -43,7 +44,7 @@ from sql.statements.create import check_column_storable
 from sql.statements.defaults import converted, default_value, settled
 from sql.statements.foreign_keys import check_column_free
 from sql.statements.metric_engine import in_order
-from sql.statements.redefine import implicit_default, redefine, require, retype
+from sql.statements.redefine import implicit_default, redefine, require, retype, store
 from sql.statements.sequence import numbered_column
 
 # --- ADD and DROP ---------------------------------------------------------------------------------
@@ -52,7 +53,7 @@ from sql.statements.sequence import numbered_column
 def add(change: Alteration, action: exp.ColumnDef) -> None:
     """ADD COLUMN. Rows that are there read the default of now. Raises: DbError."""
     series = change.table.is_time_series
-    defined = read_column(action, time_series=series)
+    defined = read_column(action, time_series=series, collation=_collation(change))
     column = defined.column
     if action.args.get("exists") and change.table.column(column.name) is not None:
         message = f'column "{column.name}" already exists, skipping'
@@ -209,6 +210,11 @@ def _check_using(action: exp.AlterColumn) -> None:
         )
 
 
+def _collation(change: Alteration) -> str:
+    """What text columns compare by that say nothing."""
+    return change.table.options.get(TABLE_OPTION, "")
+
+
 def _redefine(change: Alteration, action: nodes.ChangeColumn) -> None:
     name = action.this.name
     definition = exp.ColumnDef(
@@ -216,7 +222,8 @@ def _redefine(change: Alteration, action: nodes.ChangeColumn) -> None:
         kind=action.args["dtype"].copy(),
         constraints=[c.copy() for c in action.args.get("constraints") or []],
     )
-    wanted = read_column(definition, time_series=change.table.is_time_series)
+    series = change.table.is_time_series
+    wanted = read_column(definition, time_series=series, collation=_collation(change))
     if change.table.kind is TableKind.RELATIONAL:
         redefine(change, name, wanted)
     else:
@@ -257,6 +264,16 @@ def move(change: Alteration, name: str, position: exp.Expr) -> None:
     if made.kind is TableKind.RELATIONAL:
         rebuild(change, made)
     change.table = made
+
+
+def collate(change: Alteration, collation: str, *, convert: bool) -> None:
+    """COLLATE of a table: its new text columns compare so, with `convert` those it has too."""
+    table = change.table
+    change.table = replace(table, options=table.options | {TABLE_OPTION: collation})
+    for column in table.columns if convert else ():
+        changed = replace(column, collation=kept_collation(collation, column))
+        if changed != column:
+            store(change, column, changed)
 
 
 def _retype(change: Alteration, name: str, kind: exp.Expr) -> None:

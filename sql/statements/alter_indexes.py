@@ -10,7 +10,6 @@ from dataclasses import replace
 from catalog.details import Index
 from engine.errors import DbError, ErrorKind
 from sql.dialect import mysql_nodes
-from sql.results import Notice
 from sql.statements.alter_constraints import check_unneeded, drop_named
 from sql.statements.alteration import Alteration
 
@@ -35,9 +34,6 @@ def add(change: Alteration, action: mysql_nodes.AddIndex) -> None:
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'index "{name}" already exists')
     index = Index(session.catalog.next_table_id(session.duck.cursor), name, columns, unique)
     change.table = replace(table, indexes=(*table.indexes, index))
-    if not unique:
-        message = "indexes are chosen by the storage engine; this one was not needed"
-        session.notice(Notice(message))
 
 
 def drop(change: Alteration, action: mysql_nodes.DropIndex) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from catalog.records import Column
 from engine.errors import DbError, ErrorKind
+from sql.collations import column_type
 from sql.decode.lengths import length_max, too_long
 from sql.run.files import literal
 from sql.statements.alteration import Alteration
@@ -22,10 +23,12 @@ from sql.types import duckdb_name, quote
 
 def add_column(change: Alteration, column: Column, value: pa.Scalar | None) -> None:
     """A new last column; rows that are there get `value`, or each a number of a sequence."""
-    name, type_ = quote(column.name), duckdb_name(column.type)
+    name, type_ = quote(column.name), column_type(column)
     # Neither way counts as an update of rows, which DuckDB refuses to build a key over.
     if value is not None:
-        _run(change, f"ADD COLUMN {name} {type_} DEFAULT {literal(value, type_)}")
+        _run(
+            change, f"ADD COLUMN {name} {type_} DEFAULT {literal(value, duckdb_name(column.type))}"
+        )
         _run(change, f"ALTER COLUMN {name} DROP DEFAULT")
     else:
         _run(change, f"ADD COLUMN {name} {type_}")
@@ -57,7 +60,7 @@ def drop_column(change: Alteration, column: Column, rebuild: Callable[[], None])
 
 def set_type(change: Alteration, column: Column) -> None:
     """Gives the column of that name its new type. Raises: DbError if a value does not fit."""
-    _run(change, f"ALTER COLUMN {quote(column.name)} TYPE {duckdb_name(column.type)}")
+    _run(change, f"ALTER COLUMN {quote(column.name)} TYPE {column_type(column)}")
 
 
 def check_length(change: Alteration, column: Column) -> None:

@@ -18,10 +18,12 @@ from sqlglot import exp
 from catalog.details import ConstraintKind
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
+from sql.collations import stored_collation
+from sql.dialect.pieces import store_collated
 from sql.statements.changes import ROWID, Changes, Seen
 from sql.statements.generated import generated_names
 from sql.statements.lookup import SEEN, hash_of, narrowed
-from sql.statements.parts import Pieces, assigned, column_of, same_key, source
+from sql.statements.parts import Pieces, assigned, by_bytes, column_of, same_key, source
 from sql.statements.setting import assignments, new_values, qualified
 from sql.statements.target import complete, identity_columns
 from sql.system.pg_catalog.keys import key_name
@@ -38,7 +40,7 @@ def _key(table: Table) -> tuple[str, ...]:
     """The columns that no two rows have equal."""
     if table.is_time_series:
         return identity_columns(table)
-    return table.primary_key or next(iter(_unique_keys(table)), ())
+    return table.primary_key or next(iter(unique_keys(table)), ())
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,12 @@ def policy_of(tree: exp.Insert, table: Table, text: str) -> Policy | None:
     """
     conflict = tree.args.get("conflict")
     if tree.args.get("alternative") == "REPLACE" and not table.is_time_series:
-        return _replacing(table) if table.primary_key or _unique_keys(table) else None
+        return _replacing(table) if table.primary_key or unique_keys(table) else None
     if not table.is_time_series:
         # DuckDB has no rows that follow each other, and wants a key named.
         if conflict is None or not conflict.args.get("duplicate"):
             return None
-        if not table.primary_key and not _unique_keys(table):
+        if not table.primary_key and not unique_keys(table):
             return None
     elif conflict is None:
         return Policy(None) if tree.args.get("ignore") and not table.append_mode else None
@@ -78,11 +80,11 @@ def policy_of(tree: exp.Insert, table: Table, text: str) -> Policy | None:
     duplicate = bool(conflict.args.get("duplicate"))
     renamed = [_without_values(item, tree, table) for item in conflict.expressions]
     changes = assignments(table, renamed, text)
-    others = _unique_keys(table) if duplicate else ()
+    others = unique_keys(table) if duplicate else ()
     return Policy(changes, _condition(conflict), duplicate, others=others)
 
 
-def _unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
+def unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
     """The columns of a relational table's unique constraints and indexes."""
     if table.is_time_series:
         return ()
@@ -94,9 +96,10 @@ def _unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
 
 def _replacing(table: Table) -> Policy:
     """Every column is that of the incoming row; key columns are equal anyway."""
-    kept = [c.name for c in table.columns if c.name not in table.primary_key]
+    # Keys that are equal without case are not the same: the new row's stays.
+    kept = [c.name for c in table.columns if c.collation or c.name not in table.primary_key]
     changes: dict[str, exp.Expr] = {name: column_of(_INCOMING, name) for name in kept}
-    return Policy(changes, in_order=True, replaces=True, others=_unique_keys(table))
+    return Policy(changes, in_order=True, replaces=True, others=unique_keys(table))
 
 
 def _condition(conflict: exp.Expr) -> exp.Expr | None:
@@ -212,7 +215,7 @@ def _numbered(pieces: Pieces, table: Table, rows: pa.Table) -> pa.Table:
     rows = rows.append_column(NUMBER, numbers)
     if rows.num_rows < 2:
         return rows.append_column(_ROUND, numbers).append_column(_FIRST, numbers)
-    keys = exp.Tuple(expressions=[column_of("r", n) for n in _key(table)])
+    keys = exp.Tuple(expressions=[compared(table, n) for n in _key(table)])
     order = exp.Order(expressions=[exp.Ordered(this=column_of("r", NUMBER))])
 
     def over(function: exp.Expr) -> exp.Expr:
@@ -232,6 +235,14 @@ def _numbered(pieces: Pieces, table: Table, rows: pa.Table) -> pa.Table:
     before = pc.subtract(found.column(_ROUND).cast(pa.int64()), 1)
     rows = rows.append_column(_ROUND, before)
     return rows.append_column(_FIRST, found.column(_FIRST).cast(pa.int64()))
+
+
+def compared(table: Table, name: str) -> exp.Expr:
+    """A key's column of incoming rows, equal to what it would be equal to in the table."""
+    column = table.column(name)
+    collation = stored_collation(column.collation) if column is not None else ""
+    made = column_of("r", name)
+    return store_collated(made, collation) if collation else made
 
 
 def _met(pieces: Pieces, table: Table, alias: str, incoming: pa.Table, policy: Policy) -> pa.Table:
@@ -300,13 +311,6 @@ def _ignore(pieces: Pieces, table: Table, alias: str, rows: pa.Table) -> Changes
     return Changes(inserted=new, seen=seen, affected=new.num_rows, returned=new)
 
 
-def without_known(pieces: Pieces, table: Table, alias: str, rows: pa.Table) -> pa.Table:
-    """The rows of a relational table whose primary key nobody has; of equal ones the first."""
-    found = _ignore(pieces, table, alias, _numbered(pieces, table, rows)).inserted
-    assert found is not None
-    return found
-
-
 def _seen(table: Table, rows: pa.Table, met: pa.Table) -> Seen | None:
     """All keys were looked for; those met were there."""
     if not table.is_time_series:
@@ -329,8 +333,9 @@ def _values(table: Table, alias: str, policy: Policy) -> list[exp.Expr]:
     where = policy.where
     ok = exp.true() if where is None else qualified(where, alias, table)
     same = [
-        exp.NullSafeEQ(this=changes[name].copy(), expression=column_of(alias, name))
-        for name in changes
+        exp.NullSafeEQ(this=changes[c.name].copy(), expression=by_bytes(c, alias))
+        for c in table.columns
+        if c.name in changes
     ]
     flags = [(ok, _OK), (exp.and_(*same), _SAME)]
     return values + [exp.alias_(flag, name, quoted=True) for flag, name in flags]

@@ -15,7 +15,7 @@ from sqlglot import exp
 from catalog.records import Table
 from sql.session import Wire
 from sql.statements.joined import Joined, Target, find
-from sql.statements.parts import Pieces, column_of
+from sql.statements.parts import Pieces, by_bytes
 from sql.types import duckdb_name
 
 if TYPE_CHECKING:
@@ -69,5 +69,5 @@ def _same(table: Table, alias: str, changes: Mapping[str, exp.Expr]) -> exp.Expr
             continue  # the time alone makes no row a changed one
         kind = exp.DataType.build(duckdb_name(column.type), dialect="duckdb")
         cast = exp.TryCast(this=value.copy(), to=kind)
-        equal.append(exp.NullSafeEQ(this=column_of(alias, name), expression=cast))
+        equal.append(exp.NullSafeEQ(this=by_bytes(column, alias), expression=cast))
     return exp.and_(*equal)

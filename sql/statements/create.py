@@ -16,10 +16,12 @@ from catalog.shapes import STORE_REGIONS, has_store, shapes
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
+from sql.collations import TABLE_OPTION
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
-from sql.dialect.nodes import MATERIALIZED, TableOptions
+from sql.dialect.nodes import MATERIALIZED, IgnoredProperty, TableOptions
 from sql.dialect.options import database_options
+from sql.dialect.pieces import collation_of
 from sql.partition.check import with_rules
 from sql.partition.layout import new_region_ids
 from sql.plan.named_types import resolve_types
@@ -32,7 +34,7 @@ from sql.statements.constraints import described, stored_constraint
 from sql.statements.defaults import settled
 from sql.statements.external import create_external
 from sql.statements.foreign_keys import settled_keys
-from sql.statements.indexes import create_index
+from sql.statements.indexes import build_keys, create_index
 from sql.statements.metric_engine import LOGICAL, PHYSICAL, check_logical, fitted, in_order
 from sql.statements.query import bind
 from sql.statements.sequence import with_sequences
@@ -73,6 +75,10 @@ def _create_database(session: ClientSession, tree: exp.Create, kind: str) -> Res
     properties = tree.args.get("properties")
     for found in properties.find_all(TableOptions) if properties is not None else ():
         options.update(database_options(found.expressions))
+    said = properties.find_all(IgnoredProperty) if properties is not None else ()
+    collation = collation_of(one.name for one in said)
+    if collation:
+        options[TABLE_OPTION] = collation
     tag = f"CREATE {kind}"
     if session.has_database(name) and tree.args.get("exists"):
         session.notice(
@@ -93,7 +99,7 @@ def _create_table(
 ) -> Result:
     if session.wire is not Wire.MYSQL:
         tree = resolve_types(tree.copy(), session.plan_context().type_named)
-    definition = read_create_table(tree)
+    definition = read_create_table(tree, _default_collation(session, tree))
     if definition.external:
         return create_external(session, definition)
     context = session.plan_context(statement.text)
@@ -118,6 +124,16 @@ def _create_table(
             make_table(session, transaction, definition, database)
             return Affected("CREATE TABLE", 0)
         return _create_as(session, transaction, statement, definition, database, parameters)
+
+
+def _default_collation(session: ClientSession, tree: exp.Create) -> str:
+    """What text in a new table compares by if its definition says nothing."""
+    if session.wire is not Wire.MYSQL:
+        return ""
+    node = tree.find(exp.Table)
+    name = (node.db if node is not None else "") or session.database
+    database = session.catalog.database(session.duck.cursor, name)
+    return database.options.get(TABLE_OPTION, "") if database is not None else ""
 
 
 def _home(session: ClientSession, definition: TableDefinition) -> str:
@@ -222,6 +238,7 @@ def make_table(
     else:
         kept = [one for one in definition.constraints if not isinstance(one, exp.ForeignKey)]
         session.duck.execute(relational_ddl(table, map(stored_constraint, kept)))
+        build_keys(session, table)
     return table
 
 
@@ -259,7 +276,8 @@ def _options(session: ClientSession, definition: TableDefinition, database: str)
             return {ON_COMMIT: DROP}
         return {ON_COMMIT: DELETE_ROWS} if definition.empty_on_commit else {}
     if definition.time_index is None:
-        return definition.options | ({UNLOGGED: "true"} if definition.unlogged else {})
+        said = {TABLE_OPTION: definition.collation} if definition.collation else {}
+        return definition.options | ({UNLOGGED: "true"} if definition.unlogged else {}) | said
     home = session.catalog.database(session.duck.cursor, database)
     return with_templates(definition.options, home)
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from catalog.details import Index
+from catalog.details import ConstraintKind, Index
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
+from sql.collations import unique_key
 from sql.plan.tables import find_table
 from sql.results import Affected, Notice, Result
 from sql.statements.alter_constraints import check_unneeded, rebuild
@@ -148,7 +149,7 @@ def _owner(session: ClientSession, database: str, name: str) -> Table | None:
 
 
 def _build(table: Table, index: Index) -> str:
-    columns = [c if c.startswith("(") else quote(c) for c in index.columns]
+    columns = [c if c.startswith("(") else _key(table, c) for c in index.columns]
     if not index.nulls_distinct:  # NULL is a value: whether it is one, and else which
         columns = [
             part for c in columns for part in (f"({c} IS NULL)", f"(coalesce({c}::VARCHAR, ''))")
@@ -157,6 +158,29 @@ def _build(table: Table, index: Index) -> str:
         holds = stored_text(index.where)
         columns = [f"(CASE WHEN {holds} THEN {column} END)" for column in columns]
     return f"CREATE UNIQUE INDEX {_stored_name(index)} ON {quoted(table)} ({', '.join(columns)})"
+
+
+def _key(table: Table, name: str) -> str:
+    column = table.column(name)
+    return quote(name) if column is None else unique_key(column)
+
+
+def build_keys(session: ClientSession, table: Table) -> None:
+    """Keys over text that compares without case: DuckDB's own compare bytes.
+
+    Raises: DbError UNIQUE_VIOLATION if two rows of the table are equal so.
+    """
+    for name, columns in _folded_keys(table):
+        parts = ", ".join(_key(table, column) for column in columns)
+        session.duck.execute(f"CREATE UNIQUE INDEX {name} ON {quoted(table)} ({parts})")
+
+
+def _folded_keys(table: Table) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Those keys' names in the store, and their columns."""
+    folded = {column.name for column in table.columns if column.collation}
+    keys = [(table.id, table.primary_key)]
+    keys += [(c.id, c.columns) for c in table.constraints if c.kind is ConstraintKind.UNIQUE]
+    return ((quote(f"__key_{id_}"), names) for id_, names in keys if folded.intersection(names))
 
 
 def _stored_name(index: Index) -> str:
@@ -206,18 +230,24 @@ def without_indexes(session: ClientSession, table: Table) -> Iterator[list[Table
     assert transaction is not None
     for index in unique:
         _drop(session, table, index)
+    for name, _ in _folded_keys(table):
+        home = "temp.main" if table.temporary else quote(table.database)
+        session.duck.execute(f"DROP INDEX IF EXISTS {home}.{name}")
+    keyed = bool(unique or any(_folded_keys(table)))
     written = transaction.has_written(table.id)
-    if unique and written:
+    if keyed and written:
         _settle(session, transaction, table)
     after: list[Table] = []
     yield after
     for changed in after:
-        wanted = _unique(changed)
-        gone = set(unique) - set(wanted) and _goes_on(session, transaction)
-        if (gone and not written) or (wanted and written and not unique):
+        wanted, folded = _unique(changed), list(_folded_keys(changed))
+        lost = set(unique) - set(wanted) or set(_folded_keys(table)) - set(folded)
+        gone = lost and _goes_on(session, transaction)
+        if (gone and not written) or ((wanted or folded) and written and not keyed):
             _settle(session, transaction, changed)
         for index in wanted:
             session.duck.execute(_build(changed, index))
+        build_keys(session, changed)
 
 
 def _unique(table: Table) -> list[Index]:

@@ -31,13 +31,14 @@ from sql.session import Wire
 from sql.statements.adjusting import adjusted, adjusts, alike, fitting, is_strict, with_parents
 from sql.statements.auto_increment import numbered
 from sql.statements.changes import Changes, answer, change, result_of
-from sql.statements.conflict import by_columns, policy_of, resolve, without_known
+from sql.statements.conflict import by_columns, policy_of, resolve
 from sql.statements.generated import (
     check_fast,
     check_inserted,
     counted_places,
     recomputed,
 )
+from sql.statements.ignoring import deciding_keys, without_known
 from sql.statements.lock_waits import check_insert, check_upsert
 from sql.statements.metric_engine import check_not_physical
 from sql.statements.parts import Pieces, assigned, default_of, is_default_word, returning_of
@@ -261,21 +262,6 @@ def _is_duckdbs(tree: exp.Insert, table: Table) -> bool:
     return bool(special) and not table.is_time_series
 
 
-def _does_nothing(tree: exp.Insert, table: Table) -> bool:
-    """True if rows of a primary key that is there already are left out.
-
-    Left to DuckDB, such a row would still stand in the way of others of the same statement.
-    """
-    conflict = tree.args.get("conflict")
-    if conflict is None:
-        return bool(tree.args.get("ignore")) and bool(table.primary_key)
-    keys = {
-        column.name for key in conflict.args.get("conflict_keys") or [] for column in [key.this]
-    }
-    mine = not keys or keys == set(table.primary_key)
-    return mine and bool(table.primary_key) and not conflict.expressions
-
-
 def _alias(tree: exp.Insert) -> str:
     """What the target is called in a conflict clause and in RETURNING."""
     node = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
@@ -418,8 +404,12 @@ def _insert_relational(
     if tree.args.get("conflict") is not None:
         check_upsert(session, table)
     transaction.change_store(rows_of=table)
-    if _does_nothing(tree, table):
-        rows = without_known(pieces, table, _alias(tree), rows)
+    keys = deciding_keys(tree, table)
+    if keys:
+        rows = without_known(pieces, table, rows, keys)
+        tree = tree.copy()
+        tree.set("ignore", None)
+        tree.set("conflict", None)
     touch(session, transaction, table)
     wrote(session, transaction, table, new=rows)  # a row left out will not be found broken
     watch_upsert(session, transaction, tree, table)

@@ -17,8 +17,10 @@ import pyarrow as pa
 from sqlglot import exp
 
 from catalog.records import Column, Table
+from sql.collations import query_collation
 from sql.decode.assign import assign
 from sql.dialect.parser import parse
+from sql.dialect.pieces import store_collated
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import QueryPlan, plan_query, plan_statement
 from sql.results import ResultColumn, Rows
@@ -165,6 +167,12 @@ def derived(query: exp.Query, alias: str) -> exp.Subquery:
 def column_of(alias: str, name: str) -> exp.Column:
     """A column as it stands in the catalog."""
     return exp.column(name, table=alias, quoted=True)
+
+
+def by_bytes(column: Column, alias: str) -> exp.Expr:
+    """The column for telling whether it changes: `a` to `A` is a change in any collation."""
+    made = column_of(alias, column.name)
+    return store_collated(made, query_collation("binary")) if column.collation else made
 
 
 def same_key(left: str, right: str, names: Sequence[str]) -> exp.Expr:

@@ -50,7 +50,7 @@ def redefine(change: Alteration, name: str, wanted: ColumnDefinition) -> None:
         generated=old.generated,
     )
     column = _numbered(change, old, column, wanted)
-    _store(change, old, settled(change.session, column))
+    store(change, old, settled(change.session, column))
     default_value(change.session, change.column(name))
     if wanted.is_key and name not in table.primary_key:
         key = exp.PrimaryKey(expressions=[exp.to_identifier(name, quoted=True)])
@@ -75,24 +75,29 @@ def _numbered(change: Alteration, old: Column, column: Column, wanted: ColumnDef
     return column
 
 
-def _store(change: Alteration, old: Column, column: Column) -> None:
-    """The rows follow. DuckDB changes no type of a column of a key or a CHECK: then the table is
-    made again.
+def store(change: Alteration, old: Column, column: Column) -> None:
+    """The column as it shall be; the rows follow.
+
+    DuckDB changes no type of a column of a key or a CHECK: then the table is made again.
 
     NULL is allowed first and forbidden last, so that nothing in between is refused.
     """
     made = _with(change.table, old, column)
-    if _in_key(change.table, old) and (old.type, old.nullable) != (column.type, column.nullable):
+    if _in_key(change.table, old) and _kept(old) != _kept(column):
         rebuild(change, made)
     else:
         if column.nullable and not old.nullable:
             alter_relational.set_nullable(change, old, nullable=True)
-        if column.type != old.type:
+        if (column.type, column.collation) != (old.type, old.collation):
             alter_relational.set_type(change, column)
         if old.nullable and not column.nullable:
             alter_relational.set_nullable(change, column, nullable=False)
     change.table = made
     alter_relational.check_length(change, column)
+
+
+def _kept(column: Column) -> object:
+    return column.type, column.nullable, column.collation
 
 
 def retype(change: Alteration, old: Column, column: Column) -> None:

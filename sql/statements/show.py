@@ -213,11 +213,15 @@ def _named(request: Request) -> Table:
     return request.table
 
 
+def _is_text(column: Column) -> bool:
+    return bool(column.type.arrow == pa.string())
+
+
 def _column(table: Table, column: Column, wire: Wire) -> dict[str, str | None]:
     return {
         "Field": column.name,
         "Type": _shown_type(column, wire),
-        "Collation": "utf8_bin" if column.type.arrow == pa.string() else None,
+        "Collation": (column.collation or "utf8_bin") if _is_text(column) else None,
         "Null": _yes_no(nullable(column, table)),
         "Key": column_key(table, column),
         "Default": default_text(column, wire),

@@ -17,6 +17,7 @@ from sqlglot import exp
 from catalog.records import Column, Table, TableKind
 from engine.api import Op
 from engine.errors import DbError, ErrorKind
+from sql.collations import column_type
 from sql.decode.assign import assign
 from sql.decode.lengths import fitted
 from sql.dialect.parser import parse
@@ -31,7 +32,7 @@ from sql.sequences import draw, stored_of
 from sql.session import Wire
 from sql.statements.lock_waits import check_insert
 from sql.temporary import stored_name
-from sql.types import duckdb_name, quote
+from sql.types import quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -243,7 +244,7 @@ def quoted(table: Table) -> str:
 def relational_ddl(table: Table, constraints: Iterable[str]) -> str:
     """The table as DuckDB keeps it. Defaults are ours: every row that arrives is complete."""
     parts = [
-        f"{quote(c.name)} {duckdb_name(c.type)}{'' if c.nullable else ' NOT NULL'}"
+        f"{quote(c.name)} {column_type(c)}{'' if c.nullable else ' NOT NULL'}"
         for c in table.columns
     ]
     if table.primary_key:

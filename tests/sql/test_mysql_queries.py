@@ -116,3 +116,11 @@ def test_texts_that_differ_in_literals_share_a_plan(mysql: Client) -> None:
     assert mysql.run("SELECT id FROM shared WHERE name = 2") == [(2,)]
     assert mysql.run("SELECT id FROM shared WHERE id = '3'") == [(3,)]
     assert mysql.run("SELECT id FROM shared WHERE id = 'x'") == []
+
+
+def test_whole_numbers_are_calculated_in_64_bits(mysql: Client) -> None:
+    mysql.run("CREATE TABLE n (a INT, b SMALLINT, u INT UNSIGNED)")
+    mysql.run("INSERT INTO n VALUES (2000000000, 30000, 4000000000)")
+    assert mysql.run("SELECT a * 10, 10 * a, a + a, b * b * b, a - u, b + 30000 FROM n") == [
+        (20000000000, 20000000000, 4000000000, 27000000000000, -2000000000, 60000)
+    ]

@@ -81,15 +81,15 @@ _blocks = Blocks(_rows)
 
 
 def _common(found: Sequence[Located], wire: Wire, catalog: str) -> dict[str, Any]:
-    texts = [column.type.id in _TEXTS for _, _, column in found]
+    collations = [(c.collation or "utf8_bin") if c.type.id in _TEXTS else None for _, _, c in found]
     return {
         "table_catalog": catalog,
         "table_schema": [table.database for table, _, _ in found],
         "table_name": [table.name for table, _, _ in found],
         "column_name": [column.name for _, _, column in found],
         "ordinal_position": [ordinal for _, ordinal, _ in found],
-        "character_set_name": ["utf8" if text else None for text in texts],
-        "collation_name": ["utf8_bin" if text else None for text in texts],
+        "character_set_name": [name and name.partition("_")[0] for name in collations],
+        "collation_name": collations,
         "column_key": [column_key(table, column) for table, _, column in found],
         "extra": [extra(column) for _, _, column in found],
         "privileges": "select,insert",

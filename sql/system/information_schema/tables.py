@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from catalog.records import Table, TableKind
+from sql.collations import TABLE_OPTION
 from sql.files.external import shown_options
 from sql.session import Wire
 from sql.system.arrow import fill
@@ -81,7 +82,7 @@ def _unsized(context: SystemContext) -> pa.Table:
             "auto_increment": 0,
             "create_time": created,
             "update_time": created,
-            "table_collation": "utf8_bin",
+            "table_collation": [t.options.get(TABLE_OPTION) or "utf8_bin" for t in found],
             "checksum": 0,
             "create_options": [_options(table) for table in found],
             "table_comment": [table.comment for table in found],
@@ -123,14 +124,15 @@ def schemata(context: SystemContext) -> pa.Table:
     """Databases (PostgreSQL: schemas)."""
     names = list(schema_names(context))
     options = {database.name: database.options for database in context.databases}
+    collations = [options.get(name, {}).get(TABLE_OPTION) or "utf8_bin" for name in names]
     return fill(
         SHAPES["schemata"],
         len(names),
         {
             "catalog_name": catalog_name(context.session),
             "schema_name": names,
-            "default_character_set_name": "utf8",
-            "default_collation_name": "utf8_bin",
+            "default_character_set_name": [one.partition("_")[0] for one in collations],
+            "default_collation_name": collations,
             "options": [
                 ",".join(f"{k}={v}" for k, v in sorted(options.get(name, {}).items()))
                 for name in names
