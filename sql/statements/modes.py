@@ -22,28 +22,30 @@ _ONE_MOMENT = ("repeatable read", "serializable")
 ISOLATION, READ_ONLY = "transaction_isolation", "transaction_read_only"
 DEFERRABLE = "transaction_deferrable"
 MODES = (ISOLATION, READ_ONLY, DEFERRABLE)
-_ROLE = "role"
+_ROLE, _PATH = "role", "search_path"
 _DEFERRING = {"DEFERRABLE": "on", "NOT DEFERRABLE": "off"}  # told back, waits for nothing
 
 
 class TransactionSettings:
     """Goes back to earlier settings: a rollback to all of them, a commit to those set locally.
 
-    Whose rights the session has is one of them.
+    Whose rights the session has is one of them, and where it finds unqualified names.
     """
 
     def __init__(self, session: ClientSession) -> None:
         self._session = session
         self._settings = session.settings
         self._before: dict[str, str] | None = None
-        self._role = ""
+        self._role = self._path = ""
         self._local: set[str] = set()
         self.once: tuple[str, ...] = ()  # modes of the next transaction alone: MySQL's
 
     def begin(self) -> None:
-        """A transaction begins."""
+        """A transaction begins, or several statements that are one without being called so."""
+        if self._before is not None:
+            return
         self._before = self._settings.copy_values()
-        self._role = self._session.role
+        self._role, self._path = self._session.role, self._session.database
         self._local.clear()
 
     def set_local(self, name: str, value: str) -> None:
@@ -55,6 +57,10 @@ class TransactionSettings:
         """The role that is set next lasts until the transaction ends."""
         self._local.add(_ROLE)
 
+    def keep_path_local(self) -> None:
+        """The search path that is set next lasts until the transaction ends."""
+        self._local.add(_PATH)
+
     def end(self, *, commit: bool) -> None:
         """It has ended."""
         before, self._before = self._before, None
@@ -62,6 +68,8 @@ class TransactionSettings:
             return
         if not commit or _ROLE in self._local:
             self._session.role = self._role
+        if (not commit or _PATH in self._local) and self._session.has_database(self._path):
+            self._session.use(self._path)
         if commit:
             kept = self._settings.copy_values()
             for name in self._local:

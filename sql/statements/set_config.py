@@ -15,7 +15,7 @@ from sqlglot import exp
 from engine.errors import DbError, ErrorKind
 from sql.session import Wire
 from sql.settings import check_boolean
-from sql.statements.settings import follow_path
+from sql.statements.settings import follow_path, may_be_local
 from sql.tally import is_told
 
 if TYPE_CHECKING:
@@ -47,11 +47,15 @@ def _set_configured(session: ClientSession, tree: exp.Expr, parameters: Sequence
         given = _value(value, parameters)
         if not name.is_string or given is None:
             continue
+        is_local = _is_local(call, parameters)
+        if is_local and not may_be_local(session):
+            continue
         if name.name.lower() == "search_path":
+            if is_local:
+                session.local_settings.keep_path_local()
             follow_path(session, [given])
-        elif _is_local(call, parameters):
-            if session.transaction is not None and session.transaction.explicit:
-                session.local_settings.set_local(name.name, given)
+        elif is_local:
+            session.local_settings.set_local(name.name, given)
         else:
             session.settings.set(name.name, given)
 

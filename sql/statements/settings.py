@@ -69,7 +69,9 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         session.settings.reset(name)
         return
     if name == "search_path":
-        follow_path(session, [str(_value(session, value, text)) for value in values])
+        names = [str(_value(session, value, text)) for value in values]
+        local = item.args.get("scope") == "LOCAL" and session.wire is Wire.POSTGRES
+        _assign_path(session, names, local=local)
         return
     value = ", ".join(str(_value(session, item, text)) for item in values)
     if name in ("names", "character set"):
@@ -95,6 +97,14 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         session.settings.set(name, value)
 
 
+def _assign_path(session: ClientSession, names: Sequence[str], *, local: bool) -> None:
+    if local and not _lasts_for_transaction(session):
+        return
+    if local:
+        session.local_settings.keep_path_local()
+    follow_path(session, names)
+
+
 def _assign_role(session: ClientSession, name: str, value: str, *, local: bool) -> None:
     if local and not _lasts_for_transaction(session):
         return
@@ -110,9 +120,17 @@ def _set_local(session: ClientSession, name: str, value: str) -> None:
         session.local_settings.set_local(name, value)
 
 
+def may_be_local(session: ClientSession) -> bool:
+    """True if there is a transaction to set something in, if only that of a batch of statements."""
+    if session.in_block and session.wire is Wire.POSTGRES:
+        session.local_settings.begin()
+        return True
+    return session.transaction is not None and session.transaction.explicit
+
+
 def _lasts_for_transaction(session: ClientSession) -> bool:
-    """True if there is a transaction for SET LOCAL to set something in; else a warning says so."""
-    if session.transaction is not None and session.transaction.explicit:
+    """As above, for SET LOCAL: else a warning says so."""
+    if may_be_local(session):
         return True
     message = "SET LOCAL can only be used in transaction blocks"
     session.notice(Notice(message, Severity.WARNING, "25P01"))

@@ -101,3 +101,34 @@ def test_set_config_changes_the_search_path(link: psycopg.Connection[Any]) -> No
     link.execute("SELECT set_config('search_path', %s, false)", ["public"])
     assert link.execute("SELECT current_schema()").fetchone() == ("public",)
     link.execute("DROP SCHEMA elsewhere CASCADE")
+
+
+def test_a_local_search_path_lasts_as_long_as_its_transaction(
+    link: psycopg.Connection[Any],
+) -> None:
+    link.execute("CREATE SCHEMA aside")
+    here = _told(link, "SELECT current_schema()")
+    for path in (
+        "SET LOCAL search_path TO aside",
+        "SELECT set_config('search_path', 'aside', true)",
+    ):
+        link.execute(b"BEGIN")
+        link.execute(path.encode())
+        assert _told(link, "SELECT current_schema()") == "aside"
+        link.execute(b"COMMIT")
+        assert _told(link, "SELECT current_schema()") == here
+    link.execute("BEGIN; SET search_path TO aside; ROLLBACK")
+    assert _told(link, "SELECT current_schema()") == here
+    link.execute("BEGIN; SET search_path TO aside; COMMIT")
+    assert _told(link, "SELECT current_schema()") == "aside"
+    link.execute(f"SET search_path TO {here}; DROP SCHEMA aside".encode())
+
+
+def test_a_batch_is_a_transaction_to_set_something_in(link: psycopg.Connection[Any]) -> None:
+    before = _told(link, "SHOW work_mem")
+    cursor = link.execute("SET LOCAL work_mem = '9MB'; SHOW work_mem")
+    assert cursor.nextset()
+    assert cursor.fetchone() == ("9MB",)
+    assert _told(link, "SHOW work_mem") == before
+    link.execute("SET LOCAL work_mem = '9MB'; BEGIN; COMMIT")
+    assert _told(link, "SHOW work_mem") == before
