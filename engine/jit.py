@@ -7,8 +7,8 @@ so far: a server calls it at start, in the background.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any, TypeVar
@@ -82,6 +82,7 @@ class _Kernel:
 
 _declared: list[_Kernel] = []  # that `warm` has not met yet
 _was_warmed = Event()
+_is_filled = Event()  # the cache on disk, by another process, just now
 
 
 def kernel(*signature: Any) -> Callable[[Function], Function]:
@@ -192,6 +193,24 @@ def is_cold() -> bool:
 def is_warm() -> bool:
     """True once `warm` has made all kernels ready that were declared till then."""
     return _was_warmed.is_set()
+
+
+@contextmanager
+def filling() -> Iterator[None]:
+    """While another process compiles what the cache on disk lacks; see `is_pending`."""
+    _is_filled.set()
+    try:
+        yield
+    finally:
+        _is_filled.clear()
+
+
+def is_pending(compiled: Any) -> bool:
+    """True if a kernel's call would compile what another process is about to have compiled.
+
+    That takes seconds, of all statements: who has another way for a little work takes it.
+    """
+    return _is_filled.is_set() and not compiled.signatures
 
 
 def warm(one_done: Callable[[bool, int], None] | None = None) -> None:

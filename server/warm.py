@@ -16,30 +16,30 @@ import sys
 from collections.abc import Callable
 from time import perf_counter
 
-from sql.decode import jit
+from engine import jit
 
 logger = logging.getLogger(__name__)
 
 # Every module with kernels on a hot path. Each has a function `warm() -> None` that compiles all
-# of them (or loads them from the cache).
+# of them (or loads them from the cache). What nearly everybody needs comes first.
 KERNEL_MODULES: tuple[str, ...] = (
-    "engine.memtable.kernels",
-    "engine.samples.kernels",
-    "server.encode.assemble",
-    "server.encode.delimited",
     "server.encode.text",
-    "server.http.influx.lines",
-    "server.http.opentsdb_points",
-    "server.http.prometheus.read_answer",
-    "server.http.prometheus.write_request",
-    "server.mysql.rows",
+    "server.encode.assemble",
     "server.postgres.types.results",
-    "sql.decode.copy",
-    "sql.decode.ndjson",
-    "sql.decode.text",
+    "server.mysql.rows",
     "sql.decode.values",
+    "sql.decode.text",
+    "engine.memtable.kernels",
+    "server.http.prometheus.write_request",
+    "engine.samples.kernels",
     "sql.promql.evaluate",
     "sql.promql.source_series",
+    "server.http.influx.lines",
+    "sql.decode.copy",
+    "server.encode.delimited",
+    "server.http.prometheus.read_answer",
+    "sql.decode.ndjson",
+    "server.http.opentsdb_points",
 )
 
 # Objects that may hold others, made since the last look for unreachable cycles. Python's 700 is one
@@ -112,9 +112,12 @@ class ServerWarming:
         command = [sys.executable, "-c", _HELPER]
         quiet = subprocess.DEVNULL
         said = perf_counter()
-        with subprocess.Popen(
-            command, env=here, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True
-        ) as self._helper:
+        with (
+            jit.filling(),
+            subprocess.Popen(
+                command, env=here, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True
+            ) as self._helper,
+        ):
             assert self._helper.stdout is not None
             if self._is_stopped:  # meanwhile
                 self._helper.kill()

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from server.postgres import replies
-from server.postgres.few import Encoder, encoder_of
+from server.postgres.few import Encoder, encoded, encoder_of
 from server.postgres.messages import Bind, Describe, Execute, Frontend, Parse, Target
-from server.postgres.rows import Piece, encode_batch, expand_formats, style_for
+from server.postgres.rows import Piece, expand_formats, style_for
 from server.postgres.types import oids
 from server.postgres.types.parameters import decode_parameters, texts_in_utf8
 from sql.results import (
@@ -99,7 +99,7 @@ class Running:
                 self.is_finished = True
                 return
             self.sent += batch.num_rows
-            yield from encode_batch(batch, columns, codes, self._style)
+            yield from encoded(batch, columns, codes, self._style)
 
     def close(self) -> None:
         """Frees the statement."""

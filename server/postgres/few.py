@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from engine import jit
 from engine.datatypes import UNITS_PER_SECOND, TypeId
 from server.encode.cells import values
+from server.encode.row_kernels import put_postgres
 from server.encode.style import DateText, TextStyle
 from server.postgres import replies
 from server.postgres.rows import BINARY, Piece, encode_batch, is_text
@@ -25,6 +27,7 @@ from sql.encodings import UTF8
 from sql.results import ResultColumn
 
 CELLS_MAX = 16  # more are worth a kernel
+_PENDING_CELLS_MAX = 10_000  # … but not one that is compiled for them
 _BODY_MAX = 1 << 20  # of a row whose cells are put together one by one
 _FLOAT_PLAIN_MAX = 1e15  # from here on PostgreSQL writes an exponent
 _FLOAT_PLAIN_MIN = 1e-4
@@ -32,6 +35,25 @@ _INFINITY = np.iinfo(np.int64).max
 
 # A cell that is not NULL as its bytes; None if only a kernel knows.
 Cell = Callable[[Any], bytes | None]
+
+
+def encoded(
+    batch: pa.RecordBatch,
+    columns: tuple[ResultColumn, ...],
+    codes: tuple[int, ...],
+    style: TextStyle,
+) -> Iterator[Piece]:
+    """DataRow messages for a batch of any size, without kernels while these are being compiled.
+
+    Requires: the batch fits the columns.
+    """
+    if jit.is_pending(put_postgres) and batch.num_rows * len(columns) <= _PENDING_CELLS_MAX:
+        cells = _cells(columns, codes, style)
+        found = None if cells is None else _by_cells(batch, cells)
+        if found is not None:
+            yield from found
+            return
+    yield from encode_batch(batch, columns, codes, style)
 
 
 class Encoder(NamedTuple):
@@ -64,19 +86,26 @@ def encoder_of(
     columns: tuple[ResultColumn, ...], codes: tuple[int, ...], style: TextStyle
 ) -> Encoder:
     """The encoder of a result."""
-    cells = [_cell(column, code, style) for column, code in zip(columns, codes, strict=True)]
-    known = [cell for cell in cells if cell is not None]
     return Encoder(
         columns,
         codes,
         style,
         replies.row_description(columns, codes, style.encoding),
-        tuple(known) if len(known) == len(cells) else None,
+        _cells(columns, codes, style),
         _Fixed.of(columns, codes, style),
     )
 
 
 # Cell by cell.
+
+
+def _cells(
+    columns: Sequence[ResultColumn], codes: Sequence[int], style: TextStyle
+) -> tuple[Cell, ...] | None:
+    """How the cells of each column are written; None if only a kernel knows."""
+    cells = [_cell(column, code, style) for column, code in zip(columns, codes, strict=True)]
+    known = [cell for cell in cells if cell is not None]
+    return tuple(known) if len(known) == len(cells) else None
 
 
 def _by_cells(rows: pa.RecordBatch, cells: Sequence[Cell]) -> Sequence[bytes] | None:

@@ -13,8 +13,9 @@ import pyarrow as pa
 from engine.clock import SystemClock
 from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
-from sql.decode import zones
+from sql.decode import jit, zones
 from sql.decode.cells import Cells, array_of, from_strings
+from sql.decode.few_times import FEW, read_few
 from sql.decode.jit import Bytes, Int64s
 from sql.decode.number_kernels import RANGE
 from sql.decode.spelled import iso_moment
@@ -85,7 +86,7 @@ def _no_time_of_day(cells: Cells, row: int) -> DbError:
 def _instants(cells: Cells, unit: str, timezone: str) -> Int64s:
     out = np.empty(cells.size, np.int64)
     status = np.empty(cells.size, np.uint8)
-    together = parse_timestamps(*cells.slices, UNITS_PER_SECOND[unit], out, status)
+    together = _read(cells, UNITS_PER_SECOND[unit], out, status)
     if together & ~NAIVE:
         for row in np.flatnonzero(status & ~np.uint8(NAIVE)):
             value = _special_instant(cells.text(int(row)), unit, timezone)
@@ -99,6 +100,15 @@ def _instants(cells: Cells, unit: str, timezone: str) -> Int64s:
             return zones.to_utc(out, unit, timezone)
         out[naive] = zones.to_utc(out[naive], unit, timezone)
     return out
+
+
+def _read(cells: Cells, per_second: int, out: Int64s, status: Bytes) -> int:
+    """As `parse_timestamps`."""
+    if cells.size <= FEW and jit.is_pending(parse_timestamps):
+        together = read_few(cells, per_second, out, status)
+        if together is not None:
+            return together
+    return parse_timestamps(*cells.slices, per_second, out, status)
 
 
 def _bad(cells: Cells, row: int, status: Bytes, name: str) -> DbError:

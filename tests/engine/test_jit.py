@@ -166,3 +166,14 @@ def test_two_threads_may_make_the_same_kernel_ready(monkeypatch: pytest.MonkeyPa
             done.result(30)
     assert slow.compiled
     assert jit._declared == []
+
+
+def test_a_kernel_is_pending_while_others_fill_the_cache_until_it_is_ready() -> None:
+    compiled = numba.njit(lambda values: len(values))
+    jit.declare(compiled, (jit.INT64S,))
+    assert not jit.is_pending(compiled)
+    with jit.filling():
+        assert jit.is_pending(compiled)
+        assert compiled(np.arange(3, dtype=np.int64)) == 3
+        assert not jit.is_pending(compiled)
+    jit.warm()

@@ -98,3 +98,17 @@ def test_numbers_in_binary_need_no_kernel(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(few, "encode_batch", refused)
     found = few.encoder_of(columns, (1, 1), style_for(STYLES[0])).messages(batch)
     assert b"".join(map(bytes, found)) == expected
+
+
+@pytest.mark.parametrize("seed", range(400, 450))
+def test_the_bytes_do_not_depend_on_kernels_being_ready(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns, batch = batches(random.Random(seed))
+    style, codes = style_for(STYLES[0]), (0,) * len(columns)
+    expected = b"".join(map(bytes, few.encoded(batch, columns, codes, style)))
+    monkeypatch.setattr("engine.jit.is_pending", lambda kernel: True)
+    assert b"".join(map(bytes, few.encoded(batch, columns, codes, style))) == expected
+    if all(column.type in (dt.INT64, dt.STRING) for column in columns):
+        monkeypatch.setattr(few, "encode_batch", None)
+        assert b"".join(map(bytes, few.encoded(batch, columns, codes, style))) == expected

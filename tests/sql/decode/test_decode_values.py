@@ -313,3 +313,14 @@ def test_columns_do_not_depend_on_the_statements_memory() -> None:
     np.full(100_000, 7).sum()
     assert result.column("s").to_pylist() == [str(i) for i in range(1000)]
     assert result.column("i").to_pylist() == list(range(1000))
+
+
+def test_short_texts_go_the_usual_way_while_the_kernel_is_being_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sql.decode.jit.is_pending", lambda kernel: True)
+    assert read_values("(1, 'x')", 0, POSTGRES) is None
+    many = ",".join(["(1, 'x')"] * 5000)
+    rows = read_values(many, 0, POSTGRES)
+    assert rows is not None
+    assert rows.count == 5000
