@@ -35,6 +35,7 @@ def run(rows: int, times: int) -> tuple[list[Figure], list[str]]:
         for server in (ours, postgres):
             load(server, rows)
             _load_accounts(server)
+        peers.until_warm(ours)
         figures = [
             _rate(f"{what}, {way}, {clients}", (way, what, rows), clients, ours, postgres, times)
             for what in QUESTIONS

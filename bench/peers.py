@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import pwd
 import shutil
@@ -17,6 +18,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ import pymysql
 from bench.launch import Gnomon, free_port
 
 START_SECONDS = 60
+WARM_SECONDS = 600
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 MARIADB_SERVER = Path("/usr/sbin/mariadbd")
 VICTORIA_METRICS = Path("/usr/bin/victoria-metrics")
@@ -92,6 +95,20 @@ def gnomon(directory: Path | None = None, extra: tuple[str, ...] = ()) -> Iterat
             yield Server("gnomon", VERSION, process.pid, *ports, directory=home)
         finally:
             process.stop()
+
+
+def until_warm(ours: Server) -> None:
+    """Waits until our server has its kernels: before that, it answers nothing at once."""
+    deadline = time.monotonic() + WARM_SECONDS
+    while not _status(ours.http)["kernels_ready"]:
+        assert time.monotonic() < deadline, "the kernels are not ready"
+        time.sleep(0.1)  # another thread loads or compiles them and tells nobody but who asks
+
+
+def _status(port: int) -> dict[str, object]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/status") as answer:
+        found: dict[str, object] = json.load(answer)
+    return found
 
 
 @contextlib.contextmanager
@@ -278,7 +295,7 @@ def _wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], object], l
         except (psycopg.Error, pymysql.err.MySQLError, OSError) as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
-                raise MissingPeerError(f"server did not start: {error}\n{tail}") from error
+                raise RuntimeError(f"server did not start: {error}\n{tail}") from error
             time.sleep(0.05)  # a peer tells nobody when it is ready: it is asked again
         else:
             return

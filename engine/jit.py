@@ -195,6 +195,12 @@ def is_warm() -> bool:
     return _was_warmed.is_set()
 
 
+def make_ready(share: slice) -> None:
+    """Makes a share of the kernels ready that were declared so far."""
+    for one in _declared[share]:
+        one.make_ready()
+
+
 @contextmanager
 def filling() -> Iterator[None]:
     """While another process compiles what the cache on disk lacks; see `is_pending`."""

@@ -127,9 +127,9 @@ def config(chosen: argparse.Namespace) -> int:
 def warm(chosen: argparse.Namespace) -> int:
     """Compiles every kernel."""
     del chosen
-    from server.warm import warm_all
+    from server.warm import warm_together
 
-    sys.stdout.write(f"kernels ready after {warm_all():.1f} s\n")
+    sys.stdout.write(f"kernels ready after {warm_together():.1f} s\n")
     return 0
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from time import perf_counter
+from types import ModuleType
 
 from engine import jit
 
@@ -49,16 +50,55 @@ _CYCLES_EVERY = (5_000, 10, 10)
 
 _SAID_EVERY_SECONDS = 10
 _HELPER = "import os; os.nice(10); from server.warm import fill_cache; fill_cache()"
+_SHARER = "from server.warm import make_share; make_share({}, {})"
+_SHARES_MAX = 4  # each needs some 500 MB
 
 
 def warm_all(one_done: Callable[[bool, int], None] | None = None) -> float:
     """Warms every module; returns the seconds it took. `one_done`: see `jit.warm`."""
     started = perf_counter()
-    modules = [importlib.import_module(name) for name in KERNEL_MODULES]
+    modules = _import_all()
     jit.warm(one_done)
     for module in modules:
         module.warm()
     return perf_counter() - started
+
+
+def _import_all() -> list[ModuleType]:
+    return [importlib.import_module(name) for name in KERNEL_MODULES]
+
+
+def _environment() -> dict[str, str]:
+    """For another process that finds the same modules."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def warm_together() -> float:
+    """As `warm_all`, by several processes at once if there is nothing in the cache."""
+    started = perf_counter()
+    _import_all()
+    shares = min(_SHARES_MAX, len(os.sched_getaffinity(0))) if jit.is_cold() else 1
+    others = [
+        subprocess.Popen([sys.executable, "-c", _SHARER.format(n, shares)], env=_environment())
+        for n in range(1, shares)
+    ]
+    try:
+        if others:
+            make_share(0, shares)
+        for other in others:
+            other.wait()
+    finally:
+        for other in others:  # nothing to an ended one
+            other.kill()
+            other.wait()
+    warm_all()  # what one has failed to make is made here, or tells why not
+    return perf_counter() - started
+
+
+def make_share(number: int, shares: int) -> None:
+    """Compiles one of several shares of all kernels."""
+    _import_all()
+    jit.make_ready(slice(number, None, shares))
 
 
 def fill_cache() -> None:
@@ -108,14 +148,18 @@ class ServerWarming:
             return
         self._was_helped = True
         logger.info("kernels are not in the cache: they are compiled now")
-        here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-c", _HELPER]
         quiet = subprocess.DEVNULL
         said = perf_counter()
         with (
             jit.filling(),
             subprocess.Popen(
-                command, env=here, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True
+                command,
+                env=_environment(),
+                stdin=quiet,
+                stdout=subprocess.PIPE,
+                stderr=quiet,
+                text=True,
             ) as self._helper,
         ):
             assert self._helper.stdout is not None

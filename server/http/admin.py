@@ -7,6 +7,7 @@ import platform
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from engine import jit
 from server.http.auth import authenticate
 from server.http.context import context_of
 from server.metrics import CONTENT_TYPE
@@ -32,6 +33,7 @@ async def status(request: Request) -> Response:
             "version": context_of(request).version,
             "hostname": platform.node(),
             "python_version": platform.python_version(),
+            "kernels_ready": jit.is_warm(),  # before that, nothing is as quick as it will be
         }
     )
 

@@ -108,3 +108,18 @@ def test_a_server_that_stops_ends_who_compiles_for_it(monkeypatch: pytest.Monkey
     warming.stop()
     running.join(20)
     assert not running.is_alive()
+
+
+def test_several_processes_share_an_empty_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shares: list[slice] = []
+    note = "import pathlib; pathlib.Path({!r}, '{{}} of {{}}').touch()"
+    monkeypatch.setattr(warm, "_SHARER", note.format(str(tmp_path)))
+    monkeypatch.setattr(warm.os, "sched_getaffinity", lambda process: {0, 1, 2})
+    monkeypatch.setattr(warm.jit, "is_cold", lambda: True)
+    monkeypatch.setattr(warm.jit, "make_ready", shares.append)
+    monkeypatch.setattr(warm, "warm_all", lambda: 0.0)
+    warm.warm_together()
+    assert shares == [slice(0, None, 3)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1 of 3", "2 of 3"]

@@ -35,6 +35,14 @@ async def test_status_tells_the_version(http: Any) -> None:
     assert (await http.client.get("/status")).json()["version"] == "1.2.3"
 
 
+async def test_status_tells_whether_kernels_are_ready(
+    http: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for is_ready in (False, True):
+        monkeypatch.setattr("engine.jit.is_warm", lambda is_ready=is_ready: is_ready)
+        assert (await http.client.get("/status")).json()["kernels_ready"] is is_ready
+
+
 async def test_config_is_the_effective_configuration(http: Any) -> None:
     answer = await http.client.get("/config")
     assert tomllib.loads(answer.text)["listen"]["postgres"] == "127.0.0.1:4003"
