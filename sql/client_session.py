@@ -62,8 +62,7 @@ class ClientSession(SessionTables):
         self.wire = wire
         self.client = client
         self.server = database
-        self.catalog = database.catalog
-        self.regions = database.regions
+        self.catalog, self.regions = database.catalog, database.regions
         # Changed by the session's own calls only.
         self.tally = Tally(self.wire)
         self.settings = Settings(wire, told(self))
@@ -85,6 +84,7 @@ class ClientSession(SessionTables):
             ),
             database.copies,
             lambda: self.transaction is None or self.transaction.sees_committed,
+            self.note_reads,
         )
         self.temporary = TemporaryTables()
         self.transaction: Transaction | None = None

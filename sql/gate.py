@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from threading import Condition, Lock
 
 from engine.errors import DbError, ErrorKind
+from sql.serial import Serializables
 
 Version = tuple[int, int]
 
@@ -71,6 +72,7 @@ class CommitGate:
 
     def __init__(self) -> None:
         self.changes = Changes()
+        self.serial = Serializables()
         # Guarded by _changed.
         self._changed = Condition()
         self._inside = 0

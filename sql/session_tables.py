@@ -8,8 +8,10 @@ from __future__ import annotations
 from catalog.api import Catalog
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
+from sql.plan.plan import QueryPlan
 from sql.run.duck import Duck
 from sql.temporary import TemporaryTables
+from sql.transaction import Transaction
 
 
 class SessionTables:
@@ -18,6 +20,13 @@ class SessionTables:
     catalog: Catalog
     duck: Duck
     temporary: TemporaryTables
+    transaction: Transaction | None
+
+    def note_reads(self, plan: QueryPlan) -> None:
+        """The open transaction is about to read what the plan names."""
+        if self.transaction is not None:
+            series = (scan.table.home_id for scan in plan.scans)
+            self.transaction.order.read(plan.stored, [*series], more=bool(plan.tqls))
 
     def lookup(self, database: str, name: str) -> Table | None:
         """The table of that name as this session's transaction sees it."""

@@ -12,6 +12,7 @@ I2. A transaction that touched both stores has one deciding moment, DuckDB's COM
 I3. Regions made by the transaction are dropped by its rollback; regions it dropped go after COMMIT.
 I4. Rows that a statement read in order to write (UPDATE, ON CONFLICT, MERGE) are as it read them
     when the transaction commits; if another writer has changed one, the commit fails.
+    If the transaction is serializable, all it has read counts (sql/serial.py).
 I5. Regions are altered after COMMIT; until then rows are staged, and shown to the transaction, in
     the columns that it has given the table.
 """
@@ -38,6 +39,7 @@ from sql.foreign.pending import PendingKeys
 from sql.gate import CommitGate
 from sql.partition.layout import Layouts
 from sql.run.duck import Duck
+from sql.serial import Order
 from sql.staged import reshaped, without_metric
 from sql.steps import Expectation, Mark, Savepoint, Step
 from sql.temporary import TemporaryTables
@@ -69,6 +71,7 @@ class Transaction:
         self.failed = False
         self.read_only = False
         self.one_moment = False  # all queries of relational tables see the same
+        self.order = Order(gate.serial)  # among serializable ones
         self.has_run = False  # a statement
         self.number = 0  # what txid_current() tells, once it was asked
         self._duck = duck
@@ -105,6 +108,7 @@ class Transaction:
     def _begin(self) -> None:
         if not self._begun:
             self._guard.begin(self.keys.claims)
+            self.order.begin()
             self._moment = self._gate.changes.moment() if self.one_moment else None
             self._duck.execute("BEGIN TRANSACTION")
             self._begun = True
@@ -391,6 +395,9 @@ class Transaction:
                     self._temporary.before_commit(self._duck.execute)
                 if self._begun:
                     stack.enter_context(self._gate.passing())
+                series = {write.region_id >> REGION_BITS for write in self._staged}
+                defines = self._changed_store and self._catalog.state(self._duck.cursor) < 0
+                self.order.commit(self._written, series, more=defines)
                 prepared = self._decide()
             except BaseException:
                 self.rollback()
@@ -399,7 +406,11 @@ class Transaction:
             try:
                 self._publish(prepared)
             finally:
-                self._guard.end(self.keys.claims, committed=True)
+                self._ended(committed=True)
+
+    def _ended(self, *, committed: bool) -> None:
+        self._guard.end(self.keys.claims, committed=committed)
+        self.order.end(committed=committed)
 
     def _check_expected(self) -> None:
         """Raises: DbError SERIALIZATION_FAILURE if rows that were read are no longer so."""
@@ -458,7 +469,7 @@ class Transaction:
         try:
             self._undo(keep_names=False)
         finally:
-            self._guard.end(self.keys.claims, committed=False)
+            self._ended(committed=False)
 
     def _undo(self, *, keep_names: bool) -> None:
         self._staged.clear()

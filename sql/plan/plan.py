@@ -115,6 +115,7 @@ class QueryPlan:
     keyed: Keyed | None = None  # it wants one row of an ordinary table, by its key
     plain_sql: str | None = None  # for rows that DISTINCT ON would leave as they are
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
+    stored: frozenset[int] = frozenset()  # ids of the ordinary tables it reads
     clocks: frozenset[int] = frozenset()  # places of outputs that are MySQL's TIME
     spelled: bool = False  # columns are shown in the case they were declared in
     unused: frozenset[int] = frozenset()  # parameters that the rewritten text no longer names
@@ -342,11 +343,21 @@ def _finish(
         keyed=None if scans or _reads_more(resolved) else keyed_of(tree, scopes, outputs),
         plain_sql=to_duckdb(plain, keep=False) if plain is not None else None,
         tqls=resolved.tqls,
+        stored=frozenset(resolved.stored - _only_written(tree, resolved)),
         clocks=_clocks(tree) if context.wire is Wire.MYSQL else frozenset(),
         spelled=context.wire is Wire.MYSQL,
         unused=_unused(tree, parameter_count),
         sql=to_duckdb(tree, keep=False),  # last: it changes the tree
     )
+
+
+def _only_written(tree: exp.Expr, resolved: Resolved) -> set[int]:
+    """The table of an INSERT that does not look at the rows that are there."""
+    if not isinstance(tree, exp.Insert) or tree.args.get("conflict"):
+        return set()
+    target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    table = resolved.tables.get(id(target))
+    return set() if table is None else {table.id}
 
 
 def _clocks(tree: exp.Expr) -> frozenset[int]:

@@ -94,6 +94,7 @@ class Resolved:
     """What the tree's table names turned out to be."""
 
     tables: dict[int, Table] = field(default_factory=dict)  # by id() of the node, for Scopes
+    stored: set[int] = field(default_factory=set)  # ids of ordinary ones
     scans: list[Reference] = field(default_factory=list)
     files: list[FileReference] = field(default_factory=list)
     systems: dict[str, tuple[str, str]] = field(default_factory=dict)  # placeholder → name
@@ -241,6 +242,7 @@ def _resolve(node: exp.Table, context: PlanContext, resolved: Resolved) -> None:
         _check_populated(table, context)
         _rename(node, table.name, table.database)
         resolved.tables[id(node)] = table
+        resolved.stored.add(table.id)
 
 
 def _check_populated(table: Table, context: PlanContext) -> None:

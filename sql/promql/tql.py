@@ -85,6 +85,8 @@ def catalogue_of(session: ClientSession, database: str | None = None) -> Catalog
 
 def run_tql(session: ClientSession, node: nodes.Tql) -> Evaluated:
     """Evaluates a TQL's expression. Raises: DbError."""
+    if session.transaction is not None:
+        session.transaction.order.read((), (), more=True)
     bounds = bounds_of(session, node)
     tree = parse(node.args["text"])
     kind = check(tree)

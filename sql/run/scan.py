@@ -119,11 +119,13 @@ class Runner:
     metrics: MetricScans
     copies: Copies
     sees_committed: Callable[[], bool]  # and nothing else, in relational tables
+    note: Callable[[QueryPlan], None]  # is told what is going to be read
 
     def query(
         self, plan: QueryPlan, parameters: Sequence[object], text: str, *, tag: str = "SELECT"
     ) -> Rows:
         """Starts a plan; rows stream from the result. Raises: DbError."""
+        self.note(plan)
         if tag == "SELECT":
             found = self._in_memory(plan, parameters)
             if found is not None:
@@ -142,6 +144,7 @@ class Runner:
 
     def table(self, plan: QueryPlan, parameters: Sequence[object], text: str) -> pa.Table:
         """Runs a plan and gives all of its rows, as DuckDB types them."""
+        self.note(plan)
         with ExitStack() as stack:
             sql = self._fill(plan, parameters, stack, fine_times=False)
             return self.duck.table(sql, plan.arguments(parameters), text)
@@ -161,6 +164,7 @@ class Runner:
         self, plan: QueryPlan, parameters: Sequence[object], text: str
     ) -> list[tuple[Any, ...]]:
         """Runs a plan that changes relational rows; gives DuckDB's own answer (a count)."""
+        self.note(plan)
         with ExitStack() as stack:
             sql = self._fill(plan, parameters, stack)
             return self.duck.execute(sql, plan.arguments(parameters), text)

@@ -1,8 +1,9 @@
 """Modes of transactions: isolation, read only; and settings that last as long as a transaction.
 
 Called by BEGIN, SET TRANSACTION and SET LOCAL, and by the session when a transaction begins and
-ends. READ UNCOMMITTED is READ COMMITTED; SERIALIZABLE is one moment for all reads with the first
-committer winning, as REPEATABLE READ is. On MySQL's wire READ COMMITTED is the default.
+ends. READ UNCOMMITTED is READ COMMITTED; REPEATABLE READ is one moment for all reads with the first
+committer winning, and so is SERIALIZABLE, which also fails what fits no order (sql/serial.py). On
+MySQL's wire READ COMMITTED is the default.
 https://www.postgresql.org/docs/current/sql-set-transaction.html
 """
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 _LEVEL = "ISOLATION LEVEL "
-_ONE_MOMENT = ("repeatable read", "serializable")
+_SERIALIZABLE = "serializable"
+_ONE_MOMENT = ("repeatable read", _SERIALIZABLE)
 ISOLATION, READ_ONLY = "transaction_isolation", "transaction_read_only"
 DEFERRABLE = "transaction_deferrable"
 MODES = (ISOLATION, READ_ONLY, DEFERRABLE)
@@ -108,6 +110,7 @@ def _begin_on_mysql(session: ClientSession) -> None:
     usual = session.settings.get(ISOLATION).replace("-", " ")
     level = next((one.removeprefix(_LEVEL) for one in once if one.startswith(_LEVEL)), usual)
     open_.one_moment = level.lower() in _ONE_MOMENT
+    open_.order.is_kept = level.lower() == _SERIALIZABLE
     reads = session.settings.get(READ_ONLY) in ("on", "1", "ON")
     open_.read_only = "READ ONLY" in once or (reads and "READ WRITE" not in once)
 
@@ -151,6 +154,7 @@ def _obey(session: ClientSession) -> None:
     assert open_ is not None
     open_.read_only = session.settings.get(READ_ONLY) == "on"
     open_.one_moment = session.settings.get(ISOLATION) in _ONE_MOMENT
+    open_.order.is_kept = session.settings.get(ISOLATION) == _SERIALIZABLE
 
 
 def set_defaults(session: ClientSession, modes: Sequence[str]) -> None:

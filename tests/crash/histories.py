@@ -30,6 +30,7 @@ SETUP = (
     "CREATE TABLE points (k INT PRIMARY KEY, ts TIMESTAMP(3) TIME INDEX, id BIGINT)",
     "INSERT INTO lists VALUES " + ", ".join(f"({key}, '')" for key in KEYS),
 )
+LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 READS = {
     LISTS: "SELECT k, v FROM lists WHERE k IN ({})",
     POINTS: "SELECT k, id FROM points WHERE k IN ({})",
@@ -62,13 +63,14 @@ class Session:
         """One more; False if the connection is gone."""
         random, run = self._random, self._run
         is_block = random.random() < 0.8
-        done = Done(one_moment=is_block and random.random() < 0.5)
+        level = random.choice(LEVELS) if is_block else LEVELS[0]
+        done = Done(one_moment=level != LEVELS[0], serializable=level == LEVELS[-1])
         run.history.append(done)
         done.began = run.tick()
         ending = False
         try:
             if is_block:
-                self._begin(done)
+                self._begin(level)
             for _ in range(random.randint(1, 4) if is_block else 1):
                 self._step(done)
             rolls_back = is_block and random.random() < 0.1
@@ -88,8 +90,7 @@ class Session:
             done.ended = run.tick()
         return True
 
-    def _begin(self, done: Done) -> None:
-        level = "REPEATABLE READ" if done.one_moment else "READ COMMITTED"
+    def _begin(self, level: str) -> None:
         if self._is_mysql:
             self._ask(f"SET TRANSACTION ISOLATION LEVEL {level}")
             self._ask("BEGIN")

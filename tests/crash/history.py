@@ -7,9 +7,12 @@ histories.py; it knows nothing of servers.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 Key = tuple[str, int]  # table and key
 LISTS, POINTS = "lists", "points"  # kept as texts of ordinary rows; as rows of time series
@@ -34,9 +37,13 @@ class Read:
 
 @dataclass
 class Done:
-    """One transaction; `one_moment` if all its reads of ordinary tables are of one snapshot."""
+    """One transaction; `one_moment` if all its reads of ordinary tables are of one snapshot.
+
+    `serializable`: there is an order of all such that explains what each has seen.
+    """
 
     one_moment: bool
+    serializable: bool = False
     began: int = 0  # its first statement
     ended: int = 0
     outcome: Outcome = Outcome.UNSURE
@@ -55,6 +62,7 @@ def problems(history: Sequence[Done], last: Mapping[Key, Sequence[int]]) -> Iter
             yield from _too_old(done, read, history)
         if done.one_moment:
             yield from _moved(done, writers)
+    yield from _circles(history, last)
 
 
 def _lost(
@@ -130,3 +138,51 @@ def _moved(done: Done, writers: Mapping[int, Done]) -> Iterator[str]:
                 if states.setdefault(key, state) != state:
                     yield f"{key} was {states[key]} and then {state} in one snapshot"
     yield from _halves(states, frozenset(), writers, "a snapshot")
+
+
+def _circles(history: Sequence[Done], last: Mapping[Key, Sequence[int]]) -> Iterator[str]:
+    """Serializable transactions that each come before the next, the last before the first."""
+    every = [done for done in history if done.serializable and done.outcome is Outcome.OK]
+    names = {value: at for at, done in enumerate(every) for _, value in done.appended}
+    order: TopologicalSorter[int] = TopologicalSorter()
+    for key, values in last.items():
+        written = [(at, names[v]) for at, v in enumerate(values) if v in names]
+        if key[0] == LISTS:
+            for (_, earlier), (_, later) in pairwise(written):
+                _comes(order, earlier, later)
+        for reader, done in enumerate(every):
+            for read in done.reads:
+                if key in read.lists:
+                    seen = set(read.lists[key]) - read.own
+                    _place(order, reader, key, seen, values, written)
+    try:
+        order.prepare()
+    except CycleError as error:
+        circle = [(every[at].appended, every[at].reads) for at in error.args[1]]
+        yield f"no order explains {circle}"
+
+
+def _place(
+    order: TopologicalSorter[int],
+    reader: int,
+    key: Key,
+    seen: set[int],
+    values: Sequence[int],
+    written: Sequence[tuple[int, int]],
+) -> None:
+    """Puts a reader between the writers it has seen and those it has not."""
+    if key[0] == LISTS:  # whose writers are in order already
+        at = bisect_left(written, (len(seen), -1))
+        before, after = written[max(0, at - 1) : at], written[at : at + 1]
+    else:
+        before = [one for one in written if values[one[0]] in seen]
+        after = [one for one in written if values[one[0]] not in seen]
+    for _, writer in before:
+        _comes(order, writer, reader)
+    for _, writer in after:
+        _comes(order, reader, writer)
+
+
+def _comes(order: TopologicalSorter[int], earlier: int, later: int) -> None:
+    if earlier != later:
+        order.add(later, earlier)

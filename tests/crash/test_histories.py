@@ -21,6 +21,12 @@ def reader(*reads: dict[Key, list[int]], one_moment: bool = False) -> Done:
     return Done(one_moment, began=50, ended=60, outcome=Outcome.OK, reads=found)
 
 
+def ordered(read: dict[Key, list[int]], *appended: tuple[Key, int]) -> Done:
+    done = reader(read, one_moment=True)
+    done.serializable, done.appended = True, list(appended)
+    return done
+
+
 @pytest.mark.parametrize(
     ("history", "last", "told"),
     [
@@ -40,6 +46,17 @@ def reader(*reads: dict[Key, list[int]], one_moment: bool = False) -> Done:
             {A: [1], B: [2]},
             "a snapshot saw [1] without [2]",
         ),
+        (
+            [ordered({B: []}, (A, 1)), ordered({A: []}, (B, 2))],
+            {A: [1], B: [2]},
+            "no order explains",
+        ),
+        (
+            [ordered({Q: []}, (P, 1)), ordered({A: [], P: [1]}, (B, 2)), ordered({B: [2]}, (Q, 3))]
+            + [ordered({Q: [3]}, (A, 4)), ordered({A: [4], B: []})],
+            {A: [4], B: [2], P: [1], Q: [3]},
+            "no order explains",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(history: list[Done], last: dict[Key, list[int]], told: str) -> None:
@@ -53,8 +70,11 @@ def test_what_can_be_is_not() -> None:
         writer((A, 4), (B, 5)),
         reader({A: []}, {A: [1]}, {A: [1, 4], B: [5]}),
         reader({A: [1], B: []}, {P: [2]}, one_moment=True),
+        ordered({A: [1], B: [], P: [2]}, (Q, 6)),
+        ordered({A: [1, 4], Q: []}),
+        ordered({A: [1, 4], B: [5], Q: [6]}),
     ]
-    assert not list(problems(history, {A: [1, 4], B: [5], P: [2]}))
+    assert not list(problems(history, {A: [1, 4], B: [5], P: [2], Q: [6]}))
 
 
 @pytest.mark.slow
