@@ -72,10 +72,13 @@ class Serializables:
     def begin(self) -> Serial:
         """A transaction is about to take its snapshot."""
         with self._lock:
-            seen = min((one.number for one in self._committing), default=self._number + 1) - 1
-            made = Serial(seen)
+            made = Serial(self._seen())
             self._open.add(made)
             return made
+
+    def _seen(self) -> int:
+        """All commits up to this number are in a snapshot that is taken now. Requires: _lock."""
+        return min((one.number for one in self._committing), default=self._number + 1) - 1
 
     def commit(self, mine: Serial) -> None:
         """The transaction is about to commit. Raises: DbError SERIALIZATION_FAILURE."""
@@ -109,8 +112,8 @@ class Serializables:
             self._open.discard(mine)
             self._committing.discard(mine)
             if not committed and mine.number:
-                self._past.remove(mine)
-            oldest = min((one.started for one in self._open), default=self._number)
+                self._past = deque(one for one in self._past if one is not mine)
+            oldest = min((one.started for one in self._open), default=self._seen())
             while self._past and self._past[0].number <= oldest:
                 self._past.popleft()
             while len(self._past) > PAST_MAX:

@@ -52,8 +52,13 @@ def ordered(read: dict[Key, list[int]], *appended: tuple[Key, int]) -> Done:
             "no order explains",
         ),
         (
-            [ordered({Q: []}, (P, 1)), ordered({A: [], P: [1]}, (B, 2)), ordered({B: [2]}, (Q, 3))]
-            + [ordered({Q: [3]}, (A, 4)), ordered({A: [4], B: []})],
+            [
+                ordered({Q: []}, (P, 1)),
+                ordered({A: [], P: [1]}, (B, 2)),
+                ordered({B: [2]}, (Q, 3)),
+                ordered({Q: [3]}, (A, 4)),
+                ordered({A: [4], B: []}),
+            ],
             {A: [4], B: [2], P: [1], Q: [3]},
             "no order explains",
         ),
