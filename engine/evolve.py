@@ -58,12 +58,21 @@ def constant(column: FileColumn, type_: pa.DataType, count: int) -> pa.Array:
 
 def stamp(rows: pa.RecordBatch, version: int) -> pa.RecordBatch:
     """The rows with the number of their schema, which the log then keeps with them."""
-    return rows.replace_schema_metadata({_VERSION: str(version).encode()} if version else None)
+    return _marked(rows, {_VERSION: str(version).encode()} if version else None)
 
 
 def stamped(rows: pa.RecordBatch) -> int:
     """The inverse of `stamp`; 0 for rows without a number."""
     return int((rows.schema.metadata or {}).get(_VERSION, b"0"))
+
+
+def unstamped(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows without what `stamp` gave them."""
+    return _marked(rows, None)
+
+
+def _marked(rows: pa.RecordBatch, metadata: dict[bytes, bytes] | None) -> pa.RecordBatch:
+    return rows if rows.schema.metadata == metadata else rows.replace_schema_metadata(metadata)
 
 
 def convert(values: pa.ChunkedArray, types: Sequence[DataType]) -> pa.ChunkedArray:

@@ -143,7 +143,7 @@ class Region:
     def _conformed(self, op: Op, rows: pa.RecordBatch) -> pa.RecordBatch:
         version = self._version
         stamped = evolve.stamped(rows)
-        rows = rows.replace_schema_metadata(None)
+        rows = evolve.unstamped(rows)
         if (
             op is not Op.PUT
             and version.options.append_mode

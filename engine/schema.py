@@ -86,6 +86,11 @@ class RegionSchema:
         return next(c.type for c in self.columns if c.semantic is Semantic.TIMESTAMP)
 
     @cached_property
+    def required(self) -> tuple[str, ...]:
+        """Names of the columns that hold no NULL."""
+        return tuple(column.name for column in self.columns if not column.nullable)
+
+    @cached_property
     def by_id(self) -> dict[int, RegionColumn]:
         """The columns by their stable id."""
         return {(c.id if c.id >= 0 else i): c for i, c in enumerate(self.columns)}

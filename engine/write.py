@@ -27,21 +27,24 @@ def checked(write: Write, shape: Shape) -> Iterator[RegionRows]:
     Raises: DbError INVALID_ARGUMENT for wrong columns, DATATYPE_MISMATCH for values that do not
     fit, NOT_NULL_VIOLATION.
     """
-    if write.schema is not None:
+    if write.schema is not None and write.schema is not shape.schema:
         shape = replace(shape, schema=write.schema)
     schema = shape.schema.arrow
     if write.op is Op.DELETE and not shape.append_mode:
         schema = pa.schema([schema.field(name) for name in shape.identity])
     rows = _conformed(write, schema)
-    for column in shape.schema.columns:
-        if column.nullable or (write.op is Op.DELETE and column.name not in schema.names):
+    for name in shape.schema.required:
+        if write.op is Op.DELETE and name not in schema.names:
             continue
-        if rows.column(column.name).null_count:
+        if rows.column(name).null_count:
             raise DbError(
                 ErrorKind.NOT_NULL_VIOLATION,
-                f'NULL value in column "{column.name}", which does not allow it',
+                f'NULL value in column "{name}", which does not allow it',
             )
-    for batch in rows.combine_chunks().to_batches():
+    batches = rows.to_batches()
+    if len(batches) > 1:
+        batches = rows.combine_chunks().to_batches()
+    for batch in batches:
         if batch.num_rows:
             batch = evolve.stamp(_compact(batch), shape.schema.version)
             yield RegionRows(write.region_id, write.op, batch)

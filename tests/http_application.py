@@ -44,10 +44,12 @@ async def application(
         context = HttpContext(
             observed, workers, users, metrics, configuration, "1.2.3", lambda: True, made
         )
-        transport = httpx.ASGITransport(create_app(context))
+        app = create_app(context)
+        transport = httpx.ASGITransport(app)
         client = httpx.AsyncClient(transport=transport, base_url="http://test")
         await stack.enter_async_context(client)
         yield client
+        app.close()
         assert observed.sessions() == [], "a session was left open"
 
 

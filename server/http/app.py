@@ -79,6 +79,9 @@ def create_app(context: HttpContext) -> Application:
     app.state.password_checks = PasswordChecks()
     app.state.brief_tasks = BriefTasks()
     app.state.known_metadata = KnownMetadata()
-    app.state.line_groups = Groups(context.database, context.workers, influx.write_lines)
-    app.state.write_groups = Groups(context.database, context.workers, write.write_requests)
+    lines = app.state.line_groups = Groups(context.database, context.workers, influx.write_lines)
+    app.when_closed(lines.close)
+    writes = Groups(context.database, context.workers, write.write_requests)
+    app.state.write_groups = writes
+    app.when_closed(writes.close)
     return app

@@ -39,11 +39,21 @@ class Application:
         self._metrics = metrics
         self._sent = metrics.http_bytes.labels("out")
         self._counters: dict[tuple[str, int], Counter] = {}
+        self._closing: list[Callable[[], object]] = []
         self._inner: ASGIApp = self._routed
         if origins:
             self._inner = CORSMiddleware(
                 self._routed, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
             )
+
+    def when_closed(self, call: Callable[[], object]) -> None:
+        """Registers what frees something that endpoints share."""
+        self._closing.append(call)
+
+    def close(self) -> None:
+        """Frees what endpoints share. Requires: no request runs, and none is going to come."""
+        for call in self._closing:
+            call()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""

@@ -11,7 +11,8 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
-from starlette.types import ASGIApp
+
+from server.http.application import Application
 
 GRACE_SECONDS = 4  # for answers on their way out; their statements were waited for or cancelled
 
@@ -19,7 +20,8 @@ GRACE_SECONDS = 4  # for answers on their way out; their statements were waited 
 class HttpListener:
     """The HTTP application under uvicorn, in our event loop and with our signal handling."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: Application) -> None:
+        self._app = app
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
@@ -58,6 +60,8 @@ class HttpListener:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
+            self._task = None
+            await asyncio.to_thread(self._app.close)
 
 
 class _Uvicorn(uvicorn.Server):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,7 @@ from engine.datatypes import DataType
 from engine.schema import Semantic
 
 
-@dataclass(frozen=True)
-class IngestColumn:
+class IngestColumn(NamedTuple):
     """One column of some rows.
 
     `type` and `semantic` say what the column becomes if the table lacks it; a column that is there
@@ -40,7 +40,8 @@ class IngestTable:
     whose column is of another family of types, or is a tag, is refused, as is a tag whose column is
     a field; otherwise values are assigned as by INSERT. The time is that of the table, however the
     table calls it.
-    `keys`: two words for each row that tell its tags, for hashed.py.
+    `keys`: two words for each row that tell its tags, for hashed.py. `alike`: an object of its own
+    for rows whose columns have the same names, types and semantics in the same order, for fit.py.
     Requires: equally long columns, one of them the TIMESTAMP; no name twice.
     """
 
@@ -51,6 +52,7 @@ class IngestTable:
     options: Mapping[str, str] = field(default_factory=dict)
     exact: bool = False
     keys: NDArray[np.uint64] | None = None
+    alike: object | None = None
 
     @property
     def rows(self) -> int:

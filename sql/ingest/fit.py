@@ -29,26 +29,29 @@ class Fit:
 
     Attributes:
         table: the record that was looked at.
-        given: the columns of the first such rows; they keep the types alive that the key names.
-        places: for each column of the table its place among the given ones, -1 for NULLs.
+        given: the columns of the first such rows, without values; they keep the types alive that
+            the key names.
+        sources: for each column of the table its place among the given ones, -1 for NULLs, and its
+            type.
         required: places of values that must not be NULL.
     """
 
     table: Table
-    given: tuple[IngestColumn, ...]
-    places: Sequence[int]
+    given: Sequence[IngestColumn]
+    sources: Sequence[tuple[int, pa.DataType]]
     required: Sequence[int]
 
     def writes(self, given: IngestTable) -> list[Write] | None:
         """The rows as writes to regions; None if a value is missing that must be there."""
-        if any(given.columns[place].values.null_count for place in self.required):
-            return None
-        schema = self.table.region_schema()
+        columns = given.columns
+        for place in self.required:
+            if columns[place].values.null_count:
+                return None
         arrays = [
-            given.columns[place].values if place >= 0 else pa.nulls(given.rows, kind)
-            for place, kind in zip(self.places, schema.arrow.types, strict=True)
+            columns[place].values if place >= 0 else pa.nulls(given.rows, kind)
+            for place, kind in self.sources
         ]
-        rows = pa.Table.from_arrays(arrays, schema=schema.arrow)
+        rows = pa.Table.from_arrays(arrays, schema=self.table.region_schema().arrow)
         return route.writes_of(self.table, Op.PUT, rows)
 
 
@@ -56,6 +59,8 @@ _known: dict[_Key, Fit] = {}
 
 
 def _key(table: Table, given: IngestTable) -> _Key:
+    if given.alike is not None:
+        return id(table), given.exact, given.alike
     columns = given.columns
     kinds = tuple((id(column.type), column.semantic) for column in columns)
     return id(table), given.exact, tuple([column.name for column in columns]), kinds
@@ -85,8 +90,10 @@ def note_fit(table: Table, given: IngestTable, named: Sequence[IngestColumn]) ->
         _known.clear()
     required = [places[column.name] for column in table.columns if not column.nullable]
     order = [places.get(column.name, -1) for column in table.columns]
-    # A kind of the key is told by the place of its object in memory: `given` keeps it there.
-    _known[_key(table, given)] = Fit(table, given.columns, order, required)
+    sources = list(zip(order, table.region_schema().arrow.types, strict=True))
+    # A kind of the key is told by the place of its object in memory: these keep it there.
+    kept = [column._replace(values=None) for column in given.columns]
+    _known[_key(table, given)] = Fit(table, kept, sources, required)
 
 
 def _is_plain(column: Column, given: IngestColumn | None) -> bool:

@@ -161,7 +161,7 @@ def _timed(there: Table | None, given: IngestTable) -> IngestTable:
             f'"{index}" of table "{given.name}" is the time of its rows and nothing else',
         )
     columns = (
-        replace(column, name=index) if column.semantic is Semantic.TIMESTAMP else column
+        column._replace(name=index) if column.semantic is Semantic.TIMESTAMP else column
         for column in given.columns
     )
     return replace(given, columns=tuple(columns))

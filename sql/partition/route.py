@@ -43,7 +43,9 @@ def writes_of(
                 f'"{table.name}" is a physical table: its rows are changed in its logical tables',
             )
         return []
-    schema, rows = schema or table.region_schema(), stored_rows(rows)
+    schema = schema or table.region_schema()
+    if not rows.schema.equals(schema.arrow):
+        rows = stored_rows(rows)
     partitioning = partitioning_of(table)
     if partitioning is None:
         return [Write(table.region_ids[0], op, rows, schema)]

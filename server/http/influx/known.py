@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from threading import Lock
+from functools import cached_property
+from itertools import islice, pairwise
+from threading import Lock, local
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +37,7 @@ _FORMS_MAX = 1 << 12
 # Room at first for texts (bytes), heads and values of tags; it doubles ten times at the most, to
 # 64 MiB of texts, 5 MiB of heads and 32 MiB of values.
 _ARENA, _HEADS, _SPANS, _DOUBLED_MAX = 1 << 16, 1 << 8, 1 << 12, 10
+_SCRATCH_MAX = 1 << 18  # entries of an array that a thread keeps
 _FRUITLESS_MAX = 64  # texts that are not tried after attempts that neither read nor learned
 
 TYPES: Mapping[int, DataType] = {
@@ -45,6 +48,8 @@ TYPES: Mapping[int, DataType] = {
     codes.UNSIGNED: dt.UINT64,
     codes.BOOLEAN: dt.BOOLEAN,
 }
+# Arrow's types of values that are in a cell as they are.
+_PLAIN = {kind: TYPES[kind].arrow for kind in (codes.FLOAT, codes.INTEGER, codes.UNSIGNED)}
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,35 @@ class Form:
     tags: tuple[str, ...]
     fields: tuple[tuple[str, int], ...]  # name and kind
     keys: tuple[bytes, ...]
+
+    @cached_property
+    def ordered(self) -> Sequence[tuple[str, int]]:
+        """The tags by name, each with its place in a line."""
+        return sorted((name, place) for place, name in enumerate(self.tags))
+
+    @cached_property
+    def alike(self) -> object:
+        """What all rows of the form share, see `IngestTable`."""
+        return object()
+
+
+class _Scratch(local):
+    """Arrays that a thread uses again: pages of fresh ones cost as much as reading the lines."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, NDArray[Any]] = {}
+
+    def of(self, name: str, size: int, kind: type[np.generic]) -> NDArray[Any]:
+        """An array with anything in it, good until the thread asks for the same again."""
+        kept = self._kept.get(name)
+        if kept is None or len(kept) < size:
+            kept = np.empty(size, kind)
+            if size <= _SCRATCH_MAX:
+                self._kept[name] = kept
+        return kept[:size]
+
+
+_SCRATCH = _Scratch()
 
 
 @dataclass(frozen=True)
@@ -190,9 +224,9 @@ class KnownLines:
         if not forms.known or self._pause > 0:
             return None
         data, keys = np.frombuffer(content, np.uint8), np.frombuffer(forms.keys, np.uint8)
-        rows = np.empty(len(data) // _LINE_BYTES_MIN + len(stops), np.int32)
-        times = np.empty(len(rows), np.int64)
-        cells = np.empty(len(data) // _FIELD_BYTES_MIN + len(stops), np.uint64)
+        rows = _SCRATCH.of("rows", len(data) // _LINE_BYTES_MIN + len(stops), np.int32)
+        times = _SCRATCH.of("times", len(rows), np.int64)
+        cells = _SCRATCH.of("cells", len(data) // _FIELD_BYTES_MIN + len(stops), np.uint64)
         used = np.zeros(forms.measurements, np.int32)
         state = np.zeros(kernels.STATE_SIZE, np.int64)
         start = 0
@@ -302,42 +336,57 @@ class _Found:
     def _table(
         self, form: Form, rows: Int32s, times: Int64s, cells: NDArray[np.uint64]
     ) -> IngestTable:
-        tags = sorted(zip(form.tags, self._tags(len(form.tags), rows), strict=True))
-        columns = [IngestColumn(name, dt.STRING, Semantic.TAG, values) for name, values in tags]
-        matrix = np.ascontiguousarray(cells.T)
-        for (name, kind), values in zip(form.fields, matrix, strict=True):
-            array = self._array(kind, values)
+        tags = self._tags(len(form.tags), rows)
+        columns = [
+            IngestColumn(name, dt.STRING, Semantic.TAG, tags[place]) for name, place in form.ordered
+        ]
+        matrix = np.array(cells.T, order="C")  # a copy, of what is used again
+        memory, size = pa.py_buffer(matrix), len(rows)
+        for place, (name, kind) in enumerate(form.fields):
+            plain = _PLAIN.get(kind)
+            if plain is None:
+                array = self._converted(kind, matrix[place])
+            else:
+                part = memory.slice(8 * size * place, 8 * size)
+                array = pa.Array.from_buffers(plain, size, [None, part])
             columns.append(IngestColumn(name, TYPES[kind], Semantic.FIELD, array))
-        moments = pa.array(times).view(dt.TIMESTAMP_NANOSECOND.arrow)
-        columns.append(IngestColumn(TIME, dt.TIMESTAMP_NANOSECOND, Semantic.TIMESTAMP, moments))
-        return IngestTable(form.measurement, tuple(columns), options=dict(self.options), exact=True)
+        moments = [None, pa.py_buffer(times.tobytes())]
+        array = pa.Array.from_buffers(dt.TIMESTAMP_NANOSECOND.arrow, size, moments)
+        columns.append(IngestColumn(TIME, dt.TIMESTAMP_NANOSECOND, Semantic.TIMESTAMP, array))
+        options = dict(self.options)
+        return IngestTable(
+            form.measurement, tuple(columns), options=options, exact=True, alike=form.alike
+        )
 
     def _tags(self, count: int, rows: Int32s) -> list[pa.Array]:
         size = len(rows)
         offsets, starts = np.empty(count * (size + 1), np.int32), np.empty(count + 1, np.int32)
         memory = self.memory
         room = int(memory.heads[kernels.HEAD * rows + kernels.SIZE].sum()) + _SLACK
-        out = np.empty(room, np.uint8)
+        out = _SCRATCH.of("texts", room, np.uint8)
         kernels.tags_of(memory.arena, memory.heads, memory.spans, rows, count, offsets, starts, out)
+        bounds = starts.tolist()
+        places, texts = pa.py_buffer(offsets), pa.py_buffer(out[: bounds[count]].tobytes())
+        step = 4 * (size + 1)
         return [
-            _texts(offsets[k * (size + 1) : (k + 1) * (size + 1)], out[starts[k] : starts[k + 1]])
-            for k in range(count)
+            pa.Array.from_buffers(
+                pa.string(),
+                size,
+                [None, places.slice(k * step, step), texts.slice(start, stop - start)],
+            )
+            for k, (start, stop) in enumerate(pairwise(bounds))
         ]
 
-    def _array(self, kind: int, values: UInt64s) -> pa.Array:
-        if kind == codes.TEXT:
-            starts = (values & np.uint64(0xFFFFFFFF)).astype(np.int32)
-            stops = (values >> np.uint64(32)).astype(np.int32)
-            kinds = np.full(len(values), codes.TEXT | codes.ESCAPED, np.uint8)
-            out = np.empty(int(np.sum(stops - starts, dtype=np.int64)), np.uint8)
-            offsets = np.empty(len(values) + 1, np.int32)
-            size = gather(self.data, starts, stops, kinds, out, offsets)
-            return _texts(offsets, out[:size])
+    def _converted(self, kind: int, values: UInt64s) -> pa.Array:
+        """Values that Arrow does not keep as 64 bits."""
         if kind == codes.BOOLEAN:
             return pa.array(values.astype(np.bool_))
-        return pa.array(values.view(TYPES[kind].arrow.to_pandas_dtype()))
-
-
-def _texts(offsets: Int32s, data: Bytes) -> pa.Array:
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-    return pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers)
+        assert kind == codes.TEXT
+        starts = (values & np.uint64(0xFFFFFFFF)).astype(np.int32)
+        stops = (values >> np.uint64(32)).astype(np.int32)
+        kinds = np.full(len(values), codes.TEXT | codes.ESCAPED, np.uint8)
+        out = np.empty(int(np.sum(stops - starts, dtype=np.int64)), np.uint8)
+        offsets = np.empty(len(values) + 1, np.int32)
+        size = gather(self.data, starts, stops, kinds, out, offsets)
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(out[:size])]
+        return pa.Array.from_buffers(pa.string(), len(values), buffers)

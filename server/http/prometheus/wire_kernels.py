@@ -1,7 +1,9 @@
 """Pieces of kernels that read protobuf: numbers, lengths, samples, and what is stepped over.
 
 Compiled into the kernels of remote write. Positions are never negative, errors are: whoever calls
-passes them on. https://protobuf.dev/programming-guides/encoding/
+passes them on. Every kernel has its own loop over fields: pieces that took the loop's beginning, or
+a message's, cost a request of unknown series a fifth to a half of its time.
+https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations

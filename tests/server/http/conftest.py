@@ -21,6 +21,7 @@ from engine.errors import DbError, ErrorKind
 from server.auth.api import OpenDoor, Users
 from server.config import Configuration, Settings, load
 from server.http.app import create_app
+from server.http.application import Application
 from server.http.context import HttpContext
 from server.http.listener import HttpListener
 from server.metrics import Metrics
@@ -198,9 +199,10 @@ class FakeDatabase:
 class HttpHouse:
     """An application with its parts and a client."""
 
-    def __init__(self, client: httpx.AsyncClient, database: FakeDatabase) -> None:
+    def __init__(self, client: httpx.AsyncClient, database: FakeDatabase, app: Application) -> None:
         self.client = client
         self.database = database
+        self.app = app
 
     async def sql(self, sql: str, **params: object) -> httpx.Response:
         """POST /v1/sql with the parameters as a form."""
@@ -246,7 +248,7 @@ async def build() -> AsyncIterator[Callable[..., Awaitable[HttpHouse]]]:
                 where = f"http://127.0.0.1:{listener.port}"
                 client = httpx.AsyncClient(base_url=where, timeout=20)
             await stack.enter_async_context(client)
-            return HttpHouse(client, database)
+            return HttpHouse(client, database, app)
 
         yield make
 
@@ -256,6 +258,7 @@ async def http(build: Any) -> AsyncIterator[HttpHouse]:
     """An application without users, called directly."""
     house = await build()
     yield house
+    house.app.close()
     assert house.database.live == [], "a session was left open"
 
 

@@ -19,14 +19,23 @@ ANN = ClientInfo("ann", "public", "1.2.3.4:5")
 
 
 class Session:
-    """Something to close."""
+    """Something to close. Its database may go."""
 
-    def __init__(self, open_: list[Session]) -> None:
-        self.open = open_
-        self.open.append(self)
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.resets = 0
+        house.open.append(self)
+        house.connected += 1
+
+    def use(self, database: str) -> None:
+        if self.house.is_gone:
+            raise DbError(ErrorKind.UNDEFINED_DATABASE, "no such database")
+
+    def reset(self) -> None:
+        self.resets += 1
 
     def close(self) -> None:
-        self.open.remove(self)
+        self.house.open.remove(self)
 
 
 class House:
@@ -36,12 +45,14 @@ class House:
         self.go_on = threading.Event()
         self.seen: list[list[str]] = []
         self.open: list[Session] = []
+        self.connected = 0
+        self.is_gone = False
         self.groups: Groups[str, str] = Groups(self, workers, self.together)  # type: ignore[arg-type]
 
     def connect(self, wire: object, client: ClientInfo) -> Session:
-        if client.database == "none":
+        if client.database == "none" or self.is_gone:
             raise DbError(ErrorKind.UNDEFINED_DATABASE, "no such database")
-        return Session(self.open)
+        return Session(self)
 
     def together(self, session: object, requests: Sequence[str]) -> list[str]:
         self.go_on.wait(10)
@@ -62,15 +73,16 @@ class House:
         ]
         await asyncio.sleep(0)  # all have begun to wait
         self.go_on.set()
-        found = await asyncio.gather(*tasks, return_exceptions=True)
-        assert self.open == []
-        return found
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
     workers = Workers(4)
-    yield House(workers)
+    house = House(workers)
+    yield house
+    house.groups.close()
+    assert house.open == []
     workers.close()
 
 
@@ -125,3 +137,43 @@ async def test_one_who_is_gone_does_not_keep_others(house: House) -> None:
     found = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(found[0], asyncio.CancelledError)
     assert [found[1], found[3]] == ["B", "D"]
+
+
+async def test_groups_use_each_others_sessions(house: House) -> None:
+    assert await house.ask(*"abc") == list("ABC")
+    assert await house.ask(*"def") == list("DEF")
+    assert 1 <= house.connected <= 2
+    assert sum(session.resets for session in house.open) == 4
+
+
+async def test_a_session_of_yesterday_serves_nobody(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "SESSION_SECONDS", 0.0)
+    assert await house.ask("a") == ["A"]
+    assert await house.ask("b") == ["B"]
+    assert house.connected == 2
+
+
+async def test_a_session_does_not_outlive_its_database(house: House) -> None:
+    assert await house.ask("a") == ["A"]
+    house.is_gone = True
+    (found,) = await house.ask("b")
+    assert found.kind is ErrorKind.UNDEFINED_DATABASE
+    assert house.open == []
+
+
+async def test_sessions_of_those_who_come_no_more_are_closed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = threading.Event()
+
+    def close(session: Session) -> None:
+        session.house.open.remove(session)
+        closed.set()
+
+    monkeypatch.setattr(groups, "SESSION_SECONDS", 0.01)
+    monkeypatch.setattr(Session, "close", close)
+    assert await house.ask("a") == ["A"]
+    assert await asyncio.to_thread(closed.wait, 10)
+    assert house.open == []
