@@ -37,7 +37,10 @@ logger = logging.getLogger(__name__)
 
 PULL_BYTES = 1 << 18  # one trip to a worker thread computes about this much
 _AT_ONCE_MAX = 64  # messages answered at once: then others have their turn
-READ_AHEAD_BYTES = 8 << 20  # more than this unread, and the client has to wait
+# More than this unread, and the client has to wait: a long batch is not taken before its first
+# statements have been answered, as they may fail. COPY's data are better taken in large pieces.
+READ_AHEAD_BYTES = 32 << 10
+COPY_AHEAD_BYTES = 8 << 20
 # Rows are computed while the ones before are being sent, until so many bytes wait.
 UNSENT_BYTES = 2 << 20
 
@@ -83,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._end_point: bytes | None = None  # of the TLS connection
         self._lost = False
+        self._conversation: Conversation | None = None  # once the client has logged in
         self._idle: Conversation | None = None  # while no message of it is being answered
         self._waiting: deque[Frontend] = deque()  # messages for the task, before the reader's
         self._unsent: list[Piece] = []  # replies that the next ones follow at once
@@ -109,7 +113,7 @@ class Connection(asyncio.Protocol):
         if self._idle is None or not self._answered_at_once(self._idle):
             self._idle = None
             self._more.set()
-        if self._reader.buffered > READ_AHEAD_BYTES and not self._is_paused:
+        if self._reader.buffered > self._ahead_max() and not self._is_paused:
             self._is_paused = True
             self._require_transport().pause_reading()
 
@@ -135,6 +139,10 @@ class Connection(asyncio.Protocol):
         self._write([])
         # A reader that holds much was told to pause; the task lets it go on.
         return self._reader.buffered <= (READ_AHEAD_BYTES if event is None else 0)
+
+    def _ahead_max(self) -> int:
+        talk = self._conversation
+        return COPY_AHEAD_BYTES if talk is not None and talk.is_copying else READ_AHEAD_BYTES
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: whatever runs for it ends (I1)."""
@@ -220,7 +228,7 @@ class Connection(asyncio.Protocol):
                 opened.when_notified(partial(loop.call_soon_threadsafe, self._deliver))
                 self._reader.authenticated = True
                 self._write([sent])
-                conversation = Conversation(opened)
+                conversation = self._conversation = Conversation(opened)
                 self._reader.encoding = conversation.encoding
                 return conversation
             self._write([sent])

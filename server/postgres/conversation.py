@@ -68,6 +68,11 @@ class Conversation:
         """The client's encoding, as SHOW client_encoding tells it."""
         return self.session.output.encoding
 
+    @property
+    def is_copying(self) -> bool:
+        """True while the client sends rows of COPY. Any thread."""
+        return self._copy is not None
+
     def handle(self, event: Frontend) -> Iterator[Piece]:
         """The reply to one message. Raises nothing a client could cause."""
         if self._copy is not None:

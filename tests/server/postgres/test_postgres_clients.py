@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import struct
 import subprocess
 import threading
+from contextlib import suppress
 
 import asyncpg
 import psycopg
@@ -234,6 +236,21 @@ def test_a_slow_reader_does_not_fill_our_memory(postgres) -> None:
     gate.wait(0.5)
     (connection,) = postgres.listener._connections
     assert connection._transport.get_write_buffer_size() < 32 << 20
+    client.close()
+
+
+def test_a_client_that_asks_faster_than_it_is_answered_has_to_wait(postgres) -> None:
+    client = raw_connection(postgres)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+    send_startup(client)
+    receive_until(client, b"Z\0\0\0\x05I")
+    client.sendall(b"Q" + struct.pack("!i", 13) + b"SLEEP 30\0")
+    client.settimeout(0.5)
+    batch, taken = (b"Q" + struct.pack("!i", 13) + b"SELECT 1\0") * 4096, 0
+    with suppress(TimeoutError):
+        while taken < 8 << 20:
+            taken += client.send(batch)
+    assert taken < 4 << 20
     client.close()
 
 
