@@ -15,7 +15,17 @@ from server.auth.api import AccessMode, UserRecord
 from server.auth.passwords import matches
 from server.auth.users import UsersFile, lines, parse
 from server.commands import run
-from sql.verifiers import mysql_native, saslprep, scram_verifier
+from sql.verifiers import md5, mysql_native, saslprep, scram_verifier
+
+
+def test_a_user_may_have_an_md5_verifier() -> None:
+    digits = md5("secret", "ann").removeprefix("md5")
+    ann = parse(f"ann=md5:{digits}", "users")["ann"]
+    assert ann == UserRecord("ann", md5=f"md5{digits}")
+    assert matches(ann, "secret")
+    assert not matches(ann, "Secret")
+    with pytest.raises(ValueError, match="32 hexadecimal"):
+        parse("ann=md5:abc", "users")
 
 
 def test_the_scram_verifier_proves_the_example_of_rfc_7677() -> None:

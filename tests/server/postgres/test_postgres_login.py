@@ -21,7 +21,7 @@ from raw_postgres import raw_connection, receive_until, send_startup, wait_until
 from server.auth.api import UserRecord
 from server.postgres.connection import Options
 from server.tls import end_point
-from sql.verifiers import scram_verifier
+from sql.verifiers import md5, scram_verifier
 
 
 class StaticUsers:
@@ -30,6 +30,8 @@ class StaticUsers:
     def lookup(self, name: str) -> UserRecord | None:
         if name == "alice":
             return UserRecord("alice", scram_verifier("wönderland", iterations=64))
+        if name == "dave":
+            return UserRecord("dave", md5=md5("old", "dave"))
         return UserRecord("carol") if name == "carol" else None
 
 
@@ -75,7 +77,18 @@ def test_the_right_password_opens_the_door(guarded) -> None:
     assert asyncio.run(by_asyncpg()) == 1
 
 
-@pytest.mark.parametrize(("user", "password"), [("alice", "wrong"), ("bob", "x"), ("carol", "x")])
+def test_who_has_an_md5_verifier_alone_logs_in_by_it(guarded) -> None:
+    dsn = f"host=127.0.0.1 port={guarded.port} dbname=public user=dave"
+    with psycopg.connect(dsn, password="old") as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="hashed password"):
+        psycopg.connect(dsn, password="old", require_auth="scram-sha-256")
+
+
+WRONG = [("alice", "wrong"), ("bob", "x"), ("carol", "x"), ("dave", "x")]
+
+
+@pytest.mark.parametrize(("user", "password"), WRONG)
 def test_a_wrong_password_and_an_unknown_user_look_alike(guarded, user, password) -> None:
     dsn = f"host=127.0.0.1 port={guarded.port} dbname=public"
     with pytest.raises(psycopg.OperationalError) as caught:
