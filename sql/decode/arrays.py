@@ -19,6 +19,10 @@ class MalformedArrayError(ValueError):
     """The text is no array."""
 
 
+class DeepArrayError(MalformedArrayError):
+    """It has more dimensions than an array may have."""
+
+
 def parse_array(text: str) -> list[Item]:
     """The items of an array literal. Raises: MalformedArrayError."""
     dimensions = _DIMENSIONS.match(text)
@@ -37,8 +41,11 @@ def _skip(text: str, at: int) -> int:
 
 def _array(text: str, at: int, depth: int) -> tuple[list[Item], int]:
     """An array from its brace: (items, index after it)."""
-    if text[at : at + 1] != "{" or depth > MAX_DEPTH:
+    if text[at : at + 1] != "{":
         raise MalformedArrayError(text)
+    if depth > MAX_DEPTH:
+        message = f"number of array dimensions ({depth}) exceeds the maximum allowed ({MAX_DEPTH})"
+        raise DeepArrayError(message)
     items: list[Item] = []
     at = _skip(text, at + 1)
     if text[at : at + 1] == "}":

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from engine.datatypes import DataType, TypeId, list_of
 from engine.errors import DbError, ErrorKind
-from sql.decode.arrays import Item, MalformedArrayError, parse_array
+from sql.decode.arrays import DeepArrayError, Item, MalformedArrayError, parse_array
 from sql.decode.text import column_from_text
 
 _RICH = re.compile(r"\s*(?:\[[^\]]*\]\s*)+=\s*\{|\s*\{\s*\{")  # with bounds, or nested
@@ -37,6 +37,8 @@ def read_array_literal(cast: exp.Cast, type_: DataType) -> None:
     try:
         items = parse_array(text)
         _shape(items)
+    except DeepArrayError as deep:
+        raise DbError(ErrorKind.LIMIT_EXCEEDED, str(deep)) from deep
     except MalformedArrayError as bad:
         raise DbError(ErrorKind.INVALID_TEXT, f'malformed array literal: "{text}"') from bad
     inner = cast.to

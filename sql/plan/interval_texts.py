@@ -1,7 +1,7 @@
 """Intervals as text in PostgreSQL's spelling: `3 mons` and `-1 days +02:00:00`, not DuckDB's.
 
 Called by sql/plan/plan.py for every wire but MySQL's, once types are known. Only what is certain to
-be an interval is rewritten; in a list or a row DuckDB's spelling stays. Never looks at a setting:
+be an interval is rewritten; in a row DuckDB's spelling stays. Never looks at a setting:
 the text is that of the style `postgres`.
 https://www.postgresql.org/docs/15/datatype-datetime.html#DATATYPE-INTERVAL-OUTPUT
 """
@@ -31,8 +31,13 @@ def interval_texts(tree: exp.Expr, infer: Infer) -> exp.Expr:
         for item in _shown(node):
             held = infer(item)
             if held is not None and held.id is TypeId.INTERVAL:
-                item.replace(composed(_SPELLED, x=item))
+                item.replace(spelled_interval(item))
     return tree
+
+
+def spelled_interval(value: exp.Expr) -> exp.Expr:
+    """The text of an interval."""
+    return composed(_SPELLED, x=value)
 
 
 def _shown(node: exp.Expr) -> list[exp.Expr]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from engine.datatypes import DataType, TypeId, named_type
+from engine.datatypes import DATE, DataType, TypeId, named_type
 from engine.named import BASE_TYPES, Named, NamedKind
 from sql.dialect.object_nodes import NamedType
 from sql.named.algebra import FACTS, element_of
@@ -85,7 +85,7 @@ def _operator(node: exp.Expr, infer: Infer) -> exp.Expr | None:
     of_left, of_right = _ranged(infer(left)), _ranged(infer(right))
     known = of_left or of_right
     if known is None:
-        return None
+        return _moment(left, right, infer) if isinstance(node, exp.Add) else None
     tags = [_tag(left, of_left, known, infer), _tag(right, of_right, known, infer)]
     sign = _TESTS.get(type(node))
     if sign is not None:
@@ -94,6 +94,17 @@ def _operator(node: exp.Expr, infer: Infer) -> exp.Expr | None:
     sign = _MADE[type(node)]
     made = _function("range_made", sign, _text(left), tags[0], _text(right), tags[1], result.tag)
     return _named(made, result)
+
+
+def _moment(left: exp.Expr, right: exp.Expr, infer: Infer) -> exp.Expr | None:
+    """A date and a time of day with its zone are a moment."""
+    date, time = (left, right) if infer(left) == DATE else (right, left)
+    zoned = infer(time)
+    if infer(date) != DATE or zoned is None or zoned.named != BASE_TYPES["timetz"]:
+        return None
+    text = exp.DPipe(this=exp.DPipe(this=_text(date), expression=exp.Literal.string(" ")))
+    text.set("expression", _text(time))
+    return exp.cast(text, exp.DType.TIMESTAMPTZ)
 
 
 def _tag(node: exp.Expr, own: Named | None, other: Named, infer: Infer) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyarrow as pa
 from sqlglot import exp
 
 from catalog.records import Table
@@ -91,16 +92,35 @@ def _beside(node: exp.Expr, scopes: Scopes) -> DataType | None:
         others += parent.expressions
         return _first_type([o for o in others if o is not None and o is not node], scopes)
     if isinstance(parent, exp.Binary):
-        other = parent.right if parent.left is node else parent.left
-        found = type_of(other, scopes)
-        if isinstance(parent, exp.Add | exp.Sub) and found and found.is_timestamp:
-            return datatypes.INTERVAL
-        return found
+        return _opposite(node, parent, scopes)
     if isinstance(parent, exp.Coalesce | exp.If | exp.Case | exp.Greatest | exp.Least):
         return _first_type([c for c in parent.iter_expressions() if c is not node], scopes)
     if isinstance(parent, exp.And | exp.Or | exp.Not | exp.Where):
         return datatypes.BOOLEAN
     return None
+
+
+def _opposite(node: exp.Expr, parent: exp.Binary, scopes: Scopes) -> DataType | None:
+    """The type of one operand, from the other."""
+    other = parent.right if parent.left is node else parent.left
+    if (row := _row(other)) is not None:
+        return _record([type_of(item, scopes) or datatypes.STRING for item in row])
+    found = type_of(other, scopes)
+    if isinstance(parent, exp.Add | exp.Sub) and found and found.is_timestamp:
+        return datatypes.INTERVAL
+    return found
+
+
+def _row(node: exp.Expr) -> list[exp.Expr] | None:
+    """The items of `(a, b)` or ROW(…)."""
+    is_call = isinstance(node, exp.Anonymous) and node.name.lower() == "row"
+    return list(node.expressions) if is_call or isinstance(node, exp.Tuple) else None
+
+
+def _record(types: Sequence[DataType]) -> DataType:
+    """The type of rows without a type."""
+    fields = [pa.field(f"f{place}", type_.arrow) for place, type_ in enumerate(types, 1)]
+    return DataType(TypeId.STRUCT, arrow_nested=pa.struct(fields))
 
 
 def _in_tuple(node: exp.Expr, row: exp.Tuple, scopes: Scopes) -> DataType | None:

@@ -37,6 +37,7 @@ from sql.plan.json_paths import json_paths
 from sql.plan.keyed import Keyed, keyed_of
 from sql.plan.keys import tag_keys
 from sql.plan.latest import latest_scans, without_distinct
+from sql.plan.list_texts import list_texts
 from sql.plan.literals import (
     Bound,
     binary_literals,
@@ -272,7 +273,7 @@ def _typed(
     tree = named_values(tree, scopes, declared)
     infer = partial(inferred_type, scopes)
     if context.wire is not Wire.MYSQL:
-        tree = interval_texts(clock_values(tree, infer), infer)
+        tree = list_texts(interval_texts(clock_values(tree, infer), infer), infer)
     tree = typed_operators(tree, scopes, context.wire)
     if context.wire is Wire.MYSQL:
         tree = mysql_values(tree, infer, loosely=context.loosely)

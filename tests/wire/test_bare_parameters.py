@@ -103,6 +103,24 @@ def test_what_is_computed_with_a_parameter_is_described_as_it_comes(server: Runn
         connection.execute("DROP TABLE computed")
 
 
+def test_an_array_cast_to_text_is_spelled_as_postgresql_does(server: RunningServer) -> None:
+    async def ask() -> None:
+        link = await _asyncpg(server)
+        for cast in ("int[]", '"pg_catalog"."_int4"'):
+            query = f"SELECT quote_literal($1::{cast}::text)"
+            assert await link.fetchval(query, [[1, 2], [3, None]]) == "'{{1,2},{3,NULL}}'"
+        with pytest.raises(asyncpg.UnsupportedClientFeatureError, match="anonymous composite"):
+            await link.fetchval("SELECT (1, 'foo') = $1", (1, "foo"))
+        await link.close()
+
+    asyncio.run(ask())
+    with (
+        psycopg.connect(server.postgres_dsn()) as connection,
+        pytest.raises(psycopg.errors.FeatureNotSupported, match="anonymous composite"),
+    ):
+        connection.execute("SELECT (1, 'foo') = %s", ("(1,foo)",))
+
+
 def test_rows_paths_and_casts_tell_what_a_parameter_is(server: RunningServer) -> None:
     async def ask() -> list[object]:
         connection = await _asyncpg(server)

@@ -205,7 +205,13 @@ def _moment(text: str) -> datetime | str:
         return text
 
 
+def _record(value: object) -> object:
+    del value
+    raise DbError(ErrorKind.UNSUPPORTED, "input of anonymous composite types is not implemented")
+
+
 _TEXT: dict[int, Callable[[str], object]] = {
+    oids.RECORD: _record,
     oids.BOOL: _bool,
     oids.INT2: _integer("smallint", 16),
     oids.INT4: _integer("integer", 32),
@@ -354,6 +360,7 @@ def _uuid_binary(data: bytes) -> UUID:
 
 
 _BINARY: dict[int, Callable[[bytes], object]] = {
+    oids.RECORD: _record,
     oids.BOOL: _packed("!?"),
     oids.INT2: _packed("!h"),
     oids.INT4: _packed("!i"),
