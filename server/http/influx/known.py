@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine import datatypes as dt
+from engine import jit
 from engine.datatypes import DataType
 from engine.jit import Bytes, Int32s, Int64s, UInt64s
 from engine.schema import Semantic
@@ -246,7 +247,9 @@ class KnownLines:
         return list(found.tables(numbers)), has_text
 
     def learn(self, parsed: Parsed, form_of: FormOf) -> None:
-        """Remembers the lines of a text."""
+        """Remembers the lines of a text, but not while the kernels for it are being compiled."""
+        if jit.is_pending(learning.learn_heads):
+            return
         count = len(parsed.lines) // LINE
         first, form = np.empty(count + 1, np.int32), np.empty(count, np.int32)
         examples = np.empty(_EXAMPLES_MAX, np.int32)

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from engine import jit
 from engine.jit import Bytes, UInt64s
 from engine.series.raw import RawSeries
 from server.http.prometheus.match_kernels import match
@@ -23,10 +24,12 @@ def known_samples(
 ) -> tuple[KnownSamples, list[int]] | None:
     """The samples of requests that end at `stops`, and how many each has.
 
-    None if there is anything but samples of known series.
+    None if there is anything but samples of known series, or while the kernel is being compiled.
 
     `words`: the same memory as `data`, as `room_for` gives it.
     """
+    if jit.is_pending(match):
+        return None
     room = len(data) // _SAMPLE_BYTES_MIN + 1
     ids, times = np.empty(room, np.int64), np.empty(room, np.int64)
     bits = np.empty(room, np.uint64)
