@@ -129,6 +129,8 @@ def warm(chosen: argparse.Namespace) -> int:
     del chosen
     from server.warm import warm_together
 
+    sys.stdout.write("compiling kernels for this processor: a minute or two the first time\n")
+    sys.stdout.flush()
     sys.stdout.write(f"kernels ready after {warm_together():.1f} s\n")
     return 0
 

@@ -9,6 +9,7 @@ import pytest
 
 from server.commands import run
 from server.config import OPTIONS, Address, ConfigError, Configuration, load, parse_address
+from server.config_document import document
 
 
 def write(path: Path, text: str) -> Path:
@@ -160,3 +161,10 @@ def test_every_option_says_what_it_is_for() -> None:
     assert isinstance(load({}, {}), Configuration)
     assert all(option.help for option in OPTIONS)
     assert len({option.name for option in OPTIONS}) == len(OPTIONS)
+
+
+def test_the_page_of_all_options_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    assert page.read_text(encoding="utf-8") == document(), (
+        "run: python -m server.config_document > docs/configuration.md"
+    )
