@@ -172,9 +172,19 @@ def _put_int32(_context: Any, _to: Any, _at: Any, _number: Any) -> Any:
     return types.void(_to, types.intp, types.int64), generate
 
 
+def _double_of(_context: Any, _bits: Any) -> Any:
+    """In kernels only: the double of 64 bits."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, words: Any) -> Any:
+        return builder.bitcast(words[0], ir.DoubleType())
+
+    return types.float64(types.uint64), generate
+
+
 multiply_high: Any = intrinsic(_multiply_high)
 copy_words: Any = intrinsic(_copy_words)
 put_int32: Any = intrinsic(_put_int32)
+double_of: Any = intrinsic(_double_of)
 
 
 def _next_declared() -> _Kernel | None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import types as nt
 
-from engine.jit import loop_part
+from engine.jit import double_of, loop_part
 from server.encode.cells import Bytes, Mask, Offsets, VarCells, validity, values
 from server.encode.digits import (
     count_digits,
@@ -40,6 +40,7 @@ from server.encode.style import TextStyle
 FLOAT_WIDTH_MAX = 40  # 17 digits, 14 zeros, `-0.` or `-.e-308`, and two to spare
 WORD_WIDTH_MAX = 21
 _DECIMAL_WIDTH_MAX = 44
+_SIZE: Any = np.uint64((1 << 63) - 1)  # of a double's bits: all but the sign
 _NO_MASK = np.zeros(0, np.bool_)
 READ_DOUBLES = nt.Array(nt.float64, 1, "C", readonly=True)
 
@@ -118,14 +119,20 @@ def _integers(
         if not valid.size or valid[row]:
             if at + WORD_WIDTH_MAX > out.size:
                 raise IndexError("no room for an integer")
-            word = words[row]
-            if is_signed and word >> np.uint64(63):
-                out[at] = 45
-                at += 1
-                word = ~word + np.uint64(1)
-            at += count_digits(word)
-            put_word(out, at, word)
+            at = put_integer(out, at, words[row], is_signed)
         offsets[row + 1] = at
+
+
+@loop_part
+def put_integer(out: Bytes, at: int, word: Any, is_signed: bool) -> int:
+    """Writes an integer; returns the position after it. Requires: there is room."""
+    if is_signed and word >> np.uint64(63):
+        out[at] = 45
+        at += 1
+        word = ~word + np.uint64(1)
+    at += count_digits(word)
+    put_word(out, at, word)
+    return at
 
 
 @loop_part
@@ -138,6 +145,37 @@ def _digits(size: float, bits: Any, single: bool) -> tuple[Any, int]:
     else:
         number, power = double_digits(size, bits)
     return without_zeros(number, power)
+
+
+@loop_part
+def _put_size(
+    out: Bytes, at: int, size: float, bits: Any, single: bool, low: int, high: int, is_long: bool
+) -> int:
+    """Writes a finite float > 0; returns the position after it. Requires: there is room."""
+    number, power = _digits(size, bits, single)
+    count = count_digits(number)
+    if low <= power + count - 1 < high:
+        return put_plain(out, at, number, count, power)
+    return put_scientific(out, at, number, count, power, is_long)
+
+
+@loop_part
+def put_finite(out: Bytes, at: int, bits: Any, low: int, high: int) -> int:
+    """Writes a double by its bits, with long exponents; -1 if it is infinite or none.
+
+    Returns: the position after it. Requires: there is room.
+    """
+    value = double_of(bits)
+    size = abs(value)
+    if not size < np.inf:
+        return -1
+    if bits >> np.uint64(63):
+        out[at] = 45
+        at += 1
+    if size == 0.0:
+        out[at] = 48
+        return at + 1
+    return _put_size(out, at, size, bits & _SIZE, False, low, high, True)
 
 
 @kernel(
@@ -180,12 +218,7 @@ def _floats(
             out[at] = 48
             at += 1
         else:
-            number, power = _digits(size, bits[row], single)
-            count = count_digits(number)
-            if low <= power + count - 1 < high:
-                at = put_plain(out, at, number, count, power)
-            else:
-                at = put_scientific(out, at, number, count, power, long_exponent)
+            at = _put_size(out, at, size, bits[row], single, low, high, long_exponent)
         offsets[row + 1] = at
 
 

@@ -27,6 +27,7 @@ from server.encode.kernel import (
 from server.encode.style import TextStyle
 
 _WIDTH_MAX = 48  # +292277026596-12-04 15:30:08.123456789+00:19:32 BC
+ERA_DAYS = -719162  # 0001-01-01
 _UNIT_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _NO_MASK = np.zeros(0, np.bool_)
 _NO_SHIFT = np.zeros(0, np.int32)
@@ -104,7 +105,7 @@ def _put_two(out: Bytes, at: int, number: int) -> int:
 
 
 @kernel(INT(WRITE_BYTES, INT, INT, BOOL))
-def _put_date(out: Bytes, at: int, days: int, era: bool) -> int:
+def put_date(out: Bytes, at: int, days: int, era: bool) -> int:
     """Writes YYYY-MM-DD; the sign of the year, if any, first (or left to the ` BC` suffix)."""
     z = days + 719468
     cycle = z // 146097  # 400 years
@@ -157,6 +158,16 @@ def _put_clock(out: Bytes, at: int, second_of_day: int) -> int:
     at = _put_two(out, at + 1, second_of_day // 60 % 60)
     out[at] = 58
     return _put_two(out, at + 1, second_of_day % 60)
+
+
+@kernel(INT(WRITE_BYTES, INT, INT, INT, INT, BOOL))
+def put_clock_text(
+    out: Bytes, at: int, second_of_day: int, part: int, digits: int, trim: bool
+) -> int:
+    """Writes ` 12:30:00.5` for a second of a day and part / 10^digits of a second."""
+    out[at] = 32
+    at = _put_clock(out, at + 1, second_of_day)
+    return put_fraction(out, at, part, digits, trim)
 
 
 @kernel(INT(WRITE_BYTES, INT, INT))
@@ -228,19 +239,14 @@ def _timestamps(
                 at += date_size
             else:
                 date_at = at
-                at = _put_date(out, at, days, era)
+                at = put_date(out, at, days, era)
                 date_size = at - date_at
                 last_days = days
-            out[at] = 32
-            at = _put_clock(out, at + 1, seconds - days * 86400)
-            part = value - seconds * unit
-            if digits and part:
-                at = put_fraction(out, at, part // cut, digits, trim)
-            else:
-                at = put_fraction(out, at, 0, digits, trim)
+            part = (value - seconds * unit) // cut
+            at = put_clock_text(out, at, seconds - days * 86400, part, digits, trim)
             if shifts.size:
                 at = _put_offset(out, at, shifts[row])
-            if era and days < -719162:  # before 0001-01-01
+            if era and days < ERA_DAYS:
                 at = _put_bc(out, at)
         offsets[row + 1] = at
 
@@ -257,8 +263,8 @@ def _dates(
         elif day >= 2147483647 or day <= -2147483647:
             at = _put_infinity(out, at, day < 0)
         else:
-            at = _put_date(out, at, day, era)
-            if era and day < -719162:
+            at = put_date(out, at, day, era)
+            if era and day < ERA_DAYS:
                 at = _put_bc(out, at)
         offsets[row + 1] = at
 

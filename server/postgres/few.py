@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from engine import jit
-from engine.datatypes import UNITS_PER_SECOND, TypeId
-from server.encode.cells import values
+from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
+from server.encode import word_rows
 from server.encode.row_kernels import put_postgres
 from server.encode.style import DateText, TextStyle
+from server.encode.word_rows import WordColumn, WordRows, text_column
 from server.postgres import replies
 from server.postgres.rows import BINARY, Piece, encode_batch, is_text
 from server.postgres.types.oids import describe, describe_column, read_as
@@ -64,7 +65,7 @@ class Encoder(NamedTuple):
     style: TextStyle
     heading: bytes  # RowDescription
     cells: tuple[Cell, ...] | None
-    fixed: _Fixed | None
+    words: WordRows | None
 
     def messages(self, rows: pa.RecordBatch) -> Sequence[Piece]:
         """DataRow messages. Requires: the rows fit the columns."""
@@ -75,10 +76,10 @@ class Encoder(NamedTuple):
             found = _by_cells(rows, self.cells)
             if found is not None:
                 return found
-        if self.fixed is not None:
-            packed = self.fixed.packed(rows)
-            if packed is not None:
-                return (packed,)
+        if self.words is not None:
+            written = self.words.messages(rows)
+            if written is not None:
+                return (written,)
         return tuple(encode_batch(rows, self.columns, self.codes, self.style))
 
 
@@ -92,7 +93,7 @@ def encoder_of(
         style,
         replies.row_description(columns, codes, style.encoding),
         _cells(columns, codes, style),
-        _Fixed.of(columns, codes, style),
+        WordRows(words, style) if (words := _words(columns, codes, style)) else None,
     )
 
 
@@ -225,55 +226,30 @@ _FIRST_MICROS = -62_135_596_800_000_000  # of year 1
 _END_MICROS = 253_402_300_800_000_000  # of year 9999
 
 
-# Columns of fixed width.
+# Rows of numbers and moments.
 
 
-class _Fixed:
-    """Rows of numbers and moments in binary, all of one length: NumPy lays them out."""
+def _words(
+    columns: Sequence[ResultColumn], codes: Sequence[int], style: TextStyle
+) -> list[WordColumn] | None:
+    """How a result of such columns is written; None if one of them is of another kind."""
+    found: list[WordColumn] = []
+    for column, code in zip(columns, codes, strict=True):
+        data_type = column.type
+        if column.vector_oid or describe_column(column).oid != describe(data_type).oid:
+            return None
+        word = _binary(data_type, style) if code == BINARY else text_column(data_type, style)
+        if word is None or data_type.named is not None:
+            return None
+        found.append(word)
+    return found or None
 
-    def __init__(self, layout: np.dtype[Any], sources: Sequence[tuple[str, int, int]]) -> None:
-        self._template = np.zeros((), layout)
-        self._template["code"], self._template["count"] = ord("D"), len(sources)
-        self._template["length"] = layout.itemsize - 1
-        for number in range(len(sources)):
-            self._template[f"length_{number}"] = layout[f"value_{number}"].itemsize
-        self._sources = sources  # native type, factor and shift of times
 
-    @classmethod
-    def of(
-        cls, columns: Sequence[ResultColumn], codes: Sequence[int], style: TextStyle
-    ) -> _Fixed | None:
-        """For a result of such columns; None for others."""
-        fields: list[tuple[str, str]] = [("code", "u1"), ("length", ">i4"), ("count", ">i2")]
-        sources: list[tuple[str, int, int]] = []
-        for number, (column, code) in enumerate(zip(columns, codes, strict=True)):
-            data_type = column.type
-            if code != BINARY or column.vector_oid:
-                return None
-            native, wire = WIDTHS.get(data_type.id, ("", ""))
-            factor = shift = 0
-            if data_type.is_timestamp and style.timezone == "UTC" and data_type.unit != "ns":
-                native, wire, shift = "i8", ">i8", EPOCH_MICROS
-                factor = 1_000_000 // UNITS_PER_SECOND[str(data_type.unit)]
-            if not wire or describe_column(column).oid != describe(data_type).oid:
-                return None
-            fields += [(f"length_{number}", ">i4"), (f"value_{number}", wire)]
-            sources.append((native, factor, shift))
-        return cls(np.dtype(fields), sources)
-
-    def packed(self, rows: pa.RecordBatch) -> memoryview | None:
-        """All rows as messages; None if a value is NULL or infinite."""
-        out = np.full(rows.num_rows, self._template)
-        for number, (array, (native, factor, shift)) in enumerate(
-            zip(rows.columns, self._sources, strict=True)
-        ):
-            if array.null_count:
-                return None
-            found = values(array, native)
-            if shift:
-                limit = (_INFINITY - EPOCH_MICROS) // factor
-                if found.max() >= limit or found.min() <= -limit:
-                    return None
-                found = (found * factor if factor > 1 else found) - shift
-            out[f"value_{number}"] = found
-        return out.view(np.uint8).data
+def _binary(data_type: DataType, style: TextStyle) -> WordColumn | None:
+    if data_type.is_timestamp and style.timezone == "UTC" and data_type.unit != "ns":
+        factor = 1_000_000 // UNITS_PER_SECOND[str(data_type.unit)]
+        return WordColumn("i8", word_rows.MOMENT, 8, factor, EPOCH_MICROS)
+    if data_type.id not in WIDTHS:
+        return None
+    native, wire = WIDTHS[data_type.id]
+    return WordColumn(native.replace("f", "i"), word_rows.BINARY, np.dtype(wire).itemsize)

@@ -86,17 +86,26 @@ def test_the_bytes_are_those_of_kernels(seed: int) -> None:
     assert few_rows == outcome(lambda: encode_batch(batch, columns, codes, style))
 
 
-def test_numbers_in_binary_need_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("codes", [(1, 1, 1), (0, 0, 0), (1, 0, 1)])
+def test_a_hundred_rows_of_numbers_are_written_at_once(
+    monkeypatch: pytest.MonkeyPatch, codes: tuple[int, ...]
+) -> None:
     def refused(*_: object) -> object:
-        raise AssertionError("a kernel was asked")
+        raise AssertionError("columns were encoded one by one")
 
-    columns = (ResultColumn("t", dt.TIMESTAMP_MICROSECOND), ResultColumn("v", dt.FLOAT64))
+    types = dt.TIMESTAMP_MICROSECOND, dt.FLOAT64, dt.INT16
+    columns = tuple(ResultColumn(str(number), type_) for number, type_ in enumerate(types))
+    values: list[object] = [None if n % 7 == 0 else n - 50 for n in range(100)]
     batch = pa.record_batch(
-        {"t": pa.array(np.arange(100), pa.timestamp("us")), "v": np.arange(100) / 7}
+        {
+            "t": pa.array(np.arange(100) * 1_000_333, pa.timestamp("us")),
+            "v": np.arange(100) / 7,
+            "n": pa.array(values, pa.int16()),
+        }
     )
-    expected = b"".join(encode_batch(batch, columns, (1, 1), style_for(STYLES[0])))
+    expected = b"".join(encode_batch(batch, columns, codes, style_for(STYLES[0])))
     monkeypatch.setattr(few, "encode_batch", refused)
-    found = few.encoder_of(columns, (1, 1), style_for(STYLES[0])).messages(batch)
+    found = few.encoder_of(columns, codes, style_for(STYLES[0])).messages(batch)
     assert b"".join(map(bytes, found)) == expected
 
 
