@@ -19,7 +19,7 @@ from engine.backup import Capture
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from server.auth.api import AccessMode, Users
-from server.metrics import Metrics
+from server.metrics import OK, Metrics
 from sql.permissions import Access, access_of
 from sql.results import CopyOut, Cursor, Description, Found, Notice, Notification, Result, Rows
 from sql.session import (
@@ -208,13 +208,11 @@ class ObservedSession:
         self.client = inner.client
         self._inner = inner
         self._observer = database
-        self._metrics = metrics
+        self._counts = metrics.statements
+        self._counts.add_wire(inner.wire.value)
         self._refused = refused
         self._slow_ms = slow_ms
         self._on_close: Callable[[], None] | None = on_close
-        self._seconds = metrics.statement_seconds.labels(inner.wire.value)
-        self._ok = metrics.statements.labels(inner.wire.value, "ok")
-        self._rows = metrics.rows.labels(inner.wire.value)
         may_read = Access.READ not in refused
         self._instant = ObservedInstant(inner.instant, database, self._answered, may_read=may_read)
 
@@ -359,18 +357,12 @@ class ObservedSession:
         self._record(text, started, rows, error)
 
     def _record(self, text: str, started: float, rows: int, error: BaseException | None) -> None:
-        outcome = "ok"
+        outcome = OK
         if error is not None:
             kind = error.kind if isinstance(error, DbError) else ErrorKind.INTERNAL
             outcome = kind.name.lower()
         seconds = perf_counter() - started
-        self._seconds.observe(seconds)
-        if rows:
-            self._rows.inc(rows)
-        if error is None:
-            self._ok.inc()
-        else:
-            self._metrics.statements.labels(self.wire.value, outcome).inc()
+        self._counts.ended(self.wire.value, outcome, seconds, rows)
         if self._slow_ms and seconds * 1_000 >= self._slow_ms:
             logger.warning(
                 "slow statement",

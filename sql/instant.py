@@ -24,17 +24,14 @@ from sql.statements.query import LiftedQuery, bind, state_of
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
-PLANS_MAX = 256  # that a session remembers
-
-
-# A text (of lifted queries: their form) and what its parameters were declared to be: drivers
-# prepare one text more than once, psycopg by the size of the numbers that it is given.
-_Key = tuple[str, tuple[DataType | None, ...]]
+PLANS_MAX = 256  # texts that a session remembers
+WAYS_MAX = 8  # a text may have been declared
 
 
 class _Known(NamedTuple):
-    """A plan that was run in that state."""
+    """A plan that was run, for what it was declared to take, in that state."""
 
+    declared: tuple[DataType | None, ...]
     state: tuple[object, ...]
     plan: QueryPlan
 
@@ -44,15 +41,22 @@ class Instant:
 
     def __init__(self, session: ClientSession) -> None:
         self._session = session
-        self._known: dict[_Key, _Known] = {}
+        # By text, lifted ones by their form. Drivers prepare one text more than once: psycopg
+        # declares numbers by their size.
+        self._known: dict[str, list[_Known]] = {}
         self._lifted: tuple[str, Lifted | None] = ("", None)  # the last text's
 
     def remember(self, statement: ParsedStatement, plan: QueryPlan) -> None:
         """A statement (a lifted one: its form) that the session has just run."""
         if len(self._known) >= PLANS_MAX:
             del self._known[next(iter(self._known))]
-        key = statement.text, statement.declared
-        self._known[key] = _Known(state_of(self._session), plan)
+        others = [
+            known
+            for known in self._known.get(statement.text, ())
+            if known.declared != statement.declared
+        ]
+        known = _Known(statement.declared, state_of(self._session), plan)
+        self._known[statement.text] = [known, *others[: WAYS_MAX - 1]]
 
     def lift(self, text: str) -> Lifted | None:
         """See `sql.plan.lifting.lift`; several questions about a request cost one."""
@@ -69,7 +73,7 @@ class Instant:
             return None  # it may not mean what it says
         if text not in session.texts:
             lifted = self.lift(text) if self._known else None
-            if lifted is None or (lifted.text, ()) not in self._known:
+            if lifted is None or lifted.text not in self._known:
                 return None
         return session.parse(text, parameter_types)
 
@@ -111,10 +115,10 @@ class Instant:
         if not isinstance(statement, ParsedStatement) or self._session.settings.shown.limited:
             return None
         text = statement.form if isinstance(statement, LiftedQuery) else statement.text
-        known = self._known.get((text, statement.declared))
-        if known is None:
-            return None
-        return known.plan if known.state == state_of(self._session) else None
+        for known in self._known.get(text, ()):
+            if known.declared == statement.declared:
+                return known.plan if known.state == state_of(self._session) else None
+        return None
 
     def _answer(self, plan: QueryPlan, parameters: Sequence[object]) -> Found | None:
         if plan.learned.constant is not None:

@@ -124,6 +124,11 @@ class Connection(asyncio.Protocol):
         """
         if self._deadline is not None or self._is_stopping or not self._writable.is_set():
             return False
+        exchange = self._reader.exchange()
+        if exchange is not None and (answer := conversation.exchanged(exchange)) is not None:
+            self._reader.take()
+            self._write(answer)
+            return True
         for _ in range(_AT_ONCE_MAX):
             try:
                 event = self._reader.next_event()
@@ -352,7 +357,8 @@ class Connection(asyncio.Protocol):
     # The socket.
 
     def _write(self, pieces: list[Piece]) -> None:
-        pieces, self._unsent = [*self._unsent, *pieces], []
+        if self._unsent:
+            pieces, self._unsent = [*self._unsent, *pieces], []
         if self._transport is not None and not self._lost and pieces:
             self._transport.writelines(pieces)
 

@@ -17,7 +17,7 @@ from server.postgres import replies
 from server.postgres.calls import call_function
 from server.postgres.copy_in import CopyInput
 from server.postgres.copy_out import copy_out
-from server.postgres.extended import Extended, Running
+from server.postgres.extended import Extended
 from server.postgres.messages import (
     BadMessage,
     Bind,
@@ -26,6 +26,7 @@ from server.postgres.messages import (
     CopyDone,
     CopyFail,
     Describe,
+    Exchange,
     Execute,
     Flush,
     Frontend,
@@ -35,6 +36,7 @@ from server.postgres.messages import (
     Query,
     Sync,
 )
+from server.postgres.portals import Running
 from server.postgres.rows import Piece
 from sql.results import Affected, CopyIn, CopyOut, Cursor, Empty
 from sql.session import SessionApi, Statement, TransactionStatus
@@ -112,6 +114,22 @@ class Conversation:
         except Exception:
             logger.exception("a message could not be answered at once")
             return None
+
+    def exchanged(self, exchange: Exchange) -> list[Piece] | None:
+        """The whole reply to a common request, as `at_once` gives it message by message.
+
+        None: nothing has happened, and its messages are still to be answered.
+        """
+        if self._copy is not None or self._is_skipping or self._parsed is not None:
+            return None
+        try:
+            answer = self._extended.exchanged(exchange)
+        except DbError:
+            return None
+        except Exception:
+            logger.exception("a request could not be answered at once")
+            return None
+        return None if answer is None else [*answer, *self._ready()]
 
     def _step_at_once(self, event: Frontend) -> Sequence[Piece] | None:
         pieces = self._extended.at_once(event)

@@ -11,14 +11,15 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from engine.datatypes import DataType, TypeId
+from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from server.postgres import replies
-from server.postgres.few import Encoder, encoded, encoder_of
-from server.postgres.messages import Bind, Describe, Execute, Frontend, Parse, Target
+from server.postgres.few import Encoder, encoder_of
+from server.postgres.messages import Bind, Describe, Exchange, Execute, Frontend, Parse, Target
+from server.postgres.portals import Portal, Prepared, Running, check_shape, has_shape
 from server.postgres.rows import Piece, expand_formats, style_for
 from server.postgres.types import oids
-from server.postgres.types.parameters import decode_parameters, texts_in_utf8
+from server.postgres.types.parameters import Decoder, texts_in_utf8
 from sql.results import (
     Affected,
     CopyIn,
@@ -50,81 +51,6 @@ _FORGETTING = frozenset({"DEALLOCATE", "DEALLOCATE ALL", "DISCARD ALL"})
 
 
 @dataclass(slots=True)
-class Prepared:
-    """A statement between Parse and Close."""
-
-    statement: Statement
-    declared: tuple[DataType | None, ...]  # what Parse said of the parameters
-    declared_oids: tuple[int, ...]
-    description: Description | None = None  # what the session said, once somebody asked
-    # The parameters' types, as long as that description holds.
-    oids: tuple[Description | None, tuple[int, ...]] | None = None
-    shown: tuple[ResultColumn, ...] | None = None  # what the client was told about its rows
-    checked: tuple[ResultColumn, ...] | None = None  # that they are so, lately
-
-
-# The first rows go out while the others are being encoded: clients have something to do then.
-FIRST_ROWS = 4096
-
-
-class Running:
-    """A result being sent."""
-
-    def __init__(self, cursor: Cursor, session: SessionApi) -> None:
-        # Constant after construction.
-        self.cursor = cursor
-        self._style = style_for(session.output)
-        # Changed by send only.
-        self.sent = 0  # by the latest send
-        self.is_finished = False
-
-    @property
-    def tag(self) -> str:
-        """The command tag, without the count."""
-        return self.cursor.rows.tag
-
-    def send(self, formats: Sequence[int], max_rows: int) -> Iterator[Piece]:
-        """DataRow messages for the next `max_rows` rows (0: all). Sets `sent`, `is_finished`."""
-        columns = self.cursor.columns
-        codes = expand_formats(formats, len(columns))
-        self.sent = 0
-        while not self.is_finished:
-            if max_rows and self.sent == max_rows:
-                return
-            wanted = max_rows - self.sent if max_rows else None
-            if not self.sent:
-                wanted = min(wanted or FIRST_ROWS, FIRST_ROWS)
-            batch = self.cursor.next_batch(wanted)
-            if batch is None:
-                self.is_finished = True
-                return
-            self.sent += batch.num_rows
-            yield from encoded(batch, columns, codes, self._style)
-
-    def close(self) -> None:
-        """Frees the statement."""
-        self.is_finished = True
-        self.cursor.close()
-
-
-@dataclass(slots=True)
-class Portal:
-    """A statement with its parameters, and its result once it was executed."""
-
-    prepared: Prepared
-    parameters: list[object]
-    formats: tuple[int, ...]
-    running: Running | None = None
-    is_done: bool = False  # executed, and it was no query
-    is_light: bool = True  # closing it takes no time
-
-    def close(self) -> None:
-        """Frees what it holds."""
-        if self.running is not None:
-            self.running.close()
-
-
-@dataclass(slots=True)
 class Extended:
     """The prepared statements and portals of one session."""
 
@@ -152,6 +78,48 @@ class Extended:
                 return self._parse_at_once(event)
             case _:
                 return None
+
+    def exchanged(self, exchange: Exchange) -> Sequence[Piece] | None:
+        """The reply to Bind, Describe, Execute and Sync outside a transaction; None as `at_once`.
+
+        No portal is made: none of a statement that is over, outside a transaction, outlives Sync.
+        Raises: DbError for what is wrong, after which nothing has happened.
+        """
+        bind = exchange.bind
+        prepared = self._statements.get(bind.statement)
+        if prepared is None or self._portals or not self._knows(prepared):
+            return None
+        if self.session.transaction_status is not TransactionStatus.IDLE:
+            return None
+        if not self.session.instant.is_settled():
+            return None
+        assert prepared.description is not None
+        shown = prepared.description.columns if exchange.describes else prepared.shown
+        if exchange.describes and shown is None:
+            return None
+        found = self._found(prepared, self._parameters(prepared, bind), shown)
+        if found is None:
+            return None
+        rows = self.rows_of(found, bind.result_formats)
+        if not exchange.describes or shown is None:
+            return replies.BIND_COMPLETE, *rows
+        return replies.BIND_COMPLETE, self.encoder(shown, bind.result_formats).heading, *rows
+
+    def _found(
+        self,
+        prepared: Prepared,
+        parameters: Sequence[object],
+        shown: tuple[ResultColumn, ...] | None,
+    ) -> Found | None:
+        """The rows of a statement, if they are at hand and are of the columns that were shown."""
+        found = self.session.instant.execute(prepared.statement, parameters)
+        if found is None:
+            return None
+        if prepared.shown is not shown or prepared.checked is not found.columns:
+            if not has_shape(found.columns, shown):
+                return None
+            prepared.shown, prepared.checked = shown, found.columns
+        return found
 
     def is_settled(self) -> bool:
         """True if no portal would have to be closed that may hold anything."""
@@ -214,12 +182,9 @@ class Extended:
         portal = self._portals.get(name)
         if portal is None or name or portal.is_done or portal.running is not None:
             return None
-        found = self.session.instant.execute(portal.prepared.statement, portal.parameters)
+        found = self._found(portal.prepared, portal.parameters, portal.prepared.shown)
         if found is None:
             return None
-        if found.columns is not portal.prepared.checked:
-            _check_shape(portal.prepared, found.columns)
-            portal.prepared.checked = found.columns
         portal.running = Running(Cursor(found.as_rows()), self.session)
         portal.is_light = True
         if max_rows:
@@ -277,6 +242,13 @@ class Extended:
         prepared = self._statement(event.statement)
         if event.portal and event.portal in self._portals:
             raise DbError(ErrorKind.DUPLICATE_CURSOR, f'cursor "{event.portal}" already exists')
+        parameters = self._parameters(prepared, event)
+        self._drop_portal(event.portal)
+        self._portals[event.portal] = Portal(prepared, parameters, event.result_formats)
+        return replies.BIND_COMPLETE
+
+    def _parameters(self, prepared: Prepared, event: Bind) -> list[object]:
+        """The values of a statement's parameters. Raises: as `bind`."""
         expected = max(prepared.statement.parameter_count, len(prepared.declared_oids))
         if len(event.parameters) != expected:
             raise DbError(
@@ -284,17 +256,15 @@ class Extended:
                 f"bind message supplies {len(event.parameters)} parameters, but prepared "
                 f'statement "{event.statement}" requires {expected}',
             )
-        types = self._parameter_oids(prepared) if event.parameters else ()
+        if not event.parameters:
+            return []
+        types = self._parameter_oids(prepared)
         encoding = self.session.output.encoding
+        decoder = prepared.decoder
+        if decoder is None or not decoder.suits(event.formats, types):
+            decoder = prepared.decoder = Decoder(event.formats, types, self._type_of)
         raw = texts_in_utf8(event.parameters, event.formats, types, encoding)
-        parameters = decode_parameters(raw, event.formats, types, self._type_of)
-        self._drop_portal(event.portal)
-        self._portals[event.portal] = Portal(
-            prepared,
-            parameters[: prepared.statement.parameter_count],
-            event.result_formats,
-        )
-        return replies.BIND_COMPLETE
+        return decoder.values(raw)[: prepared.statement.parameter_count]
 
     def describe(self, target: Target, name: str) -> Iterator[bytes]:
         """ParameterDescription (statements) and RowDescription or NoData."""
@@ -357,7 +327,7 @@ class Extended:
             return result
         portal.is_light = False
         portal.running = Running(Cursor(result), self.session)
-        _check_shape(portal.prepared, result.columns)
+        check_shape(portal.prepared, result.columns)
         if name:
             self.session.share_cursor(name, portal.running.cursor)
         return None
@@ -477,22 +447,3 @@ def _name(match: re.Match[str]) -> str:
     """The name that a statement ends with."""
     quoted = match[1]
     return quoted.replace('""', '"') if quoted is not None else str(match[2]).lower()
-
-
-def _check_shape(prepared: Prepared, columns: Sequence[ResultColumn]) -> None:
-    """The client decodes rows by what Describe said; a changed table must not surprise it."""
-    shown = prepared.shown
-    if shown is None:
-        return
-    before = [oids.read_as(oids.describe_column(column).oid) for column in shown]
-    now = [oids.read_as(oids.describe_column(column).oid) for column in columns]
-    for place, column in enumerate(columns):
-        if column.type.id is TypeId.NULL and place < len(before):
-            now[place] = before[place]  # nothing but NULLs reads as any type
-    if before != now:
-        prepared.description = prepared.shown = None  # the next Describe looks again
-        raise DbError(
-            ErrorKind.PLAN_CHANGED,
-            "cached plan must not change result type",
-            hint="prepare the statement again",
-        )

@@ -1,4 +1,4 @@
-"""What a PostgreSQL client can say: one frozen dataclass per frontend message.
+"""What a PostgreSQL client can say: one immutable class per frontend message.
 
 protocol.py makes them from bytes; startup.py, conversation.py and extended.py act on them.
 https://www.postgresql.org/docs/current/protocol-message-formats.html
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from engine.errors import DbError
 
@@ -69,8 +70,7 @@ class Parse:
     types: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
+class Bind(NamedTuple):
     """Give a prepared statement its parameters, which makes a portal."""
 
     portal: str
@@ -146,6 +146,13 @@ class FunctionCall:
 @dataclass(frozen=True, slots=True)
 class Terminate:
     """Good-bye."""
+
+
+class Exchange(NamedTuple):
+    """All that a driver asks of a prepared statement: Bind, Execute of the unnamed portal, Sync."""
+
+    bind: Bind
+    describes: bool  # Describe of the portal is before Execute
 
 
 @dataclass(frozen=True, slots=True)

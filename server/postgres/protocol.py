@@ -22,6 +22,7 @@ from server.postgres.messages import (
     CopyDone,
     CopyFail,
     Describe,
+    Exchange,
     Execute,
     Flush,
     Frontend,
@@ -84,6 +85,22 @@ class FrontendReader:
         if event is None or self._at == len(self._buffer):
             self._compact()
         return event
+
+    def exchange(self) -> Exchange | None:
+        """What has come, if that is one exchange and nothing else; it stays until it is taken."""
+        buffer = self._buffer
+        if self._at or not 5 < len(buffer) <= EXCHANGE_BYTES_MAX or buffer[0] != _BIND:
+            return None
+        end = 1 + int.from_bytes(buffer[1:5], "big")
+        describes = _ENDS.get(bytes(buffer[end:]))
+        if describes is None or not self.authenticated:
+            return None
+        bind = _plain_bind(bytes(buffer[5:end]))
+        return None if bind is None else Exchange(bind, describes)
+
+    def take(self) -> None:
+        """The exchange was answered."""
+        self._buffer.clear()
 
     def _compact(self) -> None:
         if self._at:
@@ -241,6 +258,10 @@ _COMMON: dict[tuple[int, bytes], Frontend] = {
     (ord("D"), b"P\0"): Describe(Target.PORTAL, ""),
 }
 _COMMON_BYTES_MAX = 4 + 5
+_BIND = ord("B")
+_EXECUTE_SYNC = b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04"
+_ENDS = {_EXECUTE_SYNC: False, b"D\0\0\0\x06P\0" + _EXECUTE_SYNC: True}  # of an exchange
+EXCHANGE_BYTES_MAX = 64 << 10
 
 
 def _message(code: int, body: Body) -> Frontend:
@@ -263,6 +284,41 @@ def _bind(body: Body) -> Bind:
     formats = body.int16s()
     parameters = _values(body)
     return Bind(portal, statement, _checked(formats), parameters, _checked(body.int16s()))
+
+
+def _plain_bind(data: bytes) -> Bind | None:
+    """As `_bind` of the unnamed portal, sooner; None for whatever may be wrong with it."""
+    end = data.find(0, 1)
+    if data[:1] != b"\0" or end < 0 or not (name := data[1:end]).isascii():
+        return None
+    try:
+        formats, at = _codes(data, end + 1)
+        count, at = (data[at] << 8) + data[at + 1], at + 2
+        values: list[bytes | None] = []
+        for _ in range(count):
+            (length,), at = _INT32.unpack_from(data, at), at + 4
+            if length >= 0:
+                values.append(data[at : at + length])
+                at += length
+            elif length == -1:
+                values.append(None)
+            else:
+                return None
+        results, at = _codes(data, at)
+    except (IndexError, ValueError, struct.error):
+        return None
+    return Bind("", name.decode(), formats, tuple(values), results) if at == len(data) else None
+
+
+def _codes(data: bytes, at: int) -> tuple[tuple[int, ...], int]:
+    """Format codes and the position after them. Raises: IndexError, ValueError, struct.error."""
+    count, at = (data[at] << 8) + data[at + 1], at + 2
+    if not count:
+        return (), at
+    codes = struct.unpack_from(f"!{count}H", data, at)
+    if max(codes) > 1:
+        raise ValueError(codes)
+    return codes, at + 2 * count
 
 
 def _values(body: Body) -> tuple[bytes | None, ...]:

@@ -55,6 +55,55 @@ def decode_parameters(
     return values
 
 
+class Decoder:
+    """The parameters of one prepared statement, time and again: as `decode_parameters`."""
+
+    def __init__(
+        self, formats: Sequence[int], types: Sequence[int], named: NamedOf = oids.from_oid
+    ) -> None:
+        # Constant after construction.
+        self._formats, self._types, self._named = formats, types, named
+        self._readers = _readers(formats, types, named)
+
+    def suits(self, formats: Sequence[int], types: Sequence[int]) -> bool:
+        """True if it is for parameters in these formats, of these types."""
+        return self._formats == formats and self._types is types
+
+    def values(self, raw: Sequence[bytes | None]) -> list[object]:
+        """Python values. Raises: as `decode_parameters`."""
+        if self._readers is not None:
+            try:
+                pairs = zip(self._readers, raw, strict=True)
+                return [None if data is None else read(data) for read, data in pairs]
+            except (struct.error, ValueError, IndexError):
+                pass  # told below, with the parameter's number
+        return decode_parameters(raw, self._formats, self._types, self._named)
+
+
+def _readers(
+    formats: Sequence[int], types: Sequence[int], named: NamedOf
+) -> list[Callable[[bytes], object]] | None:
+    """A function for each parameter; None if a count is wrong or one needs more than that."""
+    if len(formats) not in (0, 1, len(types)):
+        return None
+    codes = formats if len(formats) == len(types) else [*formats, 0][:1] * len(types)
+    found = [_reader(code, oid, named) for code, oid in zip(codes, types, strict=True)]
+    known = [read for read in found if read is not None]
+    return known if len(known) == len(found) else None
+
+
+def _reader(code: int, oid: int, named: NamedOf) -> Callable[[bytes], object] | None:
+    if oid in oids.ELEMENTS:
+        return None
+    if code:
+        return _BINARY.get(oid)
+    read = _TEXT.get(oid)
+    if read is not None:
+        return lambda data: read(_decoded(data))
+    type_ = named(oid)
+    return _decoded if type_ is None or type_.innermost.named is None else None
+
+
 def texts_in_utf8(
     raw: Sequence[bytes | None], formats: Sequence[int], types: Sequence[int], encoding: str
 ) -> Sequence[bytes | None]:

@@ -10,7 +10,6 @@ from fake_database import FakeDatabase, FakeSession
 
 from engine.errors import DbError, ErrorKind
 from server.postgres.conversation import Conversation
-from server.postgres.extended import FIRST_ROWS
 from server.postgres.messages import (
     BadMessage,
     Bind,
@@ -28,6 +27,7 @@ from server.postgres.messages import (
     Sync,
     Target,
 )
+from server.postgres.portals import FIRST_ROWS
 from sql.session import ClientInfo, Wire
 
 Reply = tuple[str, bytes]
