@@ -76,8 +76,8 @@ class Constraint:
     references: Reference | None = None
     comment: str = ""
     valid: bool = True  # False: rows that were there before it may break it
-    deferrable: bool = False  # of UNIQUE, as it was declared: it is checked at once all the same
-    deferred: bool = False
+    deferrable: bool = False  # of UNIQUE; sql/foreign/unique.py keeps to it then
+    deferred: bool = False  # at first; SET CONSTRAINTS changes it for a transaction
 
 
 @dataclass(frozen=True, slots=True)

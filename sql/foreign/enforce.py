@@ -1,4 +1,4 @@
-"""Foreign keys are kept to: at the end of each statement, and of the transaction if deferred.
+"""Foreign keys and deferrable UNIQUE are kept to: when statements end, or at COMMIT if deferred.
 
 Called by the session around every statement that writes, and before COMMIT. Whatever wrote (INSERT,
 COPY, MERGE, …) left the old and the new rows in the transaction; here a few queries over whole
@@ -8,14 +8,24 @@ look at until none are left. https://www.postgresql.org/docs/15/ddl-constraints.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from catalog.details import KeyAction
+from catalog.details import Constraint, KeyAction
 from catalog.records import Table
-from sql.foreign import actions, lookup, violations
+from sql.foreign import actions, lookup, unique, violations
 from sql.foreign.guard import Keys, joined
-from sql.foreign.keys import ForeignKey, keys_of, keys_onto, present, resolved
+from sql.foreign.keys import (
+    ForeignKey,
+    deferrable_uniques,
+    is_checked,
+    keys_of,
+    keys_onto,
+    present,
+    resolved,
+)
 from sql.foreign.pending import End, Written
 
 if TYPE_CHECKING:
@@ -25,11 +35,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Work:
-    """One statement's checks: keys to look for once nothing follows any more."""
+    """One statement's checks: what to look for once nothing follows any more."""
 
     session: ClientSession
     transaction: Transaction
-    open: list[tuple[ForeignKey, End, Keys]] = field(default_factory=list)
+    open: list[Callable[[], None]] = field(default_factory=list)
 
 
 def end_statement(session: ClientSession, transaction: Transaction) -> None:
@@ -52,14 +62,18 @@ def end_statement(session: ClientSession, transaction: Transaction) -> None:
     finally:
         written.clear()
         whole.clear()
-    for key, end, keys in work.open:
-        check(session, key, end, keys)
+    for look in work.open:
+        look()
 
 
 def _check_whole(session: ClientSession, transaction: Transaction) -> None:
     for table_id, end in transaction.keys.whole:
         table = present(session, table_id)
         if table is None:
+            continue
+        for constraint in deferrable_uniques(table) if end is End.CHILD else ():
+            unique.check(session, table, constraint, unique.everything(table, constraint))
+        if not is_checked(session):
             continue
         for key in keys_of(session, table) if end is End.CHILD else keys_onto(session, table):
             say = session.server.keys.want if end is End.CHILD else session.server.keys.take
@@ -96,10 +110,23 @@ def check_deferred(
     for (child_id, key_id, end), found in transaction.keys.deferred.items():
         if wanted is not None and key_id not in wanted:
             continue
+        if end is End.UNIQUE:
+            _check_unique(session, child_id, key_id, found)
+            continue
         key = _present_key(session, child_id, key_id)
         for keys in joined(found) if key is not None else ():
             assert key is not None
             check(session, key, end, keys)
+
+
+def _check_unique(
+    session: ClientSession, table_id: int, key_id: int, found: Sequence[Keys]
+) -> None:
+    table = present(session, table_id)
+    for constraint in deferrable_uniques(table) if table is not None else ():
+        if constraint.id == key_id and table is not None:
+            for keys in joined(found):
+                unique.check(session, table, constraint, keys)
 
 
 def _present_key(session: ClientSession, child_id: int, key_id: int) -> ForeignKey | None:
@@ -112,12 +139,34 @@ def _present_key(session: ClientSession, child_id: int, key_id: int) -> ForeignK
 
 def _follow(work: _Work, one: Written, table: Table) -> None:
     """One table's rows: which keys they want, and what follows from those that are gone."""
+    for constraint in deferrable_uniques(table) if one.new is not None else ():
+        _added(work, table, constraint, one)
+    if not is_checked(work.session):
+        return
     if one.new is not None:
         for key in keys_of(work.session, table):
             _came(work, key, one)
     if one.old is not None:
         for key in keys_onto(work.session, table):
             _went(work, key, one)
+
+
+def _added(work: _Work, table: Table, constraint: Constraint, one: Written) -> None:
+    """Keys that no other row may have."""
+    assert one.new is not None
+    session, pending = work.session, work.transaction.keys
+    rows = lookup.named(one.new, constraint.columns)
+    if one.old is not None:
+        others = lookup.named(one.old, constraint.columns)
+        rows = lookup.differing(session, rows, others, table, constraint.columns)
+    keys = lookup.distinct(session, rows, table, constraint.columns)
+    if keys.rows is None or not keys.rows.num_rows:
+        return
+    session.server.keys.add(pending.claims, constraint.id, keys, lookup.meeting(session))
+    if _waits(work.transaction, constraint.id, deferred=constraint.deferred):
+        pending.deferred.setdefault((table.id, constraint.id, End.UNIQUE), []).append(keys)
+    else:
+        work.open.append(partial(unique.check, session, table, constraint, keys))
 
 
 def _came(work: _Work, key: ForeignKey, one: Written) -> None:
@@ -165,7 +214,7 @@ def _went(work: _Work, key: ForeignKey, one: Written) -> None:
 def _remember(work: _Work, key: ForeignKey, end: End, keys: Keys) -> None:
     pending = work.transaction.keys
     if not is_deferred(work.transaction, key):
-        work.open.append((key, end, keys))
+        work.open.append(partial(check, work.session, key, end, keys))
         return
     name = key.child.id, key.constraint.id, end
     pending.deferred.setdefault(name, []).append(keys)
@@ -173,11 +222,17 @@ def _remember(work: _Work, key: ForeignKey, end: End, keys: Keys) -> None:
 
 def is_deferred(transaction: Transaction, key: ForeignKey) -> bool:
     """True if COMMIT checks the key, in this transaction."""
-    if not key.reference.deferrable:
-        return False
+    reference = key.reference
+    return reference.deferrable and _waits(
+        transaction, key.constraint.id, deferred=reference.deferred
+    )
+
+
+def _waits(transaction: Transaction, key_id: int, *, deferred: bool) -> bool:
+    """What SET CONSTRAINTS said of a deferrable key, else what was declared."""
     pending = transaction.keys
-    said = pending.modes.get(key.constraint.id, pending.all_deferred)
-    return key.reference.deferred if said is None else said
+    said = pending.modes.get(key_id, pending.all_deferred)
+    return deferred if said is None else said
 
 
 def check(session: ClientSession, key: ForeignKey, end: End, keys: Keys) -> None:

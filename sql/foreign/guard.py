@@ -1,9 +1,10 @@
 """Keeps transactions apart whose foreign keys meet: one adds a child, the other takes its parent.
 
 DuckDB's transactions each see a snapshot of their own, so neither would see what the other does.
-Here every open transaction says which keys its child rows want (`wanted`) and which parent keys it
-has taken away (`gone`); who comes second, or has a snapshot from before the other's commit, fails
-with SERIALIZATION_FAILURE, and sql/run/waiting.py tries again when the other has ended.
+Here every open transaction says which keys its child rows want (`wanted`), which parent keys it has
+taken away (`gone`) and which it has brought that are to be unique (`added`); who comes second, or
+has a snapshot from before the other's commit, fails with SERIALIZATION_FAILURE, and
+sql/run/waiting.py tries again when the other has ended.
 
 I1. Whoever checks a key has said so before it looks, and takes it back only by its end.
 I2. What a committed transaction said is remembered as long as one is open that began before it; of
@@ -48,6 +49,7 @@ class Claims:
     fenced: set[Side] = field(default_factory=set)  # what it makes a key of
     wanted: dict[int, list[Keys]] = field(default_factory=dict)  # by the key's id
     gone: dict[int, list[Keys]] = field(default_factory=dict)
+    added: dict[int, list[Keys]] = field(default_factory=dict)  # to a UNIQUE constraint
 
 
 class KeyGuard:
@@ -83,7 +85,7 @@ class KeyGuard:
         self._ends += 1
         self._touched.update(dict.fromkeys(claims.touched, self._ends))
         self._fenced.update(dict.fromkeys(claims.fenced, self._ends))
-        if claims.wanted or claims.gone:
+        if claims.wanted or claims.gone or claims.added:
             self._past.append((self._ends, claims))
         if len(self._past) > _PAST_MAX:
             self._forgotten, _ = self._past.popleft()
@@ -114,6 +116,10 @@ class KeyGuard:
         """Parent rows with these keys are gone. Raises: as `touch`."""
         self._say(claims, claims.gone, key_id, keys, lambda other: other.wanted, meet)
 
+    def add(self, claims: Claims, key_id: int, keys: Keys, meet: Meet) -> None:
+        """Rows come with these keys, which no other row may have. Raises: as `touch`."""
+        self._say(claims, claims.added, key_id, keys, lambda other: other.added, meet)
+
     def _say(
         self,
         claims: Claims,
@@ -135,7 +141,7 @@ class KeyGuard:
         if any(meet(keys, theirs) for theirs in joined(against)):
             with self._lock:
                 mine[key_id] = [one for one in mine[key_id] if one is not keys]
-            raise _conflict("a row of one end came or went while the other end was changed")
+            raise _conflict("another transaction has written a row of the same key")
 
     def _others(self, claims: Claims) -> Iterable[Claims]:
         yield from (one for one in self._open if one is not claims)
@@ -161,7 +167,7 @@ def joined(parts: Sequence[Keys]) -> list[Keys]:
 def _conflict(detail: str) -> DbError:
     return DbError(
         ErrorKind.SERIALIZATION_FAILURE,
-        "could not serialize access due to a concurrent change of a foreign key's rows",
+        "could not serialize access due to a concurrent change of a key's rows",
         detail=detail,
         hint="run the transaction again",
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from catalog.details import Constraint, Reference
+from catalog.details import Constraint, ConstraintKind, Reference
 from catalog.records import Table
 from sql.session import Wire
 from sql.settings import check_boolean
@@ -46,6 +46,11 @@ class ForeignKey:
 def foreign_constraints(table: Table) -> list[Constraint]:
     """The table's own keys, resolved or not."""
     return [one for one in table.constraints if one.references is not None]
+
+
+def deferrable_uniques(table: Table) -> list[Constraint]:
+    """The table's UNIQUE constraints that DuckDB is told nothing of."""
+    return [c for c in table.constraints if c.deferrable and c.kind is ConstraintKind.UNIQUE]
 
 
 def resolved(
@@ -126,12 +131,15 @@ def with_present_names(session: ClientSession, table: Table) -> Table:
 
 
 def watched(session: ClientSession, table: Table) -> frozenset[str]:
-    """The columns that a foreign key of either direction is over; none if keys are not checked."""
-    if table.is_time_series or not is_checked(session):
+    """The columns of keys that are checked by us: foreign ones of either direction, and UNIQUE."""
+    if table.is_time_series:
         return frozenset()
+    own = frozenset(name for one in deferrable_uniques(table) for name in one.columns)
+    if not is_checked(session):
+        return own
     mine = (name for one in foreign_constraints(table) for name in one.columns)
     theirs = (name for key in keys_onto(session, table) for name in key.parent_columns)
-    return frozenset((*mine, *theirs))
+    return own.union(mine, theirs)
 
 
 def is_checked(session: ClientSession) -> bool:

@@ -48,13 +48,13 @@ def has_mixed(rows: pa.Table) -> bool:
 
 def distinct(session: ClientSession, rows: pa.Table, table: Table, names: Sequence[str]) -> Keys:
     """The key values, each once, of the rows that have no NULL in them."""
-    types = _types(table, names)
+    types = types_of(table, names)
     for column in dict.fromkeys(rows.column_names):
         if rows.column(column).null_count:
             rows = rows.filter(pc.is_valid(rows.column(column)))
     if rows.num_rows < 2:
         return Keys(types, rows)
-    with _source(session, Keys(types, rows)) as source:
+    with source_of(session, Keys(types, rows)) as source:
         return Keys(types, session.duck.table(f"SELECT DISTINCT * FROM {source}"))
 
 
@@ -64,7 +64,7 @@ def differing(
     """The key values that are not the other ones at their place; NULL is the same as NULL."""
     if rows.equals(others):
         return rows.slice(0, 0)
-    types = _types(table, names)
+    types = types_of(table, names)
     pairs = moved(rows, others)  # the other ones are called n0, …
     source = session.duck.register(pairs.append_column("place", pa.array(range(rows.num_rows))))
     changed = " OR ".join(
@@ -80,7 +80,7 @@ def differing(
 
 def everything(key: ForeignKey) -> Keys:
     """Stands for every value of the key."""
-    return Keys(_types(key.parent, key.parent_columns), None)
+    return Keys(types_of(key.parent, key.parent_columns), None)
 
 
 def moved(old: pa.Table, new: pa.Table) -> pa.Table:
@@ -89,13 +89,14 @@ def moved(old: pa.Table, new: pa.Table) -> pa.Table:
     return pa.table([*old.columns, *new.columns], names=names)
 
 
-def _types(table: Table, names: Sequence[str]) -> tuple[str, ...]:
+def types_of(table: Table, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns' types as DuckDB spells them."""
     types = {column.name: duckdb_name(column.type) for column in table.columns}
     return tuple(types[name] for name in names)
 
 
 @contextmanager
-def _source(session: ClientSession, keys: Keys) -> Iterator[str]:
+def source_of(session: ClientSession, keys: Keys) -> Iterator[str]:
     """The values as a sub-query, of the types they have in their table."""
     assert keys.rows is not None
     name = session.duck.register(keys.rows)
@@ -113,7 +114,7 @@ def meeting(session: ClientSession) -> Meet:
         if mine.rows is None or theirs.rows is None:
             return True
         on = " AND ".join(f"a.k{at} = b.k{at}" for at in range(len(mine.types)))
-        with _source(session, mine) as one, _source(session, theirs) as other:
+        with source_of(session, mine) as one, source_of(session, theirs) as other:
             sql = f"SELECT 1 AS met FROM {one} AS a JOIN {other} AS b ON {on} LIMIT 1"
             return bool(session.duck.table(sql).num_rows > 0)
 
@@ -132,16 +133,16 @@ def not_in_parent(session: ClientSession, key: ForeignKey, keys: Keys) -> Keys |
         if session.duck.table(sql, values).num_rows == len(values):
             return None
     on = matching("p", key.parent_columns, "g")
-    with _source(session, keys) as source:
+    with source_of(session, keys) as source:
         sql = f"FROM {source} AS g WHERE NOT EXISTS (SELECT 1 FROM {stored} AS p WHERE {on})"
         return _some(keys.types, session.duck.table(sql))
 
 
 def in_child(session: ClientSession, key: ForeignKey, keys: Keys) -> Keys | None:
     """Those that a child row has; None if there are none."""
-    types = _types(key.child, key.columns)
+    types = types_of(key.child, key.columns)
     columns = ", ".join(f"c.{quote(name)} AS k{at}" for at, name in enumerate(key.columns))
-    with _source(session, keys) as source:
+    with source_of(session, keys) as source:
         on = matching("c", key.columns, "g")
         sql = f"SELECT DISTINCT {columns} FROM {stored_as(key.child)} AS c SEMI JOIN {source} AS g"
         return _some(types, session.duck.table(f"{sql} ON {on}"))
@@ -165,7 +166,7 @@ def children(session: ClientSession, key: ForeignKey, keys: Keys) -> pa.Table:
 
 def orphans(session: ClientSession, key: ForeignKey) -> Keys | None:
     """The key values of all child rows that no parent row has; None if there are none."""
-    types = _types(key.child, key.columns)
+    types = types_of(key.child, key.columns)
     columns = ", ".join(f"c.{quote(name)} AS k{at}" for at, name in enumerate(key.columns))
     given = " AND ".join(f"c.{quote(name)} IS NOT NULL" for name in key.columns)
     on = " AND ".join(
@@ -190,7 +191,7 @@ def has_mixed_rows(session: ClientSession, key: ForeignKey) -> bool:
 def first(session: ClientSession, keys: Keys) -> list[str]:
     """The first key's values as text."""
     assert keys.rows is not None
-    with _source(session, Keys(keys.types, keys.rows.slice(0, 1))) as source:
+    with source_of(session, Keys(keys.types, keys.rows.slice(0, 1))) as source:
         names = ", ".join(f"CAST(k{at} AS VARCHAR) AS k{at}" for at in range(len(keys.types)))
         row = session.duck.table(f"SELECT {names} FROM {source}").to_pylist()[0]
     return [str(value) for value in row.values()]

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from catalog.records import Table
 from sql.foreign.guard import COME, GO, Claims, Keys
-from sql.foreign.keys import foreign_constraints, is_checked
+from sql.foreign.keys import deferrable_uniques, foreign_constraints, is_checked
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -36,6 +36,7 @@ class End(Enum):
 
     CHILD = "child"
     PARENT = "parent"
+    UNIQUE = "unique"  # of a key that a table has by itself
 
 
 @dataclass
@@ -77,8 +78,9 @@ def wrote(
 
     `old` and `new` need only the columns that `watched` names.
     """
+    unique = new is not None and deferrable_uniques(table)
     mine = new is not None and foreign_constraints(table)
-    if (mine or old is not None) and is_checked(session):
+    if unique or ((mine or old is not None) and is_checked(session)):
         transaction.keys.written.append(Written(table, old, new))
 
 

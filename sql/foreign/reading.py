@@ -151,7 +151,8 @@ def is_unique(parent: Table, names: Sequence[str], wire: Wire) -> bool:
     """True if a foreign key may point at these columns; MySQL's need an index only."""
     wanted = set(names)
     keys = [parent.primary_key]
-    keys += [one.columns for one in parent.constraints if one.kind is ConstraintKind.UNIQUE]
+    uniques = (one for one in parent.constraints if one.kind is ConstraintKind.UNIQUE)
+    keys += [one.columns for one in uniques if not one.deferrable]
     keys += [index.columns for index in parent.indexes if index.is_key]
     if any(set(key) == wanted for key in keys):
         return True

@@ -13,7 +13,7 @@ from sqlglot import exp
 from catalog.details import KeyAction
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
-from sql.foreign.keys import foreign_constraints, is_checked, keys_onto
+from sql.foreign.keys import deferrable_uniques, foreign_constraints, is_checked, keys_onto
 from sql.foreign.pending import End
 
 if TYPE_CHECKING:
@@ -31,9 +31,13 @@ def watch_upsert(
     Raises: DbError UNSUPPORTED for a change of parents' keys that children would have to follow.
     """
     conflict = tree.args.get("conflict")
-    if conflict is None or not conflict.expressions or not is_checked(session):
+    if conflict is None or not conflict.expressions:
         return
     computed, copied = _set(conflict)
+    if computed & {name for one in deferrable_uniques(table) for name in one.columns}:
+        transaction.keys.whole.add((table.id, End.CHILD))
+    if not is_checked(session):
+        return
     if computed & {name for one in foreign_constraints(table) for name in one.columns}:
         transaction.keys.whole.add((table.id, End.CHILD))
     targets = {key.name for key in conflict.args.get("conflict_keys") or ()}

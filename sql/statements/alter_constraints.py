@@ -19,6 +19,8 @@ from catalog.details import Constraint, ConstraintKind
 from catalog.records import Column, Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.dialect.key_nodes import ConstraintAction
+from sql.foreign import unique
+from sql.foreign.guard import COME
 from sql.foreign.keys import ForeignKey, is_checked, keys_onto
 from sql.foreign.reading import is_unique
 from sql.results import Notice
@@ -98,7 +100,13 @@ def add_other(change: Alteration, tree: exp.Expr) -> None:
     for name in (*found.columns, *named):
         change.column(name)
     made = replace(table, constraints=(*table.constraints, found))
-    _rebuild_for(change, made, found.name, {found.id: stored_constraint(tree)})
+    text = stored_constraint(tree)
+    if found.deferrable:
+        change.session.server.keys.fence(change.transaction.keys.claims, (COME, table.id))
+        unique.check(change.session, table, found, unique.everything(table, found))
+        change.table = made
+        return
+    _rebuild_for(change, made, found.name, {found.id: text})
 
 
 def _check_free(table: Table, name: str) -> None:
@@ -286,7 +294,7 @@ def _value(change: Alteration, column: Column) -> str:
 def _texts(table: Table, checks: Mapping[int, str]) -> Iterator[str]:
     """What DuckDB keeps to, as SQL; the primary key is the table's own field."""
     for one in table.constraints:
-        if one.kind is ConstraintKind.UNIQUE:
+        if one.kind is ConstraintKind.UNIQUE and not one.deferrable:
             yield f"UNIQUE ({', '.join(map(quote, one.columns))})"
         elif one.kind is ConstraintKind.CHECK:
             yield checks[one.id]

@@ -20,6 +20,7 @@ from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.collations import stored_collation
 from sql.dialect.pieces import store_collated
+from sql.foreign.keys import deferrable_uniques
 from sql.statements.changes import ROWID, Changes, Seen
 from sql.statements.generated import generated_names
 from sql.statements.lookup import SEEN, hash_of, narrowed
@@ -89,7 +90,9 @@ def unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
     if table.is_time_series:
         return ()
     names = {column.name for column in table.columns}
-    keys = [one.columns for one in table.constraints if one.kind is ConstraintKind.UNIQUE]
+    late = deferrable_uniques(table)
+    uniques = (one for one in table.constraints if one.kind is ConstraintKind.UNIQUE)
+    keys = [one.columns for one in uniques if one not in late]
     keys += [one.columns for one in table.indexes if one.is_key and names.issuperset(one.columns)]
     return tuple(dict.fromkeys(keys))
 
@@ -146,6 +149,9 @@ def by_columns(tree: exp.Insert, table: Table) -> exp.Insert:
     if constraint is None:
         return tree
     name = constraint.name
+    if name in {one.name for one in deferrable_uniques(table)}:
+        message = "ON CONFLICT does not support deferrable unique constraints as arbiters"
+        raise DbError(ErrorKind.NOT_READY, message)
     keys = {c.name: c.columns for c in table.constraints if c.kind is ConstraintKind.UNIQUE}
     if table.primary_key:
         keys[key_name(table)] = table.primary_key

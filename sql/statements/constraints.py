@@ -1,13 +1,13 @@
 """What CREATE TABLE's constraints and CREATE INDEX leave in a table's record.
 
-DuckDB enforces UNIQUE and CHECK, sql/foreign/ the foreign keys; the record says what they are over
-and what they are called. Names that nobody gave are PostgreSQL's.
+DuckDB enforces UNIQUE and CHECK, sql/foreign/ foreign keys and what is DEFERRABLE; the record says
+what they are over and what they are called. Names that nobody gave are PostgreSQL's.
 https://www.postgresql.org/docs/15/ddl-constraints.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
@@ -52,11 +52,27 @@ def _bare(tree: exp.Expr, table: Table) -> Constraint:
     if isinstance(tree, exp.ForeignKey):
         return read_key(tree)
     columns = tuple(node.name for node in tree.this.expressions)
-    options = {str(option).upper() for option in tree.args.get("options") or ()}
-    deferred = "INITIALLY DEFERRED" in options
-    deferrable = deferred or "DEFERRABLE" in options
+    deferrable, deferred = _deferral(tree)
     kind = ConstraintKind.UNIQUE
     return Constraint(0, "", kind, columns, deferrable=deferrable, deferred=deferred)
+
+
+def _deferral(tree: exp.Expr) -> tuple[bool, bool]:
+    """(May it be deferred, is it at first) of UNIQUE."""
+    options = {str(option).upper() for option in tree.args.get("options") or ()}
+    deferred = "INITIALLY DEFERRED" in options
+    return deferred or "DEFERRABLE" in options, deferred
+
+
+def stored_constraints(trees: Iterable[exp.Expr]) -> list[str]:
+    """The constraints that the store keeps to, in its SQL. Raises: as `stored_constraint`."""
+    return [
+        text
+        for tree in trees
+        if not isinstance(tree, exp.ForeignKey)
+        for text in [stored_constraint(tree)]
+        if not (isinstance(tree, exp.UniqueColumnConstraint) and _deferral(tree)[0])
+    ]
 
 
 def stored_constraint(tree: exp.Expr) -> str:

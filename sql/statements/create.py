@@ -30,7 +30,7 @@ from sql.plan.tables import find_table
 from sql.privileges import owner_of_new
 from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
-from sql.statements.constraints import described, stored_constraint
+from sql.statements.constraints import described, stored_constraints
 from sql.statements.defaults import settled
 from sql.statements.external import create_external
 from sql.statements.foreign_keys import settled_keys
@@ -236,8 +236,8 @@ def make_table(
             transaction.create_region(region_id, *shape)
         transaction.follow(table)
     else:
-        kept = [one for one in definition.constraints if not isinstance(one, exp.ForeignKey)]
-        session.duck.execute(relational_ddl(table, map(stored_constraint, kept)))
+        texts = stored_constraints(definition.constraints)
+        session.duck.execute(relational_ddl(table, texts))
         build_keys(session, table)
     return table
 

@@ -292,9 +292,11 @@ def run_set(
     return Affected("SET CONSTRAINTS", 0)
 
 
-def _is_deferrable_unique(session: ClientSession, node: exp.Table) -> bool:
+def _uniques(session: ClientSession, node: exp.Table) -> list[Constraint]:
+    """The UNIQUE constraints of that name."""
     tables = session.catalog.tables(session.duck.cursor, node.db or session.database)
-    return any(one.deferrable and one.name == node.name for t in tables for one in t.constraints)
+    every = (one for table in (*tables, *session.temporary.all()) for one in table.constraints)
+    return [c for c in every if c.kind is ConstraintKind.UNIQUE and c.name == node.name]
 
 
 def _named(session: ClientSession, node: exp.Table) -> list[Constraint]:
@@ -308,14 +310,13 @@ def _named(session: ClientSession, node: exp.Table) -> list[Constraint]:
         for one in foreign_constraints(table)
         if one.name == node.name
     ]
-    if not found and _is_deferrable_unique(session, node):
-        return []  # it is checked at once in any case
+    if not found:
+        found = _uniques(session, node)
     if not found:
         message = f'constraint "{node.name}" does not exist'
         raise DbError(ErrorKind.UNDEFINED_OBJECT, message)
     for one in found:
-        assert one.references is not None
-        if not one.references.deferrable:
+        if not (one.deferrable if one.references is None else one.references.deferrable):
             message = f'constraint "{one.name}" is not deferrable'
             raise DbError(ErrorKind.WRONG_OBJECT_TYPE, message)
     return found

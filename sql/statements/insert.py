@@ -254,11 +254,12 @@ def _counts(column: Column) -> bool:
 def _is_duckdbs(tree: exp.Insert, table: Table) -> bool:
     """True for what a relational table does by itself."""
     keyed = bool(table.primary_key) or any(index.unique for index in table.indexes)
-    keyed = keyed or any(one.kind is ConstraintKind.UNIQUE for one in table.constraints)
+    uniques = (one for one in table.constraints if one.kind is ConstraintKind.UNIQUE)
+    keyed = keyed or any(not one.deferrable for one in uniques)
     ignores = bool(tree.args.get("ignore")) and keyed  # without a key no row is in the way
     conflict = tree.args.get("conflict")
-    keyless = conflict is not None and conflict.args.get("duplicate") and not keyed
-    special = ignores or (conflict and not keyless) or tree.args.get("returning")
+    named = conflict is not None and any(map(conflict.args.get, ("conflict_keys", "constraint")))
+    special = ignores or (conflict is not None and (keyed or named)) or tree.args.get("returning")
     return bool(special) and not table.is_time_series
 
 

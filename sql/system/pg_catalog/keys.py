@@ -15,7 +15,7 @@ import pyarrow as pa
 from catalog.details import Constraint, ConstraintKind, KeyAction, Reference
 from catalog.records import Column, Table, TableKind
 from engine import datatypes
-from sql.foreign.keys import ForeignKey, resolved
+from sql.foreign.keys import ForeignKey, deferrable_uniques, resolved
 from sql.system.arrow import fill
 from sql.system.memo import Blocks, kept
 from sql.system.pg_catalog.access_methods import operator_class
@@ -206,7 +206,9 @@ def _index_rows(tables: Sequence[Table]) -> pa.Table:
             ],
             "indisprimary": [index.primary for index in found],
             "indisexclusion": False,
-            "indimmediate": True,
+            "indimmediate": [
+                i.name not in {c.name for c in deferrable_uniques(i.table)} for i in found
+            ],
             "indisclustered": False,
             "indisvalid": True,
             "indcheckxmin": False,
