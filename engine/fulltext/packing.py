@@ -151,11 +151,6 @@ class MapShape:
         """Bits of one entry."""
         return self.hash_bits + self.value_bits
 
-    @property
-    def directory_bytes(self) -> int:
-        """Bytes of the places where the buckets begin."""
-        return 4 * ((1 << self.bucket_bits) + 1)
-
     def bucket(self, hash_: int) -> int:
         """The bucket of a hash."""
         return hash_ >> (32 - self.bucket_bits)

@@ -104,11 +104,6 @@ class _Metric:
     columns: dict[int, Int32s] = field(default_factory=dict)  # codes of those, by position
     listed: int = -1
 
-    def unlist(self) -> None:
-        """What was listed no longer holds."""
-        self.series, self.listed = _no_series(), -1
-        self.columns.clear()
-
 
 class SeriesIndex:
     """Every method may be called from any thread."""
@@ -481,15 +476,6 @@ class SeriesIndex:
             known = self._metrics.pop(metric, None)
             if known is not None:
                 self._kill(self._alive(known))
-
-    def forget_series(self, ids: Int64s) -> None:
-        """Drops series of one metric; should their labels come again, they get new ids."""
-        with self._lock:
-            known = self._metrics[int(ids[0]) >> SERIES_BITS]
-            series = self._alive(known)
-            mine = np.isin(self._number_of[series], ids & ((1 << SERIES_BITS) - 1))
-            self._kill(series[mine])
-            known.unlist()
 
     def _kill(self, series: Int32s) -> None:
         if len(series):

@@ -14,7 +14,6 @@ import numpy as np
 from engine.jit import loop_part, multiply_high, part
 from server.encode.cells import Bytes
 
-WORD_DIGITS_MAX = 20
 _SMALLEST, _LARGEST = -292, 324  # powers of ten that doubles need
 _WORD = (1 << 64) - 1
 

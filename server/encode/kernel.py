@@ -20,7 +20,6 @@ T = TypeVar("T")
 
 # Signature parts. Read-only arrays also accept writable ones; Arrow's buffers are read-only.
 READ_BYTES = nt.Array(nt.uint8, 1, "C", readonly=True)
-READ_MATRIX = nt.Array(nt.uint8, 2, "A", readonly=True)
 READ_INT32 = nt.Array(nt.int32, 1, "C", readonly=True)
 READ_INT64 = nt.Array(nt.int64, 1, "C", readonly=True)
 READ_UINT64 = nt.Array(nt.uint64, 1, "C", readonly=True)

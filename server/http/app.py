@@ -18,6 +18,7 @@ from server.http.influx import query as influx_query
 from server.http.influx import write as influx
 from server.http.prometheus import api, federate, read, rules, status, write
 from server.http.prometheus.brief import BriefTasks
+from server.http.prometheus.parameters import now_ms
 from server.http.prometheus.write_extras import KnownMetadata
 
 GET_POST = ["GET", "POST"]
@@ -76,6 +77,7 @@ def create_app(context: HttpContext) -> Application:
     """The application over one server's parts."""
     app = Application(ROUTES, context.metrics, context.configuration.settings.http_origins)
     app.state.context = context
+    app.state.started_ms = now_ms()
     app.state.password_checks = PasswordChecks()
     app.state.brief_tasks = BriefTasks()
     app.state.known_metadata = KnownMetadata()

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.errors import DbError, ErrorKind
+from server.http.context import context_of
 from server.http.prometheus.answers import (
     as_json,
     bad_data,
@@ -42,6 +43,7 @@ from sql.promql.tasks import (
 from sql.session import SessionApi
 
 POINTS_MAX = 11_000
+_PACKED_AT_ONCE_MAX = 64 << 10  # bytes of an answer that the event loop compresses itself
 _CUT = "results truncated due to limit"
 _ESCAPED = re.compile(r"_(_|[0-9A-Fa-f]{1,6}_)")
 
@@ -112,8 +114,11 @@ async def _evaluated(
             body = await at_once(
                 request, given.database, answering.resident, application="prometheus"
             )
-            if body is not None:
+            if body is not None and len(body) <= _PACKED_AT_ONCE_MAX:
                 return success(*compressed(request, body))
+            if body is not None:
+                workers = context_of(request).workers
+                return success(*await workers.run(compressed, request, body))
         return await run(request, given, answering.whole)
     except DbError as error:
         return failure(located(error, "query", text), evaluating=True)

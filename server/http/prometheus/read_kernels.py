@@ -21,7 +21,6 @@ CHUNK_HEAD_BYTES = 2 + 10 + 8 + 10
 
 _NONE = 255
 UINT32 = nt.uint32
-WRITE_UINT32 = nt.uint32[::1]
 
 
 @part

@@ -48,19 +48,23 @@ async def build_info(request: Request) -> Response:
     )
 
 
+def _moment(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
+
+
 @guarded
 async def runtime_info(request: Request) -> Response:
     """The little of it that has a meaning here."""
     await authenticate(request)
-    now = datetime.fromtimestamp(now_ms() / 1000, UTC).isoformat()
+    now, started = _moment(now_ms()), _moment(request.app.state.started_ms)
     return _data(
         {
-            "startTime": now,
+            "startTime": started,
             "CWD": "",
             "hostname": "",
             "serverTime": now,
             "reloadConfigSuccess": True,
-            "lastConfigTime": now,
+            "lastConfigTime": started,
             "corruptionCount": 0,
             "goroutineCount": 0,
             "GOMAXPROCS": 0,

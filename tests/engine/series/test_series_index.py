@@ -153,15 +153,6 @@ def test_a_forgotten_metric_leaves_nothing_behind() -> None:
     assert places(index.find(METRIC + 1, columns(host=["a"]), 1)) == [0]
 
 
-def test_labels_of_forgotten_series_get_a_new_id() -> None:
-    index = SeriesIndex()
-    ids = index.find_or_add(METRIC, columns(host=["a", "b", "c"]), 3).ids
-    index.forget_series(ids[1:2])
-    assert places(index.select(METRIC).ids) == [0, 2]
-    found = index.find_or_add(METRIC, columns(host=["b", "c"]), 2)
-    assert places(found.ids) == [3, 2]
-
-
 _TEXTS = st.one_of(st.none(), st.sampled_from(["", "a", "b", "ab", "ba"]), st.text(max_size=9))
 
 
@@ -215,7 +206,7 @@ def test_an_empty_text_is_known_once_it_was_used() -> None:
 def test_looks_between_additions_see_what_a_new_index_would(
     steps: list[tuple[bool, int]], random: Random
 ) -> None:
-    """Series come in order or, loaded, in any; some go; what is listed is kept up."""
+    """Series come in order or, loaded, in any; what is listed is kept up."""
     index, texts, count = SeriesIndex(), dict[int, str](), 0
     for is_loaded, size in steps:
         names = [f"v{random.randrange(1000)}-{count + n}" for n in range(size)]
@@ -235,10 +226,6 @@ def test_looks_between_additions_see_what_a_new_index_would(
         count += size
         if random.random() < 0.7:
             index.select(1, (), [5])
-        if random.random() < 0.3:
-            gone = random.choice(sorted(texts))
-            index.forget_series(np.array([gone | 1 << 32]))
-            del texts[gone]
         seen = index.select(1, (), [5])
         assert seen.ids.tolist() == [n | 1 << 32 for n in sorted(texts)]
         assert seen.labels[5].strings().to_pylist() == [texts[n] for n in sorted(texts)]

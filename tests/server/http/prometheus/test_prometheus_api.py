@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from server.http.prometheus import status
+
 API = "/v1/prometheus/api/v1/"
 SERIES = (
     ({"__name__": "up", "job": "a", "zone": "x"}, [(0, 1.0), (10_000, 2.0), (20_000, 4.0)]),
@@ -266,6 +268,14 @@ async def test_any_table_with_numbers_is_a_metric(prom: Any) -> None:
     ]
     one = await prom.data("query", query='w{__field__="b"}', time="1")
     assert one["result"] == [{"metric": {"__name__": "w", "h": "x"}, "value": [1, "2"]}]
+
+
+async def test_a_server_has_started_once(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await loaded.data("status/runtimeinfo")
+    monkeypatch.setattr(status, "now_ms", lambda: 4_102_444_800_000)
+    second = await loaded.data("status/runtimeinfo")
+    assert second["serverTime"] == "2100-01-01T00:00:00+00:00"
+    assert first["startTime"] == second["startTime"] <= first["serverTime"]
 
 
 async def test_what_dashboards_ask_first(loaded: Any) -> None:
