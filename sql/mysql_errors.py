@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
-from sql.dialect import nodes
+from sql.dialect import mysql_nodes, nodes
 from sql.results import Notice, Severity
 
 _K = ErrorKind
@@ -57,7 +57,8 @@ def _altered(error: DbError, tree: exp.Expr) -> _Codes | None:
     if error.kind is _K.INVALID_TABLE_DEFINITION and "primary key" in error.message:
         return _MULTIPLE_PRIMARY_KEYS
     if error.kind is _K.UNDEFINED_OBJECT:
-        return _unknown_type(error) or (1091, "42000")
+        renames = any(isinstance(one, mysql_nodes.RenameIndex) for one in tree.args["actions"])
+        return _unknown_type(error) or ((1176, "42000") if renames else (1091, "42000"))
     actions = tree.args.get("actions") or []
     if error.kind is _K.UNDEFINED_COLUMN:
         if any(isinstance(action, exp.Drop) for action in actions):

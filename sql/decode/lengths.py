@@ -21,6 +21,7 @@ from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 
 _SIZED = re.compile(r"(VARCHAR|CHAR)\((\d{1,9})\)", re.IGNORECASE)
+_FIRST_YEAR, _LAST_YEAR = 1901, 2155
 _NAMES = {"VARCHAR": "character varying", "CHAR": "character"}
 
 
@@ -43,7 +44,12 @@ def _sized(declared: str) -> tuple[str, int] | None:
 
 
 def fitted(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """The values, without spaces beyond the column's length. Raises: DbError TEXT_TOO_LONG."""
+    """The values, without spaces beyond the column's length, years with their century.
+
+    Raises: DbError TEXT_TOO_LONG, OUT_OF_RANGE.
+    """
+    if column.declared.lower() == "year":
+        return _years(column, values)
     limit = length_max(column)
     if limit is None:
         return values
@@ -55,6 +61,24 @@ def fitted(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.
     if row >= 0:
         raise too_long(column, f"row {row + 1} of the statement has {words[row]} characters")
     return pc.utf8_slice_codeunits(values, 0, limit)
+
+
+def _years(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """MySQL's YEAR: 1 to 69 are of this century, 70 to 99 of the last. 0 stays.
+
+    Source: MySQL 8.4 reference, "The YEAR Type".
+    """
+    short = pc.and_(pc.greater(values, 0), pc.less(values, 100))
+    century = pc.if_else(pc.less(values, 70), pa.scalar(2000, values.type), 1900)
+    years = pc.if_else(short, pc.add(values, century.cast(values.type)), values)
+    ends = pc.min_max(pc.if_else(pc.equal(years, 0), _FIRST_YEAR, years)).as_py()
+    if ends["min"] is not None and not (ends["min"] >= _FIRST_YEAR and ends["max"] <= _LAST_YEAR):
+        raise DbError(
+            ErrorKind.OUT_OF_RANGE,
+            f"Out of range value for column '{column.name}'",
+            detail=f"a year is 0 or between {_FIRST_YEAR} and {_LAST_YEAR}",
+        )
+    return years.cast(values.type)
 
 
 def fitted_expression(column: Column, value: exp.Expr) -> exp.Expr:

@@ -41,10 +41,21 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
         exists = self._parse_exists()
         self._match(TokenType.ONLY)
         table = self.take_table()
+        if kind == "VIEW" and self._match(TokenType.ALIAS, advance=False):
+            return self._other_view(table)
         actions: list[Any] = self._parse_csv(self._alter_action)
         return self.expression(
             exp.Alter(this=table, kind=kind, exists=exists or None, actions=_flat(actions))
         )
+
+    def _other_view(self, table: exp.Table) -> exp.Expr:
+        """MySQL's `ALTER VIEW v AS query`: as CREATE OR REPLACE of one that is there."""
+        self._advance()
+        query = self._parse_ddl_select()
+        if query is None:
+            raise self.expected("a query")
+        made = exp.Create(this=table, kind="VIEW", expression=query, replace=True)
+        return self.expression(made)
 
     def _alter_database(self) -> exp.Expr:
         kind = self.take_word().upper()
@@ -87,6 +98,11 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
             ignored = self._ignored_property() if self.at_word("COLLATE") else ignored
             ignored.set("convert", True)
             return ignored
+        if self.word("FORCE"):
+            return nodes.IgnoredProperty(this="FORCE")
+        if self._match(TokenType.ORDER_BY):  # of the rows there are
+            self._parse_csv(self._index_column)
+            return nodes.IgnoredProperty(this="ORDER BY")
         for way in ("DISABLE", "ENABLE"):  # what MySQL's dumps say around the rows of a table
             if self.word(way, "KEYS"):
                 return nodes.IgnoredProperty(this=f"{way} KEYS")
@@ -245,6 +261,10 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
             self._match_r_paren()
 
     def _alter_rename(self) -> exp.Expr:
+        if (self.word("INDEX") or self.word("KEY")) and self._next.text.upper() == "TO":
+            old = self.take_name()
+            self.require("TO")
+            return mysql_nodes.RenameIndex(this=old, to=self.take_name())
         if self.word("COLUMN") or (
             not self.at_word("TO", "AS") and self._next.text.upper() == "TO"
         ):

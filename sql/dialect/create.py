@@ -240,7 +240,7 @@ class _Reader:
             self.constraints.append(constraint)
         elif isinstance(constraint, exp.CollateColumnConstraint):
             draft.collation = constraint.this.name
-        elif not isinstance(constraint, exp.CharacterSetColumnConstraint):
+        elif not isinstance(constraint, _WITHOUT_MEANING):
             raise DbError(ErrorKind.UNSUPPORTED, f"{constraint.sql()} is not supported")
 
     def _add(self, constraint: exp.Expr, written: exp.Expr) -> None:
@@ -410,6 +410,9 @@ class _Reader:
             spelling=draft.spelling,
             indexes=_indexes(draft, data_type),
         )
+
+
+_WITHOUT_MEANING = (exp.CharacterSetColumnConstraint, exp.ZeroFillColumnConstraint)
 
 
 def _name(node: exp.Expr) -> str:

@@ -22,6 +22,8 @@ _IGNORED = frozenset(
     {"AUTO_INCREMENT", "ROW_FORMAT", "AVG_ROW_LENGTH", "MAX_ROWS", "MIN_ROWS", "TABLESPACE"}
     | {"KEY_BLOCK_SIZE", "PACK_KEYS", "STATS_PERSISTENT", "CHECKSUM", "COLLATE", "CHARSET"}
     | {"CHARACTER SET", "DATA", "DELAY_KEY_WRITE", "COMPRESSION", "ENCRYPTION", "ALGORITHM"}
+    | {"PASSWORD", "CONNECTION", "INSERT_METHOD", "STATS_AUTO_RECALC", "STATS_SAMPLE_PAGES"}
+    | {"INDEX", "PAGE_CHECKSUM", "TRANSACTIONAL", "PAGE_COMPRESSED", "ENCRYPTED", "LOCK"}
 )
 
 
@@ -282,7 +284,7 @@ class DdlGrammar(ObjectsGrammar):
 
     def _table_property(self) -> exp.Expr:
         if self._match(TokenType.PARTITION_BY):
-            raise self.unexpected()
+            return self._partition_by()
         if self.word("PARTITION", "ON", "COLUMNS"):
             columns = self.take_names()
             rules = self._partition_rules()
@@ -298,6 +300,15 @@ class DdlGrammar(ObjectsGrammar):
         if self.word("ON", "COMMIT"):
             return self._on_commit()
         return self._ignored_property()
+
+    def _partition_by(self) -> exp.Expr:
+        """MySQL's partitions of a table, which only say how it is kept."""
+        if not self.STRING_ALIASES or not self.at_word("HASH", "KEY", "RANGE", "LIST", "LINEAR"):
+            raise self.unexpected()
+        start = self._prev
+        while self._curr and not self._match(TokenType.SEMICOLON, advance=False):
+            self._advance()
+        return nodes.IgnoredProperty(this=self.sql[start.start : self._prev.end + 1])
 
     def _partition_rules(self) -> list[exp.Expr]:
         if not self._match(TokenType.L_PAREN):
@@ -323,9 +334,14 @@ class DdlGrammar(ObjectsGrammar):
             return nodes.IgnoredProperty(this="WITHOUT OIDS")
         if self._match_pair(TokenType.CHAR, TokenType.SET):
             key = "CHARACTER SET"
+        elif self._match(TokenType.UNION):  # MySQL's MERGE tables
+            self._match(TokenType.EQ)
+            self._parse_wrapped_csv(self.take_table)
+            return nodes.IgnoredProperty(this="UNION")
         elif self.at_word(*_IGNORED):
             key = self._curr.text.upper()
             self._advance()
+            self.word("DIRECTORY")
         else:
             raise self.unexpected()
         self._match(TokenType.EQ)

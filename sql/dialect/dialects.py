@@ -57,6 +57,7 @@ _STATEMENTS = {
     "LOAD": "_load_statement",
     "DO": "_do_statement",
     "ANALYZE": "_maintenance_statement",
+    "CHECKSUM": "_maintenance_statement",
     "CHECK": "_maintenance_statement",
     "OPTIMIZE": "_maintenance_statement",
     "REPAIR": "_maintenance_statement",
@@ -240,7 +241,10 @@ class GnomonMySQLParser(MysqlTypes, Grammar, MySQLParser):
     )
     DISJUNCTION = Parser.DISJUNCTION
     FUNCTION_PARSERS = _functions(
-        MySQLParser.FUNCTION_PARSERS, Wire.MYSQL, CHAR=MySQLParser.FUNCTION_PARSERS["CHAR"]
+        MySQLParser.FUNCTION_PARSERS,
+        Wire.MYSQL,
+        CHAR=MySQLParser.FUNCTION_PARSERS["CHAR"],
+        VALUES=lambda parser: exp.Anonymous(this="VALUES", expressions=[parser._parse_column()]),
     )
     STATEMENTS = _STATEMENTS | {"VALUES": "_values_statement"}
 

@@ -53,6 +53,12 @@ class AddIndex(exp.Expression):
     arg_types = {"this": False, "columns": True, "unique": False}
 
 
+class RenameIndex(exp.Expression):
+    """ALTER TABLE's `RENAME INDEX this TO to`."""
+
+    arg_types = {"this": True, "to": True}
+
+
 class DropIndex(exp.Expression):
     """ALTER TABLE's `DROP INDEX this`."""
 

@@ -12,6 +12,7 @@ from sqlglot.tokenizer_core import TokenType
 from engine.errors import DbError, ErrorKind
 from sql.dialect import mysql_nodes
 from sql.dialect.alter import AlterGrammar
+from sql.dialect.in_turn import in_turn
 from sql.dialect.load import LoadGrammar
 
 _PRIORITIES = ("LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED")
@@ -76,6 +77,21 @@ class MysqlStatements(LoadGrammar, AlterGrammar):
             return self._utility_statement()
         return self.expression(mysql_nodes.Do(expressions=self._parse_csv(self.take_expression)))
 
+    def _parse_update(self) -> exp.Update:
+        update = super()._parse_update()
+        table = update.this
+        if self._is_mysql and isinstance(table, exp.Table) and not table.args.get("joins"):
+            in_turn(update.expressions, (table.name, table.alias_or_name))
+        return update
+
+    def _insert_statement(self) -> exp.Expr:
+        insert = self._plain_insert()
+        conflict = insert.args.get("conflict") if self._is_mysql else None
+        if conflict is not None:
+            into = insert.this.this if isinstance(insert.this, exp.Schema) else insert.this
+            in_turn(conflict.expressions, (into.name,))
+        return insert
+
     def _maintenance_statement(self) -> exp.Expr:
         """ANALYZE, CHECK, OPTIMIZE, REPAIR TABLE; PostgreSQL has an ANALYZE of its own."""
         verb, start = self._prev, self._index
@@ -88,7 +104,7 @@ class MysqlStatements(LoadGrammar, AlterGrammar):
         name = verb.text.upper()
         return self.expression(mysql_nodes.TableMaintenance(this=name, expressions=tables))
 
-    def _insert_statement(self) -> exp.Expr:
+    def _plain_insert(self) -> exp.Expr:
         if self._is_mysql and any(self.word(word) for word in _PRIORITIES):
             return super()._insert_statement()  # who waits for whom is ours to say
         if self._is_mysql and (empty := self._insert_of_defaults()):

@@ -96,7 +96,8 @@ _OF_AGGREGATES = {
     "unixtime": "CAST(floor(epoch(CAST({} AS TIMESTAMP))) AS BIGINT)",
     "from_seconds": "make_timestamp(CAST(round({} * 1000000) AS BIGINT))",
     "cell": "gn_any_cell(typeof({}), CAST({} AS VARCHAR))",
-    "hex_mysql": "hex(CAST({} AS VARCHAR))",
+    "hex_mysql": "CASE WHEN typeof({}) LIKE '%INT%' THEN to_hex(TRY_CAST(CAST({} AS VARCHAR)"
+    " AS HUGEINT)) ELSE hex(CAST({} AS VARCHAR)) END",
 }
 _NUMERIC = frozenset({"from_seconds", "cell", "hex_mysql", "unixtime"})
 _AGGREGATES = frozenset(

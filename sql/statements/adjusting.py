@@ -6,6 +6,7 @@ values is said in sql/decode/adjusted.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,17 +18,20 @@ from sqlglot import exp
 from catalog.records import Column, Table
 from engine.errors import DbError
 from sql.decode.adjusted import WARNINGS_MAX, Adjuster
+from sql.decode.assign import assign
 from sql.decode.lengths import fitted
 from sql.decode.values import LiteralRows, to_table
 from sql.foreign import lookup, violations
 from sql.foreign.keys import is_checked, keys_of
 from sql.mysql_errors import as_notice
-from sql.results import Severity
+from sql.results import Notice, Severity
 from sql.session import Wire
+from sql.statements.implicit import implicit_default
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
+_ENUM = re.compile(r"enum\('((?:[^']|'')*)'", re.IGNORECASE)
 _ROW = "__row"  # the number of a row among those given
 
 
@@ -64,6 +68,39 @@ def adjusted(session: ClientSession, found: pa.Table, columns: Sequence[Column])
     for warning in adjuster.warnings:
         session.notice(warning)
     return made
+
+
+def with_implicit(
+    session: ClientSession, table: Table, columns: tuple[Column, ...], data: pa.Table
+) -> tuple[tuple[Column, ...], pa.Table]:
+    """With what MySQL gives a NOT NULL column without DEFAULT that the statement leaves out.
+
+    An ENUM's is its first word; others have one in sessions without strict mode only, with a
+    warning. Source: MySQL 8.4 reference, "Data Type Default Values".
+    """
+    if session.wire is not Wire.MYSQL or table.is_time_series or len(columns) == len(table.columns):
+        return columns, data
+    named = {column.name for column in columns}
+    for column in table.columns:
+        if column.name in named or column.nullable or column.generated or column.default:
+            continue
+        value = _first_word(column)
+        if value is None and not is_strict(session):
+            value = implicit_default(column.type)
+            message = f"Field '{column.name}' doesn't have a default value"
+            session.notice(Notice(message, Severity.WARNING, "HY000", 1364))
+        if value is not None:
+            columns = (*columns, column)
+            filled = pa.array([value.as_py()] * data.num_rows, value.type)
+            made = assign(filled, column, session.timezone)
+            data = data.append_column(column.name, made)
+    return columns, data
+
+
+def _first_word(column: Column) -> pa.Scalar | None:
+    """The first word of MySQL's ENUM, None for other types."""
+    found = _ENUM.match(column.declared)
+    return None if found is None else pa.scalar(found[1].replace("''", "'"))
 
 
 def with_parents(session: ClientSession, table: Table, rows: pa.Table) -> pa.Table:

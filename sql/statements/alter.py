@@ -287,6 +287,7 @@ _ACTIONS: dict[type[exp.Expr], Action] = {
     nodes.Utility: _utility,
     mysql_nodes.AddIndex: alter_indexes.add,
     mysql_nodes.DropIndex: alter_indexes.drop,
+    mysql_nodes.RenameIndex: alter_indexes.rename,
 }
 _OF_PHYSICAL = frozenset({exp.AlterRename, exp.AlterSet, nodes.IgnoredProperty, nodes.AlterOptions})
 _OF_VIEWS = frozenset({exp.AlterRename, exp.AlterSet, nodes.IgnoredProperty})

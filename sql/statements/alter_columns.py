@@ -43,8 +43,9 @@ from sql.statements.conversions import converts, keeps_every_value
 from sql.statements.create import check_column_storable
 from sql.statements.defaults import converted, default_value, settled
 from sql.statements.foreign_keys import check_column_free
+from sql.statements.implicit import implicit_default
 from sql.statements.metric_engine import in_order
-from sql.statements.redefine import implicit_default, redefine, require, retype, store
+from sql.statements.redefine import redefine, require, retype, store
 from sql.statements.sequence import numbered_column
 
 # --- ADD and DROP ---------------------------------------------------------------------------------
@@ -82,11 +83,6 @@ def add(change: Alteration, action: exp.ColumnDef) -> None:
 
 def _add_relational(change: Alteration, action: exp.ColumnDef, defined: ColumnDefinition) -> None:
     table, column = change.table, defined.column
-    if column.generated:
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            f'column "{column.name}": a generated column is declared with its table',
-        )
     column = replace(column, id=table.next_column_id)
     if defined.auto_increment:
         column = numbered_column(change.session, table, column, defined.sequence_options)
@@ -96,6 +92,8 @@ def _add_relational(change: Alteration, action: exp.ColumnDef, defined: ColumnDe
         value = implicit_default(column.type)
     alter_relational.add_column(change, column, value)
     change.table = replace(table, columns=(*table.columns, column), next_column_id=column.id + 1)
+    if column.generated:
+        alter_relational.compute(change, column)
     if defined.is_key:
         add_primary(change, exp.PrimaryKey(expressions=[action.this.copy()]))
     for other in defined.constraints:

@@ -47,3 +47,16 @@ def drop(change: Alteration, action: mysql_nodes.DropIndex) -> None:
     made = replace(table, indexes=kept)
     check_unneeded(change.session, table, made, name)
     change.table = made
+
+
+def rename(change: Alteration, action: mysql_nodes.RenameIndex) -> None:
+    """Raises: DbError UNDEFINED_OBJECT, DUPLICATE_TABLE."""
+    table, old, new = change.table, action.name, action.args["to"].name
+    names = [one.name for one in table.indexes] + [one.name for one in table.constraints]
+    if old not in names:
+        raise DbError(ErrorKind.UNDEFINED_OBJECT, f'index "{old}" does not exist')
+    if old != new and new in names:
+        raise DbError(ErrorKind.DUPLICATE_TABLE, f'index "{new}" already exists')
+    indexes = (replace(one, name=new) if one.name == old else one for one in table.indexes)
+    constraints = (replace(one, name=new) if one.name == old else one for one in table.constraints)
+    change.table = replace(table, indexes=tuple(indexes), constraints=tuple(constraints))

@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pyarrow as pa
+from sqlglot import exp
 
 from catalog.records import Column
 from engine.errors import DbError, ErrorKind
 from sql.collations import column_type
 from sql.decode.lengths import length_max, too_long
+from sql.dialect.parser import parse
+from sql.plan.plan import plan_query
 from sql.run.files import literal
+from sql.session import Wire
 from sql.statements.alteration import Alteration
 from sql.statements.sequence import drop_sequence_of
 from sql.statements.target import SEQUENCE, quoted
 from sql.types import duckdb_name, quote
+
+_VALUE = "__computed"
 
 
 def add_column(change: Alteration, column: Column, value: pa.Scalar | None) -> None:
@@ -36,6 +42,19 @@ def add_column(change: Alteration, column: Column, value: pa.Scalar | None) -> N
         _run(change, f"ALTER COLUMN {name} TYPE {type_} USING {column.default}")
     if not column.nullable:
         _run(change, f"ALTER COLUMN {name} SET NOT NULL")
+
+
+def compute(change: Alteration, column: Column) -> None:
+    """A new generated column's values in rows that are there. Raises: DbError."""
+    tree = parse(f'SELECT {column.generated} AS "{_VALUE}"', Wire.HTTP)[0].tree
+    assert isinstance(tree, exp.Select)
+    tree = tree.from_(exp.table_(change.table.name, change.table.database, quoted=True))
+    # Planned as INSERT will compute it.
+    planned = plan_query(tree, change.session.plan_context(column.generated)).sql
+    value, _, rest = planned.removeprefix("SELECT ").rpartition(f' AS "{_VALUE}"')
+    assert rest.lstrip().startswith("FROM"), planned
+    type_ = column_type(column)
+    _run(change, f"ALTER COLUMN {quote(column.name)} TYPE {type_} USING {value}")
 
 
 def drop_column(change: Alteration, column: Column, rebuild: Callable[[], None]) -> None:

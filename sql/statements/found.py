@@ -22,6 +22,7 @@ from sql.foreign.pending import touch
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
+from sql.statements.adjusting import is_strict
 from sql.statements.changes import Changes, Seen, answer, change, key_columns, result_of
 from sql.statements.counting import changed_count, counts_changed
 from sql.statements.element_setting import is_element
@@ -86,6 +87,7 @@ def run_joined(
     plain = plain and not _may_be_too_long(joined.tree, target.table, parameters)
     plain = plain and not target.table.is_time_series and not has_own_values(target.table)
     plain = plain and not any(is_told(item.args.get("expression")) for item in _items(joined.tree))
+    plain = plain and (is_strict(session) or not _items(joined.tree))
     if plain and not _meets_keys(session, joined.tree, target.table):
         return _run_relational(session, statement, joined, parameters, tag=tag)
     pieces = Pieces(session, statement.text, parameters)

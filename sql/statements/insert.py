@@ -28,7 +28,15 @@ from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
 from sql.session import Wire
-from sql.statements.adjusting import adjusted, adjusts, alike, fitting, is_strict, with_parents
+from sql.statements.adjusting import (
+    adjusted,
+    adjusts,
+    alike,
+    fitting,
+    is_strict,
+    with_implicit,
+    with_parents,
+)
 from sql.statements.auto_increment import numbered
 from sql.statements.changes import Changes, answer, change, result_of
 from sql.statements.conflict import by_columns, policy_of, resolve
@@ -153,6 +161,7 @@ def run_fast(session: ClientSession, statement: FastInsert) -> Result:
     if data is None:
         return run(session, parse(statement.text, session.wire)[0], ())
     with session.writing() as transaction:
+        columns, data = with_implicit(session, table, columns, data)
         columns, data = numbered(session, table, columns, data)
         insert_rows(session, transaction, table, complete(session, table, columns, data))
     return Affected("INSERT", kept(table, data.num_rows))
@@ -189,6 +198,7 @@ def store(
 ) -> Result:
     """Stores rows of the columns' types as the clauses of an INSERT say. Raises: DbError."""
     session = pieces.session
+    columns, data = with_implicit(session, table, columns, data)
     rows = complete(session, table, *numbered(session, table, columns, data))
     if session.wire is Wire.MYSQL and tree.args.get("ignore") and not table.is_time_series:
         rows = with_parents(session, table, rows)

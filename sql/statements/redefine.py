@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pyarrow as pa
 from sqlglot import exp
 
 from catalog.details import ConstraintKind
 from catalog.records import Column, Table
-from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from sql.dialect.create import ColumnDefinition
 from sql.sequences import sequences_of, set_value
@@ -26,7 +24,6 @@ from sql.statements.sequence import drop_sequence_of, numbered_column
 from sql.statements.target import SEQUENCE, quoted
 from sql.types import quote
 
-_ZEROS = {TypeId.STRING: "", TypeId.BINARY: b"", TypeId.BOOLEAN: False, TypeId.JSON: "null"}
 _KEPT_KINDS = (ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY, ConstraintKind.CHECK)
 
 
@@ -143,14 +140,3 @@ def _go_on(change: Alteration, column: Column) -> None:
     for one in sequences_of(session, change.table.id):
         if one.owner == (change.table.id, column.id) and highest is not None and highest > 0:
             set_value(session, one, int(highest))
-
-
-def implicit_default(type_: DataType) -> pa.Scalar | None:
-    """What MySQL puts into rows that are there for a new NOT NULL column without DEFAULT.
-
-    None for times, which have no such value while zero dates are forbidden.
-    """
-    if type_.is_numeric:
-        return pa.scalar(0)
-    value = _ZEROS.get(type_.id)
-    return None if value is None else pa.scalar(value)

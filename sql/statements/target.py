@@ -7,6 +7,7 @@ hands the rows to the region engine or to DuckDB.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -140,7 +141,8 @@ def _computed(session: ClientSession, table: Table, arrays: list[pa.Array]) -> l
         tree = parse(text, Wire.HTTP)[0].tree
         assert isinstance(tree, exp.Select)
         tree = tree.from_(exp.table_(name, quoted=True))
-        plan = plan_query(tree, session.plan_context(text))
+        context = replace(session.plan_context(text), given={name: table})
+        plan = plan_query(tree, context)
         found = session.runner.table(plan, (), text)
     finally:
         session.duck.unregister([name])

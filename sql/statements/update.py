@@ -14,6 +14,7 @@ from sqlglot import exp
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.results import Description, Result
+from sql.statements.adjusting import adjusted, is_strict
 from sql.statements.changes import Changes, check_unique
 from sql.statements.counting import count_of, counts_changed, same_column
 from sql.statements.found import (
@@ -71,12 +72,16 @@ def _find(pieces: Pieces, joined: Joined, target: Target) -> Changes:
         return find(joined, target, values)
 
     names = [column.name for column in table.columns]
+    strict = is_strict(session)  # else values come as they are, to be adjusted
     plan, given = pieces.prepared(
-        f"update {target.alias} {counts_changed(session)}", made, (table, names)
+        f"update {target.alias} {counts_changed(session)} {strict}",
+        made,
+        (table, names) if strict else None,
     )
     found = session.runner.table(plan, given, pieces.text)
     session.tally.matched(found.num_rows)
-    rows = complete(session, table, table.columns, assigned(session, found, table.columns))
+    fit = assigned if strict else adjusted
+    rows = complete(session, table, table.columns, fit(session, found, table.columns))
     session.tally.told(changes, rows)
     old = keys_of(table, found)
     result = Changes(
