@@ -131,8 +131,9 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
         """MySQL's `[UNIQUE | FULLTEXT] INDEX name (a, b(3) DESC) USING BTREE`."""
         start = self._index
         unique = self.word("UNIQUE")
-        if not unique and not self.word("FULLTEXT"):
-            self.word("SPATIAL")
+        method = "fulltext" if not unique and self.word("FULLTEXT") else "btree"
+        if not unique and self.word("SPATIAL"):
+            method = "spatial"
         bare = unique and self.STRING_ALIASES  # MySQL's ADD UNIQUE a (b)
         if not self.word("INDEX") and not self.word("KEY") and not bare:
             self._retreat(start)
@@ -143,7 +144,9 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
             self.take_word()
         if self.word("COMMENT"):
             self.take_string()
-        return mysql_nodes.AddIndex(this=name, columns=columns, unique=unique or None)
+        return mysql_nodes.AddIndex(
+            this=name, columns=columns, unique=unique or None, method=method
+        )
 
     def _index_column(self) -> exp.Identifier:
         """The column's name; how much of it and in which order says nothing here."""

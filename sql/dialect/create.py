@@ -150,7 +150,7 @@ class _Reader:
         self.constraints: list[exp.Expr] = []
         self.auto_increment: list[str] = []
         self.sequence_options: dict[str, list[exp.Expr]] = {}
-        self.indexes: list[tuple[str, tuple[str, ...]]] = []
+        self.indexes: list[tuple[str, tuple[str, ...], str]] = []
         properties = tree.args.get("properties")
         self.properties: list[exp.Expr] = properties.expressions if properties else []
 
@@ -180,7 +180,8 @@ class _Reader:
             self.constraints.append(element)
         elif isinstance(element, exp.IndexColumnConstraint):  # MySQL's KEY k (a): a hint
             name = element.this.name if element.this is not None else ""
-            self.indexes.append((name, tuple(_name(part) for part in element.expressions)))
+            method = str(element.args.get("kind") or "btree").lower()
+            self.indexes.append((name, tuple(map(_name, element.expressions)), method))
         else:
             raise DbError(ErrorKind.UNSUPPORTED, f"{element.sql()} is not supported")
 

@@ -53,6 +53,10 @@ class DdlGrammar(ObjectsGrammar):
             return self.create_type()
         if self.word("DOMAIN"):
             return self.create_domain()
+        kind = self._curr.text.upper() if self._curr else ""
+        if kind in ("FULLTEXT", "SPATIAL") and self._next.text.upper() == "INDEX":
+            self._advance()
+            return self._create_worded_index(kind.lower())
         if self.at_word(*_BY_SQLGLOT):
             self._retreat(start)
             return self._parse_create()
@@ -62,6 +66,12 @@ class DdlGrammar(ObjectsGrammar):
             return self._create_flow(replace)
         what = self.take_word().upper()
         return self.expression(nodes.Utility(this=f"CREATE {what}", text=self.take_rest()))
+
+    def _create_worded_index(self, kind: str) -> exp.Expr:
+        """MySQL's `CREATE FULLTEXT INDEX i ON t (a)`."""
+        made: exp.Expr = self._parse_create()
+        made.this.args["params"].set("using", exp.var(kind))
+        return made
 
     def _create_materialized(self) -> exp.Create:
         """How the rows are to be stored (access method, parameters, tablespace) says nothing."""

@@ -48,9 +48,9 @@ class SelectInto(exp.Expression):
 
 
 class AddIndex(exp.Expression):
-    """ALTER TABLE's `ADD [UNIQUE] INDEX this (columns)`; `columns` identifiers."""
+    """ALTER TABLE's `ADD [UNIQUE] INDEX this (columns)`; `columns` identifiers, `method` str."""
 
-    arg_types = {"this": False, "columns": True, "unique": False}
+    arg_types = {"this": False, "columns": True, "unique": False, "method": False}
 
 
 class RenameIndex(exp.Expression):

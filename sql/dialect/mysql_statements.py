@@ -77,6 +77,20 @@ class MysqlStatements(LoadGrammar, AlterGrammar):
             return self._utility_statement()
         return self.expression(mysql_nodes.Do(expressions=self._parse_csv(self.take_expression)))
 
+    def _parse_match_against(self) -> exp.MatchAgainst:
+        """`MATCH (a, b) AGAINST (expression IN … MODE)`; a parameter may stand there."""
+        columns = self._parse_csv(self._parse_column)
+        self._match_r_paren()
+        self.require("AGAINST")
+        self._match_l_paren()
+        asked = self._parse_unary()
+        modifier = ""
+        while self._curr and not self._match(TokenType.R_PAREN, advance=False):
+            modifier += f" {self._curr.text.upper()}"
+            self._advance()
+        match = exp.MatchAgainst(this=asked, expressions=columns, modifier=modifier.strip())
+        return self.expression(match)
+
     def _parse_update(self) -> exp.Update:
         update = super()._parse_update()
         table = update.this

@@ -124,7 +124,9 @@ def _default(text: str) -> str:
 
 
 def _index(index: Index, name: str, columns: str) -> str:
-    return f"{'UNIQUE KEY' if index.unique else 'KEY'} {name} ({columns})"
+    word = "UNIQUE " if index.unique else ""
+    word = f"{index.method.upper()} " if index.method in ("fulltext", "spatial") else word
+    return f"{word}KEY {name} ({columns})"
 
 
 def foreign_key_text(table: Table, one: Constraint, quoted: Callable[[str], str]) -> str:

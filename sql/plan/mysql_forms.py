@@ -11,8 +11,10 @@ import re
 from sqlglot import exp
 
 from sql.functions.rewrites.mysql import time
+from sql.plan.mysql_match import matched
 
 _NO_TIME_OF_DAY = re.compile(r"\s*(-|\d+\s+\d|(2[4-9]|[3-9]\d|\d{3}):)")
+_OF_TRUTH = (exp.Where, exp.And, exp.Or, exp.Not, exp.Having, exp.If, exp.Join)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
 
 
@@ -26,6 +28,11 @@ def mysql_forms(tree: exp.Expr) -> exp.Expr:
     """
     for select in list(tree.find_all(exp.Select)):
         _filter_rows(select)
+    for match in list(tree.find_all(exp.MatchAgainst)):
+        relevance = matched(match)
+        if isinstance(match.parent, _OF_TRUTH):
+            relevance = exp.GT(this=relevance, expression=exp.Literal.number(0))
+        match.replace(relevance)
     for node in list(tree.find_all(exp.Group, exp.Join, exp.Order, exp.Cast, *_ARITHMETIC)):
         if isinstance(node, _ARITHMETIC):
             _with_numbers(node)

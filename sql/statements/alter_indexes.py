@@ -26,13 +26,15 @@ def add(change: Alteration, action: mysql_nodes.AddIndex) -> None:
             hint="tags and time index already name a row",
         )
     taken = {index.name for index in table.indexes} | {one.name for one in table.constraints}
-    name, number = action.name or columns[0], 1
+    name, count = action.name or columns[0], 1
     while not action.name and name in taken:
-        number += 1
-        name = f"{columns[0]}_{number}"
+        count += 1
+        name = f"{columns[0]}_{count}"
     if name in taken:
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'index "{name}" already exists')
-    index = Index(session.catalog.next_table_id(session.duck.cursor), name, columns, unique)
+    number = session.catalog.next_table_id(session.duck.cursor)
+    method = str(action.args.get("method") or "btree")
+    index = Index(number, name, columns, unique, method)
     change.table = replace(table, indexes=(*table.indexes, index))
 
 

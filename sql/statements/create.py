@@ -258,14 +258,14 @@ def _indexes(session: ClientSession, definition: TableDefinition) -> tuple[Index
     """MySQL's KEY clauses. One without a name has that of its first column."""
     taken: set[str] = set()
     found = []
-    for given, columns in definition.indexes:
+    for given, columns, method in definition.indexes:
         name, number = given or columns[0], 1
         while name in taken:
             number += 1
             name = f"{given or columns[0]}_{number}"
         taken.add(name)
         number = session.catalog.next_table_id(session.duck.cursor)
-        found.append(Index(number, name, columns))
+        found.append(Index(number, name, columns, method=method))
     return tuple(found)
 
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 
 # What PostgreSQL and MySQL call ways to find rows; which was asked for changes nothing here.
-_METHODS = frozenset({"btree", "hash", "gist", "spgist", "gin", "brin", "rtree"})
+_METHODS = frozenset(
+    {"btree", "hash", "gist", "spgist", "gin", "brin", "rtree", "fulltext", "spatial"}
+)
 
 
 def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:

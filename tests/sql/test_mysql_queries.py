@@ -124,3 +124,25 @@ def test_whole_numbers_are_calculated_in_64_bits(mysql: Client) -> None:
     assert mysql.run("SELECT a * 10, 10 * a, a + a, b * b * b, a - u, b + 30000 FROM n") == [
         (20000000000, 20000000000, 4000000000, 27000000000000, -2000000000, 60000)
     ]
+
+
+def test_match_against_counts_words(mysql: Client) -> None:
+    mysql.run("CREATE TABLE f (id INT PRIMARY KEY, a TEXT, b TEXT, FULLTEXT KEY fk (a, b))")
+    mysql.run("INSERT INTO f VALUES (1, 'Hello', 'wörld'), (2, 'the database', NULL)")
+    mysql.run("INSERT INTO f VALUES (3, 'hello', 'database''s'), (4, 'hello database', '')")
+
+    def found(asked: str, mode: str = "") -> list[int]:
+        text = f"SELECT id FROM f WHERE MATCH (a, b) AGAINST ('{asked}'{mode}) ORDER BY id"
+        return [row[0] for row in mysql.run(text)]
+
+    assert found("World the is") == [1]
+    assert found("world database") == [1, 2, 4]
+    assert found("+hello -world", " IN BOOLEAN MODE") == [3, 4]
+    assert found('"hello world" data*', " IN BOOLEAN MODE") == [1, 2, 3, 4]
+    assert mysql.run("SELECT id FROM f WHERE NOT MATCH (a) AGAINST ('hello')") == [(2,)]
+    asked = "SELECT id, MATCH (a, b) AGAINST (?) r FROM f ORDER BY r DESC, id LIMIT 1"
+    assert mysql.run(asked, ["hello database"]) == [(4, 2.0)]
+    mysql.run("CREATE FULLTEXT INDEX f2 ON f (a)")
+    mysql.run("ALTER TABLE f ADD FULLTEXT INDEX f3 (b)")
+    shown = mysql.run("SHOW CREATE TABLE f")[0][1]
+    assert shown.count("FULLTEXT KEY") == 3

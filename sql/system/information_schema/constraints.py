@@ -130,7 +130,8 @@ def named_indexes(tables: Sequence[Table]) -> list[Key]:
 
 
 def _index_parts(table: Table, index: Index) -> list[Key]:
-    kind = "UNIQUE" if index.unique else "BTREE"
+    kind = "UNIQUE" if index.unique else index.method.upper()
+    kind = kind if kind in ("UNIQUE", "FULLTEXT", "SPATIAL") else "BTREE"
     expressions = [
         Key(table, index.name, Column("", STRING), at, kind, expression=part[1:-1])
         for at, part in enumerate(index.columns, 1)
