@@ -104,7 +104,7 @@ class ClientSession(SessionTables):
         self._database = self._home = client.database
         self._initial_settings: dict[str, str] = {}
         self._limits = Limits(database.deadlines, database.memory, self.duck.interrupt)
-        self._when_killed: Callable[[], object] | None = None
+        self._when_killed: Callable[[], object] = lambda: None
         self.in_block = False
         self._notices: list[Notice] = []
         self.texts: dict[str, Sequence[execute.Runnable]] = {}
@@ -232,6 +232,8 @@ class ClientSession(SessionTables):
         self.in_block = False
         if self.transaction is None or not self.transaction.explicit:
             self.end_transaction(commit=commit)
+        elif not commit:
+            self.transaction.failed = True
 
     def cursor(self, name: str) -> Cursor | None:
         """See `SessionApi.cursor`."""
@@ -260,8 +262,7 @@ class ClientSession(SessionTables):
         """Ends the running statement and the connection. Any thread."""
         message = "terminating connection due to administrator command"
         self.duck.interrupt(DbError(ErrorKind.SHUTTING_DOWN, message))
-        if self._when_killed is not None:
-            self._when_killed()
+        self._when_killed()
 
     def reset(self) -> None:
         """See `SessionApi.reset`."""
@@ -288,8 +289,7 @@ class ClientSession(SessionTables):
     def take_notices(self) -> list[Notice]:
         """See `SessionApi.take_notices`."""
         notices, self._notices = self._notices, []
-        if notices:
-            self.last_notices = tuple(notices)
+        self.last_notices = tuple(notices) or self.last_notices
         return notices
 
     def take_notifications(self) -> list[Notification]:

@@ -26,7 +26,7 @@ from sql.privileges import check_privileges
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
 from sql.routines.run import call
 from sql.run import waiting
-from sql.session import T, Task, Wire
+from sql.session import T, Task, Wire, aborted_transaction
 from sql.statements import (
     admin,
     alter,
@@ -280,10 +280,7 @@ def handler_of(statement: ParsedStatement) -> query.Handler:
 def _check_transaction(session: ClientSession, statement: Runnable) -> None:
     open_ = session.transaction
     if open_ is not None and open_.failed and not isinstance(statement.tree, _ENDS_FAILED):
-        raise DbError(
-            ErrorKind.FAILED_TRANSACTION,
-            "current transaction is aborted, commands ignored until end of transaction block",
-        )
+        raise aborted_transaction()
 
 
 def _end_copy(session: ClientSession, error: DbError | None) -> None:

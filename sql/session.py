@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from catalog.details import Role
 from engine.backup import Capture
 from engine.datatypes import DataType
+from engine.errors import DbError, ErrorKind
 from sql.results import Cursor, Description, Found, Notice, Notification, Result
 
 
@@ -31,6 +32,12 @@ class TransactionStatus(Enum):
     IDLE = "I"
     ACTIVE = "T"
     FAILED = "E"
+
+
+def aborted_transaction() -> DbError:
+    """What a failed transaction answers to everything but its end."""
+    message = "current transaction is aborted, commands ignored until end of transaction block"
+    return DbError(ErrorKind.FAILED_TRANSACTION, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +219,10 @@ class SessionApi(Protocol):
         """
 
     def close_block(self, *, commit: bool) -> None:
-        """Commits or rolls back what the block changed. Raises: DbError (it is rolled back)."""
+        """Commits or rolls back what the block changed; an open transaction fails, if not.
+
+        Raises: DbError (it is rolled back).
+        """
 
     def cursor(self, name: str) -> Cursor | None:
         """The open SQL cursor of that name."""

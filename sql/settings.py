@@ -350,6 +350,7 @@ class Settings:
         self._known = _KNOWN[wire]
         self._values: dict[str, str] = {}
         self._reports: dict[str, str] = {}
+        self._told_last: dict[str, str] = {}  # of the reported ones
         # Forgotten when a value changes.
         self._output: Output | None = None
         self._shown: Shown | None = None
@@ -462,9 +463,16 @@ class Settings:
         self._reports[name] = value
 
     def take_reports(self) -> dict[str, str]:
-        """Reported settings changed since the last call."""
+        """Reported settings changed since the last call, and not back to what was told then."""
         reports, self._reports = self._reports, {}
-        return reports
+        changed = {name: value for name, value in reports.items() if self._last(name) != value}
+        self._told_last |= changed
+        return changed
+
+    def _last(self, name: str) -> str | None:
+        """What the client was told last; a setting's default if it was told nothing."""
+        setting = self._known.get(name.lower())
+        return self._told_last.get(name, setting.default if setting is not None else None)
 
     def copy_values(self) -> dict[str, str]:
         """A copy to go back to when a transaction rolls back."""

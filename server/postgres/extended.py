@@ -32,7 +32,7 @@ from sql.results import (
     ResultColumn,
     Rows,
 )
-from sql.session import SessionApi, Statement, TransactionStatus
+from sql.session import SessionApi, Statement, TransactionStatus, aborted_transaction
 from sql.user_types import FIRST_OID
 
 _ENCODERS_MAX = 64
@@ -299,6 +299,8 @@ class Extended:
             result = self._start(name, portal)
             if result is not None:
                 return result
+        elif self.session.transaction_status is TransactionStatus.FAILED:
+            raise aborted_transaction()
         running = portal.running
         assert running is not None
         yield from self._sent(running, portal.formats, max_rows, notices)
