@@ -212,13 +212,15 @@ class SampleRows:
 class SeriesRequest:
     """The rows of one series: `tags` are its values of the primary key, in its order.
 
-    `schema_version` is that of the schema which the columns are meant in.
+    `schema_version` is that of the schema which the columns are meant in; `shown` are those of the
+    answer, in that order, if they are not all.
     """
 
     tags: tuple[KeyValue, ...]
     columns: tuple[str, ...]
     time_range: TimeRange
     schema_version: int
+    shown: tuple[str, ...] = ()
 
 
 class Snapshot(Protocol):

@@ -66,6 +66,7 @@ class _Glance:
     ) -> None:
         self.state = state
         self.request = request
+        self.shown = request.shown or request.columns
         self.wanted = wanted
         self.tools = tools
 
@@ -88,7 +89,7 @@ class _Glance:
             series = self.tools.series.whole(file, self.request.tags, self.request.columns)
             if series is None or file.schema_version != version.schema.version:
                 return None
-            part = _within(series, self.wanted)
+            part = _within(series, self.shown, self.wanted)
             if part is not None:
                 runs.append(part)
         return runs
@@ -122,7 +123,7 @@ class _Glance:
                 moments = times(part.rows, shape)[places]
                 replaced.append(moments)
                 if number < len(live):
-                    rows = part.rows.select(self.request.columns).take(pa.array(places))
+                    rows = part.rows.select(self.shown).take(pa.array(places))
                     runs.append(_Run(moments, rows))
         found = np.concatenate(replaced) if replaced else _NONE
         return _Layer([_merged(runs)] if runs else [], found, len(replaced) > len(runs))
@@ -159,7 +160,7 @@ def _during(moments: Codes, wanted: TimeRange) -> np.ndarray[tuple[int], np.dtyp
     return keep
 
 
-def _within(series: WholeSeries, wanted: TimeRange) -> _Run | None:
+def _within(series: WholeSeries, shown: tuple[str, ...], wanted: TimeRange) -> _Run | None:
     """The part of a range of times, None if that is empty."""
     moments = series.times
     low, high = 0, len(moments)
@@ -167,7 +168,9 @@ def _within(series: WholeSeries, wanted: TimeRange) -> _Run | None:
         low = int(moments.searchsorted(wanted.start))
     if wanted.end is not None:
         high = int(moments.searchsorted(wanted.end))
-    return _Run(moments[low:high], series.rows.slice(low, high - low)) if low < high else None
+    if low >= high:
+        return None
+    return _Run(moments[low:high], series.shown(shown).slice(low, high - low))
 
 
 def _together(

@@ -7,7 +7,7 @@ of it, without looking at the file's index or its row groups.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -17,6 +17,7 @@ from engine.sst.deletion import Positions
 from engine.sst.file import FileMeta
 
 ROWS_MAX = 65_536  # of a series that is kept whole
+_SHOWN_MAX = 4  # choices of columns
 
 Name = tuple[str, str, str, tuple[KeyValue, ...], tuple[str, ...]]
 
@@ -27,6 +28,17 @@ class WholeSeries:
 
     times: Positions
     rows: pa.RecordBatch
+    _shown: dict[tuple[str, ...], pa.RecordBatch] = field(default_factory=dict, compare=False)
+
+    def shown(self, columns: tuple[str, ...]) -> pa.RecordBatch:
+        """Some columns of all rows, sharing memory; the latest choices are remembered."""
+        found = self._shown.get(columns)
+        if found is None:
+            found = self.rows.select(list(columns))
+            if len(self._shown) >= _SHOWN_MAX:
+                self._shown.clear()
+            self._shown[columns] = found
+        return found
 
     @property
     def nbytes(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from sqlglot import exp
@@ -77,6 +78,9 @@ from sql.results import ResultColumn
 from sql.session import Wire
 from sql.system.pg_rewrites import rewrite_pg
 
+if TYPE_CHECKING:
+    from sql.run.direct import Question
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -95,6 +99,7 @@ class Learned:
     columns: tuple[ResultColumn, ...] | None = None
     shape: Shape | None = None
     constant: tuple[tuple[ResultColumn, ...], list[pa.RecordBatch]] | None = None
+    question: Question | None = None  # of a direct query
 
 
 @dataclass(frozen=True)

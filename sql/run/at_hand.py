@@ -17,7 +17,7 @@ from sql.partition.prune import wanted_regions
 from sql.plan.direct import Direct
 from sql.plan.plan import QueryPlan, Shape
 from sql.plan.tables import Reference
-from sql.run.direct import Asked, asked_of
+from sql.run.direct import Asked, Question
 from sql.run.scan import Runner
 
 ROWS_MAX = 1024  # more rows are worth the hop to a thread
@@ -41,11 +41,14 @@ def at_hand(plan: QueryPlan, parameters: Sequence[object], runner: Runner) -> pa
     if plan.direct is None:
         return None
     (reference,) = plan.scans
-    asked = asked_of(plan.direct, reference.table, parameters)
+    question = plan.learned.question
+    if question is None:
+        question = plan.learned.question = Question(plan.direct, reference.table)
+    asked = question.asked(parameters)
     if asked is None or reference.table.store_id:
         return None  # a metric's rows lie elsewhere
     parts = _series(reference, plan.direct, asked, parameters, runner)
-    return None if parts is None else _shown(parts, plan.direct, asked, shape)
+    return None if parts is None else _shown(parts, question, asked, shape)
 
 
 def _series(
@@ -71,6 +74,7 @@ def _series(
         reference.columns,
         asked.times,
         reference.schema.version,
+        direct.columns,
     )
     try:
         return runner.regions.glance(regions[0], request)
@@ -79,7 +83,7 @@ def _series(
 
 
 def _shown(
-    parts: Sequence[pa.RecordBatch], direct: Direct, asked: Asked, shape: Shape
+    parts: Sequence[pa.RecordBatch], question: Question, asked: Asked, shape: Shape
 ) -> pa.RecordBatch | None:
     """As many rows as are wanted, in the order that is wanted, as the client sees them."""
     count = sum(part.num_rows for part in parts)
@@ -92,12 +96,10 @@ def _shown(
         rows = parts[0]
     else:
         return pa.RecordBatch.from_pylist([], schema=shape.arrow)
-    arrays = [rows.column(name) for name in direct.columns]
-    if direct.descending:
-        newest = pa.array(np.arange(count - 1, count - 1 - limit, -1))
-        arrays = [array.take(newest) for array in arrays]
-    elif limit < count:
-        arrays = [array.slice(0, limit) for array in arrays]
-    if any(a.type != field.type for a, field in zip(arrays, shape.arrow, strict=True)):
-        return None
-    return pa.RecordBatch.from_arrays(arrays, schema=shape.arrow)
+    if question.fitting is None or not rows.schema.equals(question.fitting):
+        if rows.schema.types != shape.arrow.types:
+            return None
+        question.fitting = rows.schema
+    if question.direct.descending:
+        return rows.take(pa.array(np.arange(count - 1, count - 1 - limit, -1)))
+    return rows.slice(0, limit) if limit < count else rows

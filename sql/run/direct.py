@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlglot import exp
 
 from catalog.records import Table
 from engine.api import Snapshot, TimeRange
@@ -23,7 +24,8 @@ from sql.plan.direct import Direct
 from sql.plan.literals import Bound
 from sql.plan.parameters import parameter_number
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - plain timestamps have no zone
+_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,9})?)?")
 _FIRST, _LAST = -(2**63), 2**63 - 1
 
@@ -43,19 +45,59 @@ class Asked(NamedTuple):
         return TimeRange(start, None if self.last == _LAST else self.last + 1)
 
 
-def asked_of(direct: Direct, table: Table, parameters: Sequence[object]) -> Asked | None:
-    """What is asked for; None if a value leaves it to DuckDB."""
-    ends = _ends(direct.bounds, table, parameters)
-    limit = _limit(direct, parameters)
-    if ends is None or limit is None:
-        return None
-    equal = []
-    for name, node in direct.equal:
-        value = _value(table, name, node, parameters)
-        if value is None:
+class Question:
+    """A direct query of a table, looked at once: what it asks for depends on values alone."""
+
+    def __init__(self, direct: Direct, table: Table) -> None:
+        time = table.column(str(table.time_index))
+        assert time is not None
+        # Constant after construction.
+        self.direct = direct
+        self._unit = str(time.type.unit)
+        self._bounds = [(b.is_start, b.inclusive, *_moment_of(b)) for b in direct.bounds]
+        self._equal = [
+            (name, node, column.type.is_integer, pa.types.is_string(column.type.arrow))
+            for name, node in direct.equal
+            if (column := table.column(name)) is not None
+        ]
+        # Columns of the latest answer: those of a result, as far as types say.
+        self.fitting: pa.Schema | None = None
+
+    def asked(self, parameters: Sequence[object]) -> Asked | None:
+        """What is asked for; None if a value leaves it to DuckDB."""
+        limit = _LAST if self.direct.limit is None else _limit(self.direct.limit, parameters)
+        ends = self._ends(parameters)
+        if ends is None or limit is None or len(self._equal) < len(self.direct.equal):
             return None
-        equal.append((name, value))
-    return Asked(*ends, tuple(equal), limit)
+        equal: list[tuple[str, str | int]] = []
+        for name, node, is_integer, is_text in self._equal:
+            value = constant(node, parameters)
+            if is_text and isinstance(value, str):
+                equal.append((name, value))
+                continue
+            if not is_integer or type(value) is not int or not _FIRST <= value <= _LAST:
+                return None  # not of the tag's own kind: DuckDB converts it
+            equal.append((name, value))
+        return Asked(*ends, tuple(equal), limit)
+
+    def _ends(self, parameters: Sequence[object]) -> tuple[int, int] | None:
+        """First and last time in the column's unit, both wanted; None if that is not certain."""
+        first, last = _FIRST, _LAST
+        for is_start, inclusive, number, literal in self._bounds:
+            at = _moment(parameters[number - 1] if number else literal, self._unit)
+            if at is None or abs(at) > _LAST // 2:
+                return None
+            if is_start:
+                first = max(first, at if inclusive else at + 1)
+            else:
+                last = min(last, at if inclusive else at - 1)
+        return first, last
+
+
+def _moment_of(bound: Bound) -> tuple[int, object]:
+    """The number of a bound's parameter, 0 if it has none; its literal then."""
+    number = parameter_number(bound.value)
+    return (0, bound.value.this.name) if number is None else (number, None)
 
 
 def direct_rows(
@@ -111,53 +153,19 @@ def _times(rows: pa.Table, table: Table) -> np.ndarray[tuple[int], np.dtype[np.i
     return found
 
 
-def _value(table: Table, name: str, node: object, parameters: Sequence[object]) -> str | int | None:
-    """A value of the tag's own kind; None for others, which DuckDB would convert."""
-    column = table.column(name)
-    value = constant(node, parameters)  # type: ignore[arg-type]
-    if column is None or isinstance(value, bool):
-        return None
-    if isinstance(value, str) and pa.types.is_string(column.type.arrow):
-        return value
-    if isinstance(value, int) and column.type.is_integer and _FIRST <= value <= _LAST:
-        return value
-    return None
-
-
-def _limit(direct: Direct, parameters: Sequence[object]) -> int | None:
-    if direct.limit is None:
-        return _LAST
-    value = constant(direct.limit, parameters)
+def _limit(node: exp.Expr, parameters: Sequence[object]) -> int | None:
+    value = constant(node, parameters)
     return value if isinstance(value, int) and value >= 0 else None
 
 
-def _ends(
-    bounds: Sequence[Bound], table: Table, parameters: Sequence[object]
-) -> tuple[int, int] | None:
-    """First and last time in the column's unit, both wanted; None if that is not certain."""
-    time = table.column(str(table.time_index))
-    assert time is not None
-    first, last, unit = _FIRST, _LAST, str(time.type.unit)
-    for bound in bounds:
-        at = _moment(bound, unit, parameters)
-        if at is None or abs(at) > _LAST // 2:
-            return None
-        if bound.is_start:
-            first = max(first, at if bound.inclusive else at + 1)
-        else:
-            last = min(last, at if bound.inclusive else at - 1)
-    return first, last
-
-
-def _moment(bound: Bound, unit: str, parameters: Sequence[object]) -> int | None:
-    """The bound in a unit, None if that cannot hold it."""
-    number = parameter_number(bound.value)
-    value = parameters[number - 1] if number is not None else bound.value.this.name
-    per_second = UNITS_PER_SECOND[unit]
+def _moment(value: object, unit: str) -> int | None:
+    """A bound in a unit, None if that cannot hold it."""
     if isinstance(value, datetime):
-        delta = (value if value.tzinfo is not None else value.replace(tzinfo=UTC)) - _EPOCH
+        delta = value - (_EPOCH if value.tzinfo is None else _EPOCH_UTC)
         micros = (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
-        at, rest = divmod(micros * per_second, 1_000_000)
+        if unit == "us":
+            return micros
+        at, rest = divmod(micros * UNITS_PER_SECOND[unit], 1_000_000)
         return None if rest else at
     if not isinstance(value, str) or not _ISO.fullmatch(value):
         return None

@@ -34,7 +34,7 @@ from sql.plan.search import wanted_texts
 from sql.plan.tables import NOW, Reference
 from sql.results import CLOCK, ResultColumn, Rows
 from sql.run.bounds import time_ranges
-from sql.run.direct import asked_of, direct_rows
+from sql.run.direct import Question, direct_rows
 from sql.run.duck import Duck, OpenResult
 from sql.run.external import FileScans
 from sql.run.front import SEARCHED_ROWS, Narrow, parts
@@ -205,7 +205,7 @@ class Runner:
     ) -> Rows | None:
         """The rows of a query of rows that are in memory; None if DuckDB has to read them."""
         (reference,) = plan.scans
-        asked = asked_of(direct, reference.table, parameters)
+        asked = Question(direct, reference.table).asked(parameters)
         keys = wanted_keys(reference, parameters)
         if asked is None or self.metrics.scan(reference, keys) is not None:
             return None  # a metric's rows lie elsewhere

@@ -182,3 +182,13 @@ def test_many_rows_are_left_to_a_thread(db: Client) -> None:
     for _ in range(4):
         db.run(newest)
     assert db.at_once(newest) == [(2999.0,), (2998.0,)]
+
+
+def test_columns_are_shown_in_any_order_and_twice(cpu: Client) -> None:
+    for columns in ("note, v", "v, note, v AS again", "ts, host, core", "host"):
+        text = f"SELECT {columns} FROM cpu WHERE host = 'a' AND core = 0 ORDER BY ts DESC"
+        expected = cpu.run(text)
+        assert len(expected) == 2
+        for _ in range(3):
+            cpu.run(text)
+        assert cpu.at_once(text) == expected
