@@ -7,7 +7,7 @@ spellings live in sql/types.py, wire spellings with each wire.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -57,7 +57,8 @@ class DataType:
     `precision` and `scale` are set for DECIMAL; `dimensions` for a BINARY that is a vector of that
     many 32-bit floats; `element` for LIST; `arrow_nested` for STRUCT and
     MAP, whose inner layout only Arrow describes; `named` for a STRING that carries a type of
-    PostgreSQL's with a name of its own.
+    PostgreSQL's with a name of its own. `wall`: a timestamp is what some clock showed, the same in
+    every session's zone, and not a moment; of a TIMESTAMP_TZ, that it is wanted as such a time.
     """
 
     id: TypeId
@@ -67,6 +68,7 @@ class DataType:
     arrow_nested: pa.DataType | None = None
     dimensions: int = 0
     named: Named | None = None
+    wall: bool = False
 
     @property
     def innermost(self) -> DataType:
@@ -83,10 +85,19 @@ class DataType:
         return DataType(TypeId.STRING, named=named) if named is not None else self
 
     @property
+    def on_wall(self) -> DataType:
+        """The same, with timestamps (in lists) as times on a wall; all other types themselves."""
+        if self.element is not None:
+            return list_of(self.element.on_wall)
+        return replace(self, wall=True) if self.is_timestamp else self
+
+    @property
     def name(self) -> str:
         """The native name, e.g. `Int64` or `Decimal(10, 2)`."""
         if self.id is TypeId.DECIMAL:
             return f"Decimal({self.precision}, {self.scale})"
+        if self.wall:
+            return str(self.id.value).replace("Timestamp", _WALL)
         if self.dimensions:
             return f"Vector({self.dimensions})"
         if self.id is TypeId.LIST and self.element is not None:
@@ -133,6 +144,8 @@ TIMESTAMP_UNITS = {
     TypeId.TIMESTAMP_NANOSECOND: "ns",
 }
 UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+_WALL = "DateTime"  # what names of times on a wall begin with
 
 _INTEGERS = frozenset(
     {
@@ -257,6 +270,8 @@ def from_tag(text: str) -> Named:
 
 def from_name(name: str) -> DataType:
     """The inverse of `DataType.name` for every type a table column may have; not of `named`."""
+    if name.startswith(_WALL):
+        return DataType(TypeId(name.replace(_WALL, "Timestamp"))).on_wall
     if name.startswith("Decimal("):
         precision, scale = name[len("Decimal(") : -1].split(",")
         return decimal(int(precision), int(scale))

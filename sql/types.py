@@ -495,4 +495,6 @@ def sql_name(data_type: DataType, wire: Wire) -> str:
     if data_type.id is TypeId.LIST and wire is not Wire.MYSQL:
         assert data_type.element is not None
         return f"{sql_name(data_type.element, wire)}[]"
-    return _SHOWN[wire][data_type.id]
+    shown = _SHOWN[wire][data_type.id]
+    known = wire is Wire.POSTGRES or not data_type.wall
+    return shown if known else shown.replace("TIMESTAMP", "DATETIME")

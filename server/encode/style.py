@@ -6,7 +6,7 @@ columns; text.py reads it. PostgreSQL's and MySQL's are here side by side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -73,6 +73,11 @@ class TextStyle:
     day_first: bool = False  # where the style does not say it: DateStyle's DMY
     encoding: str = "UTF8"  # PostgreSQL's name of what the client reads
     nested: NestedText = NestedText.ARRAY
+
+
+def unzoned(style: TextStyle) -> TextStyle:
+    """The same style, which shows times as they are stored."""
+    return style if style.timezone == "UTC" else replace(style, timezone="UTC")
 
 
 POSTGRES = TextStyle()

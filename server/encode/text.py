@@ -23,7 +23,15 @@ from server.encode.kernel import (
     kernel,
 )
 from server.encode.spelled import spelled_intervals, spelled_times
-from server.encode.style import MYSQL, POSTGRES, BinaryText, DateText, IntervalText, TextStyle
+from server.encode.style import (
+    MYSQL,
+    POSTGRES,
+    BinaryText,
+    DateText,
+    IntervalText,
+    TextStyle,
+    unzoned,
+)
 
 _NO_MASK = np.zeros(0, np.bool_)
 _PLAIN = frozenset({TypeId.STRING, TypeId.JSON, TypeId.UUID})
@@ -39,7 +47,8 @@ def text_cells(array: pa.Array, data_type: DataType, style: TextStyle) -> VarCel
     if data_type.is_integer:
         return numbers.integer_text(array)
     if data_type.is_timestamp:
-        return _moments(array, data_type.unit, style, zoned=False)
+        shown = unzoned(style) if data_type.wall else style
+        return _moments(array, data_type.unit, shown, zoned=False)
     if data_type.id in (TypeId.FLOAT32, TypeId.FLOAT64):
         return numbers.float_text(array, style, single=data_type.id is TypeId.FLOAT32)
     if data_type.id in _PLAIN:

@@ -85,7 +85,8 @@ def wire_type(data_type: DataType) -> WireType:
     if digits is not None:
         length = 20 + digits if digits else 19
         flags = ColumnFlag.BINARY | ColumnFlag.TIMESTAMP
-        return WireType(ColumnType.TIMESTAMP, length, flags, digits)
+        kind = ColumnType.DATETIME if data_type.wall else ColumnType.TIMESTAMP
+        return WireType(kind, length, flags, digits)
     return _WIRE_TYPES.get(data_type.id, _TEXT)
 
 

@@ -78,7 +78,8 @@ def binary_cells(array: pa.Array, data_type: DataType, timezone: str) -> Cells:
         return _matrix(values(array, dtype), validity(array))
     _check_years(array, data_type)
     if data_type.is_timestamp:
-        return _timestamps(array, data_type.unit, timezone)
+        zone = "UTC" if data_type.wall else timezone
+        return _timestamps(array, data_type.unit, zone)
     match data_type.id:
         case TypeId.BOOLEAN:
             return _matrix(values(array.cast(pa.uint8()), np.uint8), validity(array))

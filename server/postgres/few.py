@@ -141,7 +141,7 @@ def _cell(column: ResultColumn, code: int, style: TextStyle) -> Cell | None:
         return None  # a type that only the wire tells from others
     if is_text(data_type):
         return _text
-    if data_type.is_timestamp and style.timezone == "UTC":
+    if _is_as_stored(data_type, style):
         per_second = UNITS_PER_SECOND[str(data_type.unit)]
         if data_type.unit == "ns":
             return None
@@ -156,6 +156,11 @@ def _cell(column: ResultColumn, code: int, style: TextStyle) -> Cell | None:
         return _boolean_binary
     widths = WIDTHS.get(id_)
     return _packed(struct.Struct(_STRUCTS[widths[1]])) if widths and id_ in _PLAIN else None
+
+
+def _is_as_stored(data_type: DataType, style: TextStyle) -> bool:
+    """True for timestamps that are shown as they are stored."""
+    return data_type.is_timestamp and (data_type.wall or style.timezone == "UTC")
 
 
 def _text(scalar: Any) -> bytes:
@@ -246,7 +251,7 @@ def _words(
 
 
 def _binary(data_type: DataType, style: TextStyle) -> WordColumn | None:
-    if data_type.is_timestamp and style.timezone == "UTC" and data_type.unit != "ns":
+    if _is_as_stored(data_type, style) and data_type.unit != "ns":
         factor = 1_000_000 // UNITS_PER_SECOND[str(data_type.unit)]
         return WordColumn("i8", word_rows.MOMENT, 8, factor, EPOCH_MICROS)
     if data_type.id not in WIDTHS:

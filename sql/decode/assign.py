@@ -8,6 +8,7 @@ does on assignment.
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,6 +19,9 @@ from sql.decode.bits import bits_of, from_bytes
 from sql.decode.rows import plain
 from sql.decode.text import column_from_text
 from sql.decode.vectors import check_bytes, vectors_of_lists
+from sql.decode.zones import is_utc, to_local
+
+_INFINITY = (1 << 63) - 1  # and its negative: what DuckDB stores for ±infinity
 
 
 def assign(values: pa.ChunkedArray | pa.Array, column: Column, timezone: str) -> pa.Array:
@@ -41,7 +45,7 @@ def assign(values: pa.ChunkedArray | pa.Array, column: Column, timezone: str) ->
     if is_text:
         return column_from_text(array.cast(pa.string()), column.type, timezone, column=column.name)
     try:
-        return _cast(array, column)
+        return _cast(array, column, timezone)
     except pa.ArrowInvalid as error:
         raise DbError(
             ErrorKind.OUT_OF_RANGE,
@@ -57,7 +61,7 @@ def assign(values: pa.ChunkedArray | pa.Array, column: Column, timezone: str) ->
         ) from error
 
 
-def _cast(array: pa.Array, column: Column) -> pa.Array:
+def _cast(array: pa.Array, column: Column, timezone: str) -> pa.Array:
     source, target = array.type, column.type.arrow
     if column.type.dimensions and pa.types.is_list(source):
         return vectors_of_lists(array, column.type, column.name)
@@ -69,7 +73,7 @@ def _cast(array: pa.Array, column: Column) -> pa.Array:
             return pc.trunc(array).cast(pa.int64()).cast(target)
         if pa.types.is_timestamp(source):
             if source.tz is not None:
-                array = array.cast(pa.timestamp(source.unit, "UTC")).cast(pa.timestamp(source.unit))
+                array = _unzoned(array, timezone if column.type.wall else "UTC")
             return array.cast(target, safe=False)
     if column.type.is_integer and pa.types.is_floating(source):
         return pc.round(array, round_mode="half_to_even").cast(target)
@@ -80,6 +84,19 @@ def _cast(array: pa.Array, column: Column) -> pa.Array:
     if pa.types.is_decimal(target):
         return _decimal(array, target)
     return array.cast(target)
+
+
+def _unzoned(array: pa.Array, timezone: str) -> pa.Array:
+    """Moments with a zone as a zone's clocks show them; NULL stays NULL."""
+    unit = array.type.unit
+    naive = array.cast(pa.timestamp(unit, "UTC")).cast(pa.timestamp(unit))
+    if is_utc(timezone):
+        return naive
+    moments = naive.cast(pa.int64())
+    shown = to_local(np.asarray(pc.fill_null(moments, 0)), unit, timezone)
+    ends = pc.greater_equal(pc.abs_checked(pc.fill_null(moments, 0)), _INFINITY)
+    kept = pc.if_else(ends, moments, pa.array(shown))
+    return pc.if_else(moments.is_valid(), kept, None).cast(pa.timestamp(unit))
 
 
 def _decimal(array: pa.Array, target: pa.DataType) -> pa.Array:

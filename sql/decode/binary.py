@@ -161,7 +161,7 @@ def _timestamps(cells: Cells, type_: DataType, timezone: str) -> Any:
     if len(outside):
         raise _no_time(cells, int(outside[0]), type_)
     micros = micros + _EPOCH_SECONDS * 1_000_000
-    if type_.id is not TypeId.TIMESTAMP_TZ:
+    if type_.id is not TypeId.TIMESTAMP_TZ and not type_.wall:
         micros = zones.to_utc(micros, "us", timezone)
     return array_of(cells, type_.arrow, _in_unit(micros, unit))
 

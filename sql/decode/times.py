@@ -9,14 +9,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.clock import SystemClock
 from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode import jit, zones
-from sql.decode.cells import Cells, array_of, from_strings
+from sql.decode.cells import Cells, array_of, from_strings, strings
 from sql.decode.few_times import FEW, read_few
 from sql.decode.jit import Bytes, Int64s
+from sql.decode.kernels import STRING
 from sql.decode.number_kernels import RANGE
 from sql.decode.spelled import iso_moment
 from sql.decode.time_kernels import NAIVE, parse_dates, parse_times, parse_timestamps
@@ -25,6 +27,11 @@ from sql.decode.time_kernels import NAIVE, parse_dates, parse_times, parse_times
 _SPAN = re.compile(
     r"\s*(?P<sign>-?)(?:(?P<days>\d{1,3})\s+)?(?P<hours>\d{1,3}):(?P<minutes>[0-5]?\d)"
     r"(?::(?P<seconds>[0-5]?\d)(?:\.(?P<fraction>\d{0,6}))?)?\s*"
+)
+# A time of day, what is said of its zone, and an era.
+_ZONE = (
+    r"^(\s*[-+]?\d+-\d\d?-\d\d?[ T]+\d\d?:\d\d(?::\d\d(?:\.\d*)?)?)\s*"
+    r"(?:[zZ]|[A-Za-z]{3,5}|[A-Za-z]+/[A-Za-z_/]+|[-+]\d\d?(?::?\d\d){0,2})(\s+(?:BC|bc))?\s*$"
 )
 _HOURS = 24
 _SPECIAL_DAYS = {"today": 0, "tomorrow": 1, "yesterday": -1}
@@ -36,7 +43,8 @@ _EPOCH_ORDINAL = 719_163  # date(1970, 1, 1).toordinal()
 def timestamps(cells: Cells, type_: DataType, timezone: str) -> Any:
     """Timestamps of any unit; text without an offset is in the session's time zone."""
     unit = type_.arrow.unit
-    return array_of(cells, type_.arrow, _instants(cells, unit, timezone))
+    read = _on_wall if type_.wall else _instants
+    return array_of(cells, type_.arrow, read(cells, unit, timezone))
 
 
 def dates(cells: Cells, type_: DataType, timezone: str) -> Any:
@@ -109,6 +117,39 @@ def _read(cells: Cells, per_second: int, out: Int64s, status: Bytes) -> int:
         if together is not None:
             return together
     return parse_timestamps(*cells.slices, per_second, out, status)
+
+
+def _on_wall(cells: Cells, unit: str, timezone: str) -> Int64s:
+    """Times as they are written: whatever is said of a zone is passed over, as in PostgreSQL.
+
+    `now` and the days around it are those of the session's clock.
+    """
+    out = np.empty(cells.size, np.int64)
+    status = np.empty(cells.size, np.uint8)
+    _read(cells, UNITS_PER_SECOND[unit], out, status)
+    if cells.has(STRING) and (status != NAIVE).any():
+        cut = pc.replace_substring_regex(strings(cells), _ZONE, "\\1\\2")
+        cells = from_strings(cut, cells.place)
+        _read(cells, UNITS_PER_SECOND[unit], out, status)
+    for row in np.flatnonzero(status & ~np.uint8(NAIVE)):
+        word = cells.text(int(row)).strip().lower()
+        if word == "now" or word in _SPECIAL_DAYS:
+            out[row] = _shown_now(word, unit, timezone)
+            continue
+        value = _special_instant(word, unit, "UTC")
+        if value is None:
+            raise _bad(cells, int(row), status, "timestamp")
+        out[row] = value
+    return out
+
+
+def _shown_now(word: str, unit: str, timezone: str) -> int:
+    """`now` and its kin on the session's clock."""
+    per_second = UNITS_PER_SECOND[unit]
+    if word != "now":
+        return (_special_date(word, timezone) or 0) * 86_400 * per_second
+    now = np.array([SystemClock().now_ms()], np.int64)
+    return int(zones.to_local(now, "ms", timezone)[0]) * per_second // 1_000
 
 
 def _bad(cells: Cells, row: int, status: Bytes, name: str) -> DbError:

@@ -24,6 +24,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # local times ar
 _UTC = frozenset({"", "UTC", "utc", "Z", "GMT", "Etc/UTC", "+00:00"})
 _YEAR_1980 = 315_532_800
 _YEAR_2037 = 2_114_380_800  # from here on Arrow's zone tables may have no rules
+_YEAR_2 = -62_104_060_800  # before it Python has no times of all zones
 _YEAR_9000 = 221_845_392_000
 _CYCLE = 12_622_780_800  # the Gregorian calendar repeats after 400 years
 _QUARTER = 900  # seconds; offsets change at quarters of an hour
@@ -51,6 +52,40 @@ def to_utc(values: Int64s, unit: str, timezone: str) -> Int64s:
     result[~late] = _by_rules(values[~late], unit, timezone)
     result[late] = _by_zone_info(values[late], unit, timezone)
     return result
+
+
+def to_local(values: Int64s, unit: str, timezone: str) -> Int64s:
+    """What clocks of a zone show at moments of UTC, as if that were UTC.
+
+    Raises: DbError INVALID_ARGUMENT for an unknown time zone.
+    """
+    if is_utc(timezone) or not len(values):
+        return values
+    per_second = UNITS_PER_SECOND[unit]
+    offset = _fixed_offset(timezone)
+    if offset is not None:
+        return values + offset * per_second
+    zone = _zone(timezone)
+    quarters, which = np.unique(values // (_QUARTER * per_second), return_inverse=True)
+    offsets = np.empty(len(quarters), np.int64)
+    for index, quarter in enumerate(quarters.tolist()):
+        moment = datetime.fromtimestamp(_in_rules(quarter * _QUARTER), zone)
+        offsets[index] = (moment.utcoffset() or timedelta()) // timedelta(seconds=1)
+    return values + offsets[which] * per_second
+
+
+def _in_rules(seconds: int) -> int:
+    """A moment that Python's datetime holds, with the same offset by the calendar's rules."""
+    if seconds >= _YEAR_9000:
+        return _YEAR_2037 + (seconds - _YEAR_2037) % _CYCLE
+    return max(seconds, _YEAR_2)
+
+
+def _zone(timezone: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise _unknown(timezone) from None
 
 
 def _fixed_offset(timezone: str) -> int | None:
@@ -106,17 +141,12 @@ def _by_buckets(values: Int64s, unit: str, timezone: str) -> Int64s:
 
 def _by_zone_info(values: Int64s, unit: str, timezone: str) -> Int64s:
     """The same by Python's rules, which have no end, for each quarter of an hour that occurs."""
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _unknown(timezone) from None
+    zone = _zone(timezone)
     per_second = UNITS_PER_SECOND[unit]
     quarters, which = np.unique(values // (_QUARTER * per_second), return_inverse=True)
     offsets = np.empty(len(quarters), np.int64)
     for index, quarter in enumerate(quarters.tolist()):
-        seconds = quarter * _QUARTER
-        if seconds >= _YEAR_9000:
-            seconds = _YEAR_2037 + (seconds - _YEAR_2037) % _CYCLE
+        seconds = _in_rules(quarter * _QUARTER)
         # fold=0: the earlier of two readings, and the offset from before a gap.
         local = _EPOCH + timedelta(seconds=seconds)
         offset = zone.utcoffset(local)

@@ -16,7 +16,6 @@ from catalog.records import Column
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
-from sql import types
 from sql.collations import collated
 from sql.dialect import nodes
 from sql.dialect.definitions import TableDefinition, check_names
@@ -25,6 +24,7 @@ from sql.dialect.mysql_types import SPELLING
 from sql.dialect.object_nodes import Identity, user_type_name
 from sql.dialect.options import given_options, index_options, table_options
 from sql.dialect.pieces import collation_of, written
+from sql.dialect.wall_times import column_type
 from sql.session import Wire
 
 _SERIALS = frozenset({exp.DType.SERIAL, exp.DType.BIGSERIAL, exp.DType.SMALLSERIAL})
@@ -389,7 +389,7 @@ class _Reader:
     ) -> Column:
         if draft.kind is None:
             raise DbError(ErrorKind.SYNTAX, f'column "{draft.name}" has no type')
-        data_type = types.from_sql(draft.kind, time_series=series)
+        data_type = column_type(draft.kind, time_series=series)
         if draft.name == time_index:
             _check_time_index(draft, data_type)
             semantic, nullable = Semantic.TIMESTAMP, False

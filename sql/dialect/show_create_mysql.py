@@ -80,7 +80,7 @@ def _column(column: Column, name: str, collation: str) -> str:
         parts.append(f"GENERATED ALWAYS AS ({_mysql(column.generated)}) {kind}")
     if not column.nullable:
         parts.append("NOT NULL")
-    elif column.type.is_timestamp:
+    elif column.type.is_timestamp and not column.type.wall:
         parts.append("NULL")  # MySQL's timestamps are NOT NULL unless they say so
     if (column.default or "").startswith(_NUMBERS):
         parts.append("AUTO_INCREMENT")

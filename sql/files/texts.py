@@ -38,6 +38,8 @@ class Texts:
 
     def plain(self, array: Any, type_: DataType) -> Any:
         """A column's values as text; NULL stays NULL. Raises: DbError DATETIME_OVERFLOW."""
+        if type_.wall:
+            return self._on_wall(array)
         convert = _CONVERTERS.get(type_.id)
         if convert is not None:
             return convert(self, array)
@@ -119,6 +121,13 @@ class Texts:
         if self._times.timestamp is not None:
             return formatted(naive, self._times.timestamp, self._timezone)
         return naive.cast(pa.timestamp(unit, "UTC")).cast(pa.string())
+
+    def _on_wall(self, array: Any) -> Any:
+        naive = array.cast(pa.int64()).cast(pa.timestamp(array.type.unit))
+        _check_years(naive.cast(pa.int64()), UNITS_PER_SECOND[array.type.unit])
+        if self._times.timestamp is not None:
+            return formatted(naive, self._times.timestamp, "UTC")
+        return naive.cast(pa.string())
 
     def _dates(self, array: Any) -> Any:
         days = array.cast(pa.int32()).cast(pa.int64())

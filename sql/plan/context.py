@@ -51,6 +51,11 @@ class PlanContext:
     given: Mapping[str, Table] = field(default_factory=dict)  # registered rows → whose they are
 
     @property
+    def is_utc(self) -> bool:
+        """True if the session's clock is UTC's."""
+        return self.timezone == "UTC"
+
+    @property
     def date_order(self) -> str:
         """Which number of `09/12/2023` is the month: MDY, DMY, YMD; empty where nobody says."""
         return self.setting("DateStyle")[-3:] if self.wire is Wire.POSTGRES else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from engine.datatypes import DataType
 from engine.errors import DbError
 from sql.decode.text import column_from_text
 from sql.dialect.pieces import cast_to
+from sql.plan.clocks import KIND, Clock
 from sql.plan.scopes import Scopes
 from sql.plan.tables import Scanned
 from sql.plan.typed import inferred_type
@@ -70,7 +71,9 @@ def _timestamp_type(scopes: Scopes, node: exp.Expr) -> DataType | None:
     if isinstance(node, (exp.Literal, exp.Parameter, exp.Null, exp.Cast)):
         return None
     found = inferred_type(scopes, node)
-    return found if found is not None and found.is_timestamp else None
+    if found is None or not found.is_timestamp:
+        return None
+    return found.on_wall if node.meta.get(KIND) == Clock.WALL.value else found
 
 
 def _rounding(node: exp.Expr, literal: exp.Expr) -> int | None:
@@ -149,7 +152,8 @@ def _fine_literal(
 ) -> exp.Expr:
     """A literal that may lie between two values of the type; DuckDB compares the finer unit."""
     try:
-        exact = _value_of(text, datatypes.TIMESTAMP_NANOSECOND, timezone, column)
+        nanos = replace(datatypes.TIMESTAMP_NANOSECOND, wall=type_.wall)
+        exact = _value_of(text, nanos, timezone, column)
     except DbError:  # beyond the years that nanoseconds reach, or no timestamp at all
         return timestamp_literal(text, type_, timezone, column)
     coarse = exact.cast(type_.arrow, safe=False)  # towards the epoch

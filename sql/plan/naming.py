@@ -67,38 +67,58 @@ def expression_name(node: exp.Expr, wire: Wire) -> str:
 
 def postgres_name(node: exp.Expr) -> str:
     """PostgreSQL's FigureColname: the function, the cast's argument or type, else `?column?`."""
+    return _figured(node)[0]
+
+
+_UNNAMED = ("?column?", False)
+
+
+def _figured(node: exp.Expr) -> tuple[str, bool]:
+    """A name, and whether it stays in a cast, which names what has none or a weak one."""
     if isinstance(node, exp.Paren | exp.Bracket | nodes.RangeAggregate):
-        return postgres_name(node.this)
+        return _figured(node.this)
     if isinstance(node, exp.Column | exp.Dot):
-        return str(node.name)
+        return str(node.name), True
     if isinstance(node, exp.Cast):
-        inner = postgres_name(node.this)
-        if inner != "?column?":
-            return inner
+        name, is_strong = _figured(node.this)
+        if is_strong:
+            return name, True
         type_name = node.to.sql(dialect="postgres").split("(")[0].rstrip("[]")
-        return _POSTGRES_TYPES.get(type_name, type_name.lower())
+        return _POSTGRES_TYPES.get(type_name, type_name.lower()), False
+    if isinstance(node, exp.Case):
+        default = node.args.get("default")
+        name, is_strong = _figured(default) if default is not None else _UNNAMED
+        return (name, True) if is_strong else ("case", False)
     if isinstance(node, exp.Subquery):
         select = _leftmost(node)
         first = select.expressions[0] if select is not None and select.expressions else None
-        return (first.alias or postgres_name(first)) if first is not None else "?column?"
-    return _call_name(node)
+        if first is None:
+            return _UNNAMED
+        return (first.alias, True) if first.alias else _figured(first)
+    name = _call_name(node)
+    return name, name not in ("?column?", "interval")
+
+
+_TRIMS = {"LEADING": "ltrim", "TRAILING": "rtrim"}
 
 
 def _call_name(node: exp.Expr) -> str:
     if isinstance(node, exp.Window | exp.Filter | exp.WithinGroup):
         return postgres_name(node.this)
-    if isinstance(node, exp.Case):
-        return "case"
+    if isinstance(node, exp.AtTimeZone):
+        return "timezone"
+    if isinstance(node, exp.Trim) and "trim(" in node.sql(dialect="postgres").lower()[:5]:
+        return _TRIMS.get(str(node.args.get("position") or "").upper(), "btrim")
     if isinstance(node, exp.Array):
         return "array"
     if isinstance(node, exp.CurrentTimestamp):
         return str(node.meta.get("name", "current_timestamp"))
     if isinstance(node, exp.Anonymous):
         return str(node.name).lower()
-    if isinstance(node, exp.Binary | exp.Unary | exp.Literal | exp.Null | exp.Interval):
+    if isinstance(
+        node, exp.Binary | exp.Unary | exp.Literal | exp.Null | exp.Interval | exp.Boolean
+    ):
         return "interval" if isinstance(node, exp.Interval) else "?column?"
-    if isinstance(node, exp.Boolean):
-        return "bool"
     if isinstance(node, exp.Func):
         text = node.sql(dialect_of(Wire.POSTGRES), unsupported_level=ErrorLevel.IGNORE)
         return text.split("(")[0].lower() or "?column?"

@@ -7,6 +7,7 @@ column; what nothing determines is text, as in PostgreSQL.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 from sqlglot import exp
@@ -16,6 +17,7 @@ from engine import datatypes
 from engine.datatypes import DataType, TypeId
 from sql.plan.scopes import Scopes
 from sql.plan.typed import inferred_type
+from sql.session import Wire
 from sql.types import duckdb_name, from_sql
 
 _LIKE_TEXT = (exp.Like, exp.ILike, exp.SimilarTo, exp.RegexpLike, exp.RegexpILike, exp.DPipe)
@@ -37,6 +39,7 @@ def infer_types(
     declared: Sequence[DataType | None] = (),
     target: tuple[Table, Sequence[str]] | None = None,
     called: Sequence[DataType | None] = (),
+    wire: Wire = Wire.HTTP,
 ) -> tuple[DataType, ...]:
     """One type per placeholder.
 
@@ -49,11 +52,24 @@ def infer_types(
     for node in tree.find_all(exp.Parameter):
         number = parameter_number(node)
         if number is not None and 0 < number <= count and types[number - 1] is None:
-            types[number - 1] = _beside(node, scopes)
+            found = _beside(node, scopes)
+            is_cast = wire is Wire.POSTGRES and isinstance(node.parent, exp.Cast)
+            types[number - 1] = found.on_wall if found is not None and is_cast else found
     for index, given in enumerate(declared[:count]):
         if given is not None:
-            types[index] = given
+            types[index] = _given(given, types[index], wire)
     return tuple(found or datatypes.STRING for found in types)
+
+
+def _given(type_: DataType, beside: DataType | None, wire: Wire) -> DataType:
+    """A declared type; whether a time is one on a wall is told by what stands beside it."""
+    meets = beside is not None and beside.is_timestamp
+    if type_.id is TypeId.TIMESTAMP_TZ:
+        return replace(type_, wall=True) if beside is not None and meets and beside.wall else type_
+    if meets and beside is not None:
+        return type_.on_wall if beside.wall else type_
+    zoned = beside is not None and beside.id is TypeId.TIMESTAMP_TZ
+    return type_.on_wall if wire is Wire.POSTGRES and not zoned else type_
 
 
 def _from_values(

@@ -27,6 +27,7 @@ from sql.plan.buckets import bucket_functions
 from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
 from sql.plan.clock_values import clock_values
+from sql.plan.clocks import Clocks, Walls
 from sql.plan.context import PlanContext
 from sql.plan.dependent_groups import dependent_groups
 from sql.plan.direct import Direct, direct_of
@@ -48,7 +49,7 @@ from sql.plan.literals import (
     time_bounds,
     timestamp_literals,
 )
-from sql.plan.local_clock import local_clock
+from sql.plan.local_clock import Target, local_clock
 from sql.plan.loose_groups import loose_groups
 from sql.plan.moments import fine_scans
 from sql.plan.mysql_collations import collated
@@ -126,6 +127,7 @@ class QueryPlan:
     spelled: bool = False  # columns are shown in the case they were declared in
     unused: frozenset[int] = frozenset()  # parameters that the rewritten text no longer names
     shown: tuple[DataType | None, ...] = ()  # what outputs are called: see shown_types.py
+    walls: Walls | None = None  # see clocks.py; None: nobody asked
     learned: Learned = field(default_factory=Learned, compare=False)
 
     def arguments(self, parameters: Sequence[object]) -> list[object] | dict[str, object] | None:
@@ -161,7 +163,8 @@ def plan_query(
         tree = name_outputs(tree, context.wire)
     numbers = _bare_parameters(tree)  # before rules change the tree
     tree = _plain(_names_told(tree, context, declared), context)
-    plan = _finish(tree, context, parameter_count, plain_types(declared), target)
+    typed = target is None and not shown  # a table may be made of it
+    plan = _finish(tree, context, parameter_count, plain_types(declared), target, typed=typed)
     told = [shown_declared(type_) for type_ in declared]
     called = _with_parameters(numbers, called, plan.parameter_types, told)
     return replace(plan, shown=called) if called else plan
@@ -262,11 +265,13 @@ def _unused(tree: exp.Expr, count: int) -> frozenset[int]:
     return frozenset(range(1, count + 1)) - named
 
 
-def _settled(tree: exp.Expr, scopes: Scopes, context: PlanContext) -> exp.Expr:
+def _settled(
+    tree: exp.Expr, scopes: Scopes, context: PlanContext, target: Target | None
+) -> exp.Expr:
     """What tables and the session settle: columns of a grouped key, and whose clock is meant."""
     tree = dependent_groups(tree, scopes)
-    if context.wire is Wire.POSTGRES and context.timezone != "UTC":
-        tree = local_clock(tree, scopes, context.timezone)
+    if context.wire is not Wire.HTTP and not context.is_utc:
+        tree = local_clock(tree, scopes, context.timezone, context.wire, target)
     return tree
 
 
@@ -290,7 +295,9 @@ def _finish(
     context: PlanContext,
     parameter_count: int,
     declared: Sequence[DataType | None],
-    target: tuple[Table, Sequence[str]] | None,
+    target: Target | None,
+    *,
+    typed: bool = False,
 ) -> QueryPlan:
     outer = context
     context = replace(outer, parse_view=lambda view: _view(view, outer))
@@ -308,30 +315,14 @@ def _finish(
     tree = with_ties(tree)
     tree = short_offsets(tree)
     scopes = Scopes(resolved.tables)
-    tree = push_conditions(_settled(tree, scopes, context), scopes)
+    tree = push_conditions(_settled(tree, scopes, context, target), scopes)
     tree = _typed(tree, scopes, context, declared)
     tree = bucket_functions(tree, scopes)
     tree = time_aggregates(tree, scopes)
-    types = infer_types(tree, scopes, parameter_count, declared, target, called)
+    types = infer_types(tree, scopes, parameter_count, declared, target, called, context.wire)
     tree = typed_parameters(tree, types)
-    keys = tag_keys(tree, scopes, resolved.scans)
-    asked = filters(tree, scopes, resolved.scans)
-    texts = text_asks(tree, scopes, resolved.scans)
-    latest = latest_scans(tree, scopes, resolved.scans)
     outputs = _outputs(tree, scopes)
-    fine = fine_scans(tree, resolved.scans) if outputs and target is None else ()
-    scans = tuple(
-        replace(
-            scan,
-            columns=columns_read(tree, scan.table),
-            keys=keys.get(scan.placeholder, ()),
-            partitions=asked.get(scan.placeholder),
-            latest=latest.get(scan.placeholder),
-            texts=texts.get(scan.placeholder, ()),
-            fine_times=scan.placeholder in fine,
-        )
-        for scan in resolved.scans
-    )
+    scans = _scans(tree, scopes, resolved, plain=bool(outputs) and target is None)
     plain = without_distinct(tree, scans)
     tree = cast_values(tree, types if target is None else (), declared, context.wire, types)
     return QueryPlan(
@@ -341,6 +332,7 @@ def _finish(
         system_columns=names_read(tree) if resolved.systems else None,
         parameter_types=types,
         outputs=origins(tree, scopes, resolved.systems),
+        walls=_walls(tree, scopes, resolved, context) if typed or not context.is_utc else None,
         is_constant=_is_constant(tree),
         session_bound=session_bound,
         files=tuple(replace(f, columns=columns_read(tree, f.table)) for f in resolved.files),
@@ -357,6 +349,29 @@ def _finish(
     )
 
 
+def _scans(
+    tree: exp.Expr, scopes: Scopes, resolved: Resolved, *, plain: bool
+) -> tuple[Reference, ...]:
+    """What is read of time-series tables; `plain`: outputs are columns, shown to a client."""
+    keys = tag_keys(tree, scopes, resolved.scans)
+    asked = filters(tree, scopes, resolved.scans)
+    texts = text_asks(tree, scopes, resolved.scans)
+    latest = latest_scans(tree, scopes, resolved.scans)
+    fine = fine_scans(tree, resolved.scans) if plain else ()
+    return tuple(
+        replace(
+            scan,
+            columns=columns_read(tree, scan.table),
+            keys=keys.get(scan.placeholder, ()),
+            partitions=asked.get(scan.placeholder),
+            latest=latest.get(scan.placeholder),
+            texts=texts.get(scan.placeholder, ()),
+            fine_times=scan.placeholder in fine,
+        )
+        for scan in resolved.scans
+    )
+
+
 def _only_written(tree: exp.Expr, resolved: Resolved) -> set[int]:
     """The table of an INSERT that does not look at the rows that are there."""
     if not isinstance(tree, exp.Insert) or tree.args.get("conflict"):
@@ -364,6 +379,17 @@ def _only_written(tree: exp.Expr, resolved: Resolved) -> set[int]:
     target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
     table = resolved.tables.get(id(target))
     return set() if table is None else {table.id}
+
+
+def _walls(
+    tree: exp.Expr, scopes: Scopes, resolved: Resolved, context: PlanContext
+) -> Walls | None:
+    if context.wire is Wire.HTTP:
+        return None
+    mixed = bool(resolved.tqls or resolved.systems)
+    mixed = mixed or any(scan.table.is_time_series for scan in resolved.scans)
+    rest = context.wire is Wire.POSTGRES and not mixed
+    return Walls(Clocks(scopes, context.wire).outputs(tree), rest)
 
 
 def _clocks(tree: exp.Expr) -> frozenset[int]:

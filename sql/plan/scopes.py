@@ -24,6 +24,10 @@ class Scopes:
         self.tables = tuple(tables.values())
         self._sources: dict[int, dict[str, Table | None]] = {}
 
+    def table(self, node: exp.Expr) -> Table | None:
+        """The table that a resolved name stands for."""
+        return self._tables.get(id(node))
+
     def column(self, node: exp.Expr) -> Column | None:
         """The declared column a plain column reference means, None when unknown."""
         found = self.source(node)

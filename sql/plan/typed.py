@@ -324,15 +324,15 @@ def _column_type(scopes: Scopes, depth: int, node: exp.Column) -> DataType | Non
     for relation in relations:
         if node.table and relation.alias_or_name != node.table:
             continue
-        query = _query_of(relation, holder)
-        name = query and _inner_name(relation, query, node.name)
+        query = query_of(relation, holder)
+        name = query and inner_name(relation, query, node.name)
         found = query and name and _projected_type(scopes, depth + 1, query, name)
         if found:
             return found
     return None
 
 
-def _inner_name(relation: exp.Expr, query: exp.Select, name: str) -> str | None:
+def inner_name(relation: exp.Expr, query: exp.Select, name: str) -> str | None:
     """What a column of `(SELECT …) AS t (a, b)` is called inside; None if that is not certain."""
     alias = relation.args.get("alias")
     renamed = [column.name for column in alias.columns] if alias is not None else []
@@ -344,7 +344,7 @@ def _inner_name(relation: exp.Expr, query: exp.Select, name: str) -> str | None:
     return items[place].alias_or_name or None if known else None
 
 
-def _query_of(relation: exp.Expr, holder: exp.Expr) -> exp.Select | None:
+def query_of(relation: exp.Expr, holder: exp.Expr) -> exp.Select | None:
     """The SELECT behind a subquery, or behind the name of a CTE."""
     body: exp.Expr | None = relation.this if isinstance(relation, exp.Subquery) else None
     scope: exp.Expr | None = holder if isinstance(relation, exp.Table) else None

@@ -366,6 +366,8 @@ def result_columns(
     for position, (name, duck_type) in enumerate(zip(names, types, strict=True)):
         origin = plan.outputs[position] if position < len(plan.outputs) else None
         type_ = _shown(plan, position, from_duckdb(str(duck_type)))
+        if plan.walls is not None:
+            type_ = plan.walls.shown(position, len(names), type_)
         if origin is None or (origin.column.lower() != name.lower() and origin.starred):
             vector = VECTOR_OIDS.get(name, 0) if plan.systems and type_.id is TypeId.STRING else 0
             clock = type_.id is TypeId.INTERVAL and position in plan.clocks

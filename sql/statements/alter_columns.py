@@ -14,7 +14,6 @@ from catalog.records import Column, TableKind
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from engine.schema import Semantic
-from sql import types
 from sql.collations import TABLE_OPTION, kept_collation
 from sql.dialect import nodes
 from sql.dialect.create import (
@@ -27,6 +26,7 @@ from sql.dialect.create import (
 from sql.dialect.dialects import to_sql
 from sql.dialect.object_nodes import user_type_name
 from sql.dialect.parser import parse
+from sql.dialect.wall_times import column_type, mark_wall_times
 from sql.plan.plan import plan_query
 from sql.results import Notice
 from sql.session import Wire
@@ -54,6 +54,7 @@ from sql.statements.sequence import numbered_column
 def add(change: Alteration, action: exp.ColumnDef) -> None:
     """ADD COLUMN. Rows that are there read the default of now. Raises: DbError."""
     series = change.table.is_time_series
+    mark_wall_times(action, change.session.wire)
     defined = read_column(action, time_series=series, collation=_collation(change))
     column = defined.column
     if action.args.get("exists") and change.table.column(column.name) is not None:
@@ -220,6 +221,7 @@ def _redefine(change: Alteration, action: nodes.ChangeColumn) -> None:
         kind=action.args["dtype"].copy(),
         constraints=[c.copy() for c in action.args.get("constraints") or []],
     )
+    mark_wall_times(definition, change.session.wire)
     series = change.table.is_time_series
     wanted = read_column(definition, time_series=series, collation=_collation(change))
     if change.table.kind is TableKind.RELATIONAL:
@@ -276,7 +278,8 @@ def collate(change: Alteration, collation: str, *, convert: bool) -> None:
 
 def _retype(change: Alteration, name: str, kind: exp.Expr) -> None:
     column, table = change.column(name), change.table
-    new = types.from_sql(kind, time_series=table.is_time_series)
+    mark_wall_times(kind, change.session.wire)
+    new = column_type(kind, time_series=table.is_time_series)
     declared = (user_type_name(kind) or "") if table.is_time_series else declared_type(kind)
     changed = replace(column, type=new, declared=declared)
     if new == column.type:

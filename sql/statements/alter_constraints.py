@@ -25,13 +25,13 @@ from sql.foreign.keys import ForeignKey, is_checked, keys_onto
 from sql.foreign.reading import is_unique
 from sql.results import Notice
 from sql.session import Wire
-from sql.statements import foreign_keys
+from sql.statements import alter_relational, foreign_keys
 from sql.statements.alteration import Alteration
 from sql.statements.constraints import NAME, described, stored_constraint
 from sql.statements.target import quoted, relational_ddl
 from sql.system.pg_catalog.keys import key_name
 from sql.temporary import stored_name
-from sql.types import duckdb_name, quote
+from sql.types import quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -276,19 +276,12 @@ def rebuild(change: Alteration, made: Table, added: Mapping[int, str] = _NONE) -
     names = ", ".join(quote(column.name) for column in made.columns)
     checks = {**_checks(change), **added}
     duck.execute(relational_ddl(staged, _texts(made, checks)))
-    values = ", ".join(_value(change, column) for column in made.columns)
+    values = ", ".join(alter_relational.value_as(change, column) for column in made.columns)
     duck.execute(f"INSERT INTO {quoted(staged)} ({names}) SELECT {values} FROM {quoted(made)}")
     duck.execute(f"DROP TABLE {quoted(made)}")
     # Without the database, which a temporary table's stored name does not have anyway.
     own = quoted(made).removeprefix(f"{quote(made.database)}.")
     duck.execute(f"ALTER TABLE {quoted(staged)} RENAME TO {own}")
-
-
-def _value(change: Alteration, column: Column) -> str:
-    """What the stored column is in the new table."""
-    same = change.column(column.name).type == column.type
-    name = quote(column.name)
-    return name if same else f"CAST({name} AS {duckdb_name(column.type)})"
 
 
 def _texts(table: Table, checks: Mapping[int, str]) -> Iterator[str]:

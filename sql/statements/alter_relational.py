@@ -7,6 +7,7 @@ everything with ours. Defaults are ours: DuckDB's table has none.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pyarrow as pa
 from sqlglot import exp
@@ -16,9 +17,11 @@ from engine.errors import DbError, ErrorKind
 from sql.collations import column_type
 from sql.decode.lengths import length_max, too_long
 from sql.dialect.parser import parse
+from sql.plan.clocks import Clock, clock_of
 from sql.plan.plan import plan_query
 from sql.run.files import literal
 from sql.session import Wire
+from sql.settings import zone_of
 from sql.statements.alteration import Alteration
 from sql.statements.sequence import drop_sequence_of
 from sql.statements.target import SEQUENCE, quoted
@@ -79,7 +82,35 @@ def drop_column(change: Alteration, column: Column, rebuild: Callable[[], None])
 
 def set_type(change: Alteration, column: Column) -> None:
     """Gives the column of that name its new type. Raises: DbError if a value does not fit."""
-    _run(change, f"ALTER COLUMN {quote(column.name)} TYPE {column_type(column)}")
+    using = value_as(change, column)
+    name = quote(column.name)
+    how = "" if using == name else f" USING {using}"
+    _run(change, f"ALTER COLUMN {name} TYPE {column_type(column)}{how}")
+
+
+def value_as(change: Alteration, column: Column) -> str:
+    """The stored column of that name as the new type, as DuckDB's SQL.
+
+    A time on a wall becomes the moment at which the session's clock shows it, and the reverse.
+    """
+    name, old = quote(column.name), change.column(column.name).type
+    kinds, zone = (clock_of(old), clock_of(column.type)), change.session.timezone
+    if zone != "UTC" and kinds[0] is not kinds[1] and Clock.WALL in kinds and None not in kinds:
+        name = _on_other_clock(name, zone, *kinds)
+    return name if old == column.type else f"CAST({name} AS {duckdb_name(column.type)})"
+
+
+def _on_other_clock(name: str, zone: str, old: Clock | None, new: Clock | None) -> str:
+    fixed = zone_of(zone).utcoffset(None)
+    moment = f"timezone('UTC', {name})" if old is Clock.ZONED else name
+    if fixed is not None:
+        sign = "+" if new is Clock.WALL else "-"
+        made = f"({moment} {sign} to_seconds({fixed // timedelta(seconds=1)}))"
+    elif new is Clock.WALL:
+        made = f"timezone('{zone}', timezone('UTC', {moment}))"
+    else:
+        made = f"timezone('UTC', timezone('{zone}', {name}))"
+    return f"timezone('UTC', {made})" if new is Clock.ZONED else made
 
 
 def check_length(change: Alteration, column: Column) -> None:

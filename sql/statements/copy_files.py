@@ -32,7 +32,7 @@ from sql.metrics.writes import writes_of
 from sql.plan.tables import find_table
 from sql.results import Affected, Notice, Result, Rows
 from sql.statements.query import bind, inner_statement, plan_of
-from sql.statements.target import columns_named, insert_rows, writable
+from sql.statements.target import clock_text, columns_named, insert_rows, writable
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -214,7 +214,7 @@ def target_of(
     """What rows of files become. Raises: DbError INVALID_ARGUMENT for a bad time bound."""
 
     def evaluate(column: Column, rows: int) -> Any:
-        return assign(session.evaluate(str(column.default), rows), column, session.timezone)
+        return assign(session.evaluate(clock_text(column), rows), column, session.timezone)
 
     inside = _inside(table, options, session.timezone)
     return Target(table, tuple(columns), session.timezone, evaluate, inside)

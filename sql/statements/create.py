@@ -22,6 +22,7 @@ from sql.dialect.definitions import TableDefinition
 from sql.dialect.nodes import MATERIALIZED, IgnoredProperty, TableOptions
 from sql.dialect.options import database_options
 from sql.dialect.pieces import collation_of
+from sql.dialect.wall_times import mark_wall_times
 from sql.partition.check import with_rules
 from sql.partition.layout import new_region_ids
 from sql.plan.named_types import resolve_types
@@ -99,6 +100,7 @@ def _create_table(
 ) -> Result:
     if session.wire is not Wire.MYSQL:
         tree = resolve_types(tree.copy(), session.plan_context().type_named)
+    mark_wall_times(tree, session.wire)
     definition = read_create_table(tree, _default_collation(session, tree))
     if definition.external:
         return create_external(session, definition)

@@ -14,7 +14,7 @@ from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode.assign import assign
 from sql.statements.sequence import settled_default
-from sql.statements.target import SEQUENCE
+from sql.statements.target import SEQUENCE, clock_text
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -31,7 +31,7 @@ def default_value(session: ClientSession, column: Column) -> pa.Scalar | None:
     """
     if column.default is None or SEQUENCE in column.default:
         return None
-    value = assign(session.evaluate(column.default, 1), column, session.timezone)[0]
+    value = assign(session.evaluate(clock_text(column), 1), column, session.timezone)[0]
     return value if value.is_valid else None
 
 

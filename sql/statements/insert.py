@@ -49,7 +49,14 @@ from sql.statements.generated import (
 from sql.statements.ignoring import deciding_keys, without_known
 from sql.statements.lock_waits import check_insert, check_upsert
 from sql.statements.metric_engine import check_not_physical
-from sql.statements.parts import Pieces, assigned, default_of, is_default_word, returning_of
+from sql.statements.parts import (
+    Pieces,
+    assigned,
+    default_of,
+    is_default_word,
+    returning_of,
+    text_as,
+)
 from sql.statements.sequence_calls import settled_tree
 from sql.statements.setting import qualified
 from sql.statements.target import (
@@ -237,11 +244,17 @@ def _given(
     if _draws(tree, columns):
         if session.wire is Wire.MYSQL:  # NULL asks for a number, which the session then tells
             columns = tuple(replace(c, default=None) if _counts(c) else c for c in columns)
-        plan, values = pieces.plan(settled_tree(_source(tree, columns), pieces), target)
+        plan, values = pieces.plan(
+            settled_tree(_source(tree, columns, session.timezone), pieces), target
+        )
     elif loose:
-        plan, values = pieces.prepared("alike", lambda: alike(_source(tree, columns)), target)
+        plan, values = pieces.prepared(
+            "alike", lambda: alike(_source(tree, columns, session.timezone)), target
+        )
     else:
-        plan, values = pieces.prepared("source", lambda: _source(tree, columns), target)
+        plan, values = pieces.prepared(
+            "source", lambda: _source(tree, columns, session.timezone), target
+        )
     found = session.runner.table(plan, values, pieces.text)
     _check_count(len(columns), found.num_columns)
     if loose:
@@ -288,7 +301,7 @@ def describe(
     table, columns = _target(session, tree, statement.text)
     context = session.plan_context(statement.text)
     plan = plan_query(
-        _source(tree, columns),
+        _source(tree, columns, session.timezone),
         context,
         parameter_count=statement.parameter_count,
         declared=declared,
@@ -355,7 +368,7 @@ def _first(session: ClientSession, table: Table, values: int) -> tuple[Column, .
     return table.columns[:values] if fills else table.columns
 
 
-def _source(tree: exp.Insert, columns: tuple[Column, ...]) -> exp.Expr:
+def _source(tree: exp.Insert, columns: tuple[Column, ...], timezone: str) -> exp.Expr:
     """The query for the rows to be inserted."""
     source = tree.expression
     if source is None or tree.args.get("default"):
@@ -364,7 +377,7 @@ def _source(tree: exp.Insert, columns: tuple[Column, ...]) -> exp.Expr:
         rows = [_default_row(columns) for _ in source.expressions]  # MySQL's VALUES ()
         source = rows[0] if len(rows) == 1 else exp.union(*rows, distinct=False)
     if isinstance(source, exp.Values):
-        source = _fill_defaults(source, columns)
+        source = _fill_defaults(source, columns, timezone)
         source.set("alias", None)  # MySQL's, for its conflict clause
     with_ = tree.args.get("with_")
     if with_ is not None:
@@ -383,19 +396,35 @@ def _items(row: exp.Expr) -> list[exp.Expr]:
     return row.expressions if isinstance(row, exp.Tuple) else [row]
 
 
-def _fill_defaults(values: exp.Values, columns: tuple[Column, ...]) -> exp.Values:
+def _fill_defaults(values: exp.Values, columns: tuple[Column, ...], timezone: str) -> exp.Values:
     """Replaces the word DEFAULT by the column's default."""
     values = values.copy()
     for row in values.expressions:
+        _check_count(len(columns), len(_items(row)))
+    for row in values.expressions:
         items = _items(row)
-        if len(items) != len(columns):
-            _check_count(len(columns), len(items))
         for item, column in zip(list(items), columns, strict=True):
             if is_default_word(item):
                 item.replace(default_of(column))
             elif column.type.innermost.named is not None and takes_type(item):
                 item.replace(typed_as(item.copy(), column.type))
+    for place in _mixed(values, len(columns)):
+        for row in values.expressions:
+            item = _items(row)[place]
+            if item.is_string:
+                item.replace(text_as(item, columns[place], timezone))
     return values
+
+
+def _mixed(values: exp.Values, width: int) -> list[int]:
+    """Places where texts stand beside what is computed: DuckDB wants one type in a column."""
+    rows = [_items(row) for row in values.expressions]
+    return [
+        place
+        for place in range(width if len(rows) > 1 else 0)
+        if any(row[place].is_string for row in rows)
+        and not all(isinstance(row[place], exp.Literal | exp.Null) for row in rows)
+    ]
 
 
 def _check_count(columns: int, values: int) -> None:

@@ -20,12 +20,15 @@ from catalog.records import Column, Table
 from sql.collations import query_collation
 from sql.decode.assign import assign
 from sql.dialect.parser import parse
-from sql.dialect.pieces import store_collated
+from sql.dialect.pieces import cast_to, store_collated
+from sql.plan.clocks import KIND, clock_of
+from sql.plan.literals import timestamp_literal
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import QueryPlan, plan_query, plan_statement
 from sql.results import ResultColumn, Rows
 from sql.session import Wire
 from sql.statements.query import bind, key_of
+from sql.types import duckdb_name
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -193,6 +196,20 @@ def default_of(column: Column) -> exp.Expr:
     assert isinstance(parsed, exp.Select)
     value: exp.Expr = parsed.expressions[0]
     return value
+
+
+def text_as(literal: exp.Expr, column: Column, timezone: str) -> exp.Expr:
+    """A text that stands beside values of a column's type, as one of these."""
+    type_ = column.type
+    if type_.innermost.named is not None:
+        return literal
+    if not type_.is_timestamp:
+        return cast_to(literal, duckdb_name(type_))
+    made = timestamp_literal(literal.name, type_, timezone, column.name)
+    clock = clock_of(type_)
+    assert clock is not None
+    made.meta[KIND] = clock.value
+    return made
 
 
 def is_default_word(node: exp.Expr) -> bool:

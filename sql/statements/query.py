@@ -264,14 +264,17 @@ def _bound(value: object, type_: DataType | None, timezone: str) -> object:
     if type_ is not None and type_.innermost.named is not None:
         return _named(value, type_.innermost.named, timezone)
     if isinstance(value, datetime):
+        wall = type_ is not None and type_.wall
         if value.tzinfo is None:
-            if timezone == "UTC":
+            if timezone == "UTC" or wall:
                 return value
             value = value.replace(tzinfo=zone_of(timezone))
-        return value.astimezone(UTC).replace(tzinfo=None)
+        return value.astimezone(zone_of(timezone) if wall else UTC).replace(tzinfo=None)
     if isinstance(value, str | int) and type_ is not None and type_.is_timestamp:
         return _timestamp(str(value), type_, timezone)
     if isinstance(value, str) and type_ is not None and type_.id is TypeId.TIMESTAMP_TZ:
+        if type_.wall:
+            return _on_wall(_timestamp(value, TIMESTAMP_MICROSECOND, timezone), timezone)
         return value if timezone == "UTC" else _timestamp(value, TIMESTAMP_MICROSECOND, timezone)
     return value
 
@@ -283,6 +286,13 @@ def _named(value: object, named: Named, timezone: str) -> object:
     return None if value is None else read(named, str(value), timezone)
 
 
+def _on_wall(moment: object, timezone: str) -> object:
+    """What the session's clock shows at a moment of UTC; infinities stay."""
+    if not isinstance(moment, datetime):
+        return moment
+    return moment.replace(tzinfo=UTC).astimezone(zone_of(timezone)).replace(tzinfo=None)
+
+
 def _timestamp(text: str, type_: DataType, timezone: str) -> object:
     """A moment as a parameter; nanoseconds as text, which Python's datetime cannot hold."""
     if timezone == "UTC" and type_.unit != "ns" and _PLAIN_MOMENT.fullmatch(text):
@@ -291,7 +301,9 @@ def _timestamp(text: str, type_: DataType, timezone: str) -> object:
     if (word := text.strip().lower()) in ("infinity", "-infinity"):
         return word
     if type_.unit == "ms" and ":" in text:
-        type_ = TIMESTAMP_MICROSECOND  # compared as it is, not rounded to the column's unit
+        type_ = replace(
+            TIMESTAMP_MICROSECOND, wall=type_.wall
+        )  # compared as it is, not rounded to the column's unit
     array = column_from_text(pa.array([text]), type_, timezone, column="parameter")
     if type_.unit == "ns":
         return array.cast(pa.string())[0].as_py()

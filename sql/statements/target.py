@@ -179,8 +179,15 @@ def default_values(session: ClientSession, column: Column, rows: int) -> pa.Arra
         else:
             values = session.fixed(lambda: session.evaluate(default, rows))
         return assign(values, column, session.timezone)
-    value = session.evaluate(column.default, 1)
+    value = session.evaluate(clock_text(column), 1)
     return pa.repeat(assign(value, column, session.timezone)[0], rows)
+
+
+def clock_text(column: Column) -> str:
+    """The text of a default; a moment for a time on a wall says its zone. Requires: a default."""
+    text = str(column.default)
+    is_moment = column.type.wall and text[:1] != "'" and text.upper() != "NULL"
+    return f"CAST({text} AS TIMESTAMPTZ)" if is_moment else text
 
 
 def insert_rows(

@@ -259,6 +259,12 @@ def _record(value: object) -> object:
     raise DbError(ErrorKind.UNSUPPORTED, "input of anonymous composite types is not implemented")
 
 
+def _plain_moment(text: str) -> datetime | str:
+    """What an offset means there is the column's business."""
+    found = _moment(text)
+    return text if isinstance(found, datetime) and found.tzinfo is not None else found
+
+
 _TEXT: dict[int, Callable[[str], object]] = {
     oids.RECORD: _record,
     oids.BOOL: _bool,
@@ -273,7 +279,7 @@ _TEXT: dict[int, Callable[[str], object]] = {
     oids.UUID: _uuid,
     oids.DATE: _date,
     oids.TIME: _time,
-    oids.TIMESTAMP: _moment,
+    oids.TIMESTAMP: _plain_moment,
     oids.TIMESTAMPTZ: _moment,
     oids.INTERVAL: read_interval,
 }

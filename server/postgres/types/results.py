@@ -84,7 +84,8 @@ def binary_cells(array: pa.Array, data_type: DataType, style: TextStyle) -> Cell
     if data_type.element is not None:
         return array_cells(array, data_type, style, binary_cells)
     if data_type.is_timestamp:
-        return _timestamps(array, data_type.unit, style.timezone)
+        zone = "UTC" if data_type.wall else style.timezone
+        return _timestamps(array, data_type.unit, zone)
     match data_type.id:
         case TypeId.BOOLEAN:
             truth = array.fill_null(False).to_numpy(zero_copy_only=False)

@@ -185,6 +185,14 @@ def test_timestamps_show_the_session_wall_clock(moments, zone) -> None:
     assert text(moments, dt.TIMESTAMP_MICROSECOND, TextStyle(timezone=zone)) == expected
 
 
+def test_times_on_a_wall_are_the_same_in_every_zone() -> None:
+    style = TextStyle(timezone="Asia/Tokyo")
+    noon = datetime(2024, 7, 1, 12)
+    wall = dt.TIMESTAMP_MICROSECOND.on_wall
+    assert text([noon], wall, style) == ["2024-07-01 12:00:00"]
+    assert text([[noon]], dt.list_of(wall), style) == ['{"2024-07-01 12:00:00"}']
+
+
 @pytest.mark.parametrize(
     ("value", "data_type", "expected", "mysql"),
     [
