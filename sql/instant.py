@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow as pa
+
 from engine.datatypes import DataType
 from engine.errors import DbError
 from engine.jit import is_warm
@@ -24,6 +26,7 @@ from sql.statements.query import LiftedQuery, bind, state_of
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
+BYTES_MAX = 1 << 18  # more bytes of rows are worth the hop to a thread
 PLANS_MAX = 256  # texts that a session remembers
 WAYS_MAX = 8  # a text may have been declared
 
@@ -129,6 +132,11 @@ class Instant:
         except DbError:
             return None  # told in the usual way
         rows = at_hand(plan, values, self._session.runner)
-        if rows is None or plan.learned.shape is None:
+        if rows is None or plan.learned.shape is None or _is_large(rows):
             return None
         return Found(plan.learned.shape.columns, rows)
+
+
+def _is_large(rows: pa.RecordBatch) -> bool:
+    """True if rows take more than BYTES_MAX. What they are parts of is looked at first: sooner."""
+    return rows.get_total_buffer_size() > BYTES_MAX and bool(rows.nbytes > BYTES_MAX)

@@ -90,6 +90,8 @@ def _shown(
     limit = min(asked.limit, count)
     if limit > ROWS_MAX:
         return None
+    parts = _last(parts, limit) if question.direct.descending else _first(parts, limit)
+    count = sum(part.num_rows for part in parts)
     if len(parts) > 1:
         rows = pa.concat_batches(parts)
     elif parts:
@@ -103,3 +105,18 @@ def _shown(
     if question.direct.descending:
         return rows.take(pa.array(np.arange(count - 1, count - 1 - limit, -1)))
     return rows.slice(0, limit) if limit < count else rows
+
+
+def _first(parts: Sequence[pa.RecordBatch], wanted: int) -> Sequence[pa.RecordBatch]:
+    """The parts that have the first rows."""
+    rows = 0
+    for place, part in enumerate(parts):
+        rows += part.num_rows
+        if rows >= wanted:
+            return parts[: place + 1]
+    return parts
+
+
+def _last(parts: Sequence[pa.RecordBatch], wanted: int) -> Sequence[pa.RecordBatch]:
+    """The parts that have the last rows."""
+    return _first(parts[::-1], wanted)[::-1]

@@ -192,3 +192,28 @@ def test_columns_are_shown_in_any_order_and_twice(cpu: Client) -> None:
         for _ in range(3):
             cpu.run(text)
         assert cpu.at_once(text) == expected
+
+
+@pytest.mark.parametrize("options", ["", "WITH ('append_mode' = 'true')"])
+def test_long_texts_are_left_to_a_thread(db: Client, options: str) -> None:
+    db.run(DDL.format(options))
+    rows = ", ".join(
+        f"('a', 1, 1, '{'x' * size}', '{moment(second)}')"
+        for second, size in enumerate((10, 100_000, 100_000, 100_000, 100_000))
+    )
+    db.run(f"INSERT INTO cpu (host, core, v, note, ts) VALUES {rows}")
+    for end, is_at_once in ((1, True), (2, True), (5, False)):
+        values = ("a", 1, moment(0), moment(end))
+        expected = db.run(ASKED, values)
+        assert len(expected) == end
+        assert (db.at_once(ASKED, values) is not None) == is_at_once
+
+
+def test_a_long_row_by_its_key_is_left_to_a_thread(db: Client) -> None:
+    db.run("CREATE TABLE t (id INT PRIMARY KEY, note TEXT)")
+    db.run(f"INSERT INTO t VALUES (1, 'short'), (2, '{'x' * 2_000_000}')")
+    asked = "SELECT note FROM t WHERE id = $1"
+    for number, is_at_once in ((1, True), (2, False)):
+        for _ in range(20):
+            db.run(asked, (number,))
+        assert (db.at_once(asked, (number,)) is not None) == is_at_once
