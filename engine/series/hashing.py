@@ -54,9 +54,18 @@ def words_of(data: bytes | memoryview | Bytes) -> tuple[Bytes, UInt64s]:
     return padded, words
 
 
-def room_for(size: int) -> tuple[Bytes, UInt64s]:
-    """Memory for so many bytes, and the same as words with one to spare."""
-    words = np.empty(size // 8 + 2, np.uint64)
+def words_for(size: int) -> int:
+    """How many words `room_for` needs for so many bytes."""
+    return size // 8 + 2
+
+
+def room_for(size: int, words: UInt64s | None = None) -> tuple[Bytes, UInt64s]:
+    """Memory for so many bytes, and the same as words with one to spare.
+
+    `words`: the memory to use, `words_for` many.
+    """
+    if words is None:
+        words = np.empty(words_for(size), np.uint64)
     padded = words.view(np.uint8)
     padded[size:] = 0
     return padded[:size], words

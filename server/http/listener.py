@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from server.http.application import Application
+from server.http.reader import GatheringProtocol
 
 GRACE_SECONDS = 4  # for answers on their way out; their statements were waited for or cancelled
 
@@ -25,6 +26,7 @@ class HttpListener:
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
+                http=GatheringProtocol,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

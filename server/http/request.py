@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from engine.errors import DbError, ErrorKind
 from server.config import parse_duration_ms
@@ -34,19 +34,28 @@ class SqlRequest:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body. Raises: DbError LIMIT_EXCEEDED beyond http_body_limit."""
+    """The whole body.
+
+    Raises: DbError LIMIT_EXCEEDED beyond http_body_limit, ClientDisconnect.
+    """
     context = context_of(request)
     bytes_max = context.configuration.settings.http_body_bytes_max
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > bytes_max:
         raise _too_large(bytes_max)
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > bytes_max:
+    pieces, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > bytes_max:
             raise _too_large(bytes_max)
-    context.metrics.http_bytes.labels("in").inc(len(body))
-    return bytes(body)
+        pieces.append(piece)
+        more = message.get("more_body", False)
+    context.metrics.http_bytes.labels("in").inc(size)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _too_large(bytes_max: int) -> DbError:

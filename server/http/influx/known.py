@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice, pairwise
-from threading import Lock, local
-from typing import Any
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +27,7 @@ from server.http.influx import known_kernels as kernels
 from server.http.influx import learn_kernels as learning
 from server.http.influx import line_values as codes
 from server.http.influx.line_kernels import LINE, gather
+from server.http.scratch import SCRATCH
 from sql.ingest.batch import IngestColumn, IngestTable
 from sql.ingest.metrics import TIME
 
@@ -38,7 +38,6 @@ _FORMS_MAX = 1 << 12
 # Room at first for texts (bytes), heads and values of tags; it doubles ten times at the most, to
 # 64 MiB of texts, 5 MiB of heads and 32 MiB of values.
 _ARENA, _HEADS, _SPANS, _DOUBLED_MAX = 1 << 16, 1 << 8, 1 << 12, 10
-_SCRATCH_MAX = 1 << 18  # entries of an array that a thread keeps
 _FRUITLESS_MAX = 64  # texts that are not tried after attempts that neither read nor learned
 
 TYPES: Mapping[int, DataType] = {
@@ -74,25 +73,6 @@ class Form:
     def alike(self) -> object:
         """What all rows of the form share, see `IngestTable`."""
         return object()
-
-
-class _Scratch(local):
-    """Arrays that a thread uses again: pages of fresh ones cost as much as reading the lines."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, NDArray[Any]] = {}
-
-    def of(self, name: str, size: int, kind: type[np.generic]) -> NDArray[Any]:
-        """An array with anything in it, good until the thread asks for the same again."""
-        kept = self._kept.get(name)
-        if kept is None or len(kept) < size:
-            kept = np.empty(size, kind)
-            if size <= _SCRATCH_MAX:
-                self._kept[name] = kept
-        return kept[:size]
-
-
-_SCRATCH = _Scratch()
 
 
 @dataclass(frozen=True)
@@ -225,9 +205,9 @@ class KnownLines:
         if not forms.known or self._pause > 0:
             return None
         data, keys = np.frombuffer(content, np.uint8), np.frombuffer(forms.keys, np.uint8)
-        rows = _SCRATCH.of("rows", len(data) // _LINE_BYTES_MIN + len(stops), np.int32)
-        times = _SCRATCH.of("times", len(rows), np.int64)
-        cells = _SCRATCH.of("cells", len(data) // _FIELD_BYTES_MIN + len(stops), np.uint64)
+        rows = SCRATCH.of("line heads", len(data) // _LINE_BYTES_MIN + len(stops), np.int32)
+        times = SCRATCH.of("line times", len(rows), np.int64)
+        cells = SCRATCH.of("line cells", len(data) // _FIELD_BYTES_MIN + len(stops), np.uint64)
         used = np.zeros(forms.measurements, np.int32)
         state = np.zeros(kernels.STATE_SIZE, np.int64)
         start = 0
@@ -366,7 +346,7 @@ class _Found:
         offsets, starts = np.empty(count * (size + 1), np.int32), np.empty(count + 1, np.int32)
         memory = self.memory
         room = int(memory.heads[kernels.HEAD * rows + kernels.SIZE].sum()) + _SLACK
-        out = _SCRATCH.of("texts", room, np.uint8)
+        out = SCRATCH.of("line texts", room, np.uint8)
         kernels.tags_of(memory.arena, memory.heads, memory.spans, rows, count, offsets, starts, out)
         bounds = starts.tolist()
         places, texts = pa.py_buffer(offsets), pa.py_buffer(out[: bounds[count]].tobytes())

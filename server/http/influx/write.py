@@ -6,7 +6,7 @@ https://docs.influxdata.com/influxdb/v1/tools/api/#write-http-endpoint
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -39,6 +39,10 @@ _APPLICATION = "influxdb"
 _DEFAULTS = {"merge_mode": "last_non_null"}  # points of one time complete each other
 _ERRORS_SHOWN = 10
 _ERRORS_REPORTED = 1_000
+_NOT_ASKED = frozenset({b"content-length", b"authorization", b"x-greptime-auth"})
+_REMEMBERED_MAX = 1_024
+_REMEMBERED: dict[Hashable, _Asked] = {}
+_WRITTEN = Response(status_code=204)
 
 
 async def ping(request: Request) -> Response:
@@ -57,7 +61,7 @@ async def write(request: Request) -> Response:
     """Writes the lines of a request of version 1 or 2, all or none. Raises: DbError."""
     errors = await _written(request, _unit(request, "ns"), partial=False)
     assert not errors
-    return Response(status_code=204)
+    return _WRITTEN
 
 
 async def write_lp(request: Request) -> Response:
@@ -69,7 +73,7 @@ async def write_lp(request: Request) -> Response:
     unit = _unit(request, "auto", guess=True)
     errors = await _written(request, unit, partial=partial)
     if not errors:
-        return Response(status_code=204)
+        return _WRITTEN
     body = {
         "error": "partial write of line protocol occurred",
         "data": [_report(error) for error in errors[:_ERRORS_REPORTED]],
@@ -109,32 +113,64 @@ def write_lines(
     return [lines.errors] * len(requests)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What the head of a request says, but for who sends it."""
+
+    database: str
+    encoding: str
+    create: bool
+    options: Mapping[str, str]
+    timeout_ms: int
+    kind: Hashable  # equal for requests that may be written together
+
+
+def _asked(request: Request) -> _Asked:
+    """Remembered: agents send the same head again and again. Raises: DbError."""
+    # Never who sends it: no password is kept.
+    headers = [pair for pair in request.scope["headers"] if pair[0] not in _NOT_ASKED]
+    key = request.scope["query_string"], *headers
+    asked = _REMEMBERED.get(key)
+    if asked is None:
+        hints = hints_of(request.headers)
+        create, options = may_create(hints), table_options(hints, _DEFAULTS)
+        asked = _Asked(
+            _database(request),
+            request.headers.get("content-encoding", ""),
+            create,
+            options,
+            timeout_ms(request.headers.get("x-greptime-timeout")),
+            (create, tuple(options.items())),
+        )
+        if "p" not in request.query_params:
+            if len(_REMEMBERED) >= _REMEMBERED_MAX:
+                _REMEMBERED.clear()
+            _REMEMBERED[key] = asked
+    return asked
+
+
 async def _written(request: Request, unit: int, *, partial: bool) -> Sequence[LineError]:
     """Reads and writes a request; without `partial` a bad line is an error. Raises: DbError."""
-    hints = hints_of(request.headers)
-    create, options = may_create(hints), table_options(hints, _DEFAULTS)
-    limit = timeout_ms(request.headers.get("x-greptime-timeout"))
-    sent = sent_credentials(request)
+    asked, sent = _asked(request), sent_credentials(request)
     body = await read_body(request)
-    encoding = request.headers.get("content-encoding", "")
     body_max = context_of(request).configuration.settings.http_body_bytes_max
     content_max = min(body_max * GROWTH_MAX, BYTES_MAX)
-    given = LineRequest(body, encoding, content_max, unit, partial, create, options)
-    database = _database(request)
-    if limit or len(body) > REQUEST_BYTES_MAX:
+    given = LineRequest(
+        body, asked.encoding, content_max, unit, partial, asked.create, asked.options
+    )
+    if asked.timeout_ms or len(body) > REQUEST_BYTES_MAX:
         return await in_session(
             request,
-            database,
+            asked.database,
             lambda session: write_lines(session, [given])[0],
-            timeout_ms=limit,
+            timeout_ms=asked.timeout_ms,
             application=_APPLICATION,
             sent=sent,
         )
     groups: Groups[LineRequest, Sequence[LineError]] = request.app.state.line_groups
     name, _ = await authenticate(request, sent)
-    client = ClientInfo(name, database, address(request), _APPLICATION)
-    kind = unit, partial, create, tuple(options.items())
-    return await groups.run(client, kind, given, len(body))
+    client = ClientInfo(name, asked.database, address(request), _APPLICATION)
+    return await groups.run(client, (unit, partial, asked.kind), given, len(body))
 
 
 def _unit(request: Request, default: str, *, guess: bool = False) -> int:

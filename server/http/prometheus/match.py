@@ -14,6 +14,7 @@ from engine import jit
 from engine.jit import Bytes, UInt64s
 from engine.series.raw import RawSeries
 from server.http.prometheus.match_kernels import match
+from server.http.scratch import SCRATCH
 from sql.ingest.hashed import KnownSamples
 
 _SAMPLE_BYTES_MIN = 16  # requests with less to a sample are read otherwise
@@ -31,9 +32,9 @@ def known_samples(
     if jit.is_pending(match):
         return None
     room = len(data) // _SAMPLE_BYTES_MIN + 1
-    ids, times = np.empty(room, np.int64), np.empty(room, np.int64)
-    bits = np.empty(room, np.uint64)
-    values = bits.view(np.float64)
+    ids = SCRATCH.of("sample ids", room, np.int64)
+    times = SCRATCH.of("sample times", room, np.int64)
+    bits = SCRATCH.of("sample bits", room, np.uint64)
 
     def read(key: UInt64s, table: UInt64s) -> list[int]:
         counts, start = [0], 0
@@ -50,4 +51,5 @@ def known_samples(
     if last <= 0:
         return None
     each = [after - before for before, after in pairwise(counts)]
-    return KnownSamples(ids[:last], times[:last], values[:last]), each
+    values = bits[:last].copy().view(np.float64)
+    return KnownSamples(ids[:last].copy(), times[:last].copy(), values), each

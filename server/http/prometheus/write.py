@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from engine.clock import SystemClock
 from engine.errors import DbError, ErrorKind
 from engine.jit import Bytes, UInt64s
-from engine.series.hashing import room_for
+from engine.series.hashing import room_for, words_for
 from server.http.auth import authenticate
 from server.http.content import malformed, too_large, zstd_content
 from server.http.context import context_of
@@ -44,6 +45,7 @@ from server.http.prometheus.write_request import (
 )
 from server.http.prometheus.write_request_v2 import Request as Version2
 from server.http.request import address, database_name, read_body, timeout_ms
+from server.http.scratch import SCRATCH
 from server.http.tasks import in_session
 from sql.ingest.batch import IngestTable
 from sql.ingest.hashed import HashedSamples, IngestSamples, KnownSamples
@@ -77,7 +79,12 @@ async def write(request: Request) -> Response:
         request.app.state.known_metadata,
         settings.prom_validation != "strict",
     )
-    done = await _written(request, given)
+    return _told(await _written(request, given))
+
+
+@lru_cache(maxsize=1024)
+def _told(done: Written) -> Response:
+    """The answer; senders of known series write as many samples again and again."""
     headers = {
         _WRITTEN.format("Samples"): str(done.samples),
         _WRITTEN.format("Histograms"): str(done.histograms),
@@ -225,7 +232,12 @@ class _Writer:
 
 def _version(request: Request) -> int | None:
     """Which message the body is, None for one nobody knows."""
-    kind, _, parameters = request.headers.get("content-type", _PROTOBUF).lower().partition(";")
+    return _version_of(request.headers.get("content-type", _PROTOBUF))
+
+
+@lru_cache(maxsize=64)
+def _version_of(content_type: str) -> int | None:
+    kind, _, parameters = content_type.lower().partition(";")
     if kind.strip() != _PROTOBUF:
         return None
     given = dict(part.strip().partition("=")[::2] for part in parameters.split(";") if part.strip())
@@ -243,6 +255,8 @@ def _refusal() -> Response:
 def _contents(requests: Sequence[WriteRequest]) -> tuple[Bytes, UInt64s, list[int]]:
     """The messages one after the other, the same memory as words, and where each ends.
 
+    The memory is the thread's: good until it calls this again.
+
     Raises: DbError as `decompressed`.
     """
     plain = [
@@ -250,7 +264,8 @@ def _contents(requests: Sequence[WriteRequest]) -> tuple[Bytes, UInt64s, list[in
         for one in requests
     ]
     sizes = [len(plain[place]) or _snappy_size(one) for place, one in enumerate(requests)]
-    data, words = room_for(sum(sizes))
+    size = sum(sizes)
+    data, words = room_for(size, SCRATCH.of("messages", words_for(size), np.uint64))
     stops = list(accumulate(sizes))
     for one, content, size, stop in zip(requests, plain, sizes, stops, strict=True):
         if content:

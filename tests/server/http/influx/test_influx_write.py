@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from server.http.influx import write
+
 LINE = "monitor,host=a cpu=0.1,mem=4i 1667446797450"
 
 
@@ -156,17 +158,45 @@ async def test_ping_and_health_need_no_password(guarded_agent: Any) -> None:
 
 
 async def test_every_way_to_say_who_writes(guarded_agent: Any) -> None:
-    write = guarded_agent.influx
-    assert (await write("m f=1 1")).status_code == 401
-    assert (await write("m f=1 1", u="ann", p="wrong")).status_code == 401
-    assert (await write("m f=1 1", u="rob", p="secret")).status_code == 403
-    assert (await write("m f=1 1", u="ann", p="secret")).status_code == 204
+    send = guarded_agent.influx
+    assert (await send("m f=1 1")).status_code == 401
+    assert (await send("m f=1 1", u="ann", p="wrong")).status_code == 401
+    assert (await send("m f=1 1", u="rob", p="secret")).status_code == 403
+    assert (await send("m f=1 1", u="ann", p="secret")).status_code == 204
     for scheme, status in (("Token", 204), ("token", 204), ("Bearer", 204), ("Splunk", 401)):
-        answer = await write("m f=1 1", {"authorization": f"{scheme} ann:secret"})
+        answer = await send("m f=1 1", {"authorization": f"{scheme} ann:secret"})
         assert answer.status_code == status
-    assert (await write("m f=1 1", {"authorization": "Token x"})).status_code == 401
+    assert (await send("m f=1 1", {"authorization": "Token x"})).status_code == 401
     guarded_agent.client.auth = ("ann", "secret")
-    assert (await write("m f=1 1")).status_code == 204
+    assert (await send("m f=1 1")).status_code == 204
+    guarded_agent.client.auth = ("ann", "other")
+    assert (await send("m f=1 1")).status_code == 401
+    assert (await send("m f=1 1", db="nowhere")).status_code == 401
+    guarded_agent.client.auth = None
+    assert (await send("m f=1 1")).status_code == 401
+
+
+async def test_a_head_that_is_remembered_keeps_no_password(guarded_agent: Any) -> None:
+    for given in ({"u": "ann", "p": "a-secret"}, {"u": "ann", "p": "a-secret", "precision": "ms"}):
+        assert (await guarded_agent.influx("m f=1 1", **given)).status_code == 401
+    for name in ("authorization", "x-greptime-auth"):
+        headers = {name: "Basic YW5uOmEtc2VjcmV0"}
+        assert (await guarded_agent.influx("m f=1 1", headers)).status_code == 401
+    assert write._REMEMBERED
+    kept = repr(write._REMEMBERED)
+    assert "a-secret" not in kept
+    assert "YW5uOmEtc2VjcmV0" not in kept
+
+
+async def test_heads_that_differ_are_told_apart(agent: Any) -> None:
+    await agent.wrote("t f=1 1", precision="s")
+    await agent.wrote("t f=1 1", precision="ms")
+    answer = await agent.influx("u f=1 1", {"x-greptime-hints": "auto_create_table=false"})
+    assert answer.status_code == 400
+    await agent.wrote("u f=1 1", {"x-greptime-hints": "auto_create_table=true"})
+    assert (await agent.influx("t f=1 1", db="nowhere")).status_code == 400
+    rows = await agent.sql("SELECT greptime_timestamp FROM t ORDER BY 1")
+    assert rows == [[1_000_000], [1_000_000_000]]
 
 
 async def test_version_3_keeps_the_good_lines(agent: Any) -> None:
