@@ -425,12 +425,22 @@ class ExtensionGenerator(Generator):
             return f"AS {items[0].split(' ', 1)[1]}"
         if verb == "CREATE":
             return f"AS {'' if form == 'COMPOSITE' else f'{form} '}({', '.join(items)})"
-        if form == "RENAME VALUE":
+        if form in ("RENAME VALUE", "RENAME ATTRIBUTE"):
             return f"{form} {items[0]} TO {items[1]}"
+        if form == "ATTRIBUTE":
+            return ", ".join(map(self._attribute, node.expressions))
         if form == "ADD VALUE":
             place = self._prefixed(node, str(node.args.get("place")), "beside")
             return self._words(form, self._flag(node, "exists", "IF NOT EXISTS"), items[0], place)
         return f"{form} {self.sql(node, 'to')}"
+
+    def _attribute(self, action: exp.Expr) -> str:
+        verb, _, exists = str(action.this).upper().partition(" ")
+        subject = self.sql(action, "expression")
+        if verb == "TYPE":
+            name, kind = self.sql(action.expression, "this"), self.sql(action.expression, "kind")
+            return f"ALTER ATTRIBUTE {name} TYPE {kind}"
+        return self._words(f"{verb} ATTRIBUTE", exists, subject)
 
     def _type_item(self, item: exp.Expr) -> str:
         if isinstance(item, nodes.Option):

@@ -131,7 +131,7 @@ class ObjectsGrammar(FlowsGrammar):
         return self.expression(node)
 
     def alter_type(self) -> exp.Expr:
-        """Behind ALTER TYPE: ADD VALUE, RENAME VALUE, RENAME TO, SET SCHEMA, OWNER TO."""
+        """Behind ALTER TYPE: ATTRIBUTE, ADD VALUE, RENAME VALUE or TO, SET SCHEMA, OWNER TO."""
         kind = self._prev.text.upper()
         node = ObjectStatement(this=f"ALTER {kind}", table=self.take_table())
         if self.word("ADD", "VALUE"):
@@ -146,6 +146,15 @@ class ObjectsGrammar(FlowsGrammar):
             self.require("TO")
             node.set("form", "RENAME VALUE")
             node.set("expressions", [old, self.take_string()])
+        elif self.word("RENAME", "ATTRIBUTE"):
+            old_name = self.take_name()
+            self.require("TO")
+            node.set("form", "RENAME ATTRIBUTE")
+            node.set("expressions", [old_name, self.take_name()])
+            self._behaviour()
+        elif self._at_attribute():
+            node.set("form", "ATTRIBUTE")
+            node.set("expressions", self._parse_csv(self._attribute))
         else:
             for words in (("RENAME", "TO"), ("SET", "SCHEMA"), ("OWNER", "TO")):
                 if self.word(*words):
@@ -154,6 +163,34 @@ class ObjectsGrammar(FlowsGrammar):
                     return self.expression(node)
             return self.expression(nodes.Utility(this=f"ALTER {kind}", text=self.take_rest()))
         return self.expression(node)
+
+    def _at_attribute(self) -> bool:
+        words = (self._curr.text.upper(), self._next.text.upper()) if self._next else ()
+        return len(words) == 2 and words[0] in ("ADD", "DROP", "ALTER") and words[1] == "ATTRIBUTE"
+
+    def _attribute(self) -> nodes.Option:
+        """ADD, DROP or ALTER ATTRIBUTE; what depends on the type follows, CASCADE or not."""
+        verb = self.take_word().lower()
+        self.require("ATTRIBUTE")
+        if verb == "add":
+            found = nodes.Option(this=verb, expression=self._field())
+        elif verb == "drop":
+            exists = " if exists" if self._parse_exists() else ""
+            found = nodes.Option(this=verb + exists, expression=self.take_name())
+        else:
+            name = self.take_name()
+            self.word("SET", "DATA")
+            self.require("TYPE")
+            kind = self._parse_types()
+            if kind is None:
+                raise self.expected("a type")
+            found = nodes.Option(this="type", expression=exp.ColumnDef(this=name, kind=kind))
+        self._behaviour()
+        return self.expression(found)
+
+    def _behaviour(self) -> None:
+        if not self.word("CASCADE"):
+            self.word("RESTRICT")
 
     # --- Options of a sequence --------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from engine.errors import DbError, ErrorKind
 from sql.decode.lengths import length_max
 from sql.foreign.keys import is_checked, keys_onto, watched
 from sql.foreign.pending import touch
+from sql.plan.named_values import takes_type, typed_as
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
 from sql.results import Affected, Description, Result
@@ -289,11 +290,12 @@ def _set(name: str, value: exp.Expr) -> exp.EQ:
 
 
 def _with_defaults(tree: exp.Expr, table: Table) -> exp.Expr:
-    """`SET a = DEFAULT`, and columns set to the time: both are ours, DuckDB knows neither."""
+    """`SET a = DEFAULT`, columns set to the time, rows of composite types: DuckDB knows none."""
     words = any(isinstance(i, exp.EQ) and is_default_word(i.expression) for i in tree.expressions)
     touched = touched_by(table, tree.expressions) if isinstance(tree, exp.Update) else {}
     elements = [i for i in tree.expressions if isinstance(i, exp.EQ) and is_element(i)]
-    if not words and not touched and not elements:
+    typed = any(_typed_value(item, table) is not None for item in tree.expressions)
+    if not words and not touched and not elements and not typed:
         return tree
     if elements:
         tree = tree.copy()
@@ -307,4 +309,15 @@ def _with_defaults(tree: exp.Expr, table: Table) -> exp.Expr:
         column = table.column(item.this.name) if isinstance(item, exp.EQ) else None
         if column is not None and is_default_word(item.expression):
             item.set("expression", default_of(column))
+        elif (typed_value := _typed_value(item, table)) is not None:
+            item.set("expression", typed_value)
     return tree
+
+
+def _typed_value(item: exp.Expr, table: Table) -> exp.Expr | None:
+    """ROW(…) or ARRAY[…] as its column's type reads it, if users know that type by its name."""
+    column = table.column(item.this.name) if isinstance(item, exp.EQ) else None
+    if column is None or column.type.innermost.named is None:
+        return None
+    value = item.expression
+    return typed_as(value, column.type) if takes_type(value) and not value.is_string else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -22,6 +23,7 @@ from sql.plan.named_types import resolve_types
 from sql.plan.tables import table_name
 from sql.privileges import owner_of_new
 from sql.results import Affected, Notice, Result
+from sql.statements import attributes
 from sql.statements.dependents import refresh_views
 from sql.statements.indexes import without_indexes
 from sql.statements.target import quoted
@@ -159,7 +161,24 @@ def _rename_value(
     if new in one.labels:
         raise DbError(ErrorKind.DUPLICATE_OBJECT, f'enum label "{new}" already exists')
     labels = (*one.labels[:at], new, *one.labels[at + 1 :])
-    _change(session, transaction, one, replace(one, labels=labels), (old, new))
+    changed = partial(_relabelled, renamed=(old, new))
+    _change(session, transaction, one, replace(one, labels=labels), changed)
+
+
+def _attributes(
+    session: ClientSession, transaction: Transaction, one: UserType, tree: ObjectStatement
+) -> None:
+    new, places = attributes.altered(session, one, tree, type_of)
+    for table, columns in _users(session, one) if attributes.changes_types(tree) else ():
+        message = f'cannot alter type "{one.name}" because column "{table.name}.{columns[0].name}"'
+        raise DbError(ErrorKind.UNSUPPORTED, f"{message} uses it")
+    _change(session, transaction, one, new, partial(attributes.moved, places=places))
+
+
+def _rename_attribute(
+    session: ClientSession, transaction: Transaction, one: UserType, tree: ObjectStatement
+) -> None:
+    _change(session, transaction, one, attributes.renamed(one, tree))
 
 
 def _check_enum(one: UserType) -> None:
@@ -210,6 +229,8 @@ def _set_owner(
 _ACTIONS: dict[str, Callable[[ClientSession, Transaction, UserType, ObjectStatement], None]] = {
     "ADD VALUE": _add_value,
     "RENAME VALUE": _rename_value,
+    "ATTRIBUTE": _attributes,
+    "RENAME ATTRIBUTE": _rename_attribute,
     "RENAME TO": _rename,
     "SET SCHEMA": _set_schema,
     "OWNER TO": _set_owner,
@@ -263,9 +284,12 @@ def _change(
     transaction: Transaction,
     old: UserType,
     new: UserType,
-    renamed: tuple[str, str] | None = None,
+    changed: Callable[[Column], str] | None = None,
 ) -> None:
-    """Gives an enum other labels, and all columns of it."""
+    """Gives an enum other labels or a composite type other fields, and all columns of it.
+
+    `changed` is DuckDB text for the values that a column has then; without it they stay.
+    """
     if _over(session, old):
         raise DbError(
             ErrorKind.UNSUPPORTED,
@@ -277,40 +301,37 @@ def _change(
     for table, columns in _users(session, old):
         if table.kind not in _STORED:
             continue
-        _check_changeable(table, renamed)
-        changed = {c.name: replace(c, type=c.type.tagged(named)) for c in columns}
+        if changed is not None and table.is_time_series:
+            raise DbError(
+                ErrorKind.UNSUPPORTED,
+                f'rows of table "{table.name}" hold values that cannot be changed there',
+                hint="only columns of tables without a time index can follow",
+            )
+        retyped = {c.name: replace(c, type=c.type.tagged(named)) for c in columns}
         with without_indexes(session, table) as after:
             if not table.is_time_series:
-                for column in changed.values():
-                    _retype(session, table, column, renamed)
-            columns_now = tuple(changed.get(c.name, c) for c in table.columns)
+                for column in retyped.values():
+                    _retype(session, table, column, (changed or _relabelled)(column))
+            columns_now = tuple(retyped.get(c.name, c) for c in table.columns)
             table = replace(table, columns=columns_now)
             session.put_table(table)
             after.append(table)
         refresh_views(session, table, cascade=False)
 
 
-def _check_changeable(table: Table, renamed: tuple[str, str] | None) -> None:
-    if renamed is not None and table.is_time_series:
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            f'rows of table "{table.name}" hold the label, which cannot be renamed there',
-            hint="only columns of tables without a time index can follow",
-        )
-
-
-def _retype(
-    session: ClientSession, table: Table, column: Column, renamed: tuple[str, str] | None
-) -> None:
-    name, type_ = types.quote(column.name), types.duckdb_name(column.type)
-    label = "label"
+def _relabelled(column: Column, renamed: tuple[str, str] | None = None) -> str:
+    """DuckDB text for a column's values with another label, or as they are."""
+    name, label = types.quote(column.name), "label"
     if renamed is not None:
         old, new = (exp.Literal.string(one).sql("duckdb") for one in renamed)
         label = f"CASE label WHEN {old} THEN {new} ELSE label END"
     if column.type.element is None:
-        value = f"list_transform([CAST({name} AS VARCHAR)], lambda label: {label})[1]"
-    else:
-        value = f"list_transform(CAST({name} AS VARCHAR[]), lambda label: {label})"
+        return f"list_transform([CAST({name} AS VARCHAR)], lambda label: {label})[1]"
+    return f"list_transform(CAST({name} AS VARCHAR[]), lambda label: {label})"
+
+
+def _retype(session: ClientSession, table: Table, column: Column, value: str) -> None:
+    name, type_ = types.quote(column.name), types.duckdb_name(column.type)
     action = f"ALTER COLUMN {name} TYPE {type_} USING CAST({value} AS {type_})"
     try:
         session.duck.execute(f"ALTER TABLE {quoted(table)} {action}")

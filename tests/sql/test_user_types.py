@@ -202,3 +202,61 @@ def test_types_whose_texts_have_another_order_are_ordered_by_value(db: Client) -
     assert db.run("SELECT max(t), min(t) FROM o") == [("23:00:00-05", "12:00:00+02")]
     different = "SELECT DISTINCT i FROM o WHERE id < 3 ORDER BY 1"
     assert db.run(different) == [("10.0.0.9",), ("9.0.0.1/24",)]
+
+
+@pytest.fixture
+def points(db: Client) -> Client:
+    db.run("CREATE TYPE point2 AS (x INT, y TEXT)")
+    db.run("CREATE TABLE p (id INT, at point2)")
+    db.run("INSERT INTO p VALUES (1, (1, 'a b')), (2, NULL), (3, (NULL, NULL))")
+    return db
+
+
+def test_attributes_come_and_go_with_the_rows(points: Client) -> None:
+    points.run("ALTER TYPE point2 ADD ATTRIBUTE z DOUBLE PRECISION, ADD ATTRIBUTE w INT")
+    assert points.run("SELECT at::text FROM p ORDER BY id") == [
+        ('(1,"a b",,)',),
+        (None,),
+        ("(,,,)",),
+    ]
+    points.run("UPDATE p SET at = (2, 'c', 1.5, 7) WHERE id = 2")
+    points.run("ALTER TYPE point2 DROP ATTRIBUTE x, DROP ATTRIBUTE IF EXISTS x")
+    assert points.run("SELECT at::text, (at).z FROM p WHERE id = 2") == [("(c,1.5,7)", 1.5)]
+    points.run("ALTER TYPE point2 RENAME ATTRIBUTE z TO height")
+    assert points.run("SELECT (at).height FROM p WHERE id = 2") == [(1.5,)]
+    points.run("BEGIN; ALTER TYPE point2 DROP ATTRIBUTE y CASCADE; ROLLBACK")
+    assert points.run("SELECT (at).y FROM p WHERE id = 1") == [("a b",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("ALTER TYPE point2 ADD ATTRIBUTE y INT", ErrorKind.DUPLICATE_COLUMN),
+        ("ALTER TYPE point2 DROP ATTRIBUTE z", ErrorKind.UNDEFINED_COLUMN),
+        ("ALTER TYPE point2 RENAME ATTRIBUTE z TO w", ErrorKind.UNDEFINED_COLUMN),
+        ("ALTER TYPE point2 RENAME ATTRIBUTE x TO y", ErrorKind.DUPLICATE_COLUMN),
+        ("ALTER TYPE point2 ALTER ATTRIBUTE x TYPE BIGINT", ErrorKind.UNSUPPORTED),
+        ("ALTER TYPE point2 ADD VALUE 'a'", ErrorKind.WRONG_OBJECT_TYPE),
+    ],
+)
+def test_attributes_that_cannot_change_are_told_so(
+    points: Client, text: str, kind: ErrorKind
+) -> None:
+    assert refused(points, text) is kind
+    assert points.run("SELECT (at).x FROM p WHERE id = 1") == [(1,)]
+
+
+def test_the_type_of_an_attribute_changes_while_no_column_has_it(points: Client) -> None:
+    points.run("DROP TABLE p; ALTER TYPE point2 ALTER ATTRIBUTE x SET DATA TYPE TEXT")
+    assert points.run("SELECT ('a', 'b')::point2::text") == [("(a,b)",)]
+
+
+def test_rows_of_time_series_and_arrays_stand_in_the_way_of_attributes(points: Client) -> None:
+    points.run("DROP TABLE p; CREATE TABLE ps (at point2[])")
+    assert refused(points, "ALTER TYPE point2 ADD ATTRIBUTE z INT") is ErrorKind.UNSUPPORTED
+    points.run("DROP TABLE ps; CREATE TABLE s (ts TIMESTAMP TIME INDEX, at point2)")
+    assert refused(points, "ALTER TYPE point2 ADD ATTRIBUTE z INT") is ErrorKind.UNSUPPORTED
+    points.run("ALTER TYPE point2 RENAME ATTRIBUTE x TO z")
+    assert refused(
+        points, "CREATE TYPE outer2 AS (p point2); ALTER TYPE point2 ADD ATTRIBUTE q INT"
+    ) is (ErrorKind.UNSUPPORTED)
