@@ -267,3 +267,5 @@ class Description:
     columns: tuple[ResultColumn, ...] | None
     tag: str = ""
     extras: dict[str, str] = field(default_factory=dict)
+    # OIDs of domains that parameters are cast to, by place; their values are of the type below.
+    domains: dict[int, int] = field(default_factory=dict)

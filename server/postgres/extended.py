@@ -271,7 +271,7 @@ class Extended:
         if target is Target.STATEMENT:
             prepared = self._statement(name)
             prepared.description = None  # tables may have changed since it was asked last
-            yield replies.parameter_description(self._parameter_oids(prepared))
+            yield replies.parameter_description(self._told_oids(prepared))
             formats: tuple[int, ...] = ()
         else:
             if name not in self._portals and (declared := self.session.cursor(name)) is not None:
@@ -415,6 +415,14 @@ class Extended:
             else:
                 prepared.description = self.session.describe(prepared.statement, prepared.declared)
         return prepared.description
+
+    def _told_oids(self, prepared: Prepared) -> tuple[int, ...]:
+        """What the client is told of the parameters: domains are values of the type below."""
+        found = self._parameter_oids(prepared)
+        if found == prepared.declared_oids:
+            return found
+        domains = self._description(prepared).domains
+        return tuple(domains.get(place, oid) for place, oid in enumerate(found))
 
     def _parameter_oids(self, prepared: Prepared) -> tuple[int, ...]:
         """Declared types where there are any, inferred ones for the others."""

@@ -16,6 +16,7 @@ from engine.named import BASE_TYPES
 from sql.dialect.object_nodes import NamedType
 from sql.dialect.parser import parse
 from sql.plan.context import Meaning, TypeLookup
+from sql.plan.parameters import parameter_number
 from sql.session import Wire
 
 _T = TypeVar("_T", bound=exp.Expr)
@@ -65,6 +66,18 @@ def resolve_types(tree: _T, lookup: TypeLookup) -> _T:
                 return checked  # type: ignore[return-value] # a value in a value's place
             parent.replace(checked)
     return tree
+
+
+def domain_parameters(tree: exp.Expr, lookup: TypeLookup) -> dict[int, int]:
+    """OIDs of the domains that parameters are cast to, by the parameters' places from 0."""
+    found: dict[int, int] = {}
+    for cast in tree.find_all(exp.Cast):
+        number, to = parameter_number(cast.this), cast.to
+        if number is not None and isinstance(to, exp.DataType):
+            meaning = _type_of(to, lookup)
+            if meaning is not None and meaning.domain is not None:
+                found[number - 1] = meaning.domain.id
+    return found
 
 
 # --- Domains --------------------------------------------------------------------------------------

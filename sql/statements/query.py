@@ -23,6 +23,7 @@ from sql.plan.array_depths import deepened
 from sql.plan.cache import Key, Unliftable, plan_key
 from sql.plan.context import PlanContext
 from sql.plan.lifting import Lifted
+from sql.plan.named_types import domain_parameters
 from sql.plan.plan import QueryPlan, plan_query
 from sql.plan.whole_rows import has_no_list
 from sql.results import Description, Result, Rows
@@ -200,7 +201,10 @@ def describe(
         plan.learned.columns = session.runner.describe(plan, statement.text)
     bare = session.wire is Wire.POSTGRES and has_no_list(statement.tree)
     columns = () if bare else plan.learned.columns
-    return Description(plan.parameter_types, columns, tag="SELECT")
+    domains: dict[int, int] = {}
+    if session.wire is Wire.POSTGRES and statement.parameter_count and statement.tree is not None:
+        domains = domain_parameters(statement.tree, session.plan_context().type_named)
+    return Description(plan.parameter_types, columns, tag="SELECT", domains=domains)
 
 
 def plan_of(

@@ -121,6 +121,24 @@ def test_an_array_cast_to_text_is_spelled_as_postgresql_does(server: RunningServ
         connection.execute("SELECT (1, 'foo') = %s", ("(1,foo)",))
 
 
+def test_a_parameter_is_told_to_be_of_its_domain(server: RunningServer) -> None:
+    async def ask() -> None:
+        link = await _asyncpg(server)
+        await link.execute("CREATE DOMAIN hundredth AS int CHECK (VALUE <= 100)")
+        try:
+            oid = await link.fetchval("SELECT 'hundredth'::regtype::oid::int8")
+            statement = await link.prepare("SELECT $1::hundredth + $2::int")
+            assert [one.oid for one in statement.get_parameters()] == [oid, 23]
+            assert await statement.fetchval(40, 2) == 42
+            with pytest.raises(asyncpg.CheckViolationError):
+                await statement.fetchval(101, 0)
+        finally:
+            await link.execute("DROP DOMAIN hundredth")
+            await link.close()
+
+    asyncio.run(ask())
+
+
 def test_rows_paths_and_casts_tell_what_a_parameter_is(server: RunningServer) -> None:
     async def ask() -> list[object]:
         connection = await _asyncpg(server)
