@@ -26,6 +26,7 @@ _ASSIGNING = (exp.Update, exp.OnConflict)  # whose `a = b` is no comparison
 _OF_NUMBERS = (exp.Abs, exp.Ceil, exp.Floor, exp.Round, exp.Sum, exp.Avg, exp.Sqrt, exp.Sign)
 _NUMERIC = frozenset({"ceil", "ceiling", "floor", "abs", "round", "sign", "truncate", "avg", "sum"})
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
+_TRUNCATED, _IS_CUT = "truncated", "cut"  # in the meta of a text that became a number
 _NARROW = (dt.INT8, dt.INT16, dt.INT32, dt.UINT8, dt.UINT16, dt.UINT32)
 _WHOLE_TEXT = re.compile(r"[+-]?\d+(\.\d*)?\s*")
 
@@ -64,7 +65,9 @@ def loose_casts(tree: exp.Expr) -> exp.Expr:
     """
     for node in list(tree.find_all(exp.Cast))[::-1]:
         if node.to.is_type(exp.DType.BIGINT, exp.DType.UBIGINT):
-            node.set("this", expand("cut", ("(x) AS trunc(x)",), [_number(node.this)]))
+            number = _number(node.this)
+            number.meta[_IS_CUT] = True
+            node.set("this", expand("cut", ("(x) AS trunc(x)",), [number]))
         elif node.to.is_type(exp.DType.DATE, exp.DType.DATETIME) and node.this.is_number:
             node.set("this", own("any_moment", node.this))
     return tree
@@ -163,4 +166,17 @@ def _literal(text: str) -> exp.Expr:
     value = repr(float(found[1])) if found is not None else "0"
     number = exp.Literal.number(value.lstrip("-"))
     signed = exp.Neg(this=number) if value.startswith("-") else number
-    return exp.cast(signed, exp.DType.DOUBLE)
+    made = exp.cast(signed, exp.DType.DOUBLE)
+    if found is None or found.end() < len(text.rstrip()):
+        made.meta[_TRUNCATED] = text
+    return made
+
+
+def truncations(tree: exp.Expr) -> tuple[str, ...]:
+    """What MySQL warns of when a query begins: constant texts that are no numbers to their end."""
+    told = []
+    for node in tree.find_all(exp.Cast):
+        if _TRUNCATED in node.meta:
+            kind = "INTEGER" if _IS_CUT in node.meta else "DOUBLE"
+            told.append(f"Truncated incorrect {kind} value: '{node.meta[_TRUNCATED]}'")
+    return tuple(told)

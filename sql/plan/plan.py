@@ -54,7 +54,7 @@ from sql.plan.loose_groups import loose_groups
 from sql.plan.moments import fine_scans
 from sql.plan.mysql_collations import collated
 from sql.plan.mysql_forms import mysql_forms
-from sql.plan.mysql_values import loose_casts, mysql_values
+from sql.plan.mysql_values import loose_casts, mysql_values, truncations
 from sql.plan.named_types import resolve_types
 from sql.plan.named_values import named_values, typed_parameters
 from sql.plan.naming import name_outputs
@@ -124,6 +124,7 @@ class QueryPlan:
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     stored: frozenset[int] = frozenset()  # ids of the ordinary tables it reads
     clocks: frozenset[int] = frozenset()  # places of outputs that are MySQL's TIME
+    warnings: tuple[str, ...] = ()  # which MySQL tells whenever the query is run
     spelled: bool = False  # columns are shown in the case they were declared in
     unused: frozenset[int] = frozenset()  # parameters that the rewritten text no longer names
     shown: tuple[DataType | None, ...] = ()  # what outputs are called: see shown_types.py
@@ -345,6 +346,7 @@ def _finish(
         clocks=_clocks(tree) if context.wire is Wire.MYSQL else frozenset(),
         spelled=context.wire is Wire.MYSQL,
         unused=_unused(tree, parameter_count),
+        warnings=truncations(tree) if context.wire is Wire.MYSQL else (),
         sql=to_duckdb(tree, keep=False),  # last: it changes the tree
     )
 

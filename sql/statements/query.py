@@ -26,7 +26,7 @@ from sql.plan.lifting import Lifted
 from sql.plan.named_types import domain_parameters
 from sql.plan.plan import QueryPlan, plan_query
 from sql.plan.whole_rows import has_no_list
-from sql.results import Description, Result, Rows
+from sql.results import Description, Notice, Result, Rows, Severity
 from sql.run.at_hand import is_candidate
 from sql.sequences import may_call
 from sql.session import Wire
@@ -138,12 +138,14 @@ def _run(
     loosely: bool = False,
 ) -> Rows:
     plan = plan_of(session, statement, loosely=loosely)
+    for warning in plan.warnings:
+        session.notice(Notice(warning, Severity.WARNING, "22007", 1292))
     if any(isinstance(value, list) for value in parameters):
         types = deepened(plan.parameter_types, parameters)
         if types != plan.parameter_types:
             plan = plan_of(session, statement, types, loosely=loosely)
     apply_calls(session, statement.tree, statement.text, parameters)
-    if plan.is_constant and not may_call(statement.text):
+    if plan.is_constant and not plan.warnings and not may_call(statement.text):
         return _constant(session, plan, statement)
     values = bind(parameters, plan.parameter_types, session.timezone)
     rows = session.runner.query(plan, values, statement.text)

@@ -12,7 +12,7 @@ from sql.results import Notice, Severity
 from sql.session import SessionApi, Wire
 from sql.settings import Settings
 from sql.system.arrow import from_rows, integers, strings
-from sql.system.facts import catalog_name
+from sql.system.facts import activities, catalog_name
 from sql.system.information_schema import server
 from sql.system.table import SystemContext
 
@@ -147,8 +147,14 @@ def status(context: SystemContext) -> pa.Table:
         ("Ssl_cipher", cipher),
         ("Ssl_version", version),
         ("Threads_connected", str(len(context.sessions))),
+        ("Threads_running", str(_running(context))),
     ]
     return from_rows(pa.schema(strings("Variable_name", "Value")), rows)
+
+
+def _running(context: SystemContext) -> int:
+    """Sessions with a statement under way."""
+    return sum(activity.state == "active" for _, activity in activities(context))
 
 
 def privileges(context: SystemContext) -> pa.Table:

@@ -146,3 +146,18 @@ def test_match_against_counts_words(mysql: Client) -> None:
     mysql.run("ALTER TABLE f ADD FULLTEXT INDEX f3 (b)")
     shown = mysql.run("SHOW CREATE TABLE f")[0][1]
     assert shown.count("FULLTEXT KEY") == 3
+
+
+def test_texts_that_are_no_numbers_are_told(mysql: Client) -> None:
+    for _ in range(2):  # a kept plan tells again
+        assert mysql.run("SELECT 'a' + '3x', '4' * 2") == [(3.0, 8.0)]
+        told = [notice.message for notice in mysql.session.take_notices()]
+        assert told == [
+            "Truncated incorrect DOUBLE value: 'a'",
+            "Truncated incorrect DOUBLE value: '3x'",
+        ]
+    assert mysql.run("SELECT CAST('12abc' AS SIGNED)") == [(12,)]
+    (notice,) = mysql.session.take_notices()
+    assert notice.message == "Truncated incorrect INTEGER value: '12abc'"
+    mysql.run("SELECT a FROM t WHERE a = '1'")
+    assert not mysql.session.take_notices()
