@@ -5,7 +5,7 @@ Called with texts of ours, which are few: reading one costs as much as reading a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import sqlglot
@@ -40,6 +40,37 @@ def composed(text: str, **parts: exp.Expr) -> exp.Expr:
         if column is tree:
             return part.copy()
         column.replace(part.copy())
+    return tree
+
+
+def rewritten(
+    tree: exp.Expr,
+    kinds: tuple[type[exp.Expr], ...],
+    make: Callable[[exp.Expr], exp.Expr | None],
+) -> exp.Expr:
+    """The tree, changed in place: nodes of these kinds become what `make` gives for them.
+
+    Inner nodes come before those they stand in; one for which `make` gives None, or itself, stays.
+
+    >>> tree = sqlglot.parse_one("a + b + c")
+    >>> rewritten(tree, (exp.Add,), lambda node: exp.Sub(this=node.left, expression=node.right))
+    Sub(
+      this=Sub(
+        this=Column(
+          this=Identifier(this=a, quoted=False)),
+        expression=Column(
+          this=Identifier(this=b, quoted=False))),
+      expression=Column(
+        this=Identifier(this=c, quoted=False)))
+    """
+    for node in reversed(list(tree.find_all(*kinds))):
+        made = make(node)
+        if made is None or made is node:
+            continue
+        if node is tree:
+            tree = made
+        else:
+            node.replace(made)
     return tree
 
 

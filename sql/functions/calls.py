@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
+from sql.dialect.pieces import rewritten
 from sql.functions.expansion import RETURNS, expand, is_aggregate, is_typed
 from sql.functions.index import of_wire
 from sql.functions.registry import PREFIX, Function, Kind, Macro, Native, Rewrite
@@ -38,16 +39,7 @@ def function_calls(tree: exp.Expr, wire: Wire) -> exp.Expr:
     for joined in tree.find_all(exp.GroupConcat):
         if isinstance(joined.args.get("separator"), exp.Null):
             joined.set("separator", exp.Literal.string(""))  # nothing stands between
-    calls: list[exp.Expr] = list(tree.find_all(*_KINDS))
-    for node in reversed(calls):
-        made = _made(node, known, wire)
-        if made is None or made is node:
-            continue
-        if node is tree:
-            tree = made
-        else:
-            node.replace(made)
-    return tree
+    return rewritten(tree, _KINDS, lambda node: _made(node, known, wire))
 
 
 _KINDS = (

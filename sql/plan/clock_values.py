@@ -9,11 +9,12 @@ https://www.postgresql.org/docs/15/functions-datetime.html
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sqlglot import exp
 
 from engine.datatypes import DataType, TypeId
-from sql.dialect.pieces import composed
+from sql.dialect.pieces import composed, rewritten
 
 Infer = Callable[[exp.Expr], DataType | None]
 
@@ -32,15 +33,7 @@ _SUM = (
 def clock_values(tree: exp.Expr, infer: Infer) -> exp.Expr:
     """Rewrites in place and returns the tree, or what replaces it."""
     kinds = (exp.Sub, exp.TimestampTrunc, exp.Cast, exp.Sum)
-    for node in reversed(list(tree.find_all(*kinds))):
-        made = _made(node, infer)
-        if made is None:
-            continue
-        if node is tree:
-            tree = made
-        else:
-            node.replace(made)
-    return tree
+    return rewritten(tree, kinds, partial(_made, infer=infer))
 
 
 def _made(node: exp.Expr, infer: Infer) -> exp.Expr | None:

@@ -22,7 +22,7 @@ from catalog.records import Table
 from engine import datatypes as dt
 from engine.datatypes import TypeId
 from sql.decode.text import column_from_text
-from sql.dialect.pieces import cast_to, composed
+from sql.dialect.pieces import cast_to, composed, rewritten
 from sql.functions.expansion import Expansion
 from sql.functions.rewrites.build import call, number, own, text
 from sql.plan.clocks import KIND, Clock, Clocks, clock_of, is_plain
@@ -61,14 +61,7 @@ def local_clock(
     """
     rule = _Rule(scopes, timezone, wire)
     nodes = _NODES if wire is Wire.POSTGRES else (*_NODES, exp.Func, Expansion)
-    for node in reversed(list(tree.find_all(*nodes))):
-        made = rule.made(node)
-        if made is None:
-            continue
-        if node is tree:
-            tree = made
-        else:
-            node.replace(made)
+    tree = rewritten(tree, nodes, rule.made)
     rule.assign(tree, target)
     return tree
 

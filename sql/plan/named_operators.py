@@ -6,12 +6,14 @@ Called by named_values.py. Operands of unknown type are left to DuckDB.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sqlglot import exp
 
 from engine.datatypes import DATE, DataType, TypeId, named_type
 from engine.named import BASE_TYPES, Named, NamedKind
 from sql.dialect.object_nodes import NamedType
+from sql.dialect.pieces import rewritten
 from sql.named.algebra import FACTS, element_of
 from sql.named.keys import is_keyed
 from sql.named.ranges import is_multirange, is_range, range_of
@@ -38,16 +40,7 @@ _BOUNDS: dict[type[exp.Expr], str] = {exp.Lower: "lower", exp.Upper: "upper"}
 def named_operators(tree: exp.Expr, infer: Infer) -> exp.Expr:
     """Rewrites in place and returns the tree, or what replaces it."""
     kinds = (*_TESTS, *_MADE, *_ORDERED, *_BOUNDS, exp.Anonymous, exp.Ordered, exp.Min, exp.Max)
-    found: list[exp.Expr] = list(tree.find_all(*kinds))
-    for node in reversed(found):
-        made = _made(node, infer)
-        if made is None:
-            continue
-        if node is tree:
-            tree = made
-        else:
-            node.replace(made)
-    return tree
+    return rewritten(tree, kinds, partial(_made, infer=infer))
 
 
 def _made(node: exp.Expr, infer: Infer) -> exp.Expr | None:
