@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.store import SYSTEM_SCHEMA
 from engine.errors import DbError, ErrorKind
-from sql.privileges import roles_of
+from sql.privileges import check_owner
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -123,9 +123,7 @@ def _size(session: ClientSession, oid: int) -> int:
     if not found:
         raise DbError(ErrorKind.UNDEFINED_OBJECT, f"large object {oid} does not exist")
     size, owner = found[0]
-    role = session.catalog.role(session.duck.cursor, session.role)
-    if role is not None and not role.superuser and owner not in roles_of(session, role):
-        raise DbError(ErrorKind.ACCESS_DENIED, f"permission denied for large object {oid}")
+    check_owner(session, owner, f"large object {oid}")
     return int(size)
 
 

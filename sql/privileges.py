@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from catalog.details import Role
+from catalog.objects import ObjectKind
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.dialect import mysql_nodes, nodes
+from sql.dialect.object_nodes import ObjectStatement
 from sql.dialect.targets import changed_tables
 from sql.plan.tables import known_table
 from sql.system.pg_catalog.oids import OWNER_NAME
@@ -51,6 +53,10 @@ def check_privileges(session: ClientSession, statement: Callable[[], exp.Expr]) 
         elif not may(table, names, privilege):
             raise _denied(f"permission denied for table {table.name}")
     _check_schemas(session, tree, names)
+    if isinstance(tree, exp.Drop):
+        _check_drop(session, tree, names)
+    elif isinstance(tree, ObjectStatement):
+        _check_object(session, tree, names)
 
 
 def roles_of(session: ClientSession, role: Role) -> frozenset[str]:
@@ -103,6 +109,13 @@ def check_schema(session: ClientSession, database: str) -> None:
         return
     if "CREATE" not in schema_privileges(session, database, roles_of(session, role)):
         raise _denied(f"permission denied for schema {database}")
+
+
+def check_owner(session: ClientSession, owner: str, what: str) -> None:
+    """Raises: DbError ACCESS_DENIED if the session's role is not that one, nor a member of it."""
+    role = session.catalog.role(session.duck.cursor, session.role)
+    if role is not None and not role.superuser and owner not in roles_of(session, role):
+        raise _denied(f"must be owner of {what}")
 
 
 def is_superuser(session: ClientSession) -> bool:
@@ -188,6 +201,50 @@ def _check_schemas(session: ClientSession, tree: exp.Expr, names: frozenset[str]
     name = (table.db if table is not None else "") or session.database
     if "CREATE" not in schema_privileges(session, name, names):
         raise _denied(f"permission denied for schema {name}")
+
+
+def _check_object(session: ClientSession, tree: ObjectStatement, names: frozenset[str]) -> None:
+    """Sequences and types: who makes one may create in the schema, who alters one owns it."""
+    verb, _, noun = str(tree.this).partition(" ")
+    if verb != "CREATE":
+        _check_owned(session, [tree.args["table"]], noun, names)
+        return
+    schema = tree.args["table"].db or session.database
+    if "CREATE" not in schema_privileges(session, schema, names):
+        raise _denied(f"permission denied for schema {schema}")
+
+
+def _check_drop(session: ClientSession, tree: exp.Drop, names: frozenset[str]) -> None:
+    """What is no table: sequences, types, indexes, and schemas with all they hold."""
+    kind, nodes_ = str(tree.args["kind"]).upper(), tree.args.get("tables") or []
+    cursor = session.duck.cursor
+    if kind in ("SEQUENCE", "TYPE", "DOMAIN"):
+        _check_owned(session, nodes_, kind, names)
+    elif kind in ("SCHEMA", "DATABASE"):
+        for node in nodes_:
+            held = [(one.name, one.owner) for one in session.catalog.tables(cursor, node.db)]
+            objects = session.catalog.objects(cursor)
+            held += [(one.name, one.role) for one in objects if one.database == node.db]
+            role = session.catalog.role(cursor, session.role)
+            maker = role is not None and role.create_database
+            if not maker or any(owner not in names for _, owner in held):
+                raise _denied(f"must be owner of schema {node.db}")
+    elif kind == "INDEX":
+        wanted = {(node.db or session.database, node.name) for node in nodes_}
+        for table in session.catalog.tables(cursor):
+            for index in table.indexes:
+                if (table.database, index.name) in wanted and table.owner not in names:
+                    raise _denied(f"must be owner of index {index.name}")
+
+
+def _check_owned(
+    session: ClientSession, named: Sequence[exp.Table], noun: str, names: frozenset[str]
+) -> None:
+    wanted = {(node.db or session.database, node.name) for node in named}
+    for one in session.catalog.objects(session.duck.cursor):
+        is_kind = (one.kind is ObjectKind.SEQUENCE) == (noun == "SEQUENCE")
+        if is_kind and (one.database, one.name) in wanted and one.role not in names:
+            raise _denied(f"must be owner of {noun.lower()} {one.name}")
 
 
 def schema_privileges(session: ClientSession, name: str, names: frozenset[str]) -> set[str]:

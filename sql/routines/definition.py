@@ -14,7 +14,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from catalog.objects import Argument, Routine
 from engine.errors import DbError, ErrorKind
 from sql.dialect.parser import parse, tokenize
-from sql.privileges import owner_of_new
+from sql.privileges import check_owner, check_schema, owner_of_new
 from sql.results import Affected, Notice, Result
 from sql.routines.parse import parse_body
 from sql.routines.run import find
@@ -51,6 +51,9 @@ def create(session: ClientSession, text: str, *, replace: bool) -> Result:
             raise error
         session.notice(Notice(error.message, errno=1304))
         return Affected("CREATE PROCEDURE", 0)
+    check_schema(session, database)
+    if there is not None:
+        check_owner(session, there.role, f"procedure {name}")
     with session.writing() as transaction:
         transaction.change_store()
         cursor = session.duck.cursor
@@ -67,6 +70,7 @@ def drop(session: ClientSession, text: str) -> bool:
     database, name = _Header(text).qualified()
     one = find(session, database or session.database, name)
     if one is not None:
+        check_owner(session, one.role, f"procedure {name}")
         with session.writing() as transaction:
             transaction.change_store()
             session.catalog.remove_object(session.duck.cursor, one)

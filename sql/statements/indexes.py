@@ -24,6 +24,7 @@ from sql.statements.alter_constraints import check_unneeded, rebuild
 from sql.statements.alteration import Alteration
 from sql.statements.index_keys import key_and_suffix, shown_text, stored_text
 from sql.statements.target import quoted
+from sql.temporary import PG_TEMP
 from sql.types import quote
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def _default_name(session: ClientSession, table: Table, columns: tuple[str, ...]
 
 def _owner(session: ClientSession, database: str, name: str) -> Table | None:
     """The table that has an index of that name."""
-    tables = session.catalog.tables(session.duck.cursor, database)
+    cursor, temporary = session.duck.cursor, session.temporary
+    tables = temporary.all() if database == PG_TEMP else session.catalog.tables(cursor, database)
     return next((t for t in tables if any(index.name == name for index in t.indexes)), None)
 
 
@@ -190,7 +192,12 @@ def _stored_name(index: Index) -> str:
 
 
 def _drop(session: ClientSession, table: Table, index: Index) -> None:
-    session.duck.execute(f"DROP INDEX {quote(table.database)}.{_stored_name(index)}")
+    session.duck.execute(f"DROP INDEX {_home(table)}.{_stored_name(index)}")
+
+
+def _home(table: Table) -> str:
+    """Where the store keeps the table's indexes."""
+    return "temp.main" if table.temporary else quote(table.database)
 
 
 def drop_indexes(session: ClientSession, tree: exp.Drop) -> Result:
@@ -198,8 +205,8 @@ def drop_indexes(session: ClientSession, tree: exp.Drop) -> Result:
     with session.writing() as transaction:
         transaction.change_store()
         for node in tree.args["tables"]:
-            database = node.db or session.database
-            table = _owner(session, database, node.name)
+            table = None if node.db else _owner(session, PG_TEMP, node.name)
+            table = table or _owner(session, node.db or session.database, node.name)
             if table is None:
                 if tree.args.get("exists"):
                     session.notice(Notice(f'index "{node.name}" does not exist, skipping'))
@@ -233,8 +240,7 @@ def without_indexes(session: ClientSession, table: Table) -> Iterator[list[Table
     for index in unique:
         _drop(session, table, index)
     for name, _ in _folded_keys(table):
-        home = "temp.main" if table.temporary else quote(table.database)
-        session.duck.execute(f"DROP INDEX IF EXISTS {home}.{name}")
+        session.duck.execute(f"DROP INDEX IF EXISTS {_home(table)}.{name}")
     keyed = bool(unique or any(_folded_keys(table)))
     written = transaction.has_written(table.id)
     if keyed and written:

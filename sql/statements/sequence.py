@@ -23,7 +23,7 @@ from sql.dialect.dialects import dialect_of
 from sql.dialect.object_nodes import ObjectStatement
 from sql.dialect.parser import parse
 from sql.plan.tables import find_table, table_name
-from sql.privileges import owner_of_new
+from sql.privileges import check_table, owner_of_new
 from sql.results import Affected, Notice, Result, Severity
 from sql.sequences import find_sequence, next_text, sequences_of, stored_name
 from sql.session import Wire
@@ -170,6 +170,7 @@ def _owner(session: ClientSession, named: exp.Expr | None) -> tuple[int, int] | 
         raise DbError(ErrorKind.SYNTAX, "OWNED BY names a table and its column, or NONE")
     node = exp.table_(named.text("db"), named.text("catalog") or None, quoted=True)
     table = find_table(node, session.plan_context())
+    check_table(session, table, "OWNER")
     column = table.column(named.name)
     if column is None:
         message = f'column "{named.name}" of relation "{table.name}" does not exist'

@@ -351,3 +351,48 @@ def test_a_role_lasts_as_long_as_was_said(db: Client) -> None:
     is_now("me")
     db.run("SET ROLE other; RESET SESSION AUTHORIZATION")
     is_now("me")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE SEQUENCE other",
+        "CREATE SEQUENCE own.other OWNED BY t.a",
+        "CREATE TYPE other AS ENUM ('x')",
+        "CREATE DOMAIN other AS INT",
+        "ALTER SEQUENCE s RESTART",
+        "ALTER TYPE mood ADD VALUE 'c'",
+        "ALTER TYPE mood OWNER TO writer",
+        "DROP SEQUENCE s",
+        "DROP TYPE mood CASCADE",
+        "DROP INDEX i",
+        "DROP SCHEMA own CASCADE",
+    ],
+)
+def test_what_is_beside_tables_has_owners_too(
+    databases: Databases, boss: Client, text: str
+) -> None:
+    boss.run("CREATE SEQUENCE s; CREATE TYPE mood AS ENUM ('a'); CREATE INDEX i ON t (a)")
+    boss.run("CREATE SCHEMA own; GRANT ALL ON SCHEMA own TO writer; GRANT ALL ON t TO writer")
+    denied(as_(databases, "writer"), text)
+
+
+def test_owners_change_and_drop_what_is_theirs(databases: Databases, boss: Client) -> None:
+    boss.run("CREATE SCHEMA own; GRANT ALL ON SCHEMA own TO writer")
+    writer = as_(databases, "writer")
+    writer.run("SET search_path TO own; CREATE TABLE u (a INT); CREATE INDEX i ON u (a)")
+    writer.run("CREATE SEQUENCE s OWNED BY u.a; ALTER SEQUENCE s RESTART; DROP INDEX i")
+    writer.run("CREATE TYPE mood AS ENUM ('a'); ALTER TYPE mood ADD VALUE 'b'; DROP TYPE mood")
+    writer.run("DROP SEQUENCE s; DROP TABLE u")
+    denied(writer, "DROP SCHEMA own")
+    boss.run("ALTER USER writer CREATEDB")
+    writer.run("CREATE SCHEMA mine; DROP SCHEMA mine")
+
+
+def test_procedures_have_owners(databases: Databases, boss: Client) -> None:
+    assert databases.database is not None
+    mine = client(databases.database, Wire.MYSQL)
+    mine.run("CREATE PROCEDURE p() SELECT 1")
+    low = client(databases.database, Wire.MYSQL, user="reader")
+    denied(low, "DROP PROCEDURE p")
+    denied(low, "CREATE PROCEDURE q() SELECT 1")

@@ -115,3 +115,15 @@ def test_plans_know_which_temporary_tables_there_are(databases: Databases) -> No
     assert one.run("SELECT a FROM t") == [("x",)]
     one.run("COMMIT")
     assert two.run("SELECT c FROM public.t") == [(5,)]
+
+
+def test_unique_indexes_of_temporary_tables_come_and_go(db: Client) -> None:
+    db.run("CREATE TEMP TABLE x (a INT); CREATE UNIQUE INDEX i ON x (a); INSERT INTO x VALUES (1)")
+    db.run("ALTER TABLE x ADD COLUMN b INT")
+    with pytest.raises(DbError):
+        db.run("INSERT INTO x VALUES (1)")
+    db.run("BEGIN; UPDATE x SET b = 1; ALTER TABLE x ALTER b SET NOT NULL; COMMIT")
+    with pytest.raises(DbError):
+        db.run("INSERT INTO x VALUES (1, 1)")
+    db.run("DROP INDEX i; INSERT INTO x VALUES (1, 1)")
+    assert db.run("SELECT * FROM x") == [(1, 1), (1, 1)]
