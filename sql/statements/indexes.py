@@ -217,7 +217,7 @@ def drop_indexes(session: ClientSession, tree: exp.Drop) -> Result:
             made = replace(table, indexes=kept)
             check_unneeded(session, table, made, node.name)
             (gone,) = set(table.indexes) - set(kept)
-            if gone.unique and _goes_on(session, transaction):
+            if gone.unique and (table.temporary or _goes_on(session, transaction)):
                 with without_indexes(session, table) as after:
                     after.append(made)
             elif gone.unique:
@@ -233,7 +233,9 @@ def without_indexes(session: ClientSession, table: Table) -> Iterator[list[Table
     The block puts the table as it is afterwards into the list; without one nothing is built again.
     The table is made again where DuckDB would go wrong: it builds no index over rows that its
     transaction has updated, takes those it has deleted for rows that are there, and keeps to an
-    index that was dropped until COMMIT. Requires: inside `session.writing`.
+    index that was dropped until COMMIT, to one of a temporary table for ever.
+
+    Requires: inside `session.writing`.
     """
     transaction, unique = session.transaction, _unique(table)
     assert transaction is not None
@@ -250,7 +252,7 @@ def without_indexes(session: ClientSession, table: Table) -> Iterator[list[Table
     for changed in after:
         wanted, folded = _unique(changed), list(_folded_keys(changed))
         lost = set(unique) - set(wanted) or set(_folded_keys(table)) - set(folded)
-        gone = lost and _goes_on(session, transaction)
+        gone = lost and (changed.temporary or _goes_on(session, transaction))
         if (gone and not written) or ((wanted or folded) and written and not keyed):
             _settle(session, transaction, changed)
         for index in wanted:
