@@ -29,6 +29,8 @@ _Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 def deciding_keys(tree: exp.Insert, table: Table) -> tuple[tuple[str, ...], ...]:
     """The keys by which rows are left out; none if DuckDB has to tell."""
     conflict = tree.args.get("conflict")
+    if conflict is None and not tree.args.get("ignore"):
+        return ()  # RETURNING alone: a key that is there is an error
     if conflict is not None and (conflict.expressions or conflict.args.get("index_predicate")):
         return ()
     keys = tuple(key for key in (table.primary_key, *unique_keys(table)) if key)
