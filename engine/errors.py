@@ -79,6 +79,7 @@ class ErrorKind(Enum):
     DATA_EXCEPTION = Codes(3001, "EngineExecuteQuery", 400, "22000", 1366, "22000")
     OUT_OF_RANGE = Codes(3001, "EngineExecuteQuery", 400, "22003", 1264, "22003")
     TEXT_TOO_LONG = Codes(3001, "EngineExecuteQuery", 400, "22001", 1406, "22001")
+    STRING_LENGTH = Codes(3001, "EngineExecuteQuery", 400, "22026", 1406, "22026")
     DATETIME_OVERFLOW = Codes(3001, "EngineExecuteQuery", 400, "22008", 1292, "22007")
     DIVISION_BY_ZERO = Codes(3001, "EngineExecuteQuery", 400, "22012", 1365, "22012")
     BAD_COPY_DATA = Codes(1004, "InvalidArguments", 400, "22P04", 1262, "01000")

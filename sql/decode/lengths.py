@@ -23,12 +23,47 @@ from engine.errors import DbError, ErrorKind
 _SIZED = re.compile(r"(VARCHAR|CHAR)\((\d{1,9})\)", re.IGNORECASE)
 _FIRST_YEAR, _LAST_YEAR = 1901, 2155
 _NAMES = {"VARCHAR": "character varying", "CHAR": "character"}
+_BITS = re.compile(r"(VARBIT|BIT)\((\d{1,9})\)")
 
 
 def length_max(column: Column) -> int | None:
     """How many characters a value may have; None without a declared length."""
     sized = _sized(column.declared) if column.type.id is TypeId.STRING else None
     return sized[1] if sized is not None else None
+
+
+def literal_length_max(column: Column) -> int | None:
+    """How long a literal may be that certainly fits; -1 if none does, None if all do."""
+    return length_max(column) if bits_declared(column) is None else -1
+
+
+def bits_declared(column: Column) -> tuple[int, bool] | None:
+    """How many bits PostgreSQL's BIT or BIT VARYING has, and whether exactly; None for others."""
+    named = column.type.named
+    if named is None or named.name not in ("bit", "varbit"):
+        return None
+    found = _BITS.fullmatch(column.declared)
+    return None if found is None else (int(found[2]), found[1] == "BIT")
+
+
+def _check_bits(
+    values: pa.Array | pa.ChunkedArray, limit: int, *, exact: bool
+) -> pa.Array | pa.ChunkedArray:
+    lengths = pc.utf8_length(values)
+    wrong = pc.not_equal(lengths, limit) if exact else pc.greater(lengths, limit)
+    row = pc.index(wrong, True).as_py()
+    if row < 0:
+        return values
+    detail = f"row {row + 1} of the statement"
+    raise _wrong_bits(limit, lengths[row].as_py(), detail, exact=exact)
+
+
+def _wrong_bits(limit: int, length: int | str, detail: str, *, exact: bool) -> DbError:
+    if exact:
+        message = f"bit string length {length} does not match type bit({limit})"
+        return DbError(ErrorKind.STRING_LENGTH, message, detail=detail)
+    message = f"bit string too long for type bit varying({limit})"
+    return DbError(ErrorKind.TEXT_TOO_LONG, message, detail=detail)
 
 
 def declared_length(declared: str) -> int | None:
@@ -50,6 +85,9 @@ def fitted(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.
     """
     if column.declared.lower() == "year":
         return _years(column, values)
+    bits = bits_declared(column)
+    if bits is not None:
+        return _check_bits(values, bits[0], exact=bits[1])
     limit = length_max(column)
     if limit is None:
         return values

@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import mysql_nodes, nodes
-from sql.dialect.ddl import INDEX_KINDS
+from sql.dialect.ddl import INDEX_KINDS, not_here
 from sql.dialect.foreign import ForeignGrammar
 from sql.dialect.key_nodes import IdentityAction
 from sql.dialect.objects import ObjectsGrammar
@@ -68,7 +68,15 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
             action = self._alter_options()
         return self.expression(exp.Alter(this=name, kind=kind, actions=[action]))
 
+    def _refuse_absent(self) -> None:
+        """What PostgreSQL's tables alone can do."""
+        if self.word("ENABLE", "ROW") or self.word("FORCE", "ROW"):
+            raise not_here("ROW LEVEL SECURITY", "a view and GRANT on it show some rows only")
+        if self.word("ATTACH", "PARTITION"):
+            raise not_here("ATTACH PARTITION", "write the rows into the whole table")
+
     def _alter_action(self) -> exp.Expr:
+        self._refuse_absent()
         if self.at_word("PARTITION", "SPLIT", "MERGE"):
             return self._repartition()
         if (on_constraint := self.constraint_action()) is not None:

@@ -53,6 +53,18 @@ def spelled_with_brackets(tokens: list[Token]) -> list[Token]:
     return made
 
 
+def in_one_word(tokens: list[Token]) -> list[Token]:
+    """The tokens with `varbit` for PostgreSQL's BIT VARYING, which sqlglot does not know."""
+    made: list[Token] = []
+    for token in tokens:
+        follows = bool(made) and made[-1].text.upper() == "BIT"
+        if follows and token.text.upper() == "VARYING":
+            made[-1] = _like(made[-1], TokenType.VAR, "varbit")
+        else:
+            made.append(token)
+    return made
+
+
 def _ends_type(tokens: list[Token]) -> bool:
     """True if the last token, or what stands before its parenthesis, is a type's name."""
     at, depth = len(tokens) - 1, 0

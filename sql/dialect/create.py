@@ -21,7 +21,7 @@ from sql.dialect import nodes
 from sql.dialect.definitions import TableDefinition, check_names
 from sql.dialect.dialects import to_sql
 from sql.dialect.mysql_types import SPELLING
-from sql.dialect.object_nodes import Identity, user_type_name
+from sql.dialect.object_nodes import Identity, NamedType, bits_name, user_type_name
 from sql.dialect.options import given_options, index_options, table_options
 from sql.dialect.pieces import collation_of, written
 from sql.dialect.wall_times import column_type
@@ -471,6 +471,8 @@ def declared_type(kind: exp.Expr) -> str:
     name = kind.meta.get(SPELLING) or user_type_name(kind)
     if name is not None or not isinstance(kind, exp.DataType):
         return name or ""
+    if isinstance(kind, NamedType):
+        return bits_name(kind)
     if kind.this is exp.DType.JSONB:
         return "jsonb"
     sized = kind.this in _SIZED and bool(kind.expressions)

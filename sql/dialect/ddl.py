@@ -11,6 +11,7 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
+from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.dialect.objects import ObjectsGrammar
 from sql.dialect.roles import ROLE_WORDS
@@ -295,6 +296,10 @@ class DdlGrammar(ObjectsGrammar):
     def _table_property(self) -> exp.Expr:
         if self._match(TokenType.PARTITION_BY):
             return self._partition_by()
+        if self.word("INHERITS"):
+            raise not_here("INHERITS", "CREATE TABLE … (LIKE …) copies another table's columns")
+        if self.word("PARTITION", "OF"):
+            raise not_here("PARTITION OF", "write the rows into the whole table")
         if self.word("PARTITION", "ON", "COLUMNS"):
             columns = self.take_names()
             rules = self._partition_rules()
@@ -313,8 +318,10 @@ class DdlGrammar(ObjectsGrammar):
 
     def _partition_by(self) -> exp.Expr:
         """MySQL's partitions of a table, which only say how it is kept."""
-        if not self.STRING_ALIASES or not self.at_word("HASH", "KEY", "RANGE", "LIST", "LINEAR"):
+        if not self.at_word("HASH", "KEY", "RANGE", "LIST", "LINEAR"):
             raise self.unexpected()
+        if not self.STRING_ALIASES:
+            raise not_here("PARTITION BY", "leave it out: one table takes all the rows")
         start = self._prev
         while self._curr and not self._match(TokenType.SEMICOLON, advance=False):
             self._advance()
@@ -446,3 +453,8 @@ class DdlGrammar(ObjectsGrammar):
         insert = self._insert_statement()
         insert.set("alternative", "REPLACE")
         return insert
+
+
+def not_here(what: str, hint: str) -> DbError:
+    """PostgreSQL's tables made of tables, which ours cannot be."""
+    return DbError(ErrorKind.UNSUPPORTED, f"{what} is not supported", hint=hint)

@@ -48,3 +48,14 @@ def user_type_name(kind: exp.Expr) -> str | None:
         return None
     named = found.args["type"].innermost.named
     return None if named is not None and named.name == name.name else name.name
+
+
+def bits_name(kind: NamedType) -> str:
+    """BIT and VARBIT with their lengths, empty for other types; BIT alone has one bit."""
+    named = kind.args["type"].named
+    if named is None or named.name not in ("bit", "varbit"):
+        return ""
+    size = kind.expressions[0].name if kind.expressions else "1"
+    if not kind.expressions and named.name == "varbit":
+        return ""
+    return f"{named.name.upper()}({size})"

@@ -16,7 +16,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
-from sql.dialect.array_types import spelled_with_brackets
+from sql.dialect.array_types import in_one_word, spelled_with_brackets
 from sql.dialect.chunks import chunks, routine_of
 from sql.dialect.core import GrammarError
 from sql.dialect.dialects import dialect_of
@@ -86,6 +86,8 @@ def parse(text: str, wire: Wire) -> list[ParsedStatement]:
         mark_quoted_names(tokens, readable)
     elif any(token.token_type is TokenType.ARRAY for token in tokens):
         tokens = spelled_with_brackets(tokens)
+    if wire is not Wire.MYSQL and "varying" in readable.lower():
+        tokens = in_one_word(tokens)
     marks = tuple(token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER)
     statements: list[ParsedStatement] = []
     for chunk in chunks(tokens, routines=wire is Wire.MYSQL):

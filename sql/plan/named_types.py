@@ -55,6 +55,7 @@ def resolve_types(tree: _T, lookup: TypeLookup) -> _T:
             continue
         parent, domain = node.parent, found.domain
         made: exp.Expr = NamedType(this=node.this, type=found.type, kind=node.args.get("kind"))
+        made.set("expressions", [size.copy() for size in node.expressions])
         if node is tree:
             return made  # type: ignore[return-value] # a type in a type's place
         node.replace(made)

@@ -16,7 +16,7 @@ from sqlglot import exp
 from catalog.records import Table
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
-from sql.decode.lengths import length_max
+from sql.decode.lengths import literal_length_max
 from sql.foreign.keys import is_checked, keys_onto, watched
 from sql.foreign.pending import touch
 from sql.plan.named_values import takes_type, typed_as
@@ -129,7 +129,9 @@ def _found_all(pieces: Pieces, joined: Joined, find_one: FindOne, tag: str) -> l
 
 def _may_be_too_long(tree: exp.Expr, table: Table, parameters: Sequence[object]) -> bool:
     """True if a new value may be longer than its column's type says, which DuckDB does not know."""
-    limits = {column.name: length_max(column) for column in table.columns if column.declared}
+    limits = {
+        column.name: literal_length_max(column) for column in table.columns if column.declared
+    }
     for item in tree.expressions if any(limits.values()) else ():
         if not isinstance(item.this, exp.Column):
             return True

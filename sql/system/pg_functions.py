@@ -44,6 +44,8 @@ FUNCTIONS: tuple[str, ...] = (
         WHEN CAST(o AS BIGINT) IN (1042, 1043) THEN printf('%s(%d)',
             CASE CAST(o AS BIGINT) WHEN 1042 THEN 'character' ELSE 'character varying' END,
             CAST(m AS BIGINT) - 4)
+        WHEN CAST(o AS BIGINT) IN (1560, 1562) THEN printf('%s(%d)',
+            CASE CAST(o AS BIGINT) WHEN 1560 THEN 'bit' ELSE 'bit varying' END, CAST(m AS BIGINT))
         WHEN CAST(o AS BIGINT) IN (1083, 1114)
             THEN printf('%s(%d) without time zone',
             CASE CAST(o AS BIGINT) WHEN 1083 THEN 'time' ELSE 'timestamp' END, CAST(m AS BIGINT))

@@ -14,6 +14,7 @@ import pyarrow as pa
 from catalog.records import Column
 from engine.datatypes import DataType, TypeId
 from engine.named import Named, NamedKind
+from sql.decode.lengths import bits_declared
 from sql.system.arrow import fill
 from sql.system.pg_catalog.oids import OWNER, PG_CATALOG
 from sql.system.pg_catalog.shapes import SHAPES
@@ -142,6 +143,8 @@ _COLLATED = frozenset({"text", "varchar", "bpchar"})
 DEFAULT_COLLATION = 100
 C_COLLATION = 950
 VARCHAR = 1043
+BIT = 1560
+VARBIT = 1562
 BPCHAR = 1042
 NUMERIC = 1700
 TIMESTAMP = 1114
@@ -398,7 +401,8 @@ _DECLARED_NAMES = {"text": "text", "char": "bpchar", "character": "bpchar", "bpc
 def typed_column(column: Column) -> Typed:
     """The type of a column, with the spelling and length it was declared with."""
     if column.type.innermost.named is not None:
-        return typed(column.type, column.declared)
+        found, bits = typed(column.type, column.declared), bits_declared(column)
+        return found if bits is None else Typed(found.type, bits[0])
     if column.type.id is TypeId.JSON and column.declared == "jsonb":
         return Typed(BY_NAME["jsonb"])
     return typed_text(column.declared) if column.type.id is TypeId.STRING else typed(column.type)
@@ -425,6 +429,8 @@ def format_type(typed_: Typed) -> str:
         return f"numeric({value >> 16},{value & 0xFFFF})"
     if found.oid in (VARCHAR, BPCHAR):
         return f"{found.spelled}({modifier - _HEADER})"
+    if found.oid in (BIT, VARBIT):
+        return f"{found.spelled}({modifier})"
     if found.oid == TIMESTAMP:
         return f"timestamp({modifier}) without time zone"
     return found.spelled
