@@ -17,7 +17,7 @@ from engine.errors import DbError, ErrorKind
 from server.http.auth import authenticate, credentials
 from server.http.content import GROWTH_MAX, content_of
 from server.http.context import context_of
-from server.http.groups import REQUEST_BYTES_MAX, Groups
+from server.http.groups import REQUEST_BYTES_MAX, ApartError, Groups
 from server.http.hints import hints_of, may_create, table_options
 from server.http.influx.lines import BYTES_MAX, LineError, read_lines
 from server.http.prometheus.parameters import now_ms
@@ -39,6 +39,7 @@ _APPLICATION = "influxdb"
 _DEFAULTS = {"merge_mode": "last_non_null"}  # points of one time complete each other
 _ERRORS_SHOWN = 10
 _ERRORS_REPORTED = 1_000
+_TOGETHER_BYTES_MAX = 16 << 20  # content of a group; what unpacks to more is written by itself
 _NOT_ASKED = frozenset({b"content-length", b"authorization", b"x-greptime-auth"})
 _REMEMBERED_MAX = 1_024
 _REMEMBERED: dict[Hashable, _Asked] = {}
@@ -100,10 +101,15 @@ def write_lines(
     """Writes some requests at once, all or nothing; the bad lines of each.
 
     Requires: they differ in nothing but their bodies. Raises: DbError; of several requests, if
-    there is anything wrong with any.
+    there is anything wrong with any; ApartError.
     """
     first = requests[0]
-    contents = [content_of(one.body, one.encoding, one.content_max) for one in requests]
+    contents, size = [], 0
+    for one in requests:
+        contents.append(content_of(one.body, one.encoding, one.content_max))
+        size += len(contents[-1])
+        if size > _TOGETHER_BYTES_MAX and len(requests) > 1:
+            raise ApartError
     stops = list(accumulate(map(len, contents)))
     content = contents[0] if len(contents) == 1 else b"".join(contents)
     lines = read_lines(content, first.unit, now_ms() * 1_000_000, first.options, stops)

@@ -57,6 +57,7 @@ _PROTOBUF = "application/x-protobuf"
 _VERSION_1 = "prometheus.writerequest"
 _VERSIONS = {_VERSION_1: 1, "io.prometheus.write.v2.request": 2}
 _APPLICATION = "remote write"
+_SNAPPY_GROWTH_MAX = 32  # three bytes of the format stand for 64 at the most
 _GROWTH_MAX = 8  # how much larger than the body's limit its content may be
 _WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 
@@ -259,11 +260,14 @@ def _contents(requests: Sequence[WriteRequest]) -> tuple[Bytes, UInt64s, list[in
 
     Raises: DbError as `decompressed`.
     """
-    plain = [
-        b"" if one.encoding == "snappy" else decompressed(one.body, one.encoding, one.content_max)
-        for one in requests
-    ]
-    sizes = [len(plain[place]) or _snappy_size(one) for place, one in enumerate(requests)]
+    plain, sizes = [], []
+    for one in requests:
+        if one.encoding == "snappy":
+            plain.append(b"")
+            sizes.append(_snappy_size(one.body, one.content_max))
+        else:
+            plain.append(decompressed(one.body, one.encoding, one.content_max))
+            sizes.append(len(plain[-1]))
     size = sum(sizes)
     data, words = room_for(size, SCRATCH.of("messages", words_for(size), np.uint64))
     stops = list(accumulate(sizes))
@@ -275,15 +279,16 @@ def _contents(requests: Sequence[WriteRequest]) -> tuple[Bytes, UInt64s, list[in
     return data, words, stops
 
 
-def _snappy_size(request: WriteRequest) -> int:
-    if request.encoding != "snappy":
-        return 0
+def _snappy_size(body: bytes, bytes_max: int) -> int:
+    """How long the content says it is. Raises: DbError INVALID_ARGUMENT, LIMIT_EXCEEDED."""
     try:
-        size = int(snappy.decompress_raw_len(request.body))
+        size = int(snappy.decompress_raw_len(body))
     except DecompressionError as error:
         raise malformed("snappy") from error
-    if size > request.content_max:
-        raise too_large(request.content_max)
+    if size > bytes_max:
+        raise too_large(bytes_max)
+    if size > _SNAPPY_GROWTH_MAX * len(body):
+        raise malformed("snappy")  # before memory is asked for that nothing will fill
     return size
 
 
@@ -306,9 +311,8 @@ def decompressed(body: bytes, encoding: str, bytes_max: int) -> bytes:
             f"the content encoding {encoding} is not supported",
             hint="remote write uses snappy",
         )
+    _snappy_size(body, bytes_max)
     try:
-        if snappy.decompress_raw_len(body) > bytes_max:
-            raise too_large(bytes_max)
         return bytes(snappy.decompress_raw(body))
     except DecompressionError as error:
         raise malformed("snappy") from error

@@ -241,6 +241,17 @@ async def test_requests_at_one_moment_are_taken_and_refused_one_by_one(agent: An
     assert rows == [[f"h{number}", number, number] for number in range(30)]
 
 
+async def test_what_unpacks_to_much_is_written_by_itself(
+    agent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "_TOGETHER_BYTES_MAX", 100)
+    bodies = [f"m,host=h{number} f={number} {number}\n" * 10 for number in range(20)]
+    packed = [agent.influx(gzip.compress(b.encode()), {"content-encoding": "gzip"}) for b in bodies]
+    answers = await asyncio.gather(*packed, agent.influx("m f=oops 1"))
+    assert [answer.status_code for answer in answers] == [204] * 20 + [400]
+    assert await agent.sql("SELECT count(*), sum(f) FROM m") == [[20, 190.0]]
+
+
 async def test_a_text_that_one_request_leaves_open_is_not_closed_by_another(agent: Any) -> None:
     # One after the other they would be two good lines and a text of three.
     bodies = ['m f="a', 'm g=" 5\nu v=1 7\nm h=" 6', '",x=1 5', "é".encode()[:1], "é".encode()[1:]]

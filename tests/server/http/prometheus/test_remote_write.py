@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pyarrow as pa
@@ -93,6 +94,14 @@ async def test_what_cannot_be_read_is_refused_and_nothing_written(
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]
     assert "up" not in [row[0] for row in await prom.sql("SHOW TABLES")]
+
+
+async def test_a_body_that_lies_about_its_size_harms_no_other(prom: Any) -> None:
+    lie = b"\x80\x80\x80\xf0\x01" + b"\x00x"  # 480 MiB, it says: more than there is, of some
+    good = [wr.compressed(wr.message(({"__name__": "up"}, [(t, 1.0)]))) for t in range(3)]
+    assert (await prom.post(good[0], {})).status_code == 204  # the next are of known series
+    answers = await asyncio.gather(*(prom.post(body, {}) for body in [*good, *[lie] * 100, *good]))
+    assert [answer.status_code for answer in answers] == [204] * 3 + [400] * 100 + [204] * 3
 
 
 async def test_one_bad_series_refuses_the_whole_request(prom: Any) -> None:
