@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.api import KeyFilter, SeriesRequest, TimeRange
+from engine.api import KeyFilter, NotResident, SeriesRequest, TimeRange
 from engine.memtable.keys import Codes
 from engine.memtable.view import Chunk, Shape, View, overlapping, times
 from engine.region import Region, RegionState
@@ -48,7 +48,10 @@ def glance(
 
     Raises: DbError REGION_NOT_FOUND, CORRUPTED.
     """
-    state = region.state()
+    try:
+        state = region.state_at_once()
+    except NotResident:
+        return None
     schema, options = state.version.schema, state.version.options
     if schema.version != request.schema_version:
         return None

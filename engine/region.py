@@ -15,7 +15,7 @@ from threading import Lock, RLock
 import pyarrow as pa
 
 from engine import evolve
-from engine.api import Extent, Op, RegionStatistics, TimeRange
+from engine.api import Extent, NotResident, Op, RegionStatistics, TimeRange
 from engine.errors import DbError, ErrorKind
 from engine.manifest.log import Manifest
 from engine.memtable.memtable import Memtable
@@ -23,6 +23,8 @@ from engine.memtable.view import Shape
 from engine.purge import Purge
 from engine.sst.deletion import size as vector_size
 from engine.version import Edit, Version
+
+_AT_ONCE_SECONDS = 0.001  # writers hold a region for less, an ALTER for as long as a flush takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,15 @@ class Region:
         """What is there now. Raises: DbError REGION_NOT_FOUND after a drop."""
         with self._lock:
             return self._state_locked()
+
+    def state_at_once(self) -> RegionState:
+        """As `state`, for an event loop. Raises: NotResident while an ALTER holds the region."""
+        if not self._lock.acquire(timeout=_AT_ONCE_SECONDS):
+            raise NotResident
+        try:
+            return self._state_locked()
+        finally:
+            self._lock.release()
 
     def pinned_state(self, wanted: TimeRange) -> tuple[RegionState, frozenset[str]]:
         """As `state`, with only the files that overlap a range, pinned; the caller unpins them."""

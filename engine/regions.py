@@ -75,7 +75,7 @@ from engine.wal.payload import (
 )
 from engine.wal.segments import LocalLogFolder, LogFolder
 from engine.wal.writer import Log
-from engine.write import check_size, checked, staged
+from engine.write import check_size, checked
 
 _LOG = logging.getLogger(__name__)
 # One memtable that fills, one that becomes a file and two that wait for it: then writers wait.
@@ -231,8 +231,7 @@ class LocalRegions:
 
     def samples(self, region_id: int, request: SampleRequest) -> SampleRows:
         """The samples of some series."""
-        region = self._region(region_id)
-        return self._samples.read(region, request, staged(request.staged, region.state().shape))
+        return self._samples.read(self._region(region_id), request)
 
     def scanning_several(self) -> AbstractContextManager[None]:
         """Around scans of several regions."""

@@ -40,6 +40,7 @@ from engine.store.store import ObjectStore
 from engine.ttl import clamp, oldest_alive
 from engine.version import Version
 from engine.wal.payload import RegionRows
+from engine.write import staged
 
 _LEAST, _MOST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 # Below so many samples and series a second thread costs more than it brings.
@@ -65,31 +66,41 @@ class SampleReader:
         self._scrubber = scrubber
         self._files = SampleFiles(store, vectors, options.sample_cache_bytes)
 
-    def read(
-        self, region: Region, request: SampleRequest, staged: Sequence[RegionRows]
-    ) -> SampleRows:
+    def read(self, region: Region, request: SampleRequest) -> SampleRows:
         """The samples of the wanted series.
 
         Raises: DbError REGION_NOT_FOUND, CORRUPTED, STORAGE_UNAVAILABLE, LIMIT_EXCEEDED;
             NotResident.
         """
-        version = region.version
+        at_once = request.resident and not request.staged
+        known = region.state_at_once() if at_once else None
+        version = region.version if known is None else known.version
         oldest = oldest_alive(version.schema, version.options, self._clock.now_ms())
         wanted = clamp(request.time_range, oldest)
-        state, pins = region.pinned_state(wanted)
-        try:
-            if request.survey:
-                dead = self._vectors.positions
-                return _shown(survey(state, request.series, wanted, self._local, dead))
-            if request.resident and not staged:
-                blocks = self._resident(state, wanted, request.series)
-            else:
-                blocks = self._blocks(state, wanted, request.series, staged)
-        finally:
-            region.unpin(pins)
+        if request.survey:
+            return self._survey(region, request.series, wanted)
+        if known is not None:
+            blocks = self._resident(known, wanted, request.series)
+        else:
+            blocks = self._decoded(region, wanted, request)
         if request.presence:
             return _present(blocks, request.series, wanted)
         return _read(blocks, request.series, wanted, request.rows_max)
+
+    def _survey(self, region: Region, series: Int64s, wanted: TimeRange) -> SampleRows:
+        state, pins = region.pinned_state(wanted)
+        try:
+            return _shown(survey(state, series, wanted, self._local, self._vectors.positions))
+        finally:
+            region.unpin(pins)
+
+    def _decoded(self, region: Region, wanted: TimeRange, request: SampleRequest) -> list[Block]:
+        state, pins = region.pinned_state(wanted)
+        try:
+            rows = staged(request.staged, state.shape)
+            return self._blocks(state, wanted, request.series, rows)
+        finally:
+            region.unpin(pins)
 
     @contextmanager
     def _local(self, file: FileMeta) -> Iterator[str]:
@@ -135,7 +146,8 @@ class SampleReader:
 
     def _resident(self, state: RegionState, wanted: TimeRange, series: Int64s) -> list[Block]:
         """As `_blocks`, of what is decoded and sorted. Raises: NotResident; it never waits."""
-        files = [file for file in state.version.files if _meets(file.key_min, file.key_max, series)]
+        near = state.version.overlapping(wanted).files
+        files = [file for file in near if _meets(file.key_min, file.key_max, series)]
         self._scrubber.check(files)
         found: list[Block] = []
         for file in sorted(files, key=lambda file: file.time_min):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.api import NotResident, Op, SampleRequest, SampleRows, TimeRange, Write
+from engine.api import NotResident, Op, SampleRequest, SampleRows, SeriesRequest, TimeRange, Write
 from engine.clock import ManualClock
 from engine.datatypes import BINARY, FLOAT64, INT64, TIMESTAMP_MILLISECOND
 from engine.errors import DbError, ErrorKind
@@ -387,3 +390,36 @@ def test_what_memory_holds_is_read_from_there_or_not_at_all(tmp_path: Path) -> N
     request = SampleRequest(np.array(series, np.int64), staged=staged, resident=True)
     assert (5, 902) in found(engine.samples(1, request), series)
     engine.close()
+
+
+def test_what_is_answered_at_once_waits_for_no_alter(regions: LocalRegions) -> None:
+    regions.write([put(steady([5], 3))])
+    asked = SampleRequest(np.array([5], np.int64))
+    rows = SeriesRequest((5,), ("at", "value"), TimeRange(), SAMPLES.version)
+    region, is_held, may_end = regions._region(1), Event(), Event()
+
+    def hold() -> None:
+        with region.maintenance, region.still():
+            is_held.set()
+            may_end.wait(30)
+
+    def answers() -> tuple[bool, bool]:
+        """Whether samples, and rows, are given at once."""
+        try:
+            samples = bool(len(regions.samples(1, replace(asked, resident=True)).times))
+        except NotResident:
+            samples = False
+        return samples, regions.glance(1, rows) is not None
+
+    regions.samples(1, asked)
+    regions._region(1).state().memtables[-1].view()
+    assert answers() == (True, True)
+    with ThreadPoolExecutor(2) as pool:
+        held = pool.submit(hold)
+        assert is_held.wait(30)
+        try:
+            assert pool.submit(answers).result(10) == (False, False)
+        finally:
+            may_end.set()
+        held.result(30)
+    assert answers() == (True, True)
