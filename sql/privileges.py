@@ -43,7 +43,7 @@ def check_privileges(session: ClientSession, statement: Callable[[], exp.Expr]) 
         prepared = session.prepared.get(tree.this.name)
         inner = prepared.statement.tree if prepared is not None else None
         tree = inner if inner is not None else tree
-    if isinstance(tree, _SUPERUSERS_ONLY) or _uses_files(tree):
+    if isinstance(tree, _SUPERUSERS_ONLY) or _uses_files(tree) or _alters_database(tree):
         raise DbError(ErrorKind.ACCESS_DENIED, "permission denied: must be superuser")
     names = roles_of(session, role)
     for table, privilege in _needed(session, tree):
@@ -127,6 +127,21 @@ def is_superuser(session: ClientSession) -> bool:
 def owner_of_new(session: ClientSession) -> str:
     """Whom a table belongs to that the session makes; empty for who owns everything anyway."""
     return "" if session.role == OWNER_NAME else session.role
+
+
+def check_lockable(session: ClientSession, table: Table) -> None:
+    """Raises: DbError ACCESS_DENIED if the session's role may not keep writers from the table."""
+    role = session.catalog.role(session.duck.cursor, session.role)
+    if role is not None and not role.superuser:
+        names = roles_of(session, role)
+        if not any(may(table, names, one) for one in ("UPDATE", "DELETE", "TRUNCATE")):
+            raise _denied(f"permission denied for table {table.name}")
+
+
+def _alters_database(tree: exp.Expr) -> bool:
+    """True for what changes a database's options: how long rows live is one of them."""
+    kind = str(tree.args.get("kind")).upper() if isinstance(tree, exp.Alter) else ""
+    return kind in ("DATABASE", "SCHEMA")
 
 
 def _uses_files(tree: exp.Expr) -> bool:

@@ -18,6 +18,7 @@ from duckdb.func import FunctionNullHandling
 from engine.clock import wall_us
 from engine.errors import DbError, ErrorKind
 from sql.acts.locks import Hold
+from sql.privileges import check_owner
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -145,6 +146,7 @@ def _ending(end: Callable[[ClientSession], None]) -> Act:
         victim = session.server.session(int(pid))
         if victim is None:
             return "false"
+        check_owner(session, victim.client.user, f"session {pid}")
         end(victim)
         if victim is session:
             session.duck.check()

@@ -17,6 +17,7 @@ from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.acts.row_locks import Rows, Wanted
 from sql.plan.tables import find_table
+from sql.privileges import check_lockable
 from sql.results import Affected, Result
 from sql.session import Wire
 
@@ -87,7 +88,7 @@ def check_upsert(session: ClientSession, table: Table) -> None:
 def run_lock_table(session: ClientSession, rest: str, text: str) -> Result:
     """LOCK TABLE names IN mode MODE. Readers are never kept waiting.
 
-    Raises: DbError NO_TRANSACTION, UNDEFINED_TABLE, LOCK_TIMEOUT, DEADLOCK, SYNTAX.
+    Raises: DbError NO_TRANSACTION, UNDEFINED_TABLE, ACCESS_DENIED, LOCK_TIMEOUT, DEADLOCK, SYNTAX.
     """
     from sql.dialect.parser import parse
 
@@ -106,6 +107,7 @@ def run_lock_table(session: ClientSession, rest: str, text: str) -> Result:
         table = find_table(node, context)
         shared = _MODES[mode]
         if shared is not None:
+            check_lockable(session, table)
             _lock_table(session, table, shared=shared, nowait=found["nowait"] is not None)
     return Affected("LOCK TABLE")
 

@@ -15,7 +15,7 @@ from sqlglot import exp
 from engine.errors import DbError, ErrorKind
 from sql.session import Wire
 from sql.settings import check_boolean
-from sql.statements.settings import follow_path, may_be_local
+from sql.statements.settings import ROLES, assign_role, follow_path, may_be_local
 from sql.tally import is_told
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def _set_configured(session: ClientSession, tree: exp.Expr, parameters: Sequence
         is_local = _is_local(call, parameters)
         if is_local and not may_be_local(session):
             continue
-        if name.name.lower() == "search_path":
+        if name.name.lower() in ROLES:
+            assign_role(session, name.name.lower(), given, local=is_local)
+        elif name.name.lower() == "search_path":
             if is_local:
                 session.local_settings.keep_path_local()
             follow_path(session, [given])

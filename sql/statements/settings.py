@@ -43,6 +43,9 @@ def _mode(name: str, value: str) -> str:
     return "READ ONLY" if is_on else "READ WRITE"
 
 
+ROLES = ("role", "session_authorization")  # settings of whose rights the session has
+
+
 def run_set(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
@@ -64,7 +67,7 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
     if item.args.get("user"):
         session.user_variables[name] = _evaluated(session, values[0], text)
         return
-    is_role = name in ("role", "session_authorization")
+    is_role = name in ROLES
     if len(values) == 1 and _is_word(values[0], "DEFAULT") and not is_role:
         session.settings.reset(name)
         return
@@ -78,7 +81,7 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         _set_charset(session, value, item.args.get("collate"))
         return
     if is_role:
-        _assign_role(session, name, value, local=item.args.get("scope") == "LOCAL")
+        assign_role(session, name, value, local=item.args.get("scope") == "LOCAL")
         return
     if name == "autocommit":
         _set_autocommit(session, value)
@@ -105,7 +108,8 @@ def _assign_path(session: ClientSession, names: Sequence[str], *, local: bool) -
     follow_path(session, names)
 
 
-def _assign_role(session: ClientSession, name: str, value: str, *, local: bool) -> None:
+def assign_role(session: ClientSession, name: str, value: str, *, local: bool) -> None:
+    """Sets one of `ROLES`. Raises: DbError ACCESS_DENIED, UNDEFINED_OBJECT."""
     if local and not _lasts_for_transaction(session):
         return
     set_role(session, value)
@@ -235,7 +239,7 @@ def run_reset(
     """RESET name or ALL."""
     assert statement.tree is not None
     name = str(statement.tree.this)
-    if name in ("role", "session_authorization"):
+    if name in ROLES:
         set_role(session, "default")
         session.settings.report("session_authorization", session.role)
     else:

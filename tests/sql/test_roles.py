@@ -396,3 +396,17 @@ def test_procedures_have_owners(databases: Databases, boss: Client) -> None:
     low = client(databases.database, Wire.MYSQL, user="reader")
     denied(low, "DROP PROCEDURE p")
     denied(low, "CREATE PROCEDURE q() SELECT 1")
+
+
+def test_what_others_count_on_is_not_for_everybody(databases: Databases, boss: Client) -> None:
+    boss.run("GRANT SELECT, INSERT ON t TO reader")
+    reader = as_(databases, "reader")
+    denied(reader, "ALTER DATABASE public SET 'ttl' = '1d'")
+    denied(reader, "BEGIN; LOCK TABLE t")
+    reader.run("ROLLBACK")
+    for call in ("pg_terminate_backend", "pg_cancel_backend"):
+        denied(reader, f"SELECT {call}({boss.session.id})")
+    own = as_(databases, "reader")
+    assert reader.run(f"SELECT pg_cancel_backend({own.session.id})") == [(True,)]
+    boss.run("GRANT DELETE ON t TO reader")
+    reader.run("BEGIN; LOCK TABLE t; COMMIT")

@@ -41,6 +41,15 @@ def test_local_ones_end_with_the_transaction(db: Client) -> None:
     assert db.run("SHOW lock_timeout") == [("0",)]
 
 
+def test_the_role_is_set_as_by_set_role(db: Client) -> None:
+    db.run("CREATE ROLE low; BEGIN; SELECT set_config('role', 'low', true)")
+    assert db.run("SELECT current_user") == [("low",)]
+    db.run("COMMIT")
+    assert db.run("SELECT current_user") == [("me",)]
+    with pytest.raises(DbError):
+        db.run("SELECT set_config('role', 'nobody', false)")
+
+
 def test_a_rollback_takes_back_what_was_set(db: Client) -> None:
     db.run("SET my.x = '1'; BEGIN; SELECT set_config('my.x', '5', false); ROLLBACK")
     assert db.run("SELECT current_setting('my.x')") == [("1",)]
