@@ -109,7 +109,8 @@ def _interval(text: str) -> exp.Expr | None:
         return None  # DuckDB refuses it, too
     if found is None:
         return None
-    shown = f"{found.months} months {found.days} days {found.nanos // 1000} microseconds"
+    micros = round(found.nanos / 1000)
+    shown = f"{found.months} months {found.days} days {micros} microseconds"
     return exp.Literal.string(shown)
 
 
