@@ -250,7 +250,7 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
             return query.run_lifted(session, statement, handler_of(statement))
         return handler_of(statement)(session, statement, parameters)
 
-    if isinstance(statement.tree, _CONTROL):
+    if isinstance(statement.tree, _CONTROL) or _is_block(session, statement):
         return again()
     begin_moment(session)
     open_ = session.transaction
@@ -265,6 +265,13 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
             return again()
 
     return waiting.run(session, step)
+
+
+def _is_block(session: ClientSession, statement: Runnable) -> bool:
+    """True for DO, whose statements are the steps; MySQL's only evaluates."""
+    tree = statement.tree
+    named = isinstance(tree, nodes.Utility) and tree.this == "DO"
+    return named and session.wire is not Wire.MYSQL
 
 
 def handler_of(statement: ParsedStatement) -> query.Handler:

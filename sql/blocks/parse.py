@@ -1,20 +1,21 @@
 """The text of a DO block as statements: the part of PL/pgSQL that needs no variables.
 
-Called by run.py. Knows BEGIN … END, RAISE, PERFORM, EXECUTE 'text', IF, NULL and plain SQL; loops,
-variables and exception handlers are refused by name.
+Called by run.py. Knows BEGIN … EXCEPTION WHEN … END, RAISE, PERFORM, EXECUTE 'text', IF, NULL and
+plain SQL; loops and variables are refused by name.
 https://www.postgresql.org/docs/current/plpgsql-structure.html
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from engine.errors import DbError, ErrorKind
 
 LEVELS = ("DEBUG", "LOG", "INFO", "NOTICE", "WARNING", "EXCEPTION")
-_REFUSED = ("DECLARE", "LOOP", "WHILE", "FOR", "FOREACH", "CASE", "RETURN", "EXCEPTION", "GET")
+_REFUSED = ("DECLARE", "LOOP", "WHILE", "FOR", "FOREACH", "CASE", "RETURN", "GET")
+_ENDS = ("END", "ELSE", "ELSIF", "ELSEIF", "EXCEPTION", "WHEN")
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
 _PIECE = re.compile(
     rf"(?P<skip>\s+|--[^\n]*|/\*.*?\*/)|(?P<quoted>{_QUOTED})|(?P<word>\w+)|(?P<sign>.)",
@@ -48,7 +49,18 @@ class If:
     branches: tuple[tuple[str, tuple[Step, ...]], ...]
 
 
-Step = Raise | Sql | If
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Steps that are undone if one of them ends with an error that a handler names.
+
+    `handlers`: the conditions of each, and what it does instead.
+    """
+
+    steps: tuple[Step, ...]
+    handlers: tuple[tuple[tuple[str, ...], tuple[Step, ...]], ...] = ()
+
+
+Step = Raise | Sql | If | Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +116,62 @@ class _Reader:
         return self.source[self.pieces[first].start : last.start + len(last.text)]
 
 
-def parse_block(source: str) -> tuple[Step, ...]:
-    """The steps of a block. Raises: DbError SYNTAX, UNSUPPORTED."""
+def parse_block(source: str) -> Block:
+    """The whole block. Raises: DbError SYNTAX, UNSUPPORTED."""
     reader = _Reader(source)
     for found in _PIECE.finditer(source):
         if found["skip"] is None:
             reader.pieces.append(_Piece(found[0], found.start(), found["word"] is not None))
     _refuse(reader)
     reader.need("BEGIN")
-    steps = _steps(reader)
-    reader.need("END")
+    block = _block(reader)
     reader.take(";")
     if reader.word():
         raise DbError(ErrorKind.SYNTAX, f'syntax error at or near "{reader.word()}"')
-    return steps
+    return block
+
+
+def _block(reader: _Reader) -> Block:
+    """What follows BEGIN, with its END."""
+    steps = _steps(reader)
+    handlers = []
+    if reader.take("EXCEPTION"):
+        reader.need("WHEN")
+        reader.at -= 1
+        while reader.take("WHEN"):
+            conditions = [_condition(reader)]
+            while reader.take("OR"):
+                conditions.append(_condition(reader))
+            reader.need("THEN")
+            handlers.append((tuple(conditions), _steps(reader)))
+    reader.need("END")
+    return Block(steps, tuple(handlers))
+
+
+def _condition(reader: _Reader) -> str:
+    """A condition's name in lower case, or a SQLSTATE."""
+    if reader.take("SQLSTATE"):
+        return _string(reader)
+    name = reader.word().lower()
+    reader.at += 1
+    return name
+
+
+def put_words(expression: str, words: Mapping[str, str]) -> str:
+    """The expression with other text in place of each of the words, where it is not quoted.
+
+    >>> put_words("'SQLERRM: ' || sqlerrm", {"SQLERRM": "'no'"})
+    "'SQLERRM: ' || 'no'"
+    """
+    return _PIECE.sub(
+        lambda found: words.get(found[0].upper(), found[0]) if found["word"] else found[0],
+        expression,
+    )
 
 
 def _steps(reader: _Reader) -> tuple[Step, ...]:
     found: list[Step] = []
-    while reader.word() and reader.word() not in ("END", "ELSE", "ELSIF", "ELSEIF"):
+    while reader.word() and reader.word() not in _ENDS:
         step = _step(reader)
         if step is not None:
             found.append(step)
@@ -137,6 +186,8 @@ def _step(reader: _Reader) -> Step | None:
         step: Step = _raise(reader)
     elif reader.take("IF"):
         return _if(reader)
+    elif reader.take("BEGIN"):
+        step = _block(reader)
     elif reader.take("PERFORM"):
         step = Sql(f"SELECT {_statement(reader)}")
     elif reader.take("EXECUTE"):
@@ -152,7 +203,7 @@ def _refuse(reader: _Reader) -> None:
         raise DbError(
             ErrorKind.UNSUPPORTED,
             f"{reader.word()} in a DO block is not supported",
-            hint="a block may have RAISE, PERFORM, EXECUTE, IF and statements of SQL",
+            hint="a block may have RAISE, PERFORM, EXECUTE, IF, EXCEPTION and statements of SQL",
         )
 
 

@@ -1,4 +1,4 @@
-"""DO: runs a block, as one step of the transaction.
+"""DO: runs a block, each statement of it as a step of the transaction.
 
 Called by sql/statements/utility.py. Everything a block does is undone if it fails.
 https://www.postgresql.org/docs/current/sql-do.html
@@ -7,20 +7,26 @@ https://www.postgresql.org/docs/current/sql-do.html
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from engine.errors import DbError, ErrorKind
 from sql.blocks.conditions import sqlstate_of
-from sql.blocks.parse import If, Raise, Sql, Step, parse_block
+from sql.blocks.parse import Block, If, Raise, Sql, Step, parse_block, put_words
 from sql.dialect.parser import ParsedStatement, parse
 from sql.privileges import check_privileges
 from sql.results import Affected, Notice, Result, Rows, Severity
+from sql.run import waiting
+from sql.statements import violations
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 _LANGUAGE = re.compile(r"\bLANGUAGE\s+(?:'(\w+)'|\"?(\w+)\"?)", re.IGNORECASE)
 _BODY = re.compile(r"\$(\w*)\$(.*)\$\1\$|'((?:[^']|'')*)'", re.DOTALL)
+_MARK = "__block_"  # of the savepoints that handlers go back to
+_NOT_OTHERS = ("57014", "P0004")  # query_canceled, assert_failure
+_Caught = Mapping[str, str]  # what a handler may say of its error: SQLERRM, SQLSTATE
 _FIELDS = ("COLUMN", "CONSTRAINT", "DATATYPE", "TABLE", "SCHEMA")
 
 
@@ -35,34 +41,77 @@ def run_do(session: ClientSession, text: str) -> Result:
     if name != "plpgsql":
         raise DbError(ErrorKind.UNDEFINED_OBJECT, f'language "{name}" does not exist')
     source = body[2] if body[2] is not None else body[3].replace("''", "'")
-    steps = parse_block(source)
+    block = parse_block(source)
     alone = session.transaction is None
     if alone:
         session.begin(explicit=False)
-    _run(session, steps)
+    _run_block(session, block, {})
     if alone:
         session.end_transaction(commit=True)
     return Affected("DO")
 
 
-def _run(session: ClientSession, steps: tuple[Step, ...]) -> None:
+def _run(session: ClientSession, steps: tuple[Step, ...], caught: _Caught) -> None:
     for step in steps:
         session.duck.check()
         if isinstance(step, Raise):
-            _raise(session, step)
+            _raise(session, step, caught)
         elif isinstance(step, Sql):
-            text = str(_value(session, step.text)) if step.is_dynamic else step.text
-            for statement in parse(text, session.wire):
+            text = step.text
+            if step.is_dynamic:
+                text = str(_value(session, text, caught))
+            for statement in parse(put_words(text, caught), session.wire):
                 _run_sql(session, statement)
+        elif isinstance(step, If):
+            _run_branch(session, step, caught)
         else:
-            _run_branch(session, step)
+            _run_block(session, step, caught)
 
 
-def _run_branch(session: ClientSession, step: If) -> None:
+def _run_branch(session: ClientSession, step: If, caught: _Caught) -> None:
     for condition, steps in step.branches:
-        if _value(session, condition) is True:
-            _run(session, steps)
+        if _value(session, condition, caught) is True:
+            _run(session, steps, caught)
             return
+
+
+def _run_block(session: ClientSession, block: Block, caught: _Caught) -> None:
+    """A block with handlers goes back to its begin before one of them runs."""
+    if not block.handlers:
+        _run(session, block.steps, caught)
+        return
+    handlers = [([_meant(name) for name in names], steps) for names, steps in block.handlers]
+    transaction, mark = session.transaction, f"{_MARK}{id(block)}"
+    assert transaction is not None
+    transaction.savepoint(mark)
+    session.mailbox.savepoint(mark)
+    try:
+        _run(session, block.steps, caught)
+    except DbError as error:
+        state = error.codes.sqlstate
+        found = next((steps for meant, steps in handlers if any(m(state) for m in meant)), None)
+        if found is None:
+            raise
+        session.duck.settle()
+        transaction.rollback_to(mark)
+        session.mailbox.rollback_to(mark)
+        message = error.message.replace("'", "''")
+        _run(session, found, {"SQLERRM": f"'{message}'", "SQLSTATE": f"'{state}'"})
+    transaction.release(mark)
+    session.mailbox.release(mark)
+
+
+def _meant(condition: str) -> Callable[[str], bool]:
+    """Whether an error's SQLSTATE is what a handler's condition means.
+
+    Raises: DbError UNDEFINED_OBJECT.
+    """
+    if condition == "others":
+        return lambda state: state not in _NOT_OTHERS
+    wanted = sqlstate_of(condition)
+    if wanted.endswith("000"):  # all of the class
+        return lambda state: state[:2] == wanted[:2]
+    return lambda state: state == wanted
 
 
 def _run_sql(session: ClientSession, statement: ParsedStatement) -> None:
@@ -74,28 +123,42 @@ def _run_sql(session: ClientSession, statement: ParsedStatement) -> None:
     if tree.key.endswith("transaction") or tree.key == "savepoint":
         raise DbError(ErrorKind.UNSUPPORTED, "a DO block cannot end or divide its transaction")
     check_privileges(session, lambda: tree)
-    result = handler_of(statement)(session, statement, ())
-    if isinstance(result, Rows):
-        for _ in result:
-            session.duck.check()
-        result.close()
+    transaction = session.transaction
+    assert transaction is not None
+
+    def again() -> None:
+        result = handler_of(statement)(session, statement, ())
+        if isinstance(result, Rows):
+            for _ in result:
+                session.duck.check()
+            result.close()
+
+    def step() -> None:
+        with transaction.step(again, session.moment_ms()):
+            again()
+
+    try:
+        waiting.run(session, step)
+    except DbError as error:
+        violations.tell(session, lambda: tree, error)
+        raise
 
 
-def _value(session: ClientSession, expression: str) -> object:
+def _value(session: ClientSession, expression: str, caught: _Caught) -> object:
     """What an expression gives. Raises: DbError."""
-    return session.evaluate(expression, 1)[0].as_py()
+    return session.evaluate(put_words(expression, caught), 1)[0].as_py()
 
 
 # RAISE. https://www.postgresql.org/docs/current/plpgsql-errors-and-messages.html
 
 
-def _raise(session: ClientSession, step: Raise) -> None:
-    options = {name: _text(_value(session, value)) for name, value in step.options}
+def _raise(session: ClientSession, step: Raise, caught: _Caught) -> None:
+    options = {name: _text(_value(session, value, caught)) for name, value in step.options}
     code = options.get("ERRCODE") or step.condition
     state = sqlstate_of(code) if code else None
     message = options.get("MESSAGE")
     if step.text is not None:
-        message = _formatted(session, step)
+        message = _formatted(session, step, caught)
     if message is None:
         message = step.condition or code or state or "unhandled exception"
     about = {name.lower(): options[name] for name in _FIELDS if name in options}
@@ -122,7 +185,7 @@ def _raise(session: ClientSession, step: Raise) -> None:
     )
 
 
-def _formatted(session: ClientSession, step: Raise) -> str:
+def _formatted(session: ClientSession, step: Raise, caught: _Caught) -> str:
     assert step.text is not None
     parts = re.split(r"(%%|%)", step.text)
     wanted = parts.count("%")
@@ -131,7 +194,7 @@ def _formatted(session: ClientSession, step: Raise) -> str:
         raise DbError(ErrorKind.SYNTAX, f"too {few} parameters specified for RAISE")
     values = iter(step.arguments)
     filled = [
-        _text(_value(session, next(values))) if part == "%" else part.replace("%%", "%")
+        _text(_value(session, next(values), caught)) if part == "%" else part.replace("%%", "%")
         for part in parts
     ]
     return "".join(filled)

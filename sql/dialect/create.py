@@ -241,6 +241,8 @@ class _Reader:
             self.constraints.append(constraint)
         elif isinstance(constraint, exp.CollateColumnConstraint):
             draft.collation = constraint.this.name
+        elif isinstance(constraint, exp.BinaryColumnConstraint):
+            draft.collation = "utf8mb4_bin"  # MySQL's CHAR(36) BINARY: the character set's own
         elif not isinstance(constraint, _WITHOUT_MEANING):
             raise DbError(ErrorKind.UNSUPPORTED, f"{constraint.sql()} is not supported")
 

@@ -90,7 +90,8 @@ class SettingsGrammar(ForeignGrammar):
             return assignment
         for words, name in _SPECIAL:
             if self.word(*words):
-                return nodes.Assignment(this=name, expressions=[self._setting_value()])
+                value = self._offset() if name == "timezone" else None
+                return nodes.Assignment(this=name, expressions=[value or self._setting_value()])
         if self.at_word("CHARACTER SET", "CHARSET") and self._next.token_type is not TokenType.EQ:
             self._advance()
             return nodes.Assignment(this="character set", expressions=[self._setting_value()])
@@ -102,6 +103,14 @@ class SettingsGrammar(ForeignGrammar):
             self._advance()
             return nodes.Assignment(this="role", expressions=[self._setting_value()])
         return None
+
+    def _offset(self) -> exp.Expr | None:
+        """`INTERVAL '+02:00' HOUR TO MINUTE`, as time zones are told by their offset."""
+        if not self.word("INTERVAL"):
+            return None
+        offset = self.take_string()
+        self.word("HOUR", "TO", "MINUTE")
+        return offset
 
     def _setting_name(self) -> str:
         name = self.take_name().name

@@ -200,8 +200,9 @@ def _check_using(action: exp.AlterColumn) -> None:
     using = action.args.get("using")
     if not using:
         return
-    plain = isinstance(using, exp.Cast) and isinstance(using.this, exp.Column)
-    if not plain or using.this.name != action.this.name:
+    using = using.unnest()
+    value = using.this.unnest() if isinstance(using, exp.Cast) else None
+    if not isinstance(value, exp.Column) or value.name != action.this.name:
         raise DbError(
             ErrorKind.UNSUPPORTED,
             "ALTER COLUMN … TYPE … USING an expression is not supported",

@@ -32,6 +32,8 @@ def _text(value: str) -> str:
 
 _TYPE_NAMES = _map([(str(t.oid), _text(t.spelled)) for t in TYPES])
 _TYPE_NUMBERS = _map([(_text(name), str(oid)) for name, oid in TYPE_OIDS.items()])
+# The name of a built-in type, with its schema or quoted as a generated name is.
+_IN_CATALOG = """'^(?:pg_catalog|"pg_catalog")\\."?([^"]*)"?'"""
 
 FUNCTIONS: tuple[str, ...] = (
     f"""CREATE OR REPLACE MACRO _pg_format_type(o, m) AS CASE
@@ -55,7 +57,8 @@ FUNCTIONS: tuple[str, ...] = (
         ELSE coalesce({_TYPE_NAMES}[CAST(o AS BIGINT)], '???') END""",
     f"""CREATE OR REPLACE MACRO _pg_to_regtype(t) AS coalesce(
         {_TYPE_NUMBERS}[regexp_replace(
-            replace(lower(trim(CAST(t AS VARCHAR))), 'pg_catalog.', ''), '\\s*\\([0-9, ]*\\)', '')],
+            regexp_replace(lower(trim(CAST(t AS VARCHAR))), {_IN_CATALOG}, '\\1'),
+            '\\s*\\([0-9, ]*\\)', '')],
         TRY_CAST(t AS BIGINT))""",
     # A name as it is printed: lower case without quotes, quotes only where they are needed.
     """CREATE OR REPLACE MACRO _pg_plain_name(t) AS CASE WHEN contains(t, '"')

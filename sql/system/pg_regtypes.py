@@ -198,7 +198,7 @@ def type_oid(name: str) -> int | None:
     >>> type_oid("pg_catalog.int4[]"), type_oid("Character Varying(20)"), type_oid("nope")
     (1007, 1043, None)
     """
-    bare = " ".join(name.strip().lower().split()).removeprefix("pg_catalog.")
+    bare = re.sub(r'^(?:pg_catalog|"pg_catalog")\.', "", " ".join(name.strip().lower().split()))
     bare = re.sub(r"\s*\([\d\s,]*\)", "", bare)
     return TYPE_OIDS.get(bare) or TYPE_OIDS.get(bare.replace('"', ""))
 

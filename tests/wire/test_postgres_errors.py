@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -141,3 +142,56 @@ def test_an_index_of_expressions_is_named_too(
             assert told.message_detail == f"Key {key} already exists."
     finally:
         tables.execute("DROP TABLE told_team")
+
+
+HANDLED = """DO $$ BEGIN
+    INSERT INTO handled VALUES (1);
+    BEGIN
+        INSERT INTO handled VALUES (2);
+        INSERT INTO handled VALUES (1);
+    EXCEPTION
+        WHEN undefined_table OR division_by_zero THEN NULL;
+        WHEN unique_violation THEN
+            RAISE NOTICE '% SQLERRM %', SQLSTATE, SQLERRM;
+            INSERT INTO handled VALUES (3);
+    END;
+    INSERT INTO handled VALUES (4);
+END $$"""
+
+
+def test_a_block_goes_back_to_its_begin_before_it_handles_an_error(
+    server: RunningServer,
+) -> None:
+    with psycopg.connect(server.postgres_dsn(), autocommit=True) as connection:
+        told: list[Any] = []
+        connection.add_notice_handler(lambda notice: told.append(notice.message_primary))
+        connection.execute("CREATE TABLE handled (a INT PRIMARY KEY)")
+        connection.execute(HANDLED.encode())
+        kept = connection.execute("SELECT a FROM handled ORDER BY a").fetchall()
+        assert kept == [(1,), (3,), (4,)]
+        assert len(told) == 1
+        assert told[0].startswith("23505 SQLERRM ")
+        assert "duplicate key" in told[0]
+        for _ in range(2):
+            connection.execute(
+                "DO 'BEGIN CREATE TYPE handled_mood AS ENUM (''ok'');"
+                " EXCEPTION WHEN duplicate_object THEN null; END'"
+            )
+        with connection.transaction():
+            connection.execute("INSERT INTO handled VALUES (10)")
+            connection.execute(
+                "DO $$ BEGIN INSERT INTO handled VALUES (11); PERFORM 1 / 0;"
+                " EXCEPTION WHEN OTHERS THEN INSERT INTO handled VALUES (12); END $$"
+            )
+        kept = connection.execute("SELECT a FROM handled WHERE a > 9 ORDER BY a").fetchall()
+        assert kept == [(10,), (12,)]
+        with pytest.raises(errors.DivisionByZero):
+            connection.execute(
+                "DO $$ BEGIN INSERT INTO handled VALUES (20); PERFORM 1 / 0;"
+                " EXCEPTION WHEN unique_violation THEN NULL; END $$"
+            )
+        with pytest.raises(errors.UndefinedObject, match="bogus"):
+            connection.execute("DO $$ BEGIN NULL; EXCEPTION WHEN bogus THEN NULL; END $$")
+        kept = connection.execute("SELECT count(*) FROM handled WHERE a > 12").fetchall()
+        assert kept == [(0,)]
+        connection.execute("DROP TABLE handled; DROP TYPE handled_mood")

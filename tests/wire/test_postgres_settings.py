@@ -132,3 +132,9 @@ def test_a_batch_is_a_transaction_to_set_something_in(link: psycopg.Connection[A
     assert _told(link, "SHOW work_mem") == before
     link.execute("SET LOCAL work_mem = '9MB'; BEGIN; COMMIT")
     assert _told(link, "SHOW work_mem") == before
+
+
+def test_a_time_zone_may_be_an_interval(link: psycopg.Connection[Any]) -> None:
+    link.execute("SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE")
+    noon = "SELECT extract(hour FROM '2024-01-01 12:00+00'::timestamptz)::int"
+    assert _told(link, noon) == 4

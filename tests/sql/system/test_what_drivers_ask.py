@@ -74,3 +74,18 @@ def test_a_foreign_key_is_told_by_the_columns_it_points_at(db: Client) -> None:
         ("kid_a", "parent", "parent_pkey", "PRIMARY KEY"),
         ("kid_b", "parent", "parent_code_key", "UNIQUE"),
     ]
+
+
+def test_a_type_may_be_named_with_its_schema_in_quotes(db: Client) -> None:
+    assert db.run("""SELECT '"pg_catalog"."int4"'::regtype::text""") == [("integer",)]
+    computed = """('"pg_catalog"."' || typname || '"')::regtype::text"""
+    query = f"SELECT {computed} FROM pg_type WHERE typname IN ('_int4', 'timestamptz') ORDER BY 1"
+    assert db.run(query) == [("integer[]",), ("timestamp with time zone",)]
+
+
+def test_a_column_may_change_its_type_using_its_own_cast_in_parentheses(db: Client) -> None:
+    db.run("CREATE TABLE widened (name VARCHAR(50) NOT NULL)")
+    db.run('ALTER TABLE widened ALTER COLUMN "name" TYPE VARCHAR(80) USING ("name"::varchar(80))')
+    query = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attname = 'name'"
+    query += " AND attrelid = 'widened'::regclass"
+    assert db.run(query) == [("character varying(80)",)]
