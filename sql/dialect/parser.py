@@ -261,6 +261,10 @@ def _parameter_count(tree: exp.Expr) -> int:
     return max(numbers, default=0)
 
 
+# Where a MySQL client's own case is kept beside the folded name.
+_SPELLED = (exp.ColumnDef, exp.Table)
+
+
 def fold_identifiers(tree: exp.Expr, wire: Wire) -> None:
     """Lower-cases the unquoted names of a tree, in place.
 
@@ -274,7 +278,7 @@ def fold_identifiers(tree: exp.Expr, wire: Wire) -> None:
         if wire is Wire.MYSQL and node.arg_key == "alias" and isinstance(node.parent, exp.Alias):
             continue
         folded = _fold(node.name)
-        if wire is Wire.MYSQL and folded != node.name and isinstance(node.parent, exp.ColumnDef):
+        if wire is Wire.MYSQL and folded != node.name and isinstance(node.parent, _SPELLED):
             node.meta[SPELLING] = node.name
         node.set("this", folded)
     if wire is not Wire.MYSQL:

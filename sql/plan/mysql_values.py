@@ -40,6 +40,10 @@ def mysql_values(tree: exp.Expr, infer: Infer, *, loosely: bool) -> exp.Expr:
             _compare(node, infer, loosely)
         elif not isinstance(node.left, exp.Interval) and not isinstance(node.right, exp.Interval):
             _calculate(node, infer, loosely)
+    for like in tree.find_all(exp.Like):
+        kind = infer(like.this)
+        if kind is not None and kind.is_numeric:
+            like.set("this", exp.cast(like.this.copy(), exp.DType.TEXT))
     if loosely:
         for call in list(tree.find_all(*_OF_NUMBERS, exp.Anonymous)):
             _take_numbers(call, infer)

@@ -16,6 +16,7 @@ from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from engine.schema import RegionSchema
 from sql.dialect.nodes import Tql
+from sql.dialect.pieces import SPELLING
 from sql.plan.context import MYSQL_DATABASES, PlanContext
 from sql.plan.numbers import dual, is_dual, is_numbers, numbers, sequence_state
 from sql.run.duck import ARROW_PREFIX
@@ -159,7 +160,11 @@ def table_name(node: exp.Table, context: PlanContext) -> tuple[str, str]:
         )
     if not node.db and context.temporary(node.name):
         return PG_TEMP, node.name
-    return node.db or context.database, node.name
+    database = node.db or context.database
+    spelled = node.this.meta.get(SPELLING) if isinstance(node.this, exp.Identifier) else None
+    if spelled and not context.lookup(database, node.name) and context.lookup(database, spelled):
+        return database, spelled  # MySQL's names keep their case, quoted or not
+    return database, node.name
 
 
 def known_table(node: exp.Table, context: PlanContext) -> Table | None:
@@ -175,6 +180,11 @@ def known_table(node: exp.Table, context: PlanContext) -> Table | None:
     if missing and (context.is_sequence(*named) or is_numbers(node, context)):
         return None
     return find_table(node, context)
+
+
+def is_there(node: exp.Table, context: PlanContext) -> bool:
+    """True if the session's catalog has a table of just that name. Raises: DbError."""
+    return context.lookup(*table_name(node, context)) is not None
 
 
 def find_table(node: exp.Table, context: PlanContext) -> Table:

@@ -113,3 +113,29 @@ def test_hex_of_aggregates(mysql: Client) -> None:
     mysql.run("INSERT INTO h VALUES (18446744073709551615, 'ab'), (1, 'aa')")
     asked = "SELECT hex(max(u)), hex(max(s)) FROM h"
     assert mysql.run(asked) == [("FFFFFFFFFFFFFFFF", "6162")]
+
+
+def test_quoted_names_are_found_unquoted_in_their_case(mysql: Client) -> None:
+    mysql.run("CREATE TABLE `BigName` (id INT PRIMARY KEY, v TEXT)")
+    mysql.run("INSERT INTO BigName VALUES (1, 'a')")
+    mysql.run("INSERT INTO BigName (id, v) VALUES (2, 'b') ON DUPLICATE KEY UPDATE v = 'c'")
+    mysql.run("UPDATE BigName SET v = 'd' WHERE BigName.id = 1")
+    assert mysql.run("SELECT BigName.v FROM BigName JOIN t ON t.id = BigName.id") == [("d",)]
+    assert mysql.run("SELECT b.v FROM BigName AS b WHERE b.id = 2") == [("b",)]
+    mysql.run("ALTER TABLE BigName ADD COLUMN w INT")
+    mysql.run("DROP TABLE BigName")
+    assert _errno(mysql, "SELECT * FROM BigName") == 1146
+    assert _errno(mysql, "INSERT INTO BigName VALUES (1, 'a')") == 1146
+
+
+def test_values_of_generated_columns_are_left_aside_without_strict_mode(mysql: Client) -> None:
+    mysql.run("CREATE TABLE g (a INT, b INT AS (a * 2) STORED)")
+    assert _errno(mysql, "INSERT INTO g VALUES (1, 5)") == 3105
+    mysql.run("SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
+    mysql.run("INSERT INTO g VALUES (1, 5)")
+    mysql.run("INSERT INTO g SELECT 2, 9")
+    assert mysql.run("SELECT a, b FROM g ORDER BY a") == [(1, 2), (2, 4)]
+
+
+def test_numbers_are_like_their_text(mysql: Client) -> None:
+    assert mysql.run("SELECT id LIKE '1%', n LIKE 'x' FROM t") == [(True, False)]
