@@ -58,6 +58,7 @@ from sql.statements.parts import (
     returning_of,
     text_as,
 )
+from sql.statements.query import bind
 from sql.statements.sequence_calls import settled_tree
 from sql.statements.setting import qualified
 from sql.statements.target import (
@@ -68,6 +69,7 @@ from sql.statements.target import (
     kept,
     writable,
 )
+from sql.statements.values_at_hand import values_at_hand
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -246,6 +248,11 @@ def _given(
         return to_table(statement.rows, columns, session.timezone)
     target = table, [column.name for column in columns]
     loose = adjusts(session, tree)
+    if not loose and tree.args.get("with_") is None:
+        values = bind(pieces.parameters, (), session.timezone)
+        plain = values_at_hand(tree.expression, columns, values)
+        if plain is not None:
+            return assigned(session, plain, columns)
     if _draws(tree, columns):
         if session.wire is Wire.MYSQL:  # NULL asks for a number, which the session then tells
             columns = tuple(replace(c, default=None) if _counts(c) else c for c in columns)

@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from catalog.records import Column, Table, TableKind
 from engine.api import Op
+from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql.collations import column_type
 from sql.decode.assign import assign
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from sql.run.duck import Duck
     from sql.transaction import Transaction
 
+# Types whose values DuckDB takes from Python as they are.
+_PLAIN = frozenset({TypeId.BOOLEAN, TypeId.STRING, TypeId.FLOAT64})
+_PLAIN |= {TypeId.INT8, TypeId.INT16, TypeId.INT32, TypeId.INT64}
 _KEPT_BYTES_MAX = 16 << 20  # rows a transaction keeps to insert again; more are computed again
 
 SEQUENCE = "nextval("  # a default that is another value for every row
@@ -208,6 +212,11 @@ def insert_rows(
 
 
 def _insert_again(duck: Duck, table: Table, rows: pa.Table) -> None:
+    if rows.num_rows == 1 and all(column.type.id in _PLAIN for column in table.columns):
+        row = [column[0].as_py() for column in rows.columns]  # sooner than a table of Arrow's
+        marks = ", ".join(["?"] * len(row))
+        duck.execute(f"INSERT INTO {quoted(table)} VALUES ({marks})", row)
+        return
     name = duck.register(rows)
     try:
         duck.execute(f"INSERT INTO {quoted(table)} SELECT * FROM {name}")
