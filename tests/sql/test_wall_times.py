@@ -172,6 +172,8 @@ def test_mysql_has_both_kinds(berlin: Client) -> None:
     told = mine.run("SHOW CREATE TABLE m")[0][1]
     assert "`d` datetime(6)" in told
     assert "`t` timestamp(6)" in told
+    types = "SELECT data_type FROM information_schema.columns WHERE table_name = 'm'"
+    assert mine.run(types) == [("int",), ("datetime",), ("timestamp",)]
 
 
 def test_texts_stand_beside_what_is_computed(berlin: Client) -> None:
