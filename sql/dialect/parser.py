@@ -262,7 +262,7 @@ def _parameter_count(tree: exp.Expr) -> int:
 
 
 # Where a MySQL client's own case is kept beside the folded name.
-_SPELLED = (exp.ColumnDef, exp.Table)
+_SPELLED = (exp.Column, exp.ColumnDef, exp.Table)
 
 
 def fold_identifiers(tree: exp.Expr, wire: Wire) -> None:

@@ -7,6 +7,7 @@ from sqlglot.errors import ErrorLevel
 
 from sql.dialect import nodes
 from sql.dialect.dialects import dialect_of
+from sql.dialect.pieces import SPELLING
 from sql.session import Wire
 
 _POSTGRES_TYPES = {"INT": "int4", "BIGINT": "int8", "SMALLINT": "int2", "DOUBLE": "float8"}
@@ -24,6 +25,25 @@ def name_outputs(tree: exp.Expr, wire: Wire) -> exp.Expr:
     # Set at once: replacing them one by one costs the square of their number.
     select.set("expressions", [_named(item, wire) for item in select.expressions])
     return tree
+
+
+def name_as_written(tree: exp.Expr) -> exp.Expr:
+    """Gives plain columns of the outermost select list the case they are written in, in place.
+
+    For MySQL's information_schema, whose columns are in capitals: what servers show there differs
+    (MySQL its own case, MariaDB the statement's), and programs read rows by the names they wrote.
+    """
+    select = _leftmost(tree)
+    if select is not None:
+        select.set("expressions", [_as_written(item) for item in select.expressions])
+    return tree
+
+
+def _as_written(item: exp.Expr) -> exp.Expr:
+    if not isinstance(item, exp.Column) or not isinstance(item.this, exp.Identifier):
+        return item
+    name = item.this.meta.get(SPELLING, item.name)
+    return exp.Alias(this=item, alias=exp.to_identifier(name, quoted=True))
 
 
 def _named(projection: exp.Expr, wire: Wire) -> exp.Expr:

@@ -57,7 +57,7 @@ from sql.plan.mysql_forms import mysql_forms
 from sql.plan.mysql_values import loose_casts, mysql_values, truncations
 from sql.plan.named_types import resolve_types
 from sql.plan.named_values import named_values, typed_parameters
-from sql.plan.naming import name_outputs
+from sql.plan.naming import name_as_written, name_outputs
 from sql.plan.origins import Origin, origins
 from sql.plan.parameters import infer_types, parameter_number
 from sql.plan.postgres_forms import postgres_forms
@@ -162,6 +162,8 @@ def plan_query(
             fill_lists(tree)
             whole_rows(tree, partial(known_table, context=context))
         tree = name_outputs(tree, context.wire)
+        if context.wire is Wire.MYSQL and _asks_the_catalog(context):
+            tree = name_as_written(tree)
     numbers = _bare_parameters(tree)  # before rules change the tree
     tree = _plain(_names_told(tree, context, declared), context)
     typed = target is None and not shown  # a table may be made of it
@@ -169,6 +171,11 @@ def plan_query(
     told = [shown_declared(type_) for type_ in declared]
     called = _with_parameters(numbers, called, plan.parameter_types, told)
     return replace(plan, shown=called) if called else plan
+
+
+def _asks_the_catalog(context: PlanContext) -> bool:
+    where = "information_schema"
+    return context.database == where or where in context.text.lower()
 
 
 def _shown(tree: exp.Expr, context: PlanContext, *, all_of_them: bool) -> tuple[Shown, ...]:

@@ -6,11 +6,11 @@ The planner looks names up here and registers the rows as Arrow tables for one s
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
 
-from sql.session import Wire
 from sql.system import mysql_databases
 from sql.system.arrow import fill
 from sql.system.information_schema import (
@@ -21,7 +21,7 @@ from sql.system.information_schema import (
     server,
     tables,
 )
-from sql.system.information_schema.shapes import POSTGRES_COLUMNS
+from sql.system.information_schema.shapes import CARDINALS, POSTGRES_COLUMNS
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.memo import Memo
 from sql.system.pg_catalog import (
@@ -138,22 +138,19 @@ def _empty(schema: pa.Schema) -> _Maker:
     return lambda _: fill(schema, 0, {})
 
 
-def _for_wire(make: _Maker, hidden: frozenset[str]) -> _Maker:
-    """Leaves out PostgreSQL's own columns on other wires."""
-
-    def rows(context: SystemContext) -> pa.Table:
-        made = make(context)
-        return made if context.session.wire is Wire.POSTGRES else made.drop_columns(list(hidden))
-
-    return rows if hidden else make
+def _for_wire(table: SystemTable) -> SystemTable:
+    """The table with its columns as each wire has them."""
+    make = table.rows
+    return replace(table, rows=lambda c: table.for_wire(make(c), c.session.wire))
 
 
 def _registry() -> dict[tuple[str, str], SystemTable]:
     found = []
     for name, schema in INFORMATION_SCHEMA.items():
         hidden = POSTGRES_COLUMNS.get(name, frozenset())
-        make = _for_wire(_INFORMATION_SCHEMA.get(name, _empty(schema)), hidden)
-        found.append(SystemTable("information_schema", name, schema, make, hidden))
+        make = _INFORMATION_SCHEMA.get(name, _empty(schema))
+        table = SystemTable("information_schema", name, schema, make, hidden, CARDINALS)
+        found.append(_for_wire(table))
     found += [
         SystemTable("pg_catalog", name, shape.schema, _PG_CATALOG.get(name, _empty(shape.schema)))
         for name, shape in PG_CATALOG.items()

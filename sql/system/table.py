@@ -91,12 +91,30 @@ class SystemTable:
     schema: pa.Schema
     rows: Callable[[SystemContext], pa.Table]
     postgres_columns: frozenset[str] = frozenset()  # those only PostgreSQL's sessions see
+    cardinals: frozenset[str] = frozenset()  # PostgreSQL's `cardinal_number`, four bytes there
 
     def schema_for(self, wire: Wire) -> pa.Schema:
-        """The columns that sessions of a wire see."""
-        if wire is Wire.POSTGRES or not self.postgres_columns:
+        """The columns that sessions of a wire see, on MySQL's in capitals as its server has them.
+
+        Only information_schema differs: its three owners spell and type it in their own ways.
+        """
+        if self.database != "information_schema":
             return self.schema
-        return pa.schema([f for f in self.schema if f.name not in self.postgres_columns])
+        fields = list(self.schema)
+        if wire is Wire.POSTGRES:
+            return pa.schema(
+                [f.with_type(pa.int32()) if f.name in self.cardinals else f for f in fields]
+            )
+        shared = [f for f in fields if f.name not in self.postgres_columns]
+        if wire is Wire.MYSQL:
+            shared = [f.with_name(f.name.upper()) for f in shared]
+        return pa.schema(shared)
+
+    def for_wire(self, made: pa.Table, wire: Wire) -> pa.Table:
+        """Rows of `schema` as sessions of the wire see them."""
+        schema = self.schema_for(wire)
+        names = [name if name in self.schema.names else name.lower() for name in schema.names]
+        return made.select(names).rename_columns(schema.names).cast(schema)
 
 
 SystemTables = Mapping[tuple[str, str], SystemTable]

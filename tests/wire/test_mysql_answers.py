@@ -210,3 +210,21 @@ def test_order_by_a_collation(cursor: Any) -> None:
     cursor.execute("INSERT INTO t (b) VALUES ('b'), ('A'), ('a'), ('B')")
     cursor.execute("SELECT b FROM t ORDER BY b COLLATE utf8mb4_general_ci, id")
     assert [row[0] for row in cursor.fetchall()] == ["A", "a", "b", "B"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ("* FROM information_schema.schemata", ("CATALOG_NAME", "SCHEMA_NAME")),
+        ("table_name, Engine FROM information_schema.tables", ("table_name", "Engine")),
+        (
+            "c.COLUMN_NAME, c.ordinal_position FROM information_schema.columns c ORDER BY 2",
+            ("COLUMN_NAME", "ordinal_position"),
+        ),
+    ],
+)
+def test_columns_of_the_catalog_are_in_capitals_or_as_written(
+    cursor: Any, asked: str, names: tuple[str, ...]
+) -> None:
+    cursor.execute(f"SELECT {asked}")
+    assert tuple(column[0] for column in cursor.description)[:2] == names

@@ -192,6 +192,12 @@ def _field(text: str) -> pa.Field:
 _READ = _read(_TEXT)
 SHAPES = {name: schema for name, (schema, _) in _READ.items()}
 POSTGRES_COLUMNS = {name: extra for name, (_, extra) in _READ.items() if extra}
+# PostgreSQL's `cardinal_number`: where drivers of its clients expect an int4.
+CARDINALS = frozenset(
+    {"ordinal_position", "position_in_unique_constraint", "maximum_cardinality"}
+    | {"character_maximum_length", "character_octet_length", "datetime_precision"}
+    | {"numeric_precision", "numeric_precision_radix", "numeric_scale", "interval_precision"}
+)
 INFORMATION_SCHEMA_NAMES = frozenset(SHAPES)
 # Found by name on every wire, but in lists of tables on PostgreSQL only.
 UNLISTED = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from fix_system import system_context
 
@@ -13,7 +14,8 @@ from sql.system.registry import SYSTEM_TABLES
 
 def rows(name: str, wire: Wire, **where: str) -> list[dict[str, Any]]:
     table = SYSTEM_TABLES["information_schema", name]
-    found = table.rows(system_context(wire)).to_pylist()
+    asked = table.rows(system_context(wire))
+    found = asked.rename_columns([name.lower() for name in asked.column_names]).to_pylist()
     return [row for row in found if all(row[key] == value for key, value in where.items())]
 
 
@@ -83,12 +85,18 @@ def test_postgresql_columns_are_hidden_from_other_wires() -> None:
     assert "udt_name" not in rows("columns", Wire.MYSQL)[0]
 
 
+def test_numbers_of_places_and_lengths_are_int4_in_postgresql() -> None:
+    schema = SYSTEM_TABLES["information_schema", "columns"].schema_for(Wire.POSTGRES)
+    assert schema.field("ordinal_position").type == pa.int32()
+    assert schema.field("character_maximum_length").type == pa.int32()
+
+
 def test_the_catalog_is_the_database_postgresql_connected_to() -> None:
     table = SYSTEM_TABLES["information_schema", "tables"]
     context = system_context(Wire.POSTGRES, connected="shop")
     assert set(table.rows(context)["table_catalog"].to_pylist()) == {"shop"}
     context = system_context(Wire.MYSQL, connected="shop")
-    assert set(table.rows(context)["table_catalog"].to_pylist()) == {"greptime"}
+    assert set(table.rows(context)["TABLE_CATALOG"].to_pylist()) == {"greptime"}
 
 
 def test_tables_tell_type_size_and_comment() -> None:

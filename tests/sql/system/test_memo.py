@@ -46,7 +46,7 @@ def test_wires_do_not_share_rows() -> None:
     columns = SYSTEM_TABLES["information_schema", "columns"]
     postgres = columns.rows(system_context(Wire.POSTGRES))
     mysql = columns.rows(system_context(Wire.MYSQL))
-    assert set(postgres["data_type"].to_pylist()) != set(mysql["data_type"].to_pylist())
+    assert set(postgres["data_type"].to_pylist()) != set(mysql["DATA_TYPE"].to_pylist())
 
 
 def test_many_catalogs_in_turn_stay_right() -> None:
