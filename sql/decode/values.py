@@ -53,8 +53,9 @@ class LiteralRows:
 
 
 _PLAIN = r"[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*+"
-_DOUBLE = r'"(?:[^"]|"")++"'
-_BACKTICK = r"`(?:[^`]|``)++`"
+# No group is possessive: Python before 3.11.5 does not go back over the last one's half of a match.
+_DOUBLE = r'"(?:[^"]|"")+"'
+_BACKTICK = r"`(?:[^`]|``)+`"
 _QUOTINGS = {
     Wire.POSTGRES: (_DOUBLE, _BACKTICK),
     Wire.MYSQL: (_BACKTICK,),
@@ -65,9 +66,9 @@ _QUOTINGS = {
 def _head_pattern(wire: Wire) -> re.Pattern[str]:
     name = f"(?:{'|'.join((_PLAIN, *_QUOTINGS[wire]))})"
     return re.compile(
-        r"\s*+(?P<verb>INSERT|REPLACE)\s++INTO\s++(?:TABLE\s++)?+"
-        rf"(?P<table>{name}(?:\s*+\.\s*+{name}){{0,2}}+)\s*+"
-        rf"(?:\(\s*+(?P<columns>{name}(?:\s*+,\s*+{name})*+)\s*+\)\s*+)?+"
+        r"\s*+(?P<verb>INSERT|REPLACE)\s++INTO\s++(?:TABLE\s++)?"
+        rf"(?P<table>{name}(?:\s*+\.\s*+{name}){{0,2}})\s*+"
+        rf"(?:\(\s*+(?P<columns>{name}(?:\s*+,\s*+{name})*)\s*+\)\s*+)?"
         r"(?<![\w$])VALUES\s*+(?=\()",
         re.IGNORECASE,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -108,8 +108,10 @@ def time_of(table: Table) -> tuple[str, DataType] | None:
     if table.time_index is not None:
         columns = [c for c in table.columns if c.name == table.time_index]
     else:
-        columns = [c for c in table.columns if c.type in _TICKS]
-    return (columns[0].name, columns[0].type) if len(columns) == 1 else None
+        columns = [c for c in table.columns if replace(c.type, wall=False) in _TICKS]
+    if len(columns) != 1:
+        return None
+    return columns[0].name, replace(columns[0].type, wall=False)
 
 
 def find_source(select: exp.Select, resolve: Resolve) -> Source:

@@ -73,7 +73,7 @@ def _kind(column: Column) -> tuple[pa.DataType, Callable[[object], bool]] | None
         return None
     if type_.is_integer:
         return type_.arrow, _whole(type_)
-    if type_.is_timestamp and type_.unit != "ns":
+    if type_.is_timestamp and type_.unit != "ns" and not type_.wall:
         return _MOMENT, lambda value: type(value) is datetime and value.tzinfo is None
     exact = {TypeId.STRING: str, TypeId.FLOAT64: float, TypeId.BOOLEAN: bool}.get(type_.id)
     return None if exact is None else (type_.arrow, lambda value: type(value) is exact)
