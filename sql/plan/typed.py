@@ -176,13 +176,16 @@ def _cast(node: exp.Cast, infer: Callable[[exp.Expr], DataType | None]) -> None:
         node.set("this", _epoch(node.this, source))
     elif target.is_timestamp and source.is_integer and not node.this.is_int:
         node.set("this", exp.cast(node.this.copy(), exp.DType.BIGINT))  # now plainly an integer
-    elif (source, target) in _NO_DIRECT_WAY:
+    elif (source.id, target.id) in _NO_DIRECT_WAY:
         micros = exp.DataType(this=exp.DType.TIMESTAMP)
         node.set("this", exp.Cast(this=node.this.copy(), to=micros))
 
 
 _NO_DIRECT_WAY = frozenset(  # for DuckDB, but by way of TIMESTAMP
-    {(dt.TIMESTAMP_NANOSECOND, dt.TIMESTAMP_SECOND), (dt.TIMESTAMP_TZ, dt.TIME)}
+    {
+        (TypeId.TIMESTAMP_NANOSECOND, TypeId.TIMESTAMP_SECOND),
+        (dt.TIMESTAMP_TZ.id, TypeId.TIME),
+    }
 )
 
 
