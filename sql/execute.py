@@ -43,6 +43,7 @@ from sql.statements import (
     load,
     merge,
     mysql_only,
+    mysql_violations,
     prepare,
     query,
     roles,
@@ -193,6 +194,7 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
         session.statement_ended(failed=True)
         if session.wire is Wire.MYSQL and isinstance(error, DbError):
             mysql_errors.refine(error, insert.tree_of(statement))
+            mysql_violations.tell(session, lambda: insert.tree_of(statement), error)
             session.last_notices = (mysql_errors.as_notice(error),)
         elif isinstance(error, DbError):
             violations.tell(session, lambda: insert.tree_of(statement), error)

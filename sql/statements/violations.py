@@ -22,35 +22,34 @@ from sql.system.pg_catalog.keys import key_name
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
-_KINDS = (ErrorKind.UNIQUE_VIOLATION, ErrorKind.NOT_NULL_VIOLATION, ErrorKind.CHECK_VIOLATION)
-_DUPLICATE = re.compile(r'Duplicate key "(.*)" violates (primary key|unique) constraint', re.DOTALL)
+KINDS = (ErrorKind.UNIQUE_VIOLATION, ErrorKind.NOT_NULL_VIOLATION, ErrorKind.CHECK_VIOLATION)
+DUPLICATE = re.compile(r'Duplicate key "(.*)" violates (primary key|unique) constraint', re.DOTALL)
 _NOT_NULL = re.compile(r"NOT NULL constraint failed: .*\.(.+)$")
 _NULL = re.compile(r'null value in column "(.+)" of table')
-_CHECK = re.compile(r"CHECK constraint failed on .* expression CHECK(\(.*\))$", re.DOTALL)
+CHECK = re.compile(r"CHECK constraint failed on .* expression CHECK(\(.*\))$", re.DOTALL)
 _CALL = re.compile(r"^\((\w+\([^()]*\))\)$")  # shown without the parentheses it is stored in
 _PAIR = re.compile(r"(?:^|, )(\w+): ")
 
 
 def tell(session: ClientSession, statement: Callable[[], exp.Expr | None], error: DbError) -> None:
     """Names what an error is of; other errors and other wires stay as they are."""
-    if error.kind not in _KINDS or session.wire is not Wire.POSTGRES or error.about:
+    if error.kind not in KINDS or session.wire is not Wire.POSTGRES or error.about:
         return
-    table = _target(session, statement())
+    table = target(session, statement())
     if table is None:
         return
     about = {"schema": table.database, "table": table.name}
-    duplicate, check = _DUPLICATE.search(error.message), _CHECK.search(error.message)
-    null = _NOT_NULL.search(error.message) or _NULL.search(error.message)
+    duplicate, check = DUPLICATE.search(error.message), CHECK.search(error.message)
+    null = null_column(error)
     if duplicate is not None:
         _tell_duplicate(table, duplicate, error, about)
-    elif null is not None:
-        about["column"] = null[1]
+    elif null:
+        about["column"] = null
         error.message = (
-            f'null value in column "{null[1]}" of relation "{table.name}"'
-            " violates not-null constraint"
+            f'null value in column "{null}" of relation "{table.name}" violates not-null constraint'
         )
     elif check is not None:
-        name = _check_name(table, check[1])
+        name = check_name(table, check[1])
         about |= {"constraint": name} if name else {}
         error.message = f'new row for relation "{table.name}" violates check constraint "{name}"'
     error.about = about
@@ -95,7 +94,13 @@ def _has_expressions(index: Index) -> bool:
     return of_expressions or bool(index.where) or not index.nulls_distinct
 
 
-def _check_name(table: Table, expression: str) -> str:
+def null_column(error: DbError) -> str:
+    """The column that must not be NULL; empty for other errors."""
+    found = _NOT_NULL.search(error.message) or _NULL.search(error.message)
+    return "" if found is None else found[1]
+
+
+def check_name(table: Table, expression: str) -> str:
     """The constraint of that expression, whatever spaces and parentheses it is written with."""
     checks = [one for one in table.constraints if one.kind is ConstraintKind.CHECK]
     same = [one for one in checks if _plain(one.expression) == _plain(expression)]
@@ -106,7 +111,8 @@ def _plain(expression: str) -> str:
     return re.sub(r"[\s()\"]", "", expression).lower()
 
 
-def _target(session: ClientSession, tree: exp.Expr | None) -> Table | None:
+def target(session: ClientSession, tree: exp.Expr | None) -> Table | None:
+    """The table that a statement writes to, if it names one."""
     node = tree.this if isinstance(tree, exp.Insert | exp.Update | exp.Merge) else None
     node = node.this if isinstance(node, exp.Schema) else node
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):

@@ -148,3 +148,37 @@ def test_mysqls_own_databases_can_be_read(connection: pymysql.Connection[Any]) -
     cursor.execute("SELECT count(*) FROM db")
     assert cursor.fetchall() == ((0,),)
     cursor.execute(f"USE {DATABASE}")
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("INSERT INTO keyed VALUES (1, 1, 'x', 1)", "Duplicate entry '1-1' for key 'PRIMARY'"),
+        ("INSERT INTO keyed VALUES (1, 2, 'A', 1)", "Duplicate entry 'a' for key 'by_name'"),
+        (
+            "INSERT INTO keyed VALUES (3, 3, 'c', 1), (3, 3, 'd', 1)",
+            "Duplicate entry '3-3' for key 'PRIMARY'",
+        ),
+        ("INSERT INTO keyed VALUES (1, 2, 'b', NULL)", "Column 'n' cannot be null"),
+        (
+            "INSERT INTO keyed (a, b, name) VALUES (1, 2, 'b')",
+            "Field 'n' doesn't have a default value",
+        ),
+        ("UPDATE keyed SET n = NULL", "Column 'n' cannot be null"),
+        ("INSERT INTO keyed VALUES (1, 2, 'b', 0)", "Check constraint 'positive' is violated."),
+    ],
+)
+def test_violated_constraints_are_told_in_mysqls_words(
+    connection: pymysql.Connection[Any], statement: str, words: str
+) -> None:
+    cursor = connection.cursor()
+    cursor.execute(
+        "CREATE TABLE IF NOT EXISTS keyed (a INT, b INT,"
+        " name VARCHAR(9) COLLATE utf8mb4_general_ci, n INT NOT NULL,"
+        " PRIMARY KEY (a, b), UNIQUE KEY by_name (name),"
+        " CONSTRAINT positive CHECK (n > 0))"
+    )
+    cursor.execute("INSERT IGNORE INTO keyed VALUES (1, 1, 'a', 1)")
+    with pytest.raises(pymysql.MySQLError) as caught:
+        cursor.execute(statement)
+    assert caught.value.args[1] == words
