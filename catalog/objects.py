@@ -1,7 +1,7 @@
 """A schema's sequences, types and procedures as the catalog knows them: frozen records, as JSON.
 
 Made by sql/statements/sequence.py and types.py, shown by sql/system/. A sequence counts in the
-embedded store, under its own name; the record says what it is and to whom it belongs.
+embedded store, under the name it was made with; the record says what it is and whose it is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Sequence:
     """A counter, with PostgreSQL's options. `id` is stable for its life and never used again.
 
     `type` is smallint, integer or bigint. `owner` is (table id, column id) of the column it goes
-    with.
+    with. `stored` is its name in the embedded store, which it keeps when it is renamed; empty: the
+    name it has.
     """
 
     id: int
@@ -43,11 +44,17 @@ class Sequence:
     owner: tuple[int, int] | None = None
     role: str = ""  # who made it; empty: the superuser
     comment: str = ""
+    stored: str = ""
 
     @property
     def kind(self) -> ObjectKind:
         """Its namespace."""
         return ObjectKind.SEQUENCE
+
+    @property
+    def counter(self) -> str:
+        """Its name in the embedded store, in the schema it is in."""
+        return self.stored or self.name
 
 
 class TypeForm(Enum):

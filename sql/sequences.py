@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 _NEXT = re.compile(r"nextval\('((?:[^']|'')*)'\)")
+_PART = re.compile(r'"((?:[^"]|"")*)"')
 _CALL = re.compile(
     r"\b(nextval|currval|lastval|setval|lo_[a-z0-9_]+|loread|lowrite)\s*\(", re.IGNORECASE
 )
@@ -65,9 +66,14 @@ class Numbers:
         self._last.pop(stored or "", None)
 
 
-def stored_name(database: str, name: str) -> str:
-    """A sequence in the embedded store, as SQL."""
+def full_name(database: str, name: str) -> str:
+    """A sequence's name as SQL, as defaults of columns have it."""
     return f"{quote(database)}.{quote(name)}"
+
+
+def stored_name(one: Sequence) -> str:
+    """A sequence in the embedded store, as SQL."""
+    return full_name(one.database, one.counter)
 
 
 def literal(stored: str) -> str:
@@ -75,13 +81,29 @@ def literal(stored: str) -> str:
     return "'" + stored.replace("'", "''") + "'"
 
 
-def next_text(stored: str) -> str:
-    """The default of a column that a sequence numbers."""
-    return f"nextval({literal(stored)})"
+def next_text(name: str) -> str:
+    """The default of a column that a sequence of that full name numbers."""
+    return f"nextval({literal(name)})"
+
+
+def in_store(session: ClientSession, default: str) -> str:
+    """A column's default as the embedded store understands it: by the names its counters have."""
+
+    def call(found: re.Match[str]) -> str:
+        one = find_sequence(session, *_parts(found[1].replace("''", "'")))
+        return found[0] if one is None else next_text(stored_name(one))
+
+    return _NEXT.sub(call, default)
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Schema and name of a full name; of a temporary table's sequence, which has none, neither."""
+    parts = [part.replace('""', '"') for part in _PART.findall(name)]
+    return (parts[0], parts[1]) if len(parts) == 2 else ("", "")
 
 
 def stored_of(default: str) -> str | None:
-    """The sequence of a default that is just its next number."""
+    """The counter of a default, as in the store, that is just its next number."""
     found = _NEXT.fullmatch(default)
     return found[1].replace("''", "'") if found is not None else None
 
@@ -110,11 +132,12 @@ def draw(session: ClientSession, stored: str, rows: int) -> pa.Array:
     return values
 
 
-def state(duck: Duck, database: str, name: str) -> tuple[int | None, int]:
+def state(duck: Duck, one: Sequence) -> tuple[int | None, int]:
     """The last number given (None: none yet) and the increment. Requires: the sequence is there."""
-    found = duck.execute(_STATE, (database, name))
+    found = duck.execute(_STATE, (one.database, one.counter))
     if not found:
-        raise DbError(ErrorKind.UNDEFINED_TABLE, f'sequence "{database}.{name}" does not exist')
+        message = f'sequence "{one.database}.{one.name}" does not exist'
+        raise DbError(ErrorKind.UNDEFINED_TABLE, message)
     return found[0][0], found[0][1]
 
 
@@ -129,7 +152,7 @@ def set_value(session: ClientSession, one: Sequence, number: int, *, called: boo
             f'setval: value {number} is out of bounds for sequence "{one.name}"'
             f" ({one.minimum}..{one.maximum})",
         )
-    stored = stored_name(one.database, one.name)
+    stored = stored_name(one)
     with session.writing() as transaction:
         transaction.change_store()
         session.duck.execute("SELECT setval(?, ?, ?)", (stored, number, called))

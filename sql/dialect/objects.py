@@ -47,10 +47,12 @@ class ObjectsGrammar(FlowsGrammar):
         """Behind ALTER SEQUENCE."""
         exists = self._parse_exists()
         table = self.take_table()
-        if self.at_word("RENAME", "SET"):
-            raise self.expected("options: a sequence keeps its name")
+        if self.at_word("SET"):
+            raise self.expected("options: a sequence stays in its schema")
         if self.word("OWNER", "TO"):
             options = [nodes.Option(this="role", expression=self.take_name())]
+        elif self.word("RENAME", "TO"):
+            options = [nodes.Option(this="name", expression=self.take_name())]
         else:
             options = self.sequence_options()
         return self.expression(

@@ -23,7 +23,9 @@ from sql.dialect.options import given_options
 from sql.dialect.pieces import collation_of
 from sql.plan.named_types import resolve_types
 from sql.plan.tables import find_table, table_name
+from sql.privileges import check_owner
 from sql.results import Affected, Notice, Result
+from sql.sequences import find_sequence
 from sql.session import Wire
 from sql.statements import (
     alter_columns,
@@ -39,6 +41,7 @@ from sql.statements.dependents import kind_of, refresh_views
 from sql.statements.found_flow import comment_on_flow
 from sql.statements.indexes import without_indexes
 from sql.statements.metric_engine import check_alterable
+from sql.statements.sequence import rename
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -57,6 +60,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
     if kind in ("DATABASE", "SCHEMA"):
         _alter_database(session, tree, kind)
         return Affected(tag, 0)
+    if _did_to_sequence(session, tree, statement.text):
+        return Affected(tag, 0)
     if tree.args.get("exists"):
         database, name = table_name(tree.this, session.plan_context(statement.text))
         if session.lookup(database, name) is None:
@@ -65,8 +70,6 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
             return Affected(tag, 0)
     if any(isinstance(action, nodes.Repartition) for action in tree.args["actions"]):
         return repartition.run(session, tree, statement.text)
-    if _is_owner_of_sequence(session, tree, statement.text):
-        return Affected(tag, 0)
     if session.wire is not Wire.MYSQL:
         tree = resolve_types(tree.copy(), session.plan_context().type_named)
     with session.writing() as transaction:
@@ -297,12 +300,24 @@ _OF_MATERIALIZED = _OF_VIEWS | {exp.RenameColumn}
 # --- Databases ------------------------------------------------------------------------------------
 
 
-def _is_owner_of_sequence(session: ClientSession, tree: exp.Alter, text: str) -> bool:
-    """True for `ALTER TABLE sequence OWNER TO role`, as pg_dump writes it: it changes nothing."""
-    context = session.plan_context(text)
-    database, name = table_name(tree.this, context)
-    only_told = all(isinstance(action, nodes.IgnoredProperty) for action in tree.args["actions"])
-    return only_told and not session.lookup(database, name) and context.is_sequence(database, name)
+def _did_to_sequence(session: ClientSession, tree: exp.Alter, text: str) -> bool:
+    """True for `ALTER TABLE sequence OWNER TO role`, as pg_dump writes it, which changes nothing,
+    and for RENAME TO of a sequence, which is done here. Raises: DbError DUPLICATE_TABLE.
+    """
+    actions = tree.args["actions"]
+    known = (nodes.IgnoredProperty, exp.AlterRename)
+    if not all(isinstance(action, known) for action in actions):
+        return False
+    database, name = table_name(tree.this, session.plan_context(text))
+    one = find_sequence(session, database, name)
+    if one is None or session.lookup(database, name) is not None:
+        return False
+    if any(isinstance(action, exp.AlterRename) for action in actions):
+        check_owner(session, one.role, f"sequence {name}")
+        with session.writing() as transaction:
+            transaction.change_store()
+            rename(session, one, actions[0].this.name)
+    return True
 
 
 def _alter_database(session: ClientSession, tree: exp.Alter, kind: str) -> None:

@@ -20,6 +20,7 @@ from sql.dialect.parser import parse
 from sql.plan.clocks import Clock, clock_of
 from sql.plan.plan import plan_query
 from sql.run.files import literal
+from sql.sequences import in_store
 from sql.session import Wire
 from sql.settings import zone_of
 from sql.statements.alteration import Alteration
@@ -42,7 +43,8 @@ def add_column(change: Alteration, column: Column, value: pa.Scalar | None) -> N
     else:
         _run(change, f"ADD COLUMN {name} {type_}")
     if column.default is not None and SEQUENCE in column.default:
-        _run(change, f"ALTER COLUMN {name} TYPE {type_} USING {column.default}")
+        numbers = in_store(change.session, column.default)
+        _run(change, f"ALTER COLUMN {name} TYPE {type_} USING {numbers}")
     if not column.nullable:
         _run(change, f"ALTER COLUMN {name} SET NOT NULL")
 

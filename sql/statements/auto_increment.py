@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from catalog.records import Column, Table
 from sql.decode.assign import assign
+from sql.sequences import in_store
 from sql.session import Wire
 from sql.statements.target import SEQUENCE, default_values
 
@@ -71,7 +72,7 @@ def _filled(session: ClientSession, column: Column, given: pa.Array) -> pa.Array
 def move_on(session: ClientSession, column: Column, used: int) -> None:
     """The column's next number is above `used`; one that is already is left alone."""
     assert column.default is not None
-    sequence = column.default[len(SEQUENCE) : -1].strip("'")
+    sequence = in_store(session, column.default)[len(SEQUENCE) : -1].strip("'")
     session.duck.settle()
     (last,) = session.duck.execute(_LAST, (sequence, sequence))[0]
     if used > last:

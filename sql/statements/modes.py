@@ -10,7 +10,7 @@ https://www.postgresql.org/docs/current/sql-set-transaction.html
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import DbError, ErrorKind
 from sql.session import Wire
@@ -28,8 +28,18 @@ _ROLE, _PATH = "role", "search_path"
 _DEFERRING = {"DEFERRABLE": "on", "NOT DEFERRABLE": "off"}  # told back, waits for nothing
 
 
+class _Moment(NamedTuple):
+    """What a savepoint goes back to."""
+
+    values: dict[str, str]
+    role: str
+    path: str
+    local: frozenset[str]
+
+
 class TransactionSettings:
-    """Goes back to earlier settings: a rollback to all of them, a commit to those set locally.
+    """Goes back to earlier settings: a rollback to all of them, a commit to those set locally,
+    ROLLBACK TO to those of the savepoint.
 
     Whose rights the session has is one of them, and where it finds unqualified names.
     """
@@ -40,6 +50,7 @@ class TransactionSettings:
         self._before: dict[str, str] | None = None
         self._role = self._path = ""
         self._local: set[str] = set()
+        self._marks: list[tuple[str, _Moment]] = []  # savepoints, by their names
         self.once: tuple[str, ...] = ()  # modes of the next transaction alone: MySQL's
 
     def begin(self) -> None:
@@ -49,6 +60,36 @@ class TransactionSettings:
         self._before = self._settings.copy_values()
         self._role, self._path = self._session.role, self._session.database
         self._local.clear()
+        self._marks.clear()
+
+    def savepoint(self, name: str) -> None:
+        """What is set from here on is undone by `rollback_to`."""
+        if self._before is None:
+            return  # MySQL's settings know no transactions
+        session = self._session
+        values = self._settings.copy_values()
+        moment = _Moment(values, session.role, session.database, frozenset(self._local))
+        self._marks.append((name, moment))
+
+    def release(self, name: str) -> None:
+        """Forgets a savepoint and those after it."""
+        del self._marks[self._find(name) :]
+
+    def rollback_to(self, name: str) -> None:
+        """Everything is as it was at the savepoint, which stays."""
+        at = self._find(name)
+        del self._marks[at + 1 :]
+        for _, moment in self._marks[at:]:
+            self._session.role = moment.role
+            if self._session.has_database(moment.path):
+                self._session.use(moment.path)
+            self._local = set(moment.local)
+            self._settings.restore_values(moment.values)
+
+    def _find(self, name: str) -> int:
+        """The last savepoint of that name; behind all if there is none."""
+        places = [at for at, (mark, _) in enumerate(self._marks) if mark == name]
+        return places[-1] if places else len(self._marks)
 
     def set_local(self, name: str, value: str) -> None:
         """Sets until the transaction ends. Raises: DbError INVALID_ARGUMENT."""

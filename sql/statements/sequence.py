@@ -25,7 +25,7 @@ from sql.dialect.parser import parse
 from sql.plan.tables import find_table, table_name
 from sql.privileges import check_table, owner_of_new
 from sql.results import Affected, Notice, Result, Severity
-from sql.sequences import find_sequence, next_text, sequences_of, stored_name
+from sql.sequences import find_sequence, full_name, next_text, sequences_of, stored_name
 from sql.session import Wire
 from sql.statements.target import SEQUENCE
 from sql.system.pg_regtypes import identifier_parts
@@ -82,13 +82,20 @@ def make(
     number = session.next_id()
     blank = objects.Sequence(number, database, name, type_, role=owner_of_new(session))
     one = _with_options(blank, options)
+    if any(one.counter == other.counter for other in _all_in(session, database)):
+        one = replace(one, stored=f"{name} {number}")  # what has another name now had this one
     session.catalog.put_object(cursor, one)
     session.duck.execute(_definition(one))
     return one
 
 
-def _stored(one: objects.Sequence) -> str:
-    return stored_name(one.database, one.name)
+def _full(one: objects.Sequence) -> str:
+    return full_name(one.database, one.name)
+
+
+def _all_in(session: ClientSession, database: str) -> list[objects.Sequence]:
+    found = session.catalog.objects(session.duck.cursor)
+    return [o for o in found if isinstance(o, objects.Sequence) and o.database == database]
 
 
 def _relation(session: ClientSession, database: str, name: str) -> bool:
@@ -99,7 +106,7 @@ def _relation(session: ClientSession, database: str, name: str) -> bool:
 
 def _definition(one: objects.Sequence, temporary: str = "") -> str:
     cycle = "CYCLE" if one.cycle else "NO CYCLE"
-    name = f"TEMPORARY SEQUENCE {temporary}" if temporary else f"SEQUENCE {_stored(one)}"
+    name = f"TEMPORARY SEQUENCE {temporary}" if temporary else f"SEQUENCE {stored_name(one)}"
     return (
         f"CREATE {name} INCREMENT BY {one.increment}"
         f" MINVALUE {one.minimum} MAXVALUE {one.maximum} START {one.start} {cycle}"
@@ -179,7 +186,10 @@ def _owner(session: ClientSession, named: exp.Expr | None) -> tuple[int, int] | 
 
 
 def run_alter(session: ClientSession, tree: ObjectStatement) -> Result:
-    """ALTER SEQUENCE: RESTART, OWNED BY, OWNER TO. Raises: DbError UNDEFINED_TABLE, UNSUPPORTED."""
+    """ALTER SEQUENCE: RENAME TO, RESTART, OWNED BY, OWNER TO.
+
+    Raises: DbError UNDEFINED_TABLE, DUPLICATE_TABLE, UNSUPPORTED.
+    """
     database, name = table_name(tree.args["table"], session.plan_context())
     one = find_sequence(session, database, name)
     if one is None:
@@ -195,6 +205,29 @@ def run_alter(session: ClientSession, tree: ObjectStatement) -> Result:
     return Affected("ALTER SEQUENCE")
 
 
+def rename(session: ClientSession, one: objects.Sequence, name: str) -> None:
+    """Another name; the columns that it numbers follow, and what it has counted stays.
+
+    The counter in the store keeps its name, so that whoever takes a number meanwhile takes it from
+    the same one. Requires: inside `writing`, the store is marked as changed.
+    Raises: DbError DUPLICATE_TABLE.
+    """
+    if _relation(session, one.database, name):
+        raise DbError(ErrorKind.DUPLICATE_TABLE, f'relation "{name}" already exists')
+    made = replace(one, name=name, stored=one.counter)
+    cursor = session.duck.cursor
+    session.catalog.remove_object(cursor, one)
+    session.catalog.put_object(cursor, made)
+    old, new = next_text(_full(one)), next_text(_full(made))
+    for table in session.catalog.tables(cursor):
+        if any(old in (column.default or "") for column in table.columns):
+            columns = (
+                replace(c, default=c.default.replace(old, new)) if c.default else c
+                for c in table.columns
+            )
+            session.change_table(table, replace(table, columns=tuple(columns)))
+
+
 def alter(session: ClientSession, one: objects.Sequence, options: Sequence[exp.Expr]) -> None:
     """Takes options into use. Raises: DbError INVALID_ARGUMENT, UNSUPPORTED.
 
@@ -205,6 +238,8 @@ def alter(session: ClientSession, one: objects.Sequence, options: Sequence[exp.E
         if option.name == "restart":
             number = one.start if value is None else int(value.to_py())
             sequences.set_value(session, one, number, called=False)
+        elif option.name == "name" and value is not None:
+            rename(session, one, value.name)
         elif option.name == "role" and value is not None:
             session.catalog.put_object(session.duck.cursor, replace(one, role=value.name))
         elif option.name in ("start", "cache") and value is not None:
@@ -246,7 +281,7 @@ def release(session: ClientSession, one: objects.Sequence, *, cascade: bool) -> 
 
     Raises: DbError DEPENDENT_OBJECTS without `cascade` if there are such columns.
     """
-    called = next_text(_stored(one))
+    called = next_text(_full(one))
     for table in session.catalog.tables(session.duck.cursor):
         users = [c for c in table.columns if c.default is not None and called in c.default]
         if users and not cascade:
@@ -265,7 +300,7 @@ def release(session: ClientSession, one: objects.Sequence, *, cascade: bool) -> 
 def remove(session: ClientSession, one: objects.Sequence) -> None:
     """Forgets a sequence. Requires: inside `writing`, the store is marked as changed."""
     session.catalog.remove_object(session.duck.cursor, one)
-    stored = _stored(one)
+    stored = stored_name(one)
     session.duck.execute(f"DROP SEQUENCE IF EXISTS {stored}")
     session.numbers.forget(stored)
 
@@ -311,7 +346,7 @@ def numbered_column(
         one = make(session, database, name, options, type_)
         one = replace(one, owner=(table.id, column.id))
         session.catalog.put_object(session.duck.cursor, one)
-        stored = _stored(one)
+        stored = _full(one)
     return replace(column, default=next_text(stored), nullable=False)
 
 
@@ -325,7 +360,7 @@ def drop_sequence_of(session: ClientSession, table: Table, column: Column) -> No
 
 
 def settled_default(session: ClientSession, text: str) -> str:
-    """A default's nextval('name') by the name in the store. Raises: DbError UNDEFINED_TABLE."""
+    """A default's nextval('name') by its full name. Raises: DbError UNDEFINED_TABLE."""
     if text.startswith(_TEMPORARY):
         return text
     tree = parse(f"SELECT {text}", Wire.HTTP)[0].tree
@@ -336,9 +371,8 @@ def settled_default(session: ClientSession, text: str) -> str:
             named = named.this if isinstance(named, exp.Cast) else named
             if named.is_string:
                 one = named_sequence(session, named.name)
-                stored = _stored(one)
                 call.set("this", "nextval")
-                call.set("expressions", [exp.Literal.string(stored)])
+                call.set("expressions", [exp.Literal.string(_full(one))])
     made: str = tree.expressions[0].sql(dialect_of(Wire.HTTP), normalize_functions=False)
     return made
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 ANSWERED = (exp.Query, exp.Values, exp.DML)
+_IN_STORE = "names a counter"  # in the store, which its sequence need not be called like
 _NAMES = {"nextval": (1, 1), "currval": (1, 1), "lastval": (0, 0), "setval": (2, 3)} | {
     name: (min(counts), max(counts))
     for name, forms in large_objects.FUNCTIONS.items()
@@ -141,8 +142,10 @@ def _answer(call: exp.Anonymous, pieces: Pieces) -> exp.Expr:
         )
     if arguments[0].is_string and arguments[0].name.startswith('"__temp_'):
         return call  # the default of a temporary table's column
+    if call.meta.get(_IN_STORE):
+        return call
     one = _sequence(arguments[0], pieces)
-    stored = stored_name(one.database, one.name)
+    stored = stored_name(one)
     if name == "currval":
         number = session.numbers.current(stored)
         if number is None:
@@ -152,6 +155,7 @@ def _answer(call: exp.Anonymous, pieces: Pieces) -> exp.Expr:
         return _number(_set(one, [_value(a, pieces) for a in arguments[1:]], session))
     if _is_per_row(call):
         call.set("expressions", [exp.Literal.string(stored)])
+        call.meta[_IN_STORE] = True
         return call
     return _number(draw(session, stored, 1)[0].as_py())
 
@@ -246,18 +250,18 @@ def _run_per_row(tree: exp.Expr, pieces: Pieces) -> Result | None:
         return None
     with session.writing() as transaction:
         transaction.change_store()
+        ones = [_sequence(one.expressions[0], pieces) for one in counted]
         settled_tree(tree, pieces)
         rows = pieces.collect(tree, "SELECT")
-        for one in counted:
+        for one in ones:
             _took(session, one)
     return rows
 
 
-def _took(session: ClientSession, call: exp.Anonymous) -> None:
-    one = named_sequence(session, call.expressions[0].name)
-    last, _ = state(session.duck, one.database, one.name)
+def _took(session: ClientSession, one: objects.Sequence) -> None:
+    last, _ = state(session.duck, one)
     if last is not None:
-        session.numbers.took(stored_name(one.database, one.name), last)
+        session.numbers.took(stored_name(one), last)
 
 
 def _set_per_row(tree: exp.Select, call: exp.Anonymous, name: str, pieces: Pieces) -> Result:

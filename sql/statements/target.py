@@ -30,7 +30,7 @@ from sql.plan.plan import plan_query
 from sql.plan.tables import find_table
 from sql.results import Rows
 from sql.run.errors import position_of
-from sql.sequences import draw, stored_of
+from sql.sequences import draw, in_store, stored_of
 from sql.session import Wire
 from sql.statements.lock_waits import check_insert
 from sql.temporary import stored_name
@@ -176,7 +176,7 @@ def default_values(session: ClientSession, column: Column, rows: int) -> pa.Arra
     if column.default is None or rows == 0:
         return pa.nulls(rows, column.type.arrow)
     if SEQUENCE in column.default:
-        default = column.default
+        default = in_store(session, column.default)
         stored = stored_of(default)
         if stored is not None:
             values = draw(session, stored, rows)

@@ -64,6 +64,7 @@ def run_rollback(
     session.duck.settle()
     _open(session, "ROLLBACK TO SAVEPOINT").rollback_to(savepoint.name)
     session.mailbox.rollback_to(savepoint.name)
+    session.local_settings.rollback_to(savepoint.name)
     return Affected("ROLLBACK")
 
 
@@ -78,6 +79,7 @@ def run_savepoint(
         session.begin(explicit=True)
     _open(session, "SAVEPOINT").savepoint(statement.tree.this.name)
     session.mailbox.savepoint(statement.tree.this.name)
+    session.local_settings.savepoint(statement.tree.this.name)
     return Affected("SAVEPOINT")
 
 
@@ -88,6 +90,7 @@ def run_release(
     assert statement.tree is not None
     _open(session, "RELEASE SAVEPOINT").release(statement.tree.this.name)
     session.mailbox.release(statement.tree.this.name)
+    session.local_settings.release(statement.tree.this.name)
     return Affected("RELEASE")
 
 

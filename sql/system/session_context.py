@@ -70,7 +70,7 @@ def context_of(session: ClientSession) -> SystemContext:
         view_text=lambda view: text_of_view(view, session.table_of),
         roles=catalog.roles(cursor),
         objects=catalog.objects(cursor),
-        last_number=lambda one: state(session.duck, one.database, one.name)[0],
+        last_number=lambda one: state(session.duck, one)[0],
         large_objects=lambda: all_objects(session),
         locks=server.locks.all(),
         cursors={n: c for n, c in session.cursors.items() if isinstance(c, DeclaredCursor)},

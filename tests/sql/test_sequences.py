@@ -58,3 +58,55 @@ def test_nothing_is_counted_to_describe_a_statement(db: Client) -> None:
     assert db.run("SELECT setval('s', (SELECT 10 + 10))") == [(20,)]
     assert db.run("SELECT setval('s', max(a)) FROM (VALUES (4), (9)) AS v (a)") == [(9,)]
     assert db.run("SELECT nextval('s')") == [(10,)]
+
+
+@pytest.mark.parametrize("words", ["ALTER SEQUENCE t_id_seq", "ALTER TABLE t_id_seq"])
+def test_a_renamed_sequence_goes_on_counting_for_its_column(db: Client, words: str) -> None:
+    db.run("CREATE TABLE t (id SERIAL PRIMARY KEY, a INT); INSERT INTO t (a) VALUES (1)")
+    db.run(f"{words} RENAME TO other")
+    assert db.run("INSERT INTO t (a) VALUES (2), (3) RETURNING id") == [(2,), (3,)]
+    assert db.run("INSERT INTO t VALUES (DEFAULT, 4) RETURNING id") == [(4,)]
+    assert db.run("SELECT nextval('other'), lastval()") == [(5, 5)]
+    assert db.run("SELECT nextval('other') FROM t WHERE a < 3") == [(6,), (7,)]
+    assert db.run("SELECT currval('other')") == [(7,)]
+    assert db.run("SELECT setval('other', 10)") == [(10,)]
+    assert db.run("SELECT pg_get_serial_sequence('t', 'id')") == [("public.other",)]
+    shown = "SELECT column_default FROM information_schema.columns WHERE column_name = 'id'"
+    assert db.run(f"{shown} AND table_name = 't'") == [("nextval('other'::regclass)",)]
+    assert db.run("SELECT last_value FROM other") == [(10,)]
+    with pytest.raises(DbError) as caught:
+        db.run("SELECT nextval('t_id_seq')")
+    assert caught.value.kind is ErrorKind.UNDEFINED_TABLE
+    db.run("DROP TABLE t")
+    assert db.run("SELECT sequencename FROM pg_sequences") == []
+
+
+def test_a_name_that_a_sequence_had_is_free(databases: Databases) -> None:
+    db = client(databases.open())
+    db.run("CREATE SEQUENCE s; CREATE TABLE t (id INT DEFAULT nextval('s'), a INT)")
+    db.run("INSERT INTO t (a) VALUES (1); ALTER SEQUENCE s RENAME TO was_s")
+    db.run("CREATE SEQUENCE s START 100; CREATE TABLE u (id INT DEFAULT nextval('s'), a INT)")
+    db = client(databases.open())
+    assert db.run("INSERT INTO t (a) VALUES (1) RETURNING id") == [(2,)]
+    assert db.run("INSERT INTO u (a) VALUES (1) RETURNING id") == [(100,)]
+    assert db.run("INSERT INTO t SELECT nextval('s'), a FROM u RETURNING id") == [(101,)]
+    assert db.run("SELECT nextval('was_s'), nextval('s')") == [(3, 102)]
+    with pytest.raises(DbError) as caught:
+        db.run("ALTER SEQUENCE was_s RENAME TO s")
+    assert caught.value.kind is ErrorKind.DUPLICATE_TABLE
+    db.run("DROP SEQUENCE s CASCADE; ALTER SEQUENCE was_s RENAME TO s")
+    assert db.run("INSERT INTO t (a) VALUES (1) RETURNING id") == [(4,)]
+
+
+def test_a_renaming_is_rolled_back_and_numbers_taken_meanwhile_are_not_given_twice(
+    database: Database,
+) -> None:
+    one, two = client(database), client(database)
+    one.run("CREATE TABLE t (id SERIAL, a INT); INSERT INTO t (a) VALUES (1)")
+    one.run("BEGIN; ALTER SEQUENCE t_id_seq RENAME TO s")
+    assert two.run("SELECT nextval('t_id_seq')") == [(2,)]
+    assert one.run("SELECT nextval('s')") == [(3,)]
+    one.run("ROLLBACK")
+    assert two.run("INSERT INTO t (a) VALUES (1) RETURNING id") == [(4,)]
+    one.run("ALTER TABLE t_id_seq RENAME TO s")
+    assert two.run("INSERT INTO t (a) VALUES (1) RETURNING id") == [(5,)]

@@ -61,3 +61,18 @@ def test_a_setting_may_be_missing(db: Client) -> None:
         with pytest.raises(DbError) as caught:
             db.run(f"SELECT {text}")
         assert caught.value.kind is ErrorKind.UNDEFINED_OBJECT
+
+
+def test_a_rollback_to_a_savepoint_takes_back_what_was_set_since(db: Client) -> None:
+    db.run("CREATE SCHEMA aside; BEGIN; SET my.x = '1'; SET LOCAL lock_timeout = '1s'")
+    db.run("SAVEPOINT a; SET my.x = '2'; SET LOCAL lock_timeout = '2s'; SET search_path TO aside")
+    db.run("SAVEPOINT b; SET my.x = '3'; SAVEPOINT c; RELEASE c; ROLLBACK TO b")
+    assert db.run("SHOW my.x") == [("2",)]
+    assert db.run("SELECT current_schema()") == [("aside",)]
+    db.run("ROLLBACK TO a")
+    assert db.run("SHOW my.x") == [("1",)]
+    assert db.run("SHOW lock_timeout") == [("1s",)]
+    assert db.run("SELECT current_schema()") == [("public",)]
+    db.run("SET jit = 'on'; COMMIT")
+    assert db.run("SHOW lock_timeout") == [("0",)]
+    assert db.run("SELECT current_setting('my.x'), current_setting('jit')") == [("1", "on")]
