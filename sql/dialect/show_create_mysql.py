@@ -26,6 +26,7 @@ _CONSTANT = re.compile(
     r"-?\d+(\.\d+)?|'(?:''|[^'])*'|true|false|current_timestamp\(\)|now\(\)", re.IGNORECASE
 )
 _NUMBERS = "nextval("  # how the default of an AUTO_INCREMENT column begins
+_ZONE = re.compile(r"\+00:00'$")  # how a literal's zone is kept, which times on a wall have none of
 _WORD_TYPE = re.compile(r"^\w+")
 # These are called as MySQL calls them; it has no name of its own for the others.
 _NAMED = frozenset(
@@ -73,7 +74,10 @@ def mysql_table_sql(table: Table, mark: str = "`") -> str:
 
 
 def _column(column: Column, name: str, collation: str) -> str:
-    parts = [name, mysql_type(column)]
+    kind = mysql_type(column)
+    if column.type.is_timestamp:
+        kind = kind.removesuffix("(0)")  # what MySQL's types have where none is said
+    parts = [name, kind]
     parts += _collation(column, collation)
     if column.generated:
         kind = "VIRTUAL" if column.virtual else "STORED"
@@ -85,7 +89,8 @@ def _column(column: Column, name: str, collation: str) -> str:
     if (column.default or "").startswith(_NUMBERS):
         parts.append("AUTO_INCREMENT")
     elif column.default is not None:
-        parts.append(f"DEFAULT {_default(column.default)}")
+        default = _ZONE.sub("'", column.default) if column.type.wall else column.default
+        parts.append(f"DEFAULT {_default(default)}")
     elif column.nullable and column.type.id not in _WITHOUT_DEFAULT and not column.generated:
         parts.append("DEFAULT NULL")
     if column.touched:

@@ -1,8 +1,9 @@
-"""Which columns hold times on a wall: what some clock showed, in every session's zone the same.
+"""Which columns hold times on a wall, and how many digits of a second a bare type has.
 
-In ordinary tables that is PostgreSQL's `timestamp` and the DATETIME of the other wires; MySQL's
-TIMESTAMP is a moment, and so is every timestamp of a time-series table. Called where definitions
-of columns are read. It looks at types alone, never at values.
+A time on a wall is what some clock showed, in every session's zone the same. In ordinary tables
+that is PostgreSQL's `timestamp` and the DATETIME of the other wires; MySQL's TIMESTAMP is a
+moment, and so is every timestamp of a time-series table. Without digits MySQL's have whole seconds.
+Called where definitions of columns are read. It looks at types alone, never at values.
 https://www.postgresql.org/docs/15/datatype-datetime.html
 https://dev.mysql.com/doc/refman/8.4/en/datetime.html
 """
@@ -11,20 +12,24 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from engine.datatypes import DataType
+from engine.datatypes import TIMESTAMP_SECOND, DataType
 from sql import types
 from sql.session import Wire
 
 _MARK = "wall"  # in a type node's meta
+_WHOLE = "whole_seconds"  # the same
 _PLAIN = (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ)
+_MYSQL = (*_PLAIN, exp.DType.DATETIME)
 
 
 def mark_wall_times(tree: exp.Expr, wire: Wire) -> None:
     """Notes in a definition's types which wire they were written on; changes the tree."""
-    if wire is Wire.POSTGRES:
-        for node in tree.find_all(exp.DataType):
-            if node.is_type(*_PLAIN):
-                node.meta[_MARK] = True
+    if wire is Wire.HTTP:
+        return
+    marked, mark = (_PLAIN, _MARK) if wire is Wire.POSTGRES else (_MYSQL, _WHOLE)
+    for node in tree.find_all(exp.DataType):
+        if node.is_type(*marked) and (mark == _MARK or not node.expressions):
+            node.meta[mark] = True
 
 
 def column_type(kind: exp.Expr, *, time_series: bool) -> DataType:
@@ -35,5 +40,7 @@ def column_type(kind: exp.Expr, *, time_series: bool) -> DataType:
     inner = kind
     while isinstance(inner, exp.DataType) and inner.is_type(exp.DType.ARRAY) and inner.expressions:
         inner = inner.expressions[0]
+    if inner.meta.get(_WHOLE):
+        found = TIMESTAMP_SECOND
     is_wall = inner.meta.get(_MARK) or inner.is_type(exp.DType.DATETIME)
     return found.on_wall if is_wall else found

@@ -14,7 +14,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from catalog.records import Table
-from engine.datatypes import DataType
+from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode.lengths import literal_length_max
 from sql.foreign.keys import is_checked, keys_onto, watched
@@ -317,9 +317,15 @@ def _with_defaults(tree: exp.Expr, table: Table) -> exp.Expr:
 
 
 def _typed_value(item: exp.Expr, table: Table) -> exp.Expr | None:
-    """ROW(…) or ARRAY[…] as its column's type reads it, if users know that type by its name."""
+    """ROW(…) or ARRAY[…] as its column's type reads it, if users know that type by its name.
+
+    `now()` is cut to a column's whole seconds: DuckDB would round it, to later than it is.
+    """
     column = table.column(item.this.name) if isinstance(item, exp.EQ) else None
+    value = item.expression
+    if column is not None and column.type.id is TypeId.TIMESTAMP_SECOND:
+        is_now = isinstance(value, exp.CurrentTimestamp) and value.this is None
+        return exp.TimestampTrunc(this=value.copy(), unit=exp.var("SECOND")) if is_now else None
     if column is None or column.type.innermost.named is None:
         return None
-    value = item.expression
     return typed_as(value, column.type) if takes_type(value) and not value.is_string else None

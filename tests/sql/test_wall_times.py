@@ -170,10 +170,41 @@ def test_mysql_has_both_kinds(berlin: Client) -> None:
         " timestampdiff(hour, d, now()) > 0 FROM m WHERE id = 1"
     ) == [(12, "12", True, True)]
     told = mine.run("SHOW CREATE TABLE m")[0][1]
-    assert "`d` datetime(6)" in told
-    assert "`t` timestamp(6)" in told
+    assert "`d` datetime DEFAULT" in told
+    assert "`t` timestamp NULL" in told
     types = "SELECT data_type FROM information_schema.columns WHERE table_name = 'm'"
     assert mine.run(types) == [("int",), ("datetime",), ("timestamp",)]
+
+
+def test_mysql_types_without_digits_have_whole_seconds(berlin: Client) -> None:
+    mine = other(berlin, "Europe/Berlin", Wire.MYSQL)
+    mine.run("CREATE TABLE w (id int PRIMARY KEY, d datetime, t timestamp NULL, m datetime(3))")
+    late = "'2024-07-01 12:59:59.5001'"
+    mine.run(f"INSERT INTO w VALUES (1, {late}, {late}, {late})")
+    hour = NOON + timedelta(hours=1)
+    held = NOON.replace(minute=59, second=59, microsecond=500_000)
+    assert mine.run("SELECT d, t, m FROM w") == [(hour, hour - timedelta(hours=2), held)]
+    mine.run("ALTER TABLE w ADD COLUMN a datetime DEFAULT '2024-07-01 12:00:00'")
+    mine.run("ALTER TABLE w MODIFY m datetime")
+    assert mine.run("SELECT m, a FROM w") == [(hour, NOON)]
+    told = mine.run("SHOW CREATE TABLE `w`")[0][1]
+    assert "`m` datetime DEFAULT NULL" in told
+    assert "`a` datetime DEFAULT '2024-07-01 12:00:00'" in told
+    digits = "SELECT datetime_precision FROM information_schema.columns WHERE table_name = 'w'"
+    assert mine.run(digits) == [(None,), (0,), (0,), (0,), (0,)]
+
+
+def test_the_clock_is_never_stored_as_later_than_it_is(berlin: Client) -> None:
+    mine = other(berlin, "Europe/Berlin", Wire.MYSQL)
+    mine.run(
+        "CREATE TABLE n (id int PRIMARY KEY, d datetime, u timestamp NULL ON UPDATE"
+        " CURRENT_TIMESTAMP)"
+    )
+    mine.run("INSERT INTO n VALUES (1, now(), now())")
+    for _ in range(3):  # of three times so far apart one is in a second's later half
+        mine.run("UPDATE n SET d = now()")
+        assert mine.run("SELECT d <= now(), u <= now() FROM n") == [(True, True)]
+        mine.run("SELECT sleep(0.3)")
 
 
 def test_texts_stand_beside_what_is_computed(berlin: Client) -> None:
