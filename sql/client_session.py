@@ -101,7 +101,7 @@ class ClientSession(SessionTables):
         self._query = ""  # the running statement, or the last one
         self._query_ms = 0
         self.running = False
-        self._database = self._home = client.database
+        self._database = self.home = client.database
         self._initial_settings: dict[str, str] = {}
         self._limits = Limits(database.deadlines, database.memory, self.duck.interrupt)
         self._when_killed: Callable[[], object] = lambda: None
@@ -198,7 +198,7 @@ class ClientSession(SessionTables):
     def show(self, name: str) -> str:
         """See `SessionApi.show`."""
         name = name.lower()
-        if name == "search_path":
+        if name == "search_path" and not self.settings.is_set(name):
             return self._database
         if self.transaction is None and self.wire is Wire.POSTGRES and name in MODES:
             name = f"default_{name}"  # what the next transaction will have
@@ -206,7 +206,7 @@ class ClientSession(SessionTables):
 
     def set(self, name: str, value: str) -> None:
         """See `SessionApi.set`."""
-        self.settings.set(name, value)
+        execute.set_at_start(self, name, value)
         self._initial_settings = self.settings.copy_values()
 
     def use(self, database: str) -> None:
@@ -217,7 +217,7 @@ class ClientSession(SessionTables):
 
     def settle(self, database: str) -> None:
         """Where the session begins, and is after a reset, if its own name for it is no database."""
-        self._database = self._home = database
+        self._database = self.home = database
 
     def cancel(self) -> None:
         """See `SessionApi.cancel`."""
@@ -277,7 +277,7 @@ class ClientSession(SessionTables):
         self.mailbox.close()
         self.server.locks.unlock_all(self.id)
         self.settings.restore_values(self._initial_settings)
-        self._database = self._home
+        self._database = self.home
         self.role = self.client.user
 
     def close(self) -> None:

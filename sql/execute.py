@@ -229,6 +229,11 @@ def _commit_definition(session: ClientSession, statement: Runnable) -> None:
         session.end_transaction(commit=True)
 
 
+def set_at_start(session: ClientSession, name: str, value: str) -> None:
+    """A setting that the session begins with. Raises: DbError INVALID_ARGUMENT."""
+    settings.set_at_start(session, name, value)
+
+
 def run_task(session: ClientSession, task: Task[T]) -> T:
     """Runs work that is no SQL text. Raises: DbError; an open transaction has failed then."""
     session.duck.settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from sql.settings import check_boolean, with_unit
 from sql.statements.answers import table_rows
 from sql.statements.modes import DEFERRABLE, ISOLATION, MODES, set_defaults, set_modes
 from sql.statements.roles import set_role
+from sql.types import quote
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -30,6 +32,7 @@ def run_use(
     """USE database."""
     assert statement.tree is not None
     session.use(statement.tree.this.name)
+    session.settings.reset("search_path")
     return Affected("USE")
 
 
@@ -69,7 +72,7 @@ def _assign(session: ClientSession, item: nodes.Assignment, text: str) -> None:
         return
     is_role = name in ROLES
     if len(values) == 1 and _is_word(values[0], "DEFAULT") and not is_role:
-        session.settings.reset(name)
+        _reset(session, name)
         return
     if name == "search_path":
         names = [str(_value(session, value, text)) for value in values]
@@ -151,12 +154,27 @@ def _unknown(session: ClientSession, name: str) -> None:
     session.notice(Notice(message, Severity.WARNING, "01000", 1193))
 
 
+def set_at_start(session: ClientSession, name: str, value: str) -> None:
+    """A setting that the session begins with, and its schema if that is the search path.
+
+    Raises: DbError INVALID_ARGUMENT.
+    """
+    if name.lower() == "search_path":
+        follow_path(session, value.split(","))
+        session.settle(session.database)
+    session.settings.set(name, value)
+
+
 def follow_path(session: ClientSession, names: Sequence[str]) -> None:
     """The first schema of a search path that exists is where unqualified names are found.
 
-    A path of one name with commas is such a list itself; an empty one changes nothing.
+    A path of one name with commas is such a list itself, and shown as it is; an empty one is only
+    shown.
     """
-    if len(names) == 1 and "," in names[0]:
+    is_list = len(names) == 1 and "," in names[0]
+    text = names[0] if is_list or names == [""] else ", ".join(map(_shown_name, names))
+    session.settings.set("search_path", text)
+    if is_list:
         names = [part.strip().strip('"') for part in names[0].split(",")]
     wanted = [name for name in names if name not in ("$user", "pg_catalog", "")]
     found = next((name for name in wanted if session.has_database(name)), None)
@@ -164,6 +182,10 @@ def follow_path(session: ClientSession, names: Sequence[str]) -> None:
         session.use(found)
     elif wanted:
         session.notice(Notice(f'schema "{wanted[0]}" does not exist', Severity.WARNING, "3F000"))
+
+
+def _shown_name(name: str) -> str:
+    return name if re.fullmatch("[a-z_][a-z0-9_]*", name) else quote(name)
 
 
 def _set_charset(session: ClientSession, value: str, collation: exp.Expr | None) -> None:
@@ -243,8 +265,15 @@ def run_reset(
         set_role(session, "default")
         session.settings.report("session_authorization", session.role)
     else:
-        session.settings.reset(None if name == "all" else name)
+        _reset(session, None if name == "all" else name)
     return Affected("RESET")
+
+
+def _reset(session: ClientSession, name: str | None) -> None:
+    """One setting, or all: with the search path names are found where the session began."""
+    session.settings.reset(name)
+    if name in (None, "search_path") and session.has_database(session.home):
+        session.use(session.home)
 
 
 def run_show(

@@ -28,16 +28,10 @@ def catalog_name(session: SessionApi) -> str:
 
 
 def search_path(session: SessionApi) -> tuple[str, ...]:
-    """The schemas where unqualified names are looked up, without pg_catalog (always first)."""
-    try:
-        text = session.show("search_path")
-    except DbError:  # a session of a wire without that setting
-        return (session.database,)
-    names = [name.strip().strip('"') for name in text.split(",")]
-    path = [session.client.user if name == "$user" else name for name in names if name]
-    if session.database not in path:
-        path.insert(0, session.database)
-    return tuple(dict.fromkeys(path))
+    """The schemas where unqualified names are looked up, without pg_catalog (always first): the
+    current one, whatever else `search_path` names.
+    """
+    return (session.database,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,8 @@ def test_set_config_changes_the_search_path(link: psycopg.Connection[Any]) -> No
     link.execute("CREATE SCHEMA elsewhere")
     link.execute("CREATE TABLE elsewhere.only_there (id INT PRIMARY KEY)")
     link.execute("SELECT set_config('search_path', 'missing, elsewhere', false)")
-    assert link.execute("SHOW search_path").fetchone() == ("elsewhere",)
+    assert link.execute("SHOW search_path").fetchone() == ("missing, elsewhere",)
+    assert link.execute("SELECT current_schema()").fetchone() == ("elsewhere",)
     assert link.execute("SELECT * FROM only_there").fetchall() == []
     link.execute("SELECT set_config('search_path', %s, false)", ["public"])
     assert link.execute("SELECT current_schema()").fetchone() == ("public",)
@@ -138,3 +139,31 @@ def test_a_time_zone_may_be_an_interval(link: psycopg.Connection[Any]) -> None:
     link.execute("SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE")
     noon = "SELECT extract(hour FROM '2024-01-01 12:00+00'::timestamptz)::int"
     assert _told(link, noon) == 4
+
+
+def test_the_search_path_is_shown_as_it_was_set(server: RunningServer) -> None:
+    with psycopg.connect(server.postgres_dsn(), autocommit=True) as link:
+        link.execute("CREATE SCHEMA shown")
+        here = _told(link, "SHOW search_path")
+        for path, text in (
+            ("SET search_path TO shown, public", "shown, public"),
+            ('SET search_path TO "Odd", shown', '"Odd", shown'),
+            ("SET search_path TO shown", "shown"),
+            ("SELECT set_config('search_path', 'shown,public', false)", "shown,public"),
+        ):
+            link.execute(path.encode())
+            assert _told(link, "SHOW search_path") == text
+            assert _told(link, "SELECT current_setting('search_path')") == text
+            assert _told(link, "SELECT current_schema()") == "shown"
+        link.execute("BEGIN; SET LOCAL search_path TO public, shown")
+        assert _told(link, "SHOW search_path") == "public, shown"
+        link.execute("COMMIT")
+        assert _told(link, "SHOW search_path") == "shown,public"
+        link.execute("RESET search_path")
+        assert _told(link, "SHOW search_path") == here
+        assert _told(link, "SELECT current_schema()") == here
+    options = "options='-c search_path=missing,shown'"
+    with psycopg.connect(f"{server.postgres_dsn()} {options}", autocommit=True) as link:
+        assert _told(link, "SHOW search_path") == "missing,shown"
+        assert _told(link, "SELECT current_schema()") == "shown"
+        link.execute("DROP SCHEMA shown")
