@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PRIMARY = "PRIMARY"
 _DUPLICATES = (
     violations.DUPLICATE,
-    re.compile(r'(?:PRIMARY KEY or UNIQUE) constraint violation: duplicate key "(.*)"', re.DOTALL),
+    violations.UNCOMMITTED,
 )
 _NAMED = re.compile(r"(?:^|, )(\w+|lower\([^:]*\)): ")  # a column, or what stands for it
 _NO_DEFAULT = 1364
@@ -67,9 +67,8 @@ def _key(table: Table, found: re.Match[str]) -> str:
     keys = _keys(table)
     if told:
         return next((name for name, columns in keys if _stored(table, columns) == told), "")
-    count = len(found[1].split(", "))
-    alike = [name for name, columns in keys if len(columns) == count]
-    return alike[0] if len(alike) == 1 else ""
+    alike = violations.columns_of(table, found[1])
+    return next((name for name, columns in keys if columns and columns == alike), "")
 
 
 def _keys(table: Table) -> list[tuple[str, tuple[str, ...]]]:

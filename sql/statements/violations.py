@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 KINDS = (ErrorKind.UNIQUE_VIOLATION, ErrorKind.NOT_NULL_VIOLATION, ErrorKind.CHECK_VIOLATION)
 DUPLICATE = re.compile(r'Duplicate key "(.*)" violates (primary key|unique) constraint', re.DOTALL)
+# Of a row that the same transaction inserted: the values alone are told.
+UNCOMMITTED = re.compile(
+    r'PRIMARY KEY or UNIQUE constraint violation: duplicate key "(.*)"', re.DOTALL
+)
+_WHOLE = re.compile(r"-?\d+")
 _NOT_NULL = re.compile(r"NOT NULL constraint failed: .*\.(.+)$")
 _NULL = re.compile(r'null value in column "(.+)" of table')
 CHECK = re.compile(r"CHECK constraint failed on .* expression CHECK(\(.*\))$", re.DOTALL)
@@ -41,7 +46,10 @@ def tell(session: ClientSession, statement: Callable[[], exp.Expr | None], error
     about = {"schema": table.database, "table": table.name}
     duplicate, check = DUPLICATE.search(error.message), CHECK.search(error.message)
     null = null_column(error)
-    if duplicate is not None:
+    uncommitted = UNCOMMITTED.search(error.message)
+    if uncommitted is not None:
+        _tell_uncommitted(table, uncommitted[1], error, about)
+    elif duplicate is not None:
         _tell_duplicate(table, duplicate, error, about)
     elif null:
         about["column"] = null
@@ -71,6 +79,47 @@ def _tell_duplicate(
     error.message = f'duplicate key value violates unique constraint "{name}"'
     if name:
         about["constraint"] = name
+
+
+def _tell_uncommitted(table: Table, values: str, error: DbError, about: dict[str, str]) -> None:
+    columns = columns_of(table, values)
+    is_primary = columns == table.primary_key
+    name = key_name(table) if is_primary else _unique_name(table, list(columns))
+    if not columns or not name:
+        return
+    error.detail = f"Key ({', '.join(columns)})=({values}) already exists."
+    error.message = f'duplicate key value violates unique constraint "{name}"'
+    about["constraint"] = name
+
+
+def columns_of(table: Table, values: str) -> tuple[str, ...]:
+    """The columns of the only unique key that may have these values, which the store joins by
+    commas; empty if there are several or none.
+    """
+    found = {table.primary_key, *(i.columns for i in table.indexes if i.unique)}
+    found |= {c.columns for c in table.constraints if c.kind is ConstraintKind.UNIQUE}
+    alike = [columns for columns in found if columns and _may_have(table, columns, values)]
+    # `1, 2` is hardly one text.
+    numbers = [one for one in alike if len(one) > 1 and _all_whole(table, one)]
+    alike = numbers or alike
+    return alike[0] if len(alike) == 1 else ()
+
+
+def _all_whole(table: Table, names: tuple[str, ...]) -> bool:
+    columns = [table.column(name) for name in names]
+    return all(column is not None and column.type.is_integer for column in columns)
+
+
+def _may_have(table: Table, names: tuple[str, ...], values: str) -> bool:
+    parts = values.split(", ")
+    columns = [table.column(name) for name in names]
+    if len(parts) != len(names):
+        texts = [column is None or not column.type.is_numeric for column in columns]
+        return len(parts) > len(names) and any(texts)  # a text may have a comma in it
+    return all(
+        column is None or not column.type.is_integer or _WHOLE.fullmatch(part) is not None
+        for column, part in zip(columns, parts, strict=True)
+    )
 
 
 def _unique_name(table: Table, columns: list[str]) -> str:

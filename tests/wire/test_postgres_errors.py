@@ -54,6 +54,32 @@ def test_violations_name_what_is_violated(
     assert told.schema_name == "public"
 
 
+@pytest.mark.parametrize(
+    ("row", "name", "detail"),
+    [
+        ("2, 'b, a', 3, 4", "fresh_name_key", "Key (name)=(b, a) already exists."),
+        ("1, 'c', 3, 4", None, None),  # 1 may be a number or a name: nothing wrong is said
+        ("2, 'c', 1, 2", "fresh_pair", "Key (a, b)=(1, 2) already exists."),
+    ],
+)
+def test_a_duplicate_of_a_row_just_inserted_names_its_constraint(
+    tables: psycopg.Connection, row: str, name: str | None, detail: str | None
+) -> None:
+    tables.execute(
+        "CREATE TABLE fresh (id int PRIMARY KEY, name text UNIQUE, a int, b int,"
+        " CONSTRAINT fresh_pair UNIQUE (a, b))"
+    )
+    try:
+        tables.execute("BEGIN; INSERT INTO fresh VALUES (1, 'b, a', 1, 2)")
+        with pytest.raises(errors.UniqueViolation) as caught:
+            tables.execute(f"INSERT INTO fresh VALUES ({row})".encode())
+        told = caught.value.diag
+        assert told.constraint_name == name
+        assert name is None or told.message_detail == detail
+    finally:
+        tables.execute("ROLLBACK; DROP TABLE fresh")
+
+
 def test_the_maintenance_database_is_the_default_one(tables: psycopg.Connection) -> None:
     row = tables.execute("SELECT current_database(), current_schema()").fetchone()
     assert row == ("postgres", "public")
