@@ -251,9 +251,10 @@ def _fetch(speaker: Speaker, command: Fetch) -> Iterator[Piece]:
     prepared = speaker.statements.get(command.statement_id)
     cursor = prepared.cursor
     if cursor is None:
-        raise DbError(
-            ErrorKind.UNDEFINED_CURSOR, f"prepared statement {prepared.id} has no open cursor"
-        )
+        message = f"prepared statement {prepared.id} has no open cursor"
+        error = DbError(ErrorKind.UNDEFINED_CURSOR, message)
+        error.mysql = (1421, "HY000")
+        raise error
     try:
         yield from _rows(speaker, cursor, command.rows)
         more = cursor.has_more()

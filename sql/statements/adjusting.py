@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from catalog.records import Column, Table
+from engine.datatypes import TypeId
 from engine.errors import DbError
 from sql.decode.adjusted import WARNINGS_MAX, Adjuster
 from sql.decode.assign import assign
@@ -142,3 +143,30 @@ def alike(source: exp.Expr) -> exp.Expr:
             if cell.is_number:
                 cell.replace(exp.Literal.string(cell.sql()))
     return source
+
+
+def in_one_kind(source: exp.Expr, columns: Sequence[Column]) -> exp.Expr:
+    """VALUES of several rows in which columns of text or bytes get nothing else; changes it.
+
+    MySQL converts cell by cell, while DuckDB wants one type for all cells of a column. NULL and
+    parameters have no type to disagree in.
+    """
+    rows = [row.expressions for row in source.expressions if isinstance(row, exp.Tuple)]
+    if not isinstance(source, exp.Values) or len(rows) < 2:
+        return source
+    for column, *cells in zip(columns, *rows, strict=True):
+        to = _ONE_KIND.get(column.type.id)
+        plain = all(cell.is_string or isinstance(cell, exp.Null) for cell in cells)
+        special = column.declared.lower().startswith(
+            ("enum", "set", "bit")
+        )  # numbers have a meaning
+        if to is None or plain or special:
+            continue
+        for cell in cells:
+            if not isinstance(cell, exp.Null | exp.Parameter):
+                literal = exp.Literal.string(cell.sql()) if cell.is_number else cell.copy()
+                cell.replace(exp.cast(literal, to, copy=False))
+    return source
+
+
+_ONE_KIND = {TypeId.STRING: exp.DType.CHAR, TypeId.BINARY: exp.DType.BINARY}

@@ -34,6 +34,7 @@ from sql.statements.adjusting import (
     adjusts,
     alike,
     fitting,
+    in_one_kind,
     is_strict,
     with_implicit,
     with_parents,
@@ -256,17 +257,13 @@ def _given(
     if _draws(tree, columns):
         if session.wire is Wire.MYSQL:  # NULL asks for a number, which the session then tells
             columns = tuple(replace(c, default=None) if _counts(c) else c for c in columns)
-        plan, values = pieces.plan(
-            settled_tree(_source(tree, columns, session.timezone), pieces), target
-        )
+        plan, values = pieces.plan(settled_tree(_source(session, tree, columns), pieces), target)
     elif loose:
         plan, values = pieces.prepared(
-            "alike", lambda: alike(_source(tree, columns, session.timezone)), target
+            "alike", lambda: alike(_source(session, tree, columns)), target
         )
     else:
-        plan, values = pieces.prepared(
-            "source", lambda: _source(tree, columns, session.timezone), target
-        )
+        plan, values = pieces.prepared("source", lambda: _source(session, tree, columns), target)
     found = session.runner.table(plan, values, pieces.text)
     _check_count(len(columns), found.num_columns)
     if loose:
@@ -313,7 +310,7 @@ def describe(
     table, columns = _target(session, tree, statement.text)
     context = session.plan_context(statement.text)
     plan = plan_query(
-        _source(tree, columns, session.timezone),
+        _source(session, tree, columns),
         context,
         parameter_count=statement.parameter_count,
         declared=declared,
@@ -380,7 +377,7 @@ def _first(session: ClientSession, table: Table, values: int) -> tuple[Column, .
     return table.columns[:values] if fills else table.columns
 
 
-def _source(tree: exp.Insert, columns: tuple[Column, ...], timezone: str) -> exp.Expr:
+def _source(session: ClientSession, tree: exp.Insert, columns: tuple[Column, ...]) -> exp.Expr:
     """The query for the rows to be inserted."""
     source = tree.expression
     if source is None or tree.args.get("default"):
@@ -389,8 +386,10 @@ def _source(tree: exp.Insert, columns: tuple[Column, ...], timezone: str) -> exp
         rows = [_default_row(columns) for _ in source.expressions]  # MySQL's VALUES ()
         source = rows[0] if len(rows) == 1 else exp.union(*rows, distinct=False)
     if isinstance(source, exp.Values):
-        source = _fill_defaults(source, columns, timezone)
+        source = _fill_defaults(source, columns, session.timezone)
         source.set("alias", None)  # MySQL's, for its conflict clause
+        if session.wire is Wire.MYSQL:
+            source = in_one_kind(source, columns)
     with_ = tree.args.get("with_")
     if with_ is not None:
         source = source.copy()

@@ -158,3 +158,26 @@ def test_time_columns_take_spans_of_less_than_a_day(arguments: dict[str, Any]) -
             timedelta(hours=23, minutes=59),
         ]
         cursor.execute("DROP TABLE times")
+
+
+def test_values_of_several_rows_are_converted_cell_by_cell(arguments: dict[str, Any]) -> None:
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE cells (id int, s varchar(20), b varbinary(20))")
+        cursor.execute(
+            "INSERT INTO cells VALUES (1, 'a', 'x'), (1 + 1, 5, 6), (3, concat('a', 1), x'41ff'),"
+            " (4, 1.50, _binary'z'), (5, DATE '2024-01-02', concat('y', 1)), (6, NULL, NULL),"
+            " (7, 1 + 1, unhex('00'))"
+        )
+        cursor.execute("SELECT s, b FROM cells ORDER BY id")
+        assert cursor.fetchall() == (
+            ("a", b"x"),
+            ("5", b"6"),
+            ("a1", b"A\xff"),
+            ("1.50", b"z"),
+            ("2024-01-02", b"y1"),
+            (None, None),
+            ("2", b"\0"),
+        )
+        with pytest.raises(pymysql.err.DataError, match="too long"):
+            cursor.execute("INSERT INTO cells (s) VALUES (1), (repeat('a', 21))")
+        cursor.execute("DROP TABLE cells")

@@ -146,7 +146,7 @@ def test_cursors_fetch_rows_in_portions(mysql_door: MysqlDoor, capabilities: Cap
         assert seen == list(range(100_000))
         closed = client.ask(C.STMT_FETCH, u32(statement) + u32(1))
         assert isinstance(closed, Failure)
-        assert closed.errno == 1325
+        assert closed.errno == 1421
 
 
 def test_cursors_end_with_reset_and_with_the_next_execution(mysql_door: MysqlDoor) -> None:
