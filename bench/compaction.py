@@ -98,7 +98,7 @@ def ingest(directory: Path, rows: int, late_share: int) -> dict[str, object]:
     quiet = time.perf_counter()
     before = regions.counters.totals()
     while time.perf_counter() - quiet < 1.1 or regions.compact_due(1):
-        time.sleep(0.05)  # a window settles by the clock: there is nothing to wait on
+        time.sleep(0.05)  # a window is settled once its time is past: only the clock brings that
     settled = time.perf_counter() - quiet
     totals = regions.counters.totals()
     found = regions.statistics(1)

@@ -349,4 +349,4 @@ def _wait_quiet(measure: Callable[[], int], seconds: float = 30.0) -> None:
             last, since = now, time.monotonic()
         elif time.monotonic() - since > 3:
             return
-        time.sleep(0.5)  # a peer settles by itself and tells nobody: its files are looked at again
+        time.sleep(0.5)  # other makers' servers merge by themselves: only their files show it

@@ -102,7 +102,7 @@ def until_warm(ours: Server) -> None:
     deadline = time.monotonic() + WARM_SECONDS
     while not _status(ours.http)["kernels_ready"]:
         assert time.monotonic() < deadline, "the kernels are not ready"
-        time.sleep(0.1)  # another thread loads or compiles them and tells nobody but who asks
+        time.sleep(0.1)  # asked over HTTP as a load balancer would: there is no answer to wait for
 
 
 def _status(port: int) -> dict[str, object]:
@@ -296,7 +296,7 @@ def _wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], object], l
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
                 raise RuntimeError(f"server did not start: {error}\n{tail}") from error
-            time.sleep(0.05)  # a peer tells nobody when it is ready: it is asked again
+            time.sleep(0.05)  # other makers' servers have no common way to say they are ready
         else:
             return
 

@@ -237,7 +237,7 @@ class Cloud:
                 if _is_final(error) or time.monotonic() + pause > end:
                     raise
             length = pause * random.uniform(0.5, 1.0)
-            time.sleep(length)  # an overloaded store is left alone, and tells nobody when it is not
+            time.sleep(length)  # backoff with jitter, as object stores ask of clients
             pause = min(pause * 2, _BACKOFF_SECONDS_MAX)
 
     def _key(self, path: str) -> str:

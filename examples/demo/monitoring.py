@@ -78,7 +78,7 @@ def _run(home: Path, seconds: float) -> int:
             read = f"remote_read: [{{url: '{ours}/read', read_recent: true}}]\n"
             second = stack.enter_context(_prometheus(home / "reading", reading, read))
             print(f"Prometheus scrapes this machine for {seconds:g} s and writes to Gnomon.")
-            time.sleep(seconds)  # what is shown is a stretch of real time
+            time.sleep(seconds)  # Prometheus scrapes meanwhile: the demo shows that much real time
             return _compare(theirs, ours, second)
     finally:
         server.stop()
@@ -137,7 +137,7 @@ def _until(holds: Any, message: str) -> None:
     while not holds():
         if time.monotonic() > end:
             raise MonitoringError(message)
-        time.sleep(0.1)  # another process does it: there is nothing to wait on
+        time.sleep(0.1)  # what Prometheus has done is only seen by asking it again
 
 
 def _compare(theirs: str, ours: str, second: str) -> int:

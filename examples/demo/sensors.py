@@ -59,7 +59,7 @@ def sample(seconds: float) -> Samples:
     psutil.cpu_percent(percpu=True)  # the first reading has nothing to compare with
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        time.sleep(INTERVAL_SECONDS)  # the sampling interval itself
+        time.sleep(INTERVAL_SECONDS)  # sensors are read at this interval: the time passes by design
         _read(samples, host, time.time_ns() // 1_000_000)
     return samples
 

@@ -52,7 +52,7 @@ def assign(values: pa.ChunkedArray | pa.Array, column: Column, timezone: str) ->
             f'value out of range for type {column.type.name} of column "{column.name}"',
             detail=str(error).split("\n", 1)[0],
         ) from error
-    except pa.ArrowNotImplementedError as error:  # Arrow knows no cast between the two types
+    except pa.ArrowNotImplementedError as error:  # how Arrow says: no cast between these types
         raise DbError(
             ErrorKind.DATATYPE_MISMATCH,
             f'column "{column.name}" is of type {column.type.name}'

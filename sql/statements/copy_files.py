@@ -112,7 +112,8 @@ def write_rows(
     try:
         writer = open_writer(file, path, rows.columns, options, session.timezone)
         return write_all(writer, iter(rows))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:  # a type the format lacks
+    # How Arrow's writers refuse a type that their format lacks; the client is told which.
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = str(error).split("\n", 1)[0]
         raise DbError(
             ErrorKind.UNSUPPORTED, f'these columns cannot be written to "{path}": {reason}'
