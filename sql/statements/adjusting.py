@@ -92,8 +92,7 @@ def with_implicit(
             session.notice(Notice(message, Severity.WARNING, "HY000", 1364))
         if value is not None:
             columns = (*columns, column)
-            filled = pa.array([value.as_py()] * data.num_rows, value.type)
-            made = assign(filled, column, session.timezone)
+            made = assign(pa.repeat(value, data.num_rows), column, session.timezone)
             data = data.append_column(column.name, made)
     return columns, data
 
@@ -157,10 +156,7 @@ def in_one_kind(source: exp.Expr, columns: Sequence[Column]) -> exp.Expr:
     for column, *cells in zip(columns, *rows, strict=True):
         to = _ONE_KIND.get(column.type.id)
         plain = all(cell.is_string or isinstance(cell, exp.Null) for cell in cells)
-        special = column.declared.lower().startswith(
-            ("enum", "set", "bit")
-        )  # numbers have a meaning
-        if to is None or plain or special:
+        if to is None or plain or column.declared.lower().startswith(_NUMBERED):
             continue
         for cell in cells:
             if not isinstance(cell, exp.Null | exp.Parameter):
@@ -169,4 +165,5 @@ def in_one_kind(source: exp.Expr, columns: Sequence[Column]) -> exp.Expr:
     return source
 
 
+_NUMBERED = ("enum", "set", "bit")  # declared types in which numbers have a meaning
 _ONE_KIND = {TypeId.STRING: exp.DType.CHAR, TypeId.BINARY: exp.DType.BINARY}

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 _PRIMARY = "PRIMARY"
-_DUPLICATES = (
-    violations.DUPLICATE,
-    violations.UNCOMMITTED,
-)
+_DUPLICATES = (violations.DUPLICATE, violations.UNCOMMITTED)
 _NAMED = re.compile(r"(?:^|, )(\w+|lower\([^:]*\)): ")  # a column, or what stands for it
 _NO_DEFAULT = 1364
 

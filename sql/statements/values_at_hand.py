@@ -19,13 +19,8 @@ from engine.datatypes import DataType, TypeId
 from sql.plan.parameters import parameter_number
 
 ROWS_MAX = 64  # more are worth a query
-_SPECIAL = (
-    "enum",
-    "set",
-    "bit",
-    "varbit",
-    "year",
-)  # declared types whose values are more than their kind
+# Declared types whose values are more than their kind.
+_SPECIAL = ("enum", "set", "bit", "varbit", "year")
 _UNKNOWN = object()
 _MOMENT = pa.timestamp("us")
 
