@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 
 from engine import evolve
@@ -96,4 +97,4 @@ def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:
     # than all the rest of a small write.
     if batch.get_total_buffer_size() <= _WINDOW_FACTOR * pa.ipc.get_record_batch_size(batch):
         return batch
-    return batch.take(pa.array(range(batch.num_rows), pa.int64()))
+    return batch.take(pa.array(np.arange(batch.num_rows)))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -66,7 +67,7 @@ def differing(
         return rows.slice(0, 0)
     types = types_of(table, names)
     pairs = moved(rows, others)  # the other ones are called n0, …
-    source = session.duck.register(pairs.append_column("place", pa.array(range(rows.num_rows))))
+    source = session.duck.register(pairs.append_column("place", pa.array(np.arange(rows.num_rows))))
     changed = " OR ".join(
         f"CAST(k{at} AS {type_}) IS DISTINCT FROM CAST(n{at} AS {type_})"
         for at, type_ in enumerate(types)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
@@ -116,7 +117,7 @@ def with_parents(session: ClientSession, table: Table, rows: pa.Table) -> pa.Tab
         missing = lookup.not_in_parent(session, key, keys)
         if missing is None or missing.rows is None:
             continue
-        numbered = mine.append_column(_ROW, pa.array(range(rows.num_rows), pa.int64()))
+        numbered = mine.append_column(_ROW, pa.array(np.arange(rows.num_rows)))
         gone = numbered.join(
             missing.rows.cast(mine.schema), mine.column_names, join_type="left semi"
         ).column(_ROW)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
@@ -286,7 +287,7 @@ def _before(
     session: ClientSession, table: Table, rowids: pa.Table, names: frozenset[str]
 ) -> pa.Table:
     """These columns of the rows as they are, in the order of the rowids."""
-    places = pa.array(range(rowids.num_rows), pa.int64())
+    places = pa.array(np.arange(rowids.num_rows))
     columns = ", ".join(f"t.{quote(name)}" for name in sorted(names))
     with Pieces(session, "").with_rows(rowids.append_column("place", places)) as (name, _):
         return session.duck.table(

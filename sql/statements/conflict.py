@@ -217,7 +217,7 @@ def resolve(pieces: Pieces, table: Table, alias: str, rows: pa.Table, policy: Po
 
 def _numbered(pieces: Pieces, table: Table, rows: pa.Table) -> pa.Table:
     """The rows with their number, how many of their key came before, and the first of those."""
-    numbers = pa.array(range(rows.num_rows), pa.int64())
+    numbers = pa.array(np.arange(rows.num_rows))
     rows = rows.append_column(NUMBER, numbers)
     if rows.num_rows < 2:
         return rows.append_column(_ROUND, numbers).append_column(_FIRST, numbers)

@@ -53,7 +53,7 @@ def without_known(
     """
     if not rows.num_rows:
         return rows
-    numbered = rows.append_column(NUMBER, pa.array(range(rows.num_rows), pa.int64()))
+    numbered = rows.append_column(NUMBER, pa.array(np.arange(rows.num_rows)))
     stays: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.ones(rows.num_rows, np.bool_)
     for key in keys:
         stays[_stored(pieces, table, numbered, key)] = False

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
@@ -154,7 +155,7 @@ def _read(pieces: Pieces, tree: exp.Merge, table: Table) -> _Merge:
         message = f'table name "{alias}" is used for both the target and the source'
         raise DbError(ErrorKind.DUPLICATE_TABLE, message, hint="give one of them an alias")
     rows = pieces.table(_with_ctes(exp.select("*").from_(using.copy()), tree))
-    rows = rows.append_column(_NUMBER, pa.array(range(rows.num_rows), pa.int64()))
+    rows = rows.append_column(_NUMBER, pa.array(np.arange(rows.num_rows)))
     with pieces.with_rows(rows) as (name, inner):
         matched = _matched(inner, tree, table, rows, name)
         alone = _alone(inner, tree, table, name) if _asks_alone(tree) else None
@@ -180,7 +181,7 @@ def _matched(pieces: Pieces, tree: exp.Merge, table: Table, rows: pa.Table, name
     plan, values = pieces.plan(select)
     plan = narrowed(plan, alias, table, _keys_joined(tree, table, rows))
     found = pieces.session.runner.table(plan, values, pieces.text)
-    return found.append_column(_MATCH, pa.array(range(found.num_rows), pa.int64()))
+    return found.append_column(_MATCH, pa.array(np.arange(found.num_rows)))
 
 
 def _keys_joined(tree: exp.Merge, table: Table, rows: pa.Table) -> pa.Table:
@@ -220,7 +221,7 @@ def _alone(pieces: Pieces, tree: exp.Merge, table: Table, name: str) -> pa.Table
         .where(exp.Not(this=exp.Exists(this=other)))
     )
     found = pieces.table(select)
-    return found.append_column(_MATCH, pa.array(range(found.num_rows), pa.int64()))
+    return found.append_column(_MATCH, pa.array(np.arange(found.num_rows)))
 
 
 # The clauses.
