@@ -4,7 +4,9 @@ python -m bench metrics
 
 TSBS's CPU readings of 1000 hosts over 12 hours come by remote write and by line protocol, and many
 series with three samples each; then the same questions are asked. All servers keep their
-defaults; ours syncs before it answers. A peer that is not installed is left out.
+defaults; ours syncs before it answers. A clock runs only while all servers have nothing else to
+do: what one of them flushes and merges would be paid by the next. A peer that is not installed is
+left out.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
+
+import psutil
 
 from bench import metrics_data, peers
 from bench.peers import MissingPeerError, Server
@@ -34,6 +38,8 @@ HOUR_MS = 3_600_000
 POINTS = 3  # of each of the many series
 SENDERS = 4
 _REQUEST_SECONDS = 300
+_CALM_SHARE = 0.05  # of a core, that all servers together use at the most when they rest
+_CALM_SECONDS = 90
 
 
 class Client:
@@ -78,6 +84,7 @@ class Peer:
 
 def _ours() -> Iterator[Peer]:
     with peers.gnomon() as server:
+        peers.until_warm(server)
         prometheus = "/v1/prometheus"
         yield Peer(
             server,
@@ -98,7 +105,7 @@ def _prometheus() -> Iterator[Peer]:
 
 
 def _influxdb() -> Iterator[Peer]:
-    with peers.influxdb() as server, contextlib.closing(Client(server.http)) as client:
+    with peers.influxdb() as server, closing(Client(server.http)) as client:
         client.send("POST", "/query?q=CREATE+DATABASE+bench")
         yield Peer(server, "", "/write?db=bench")
 
@@ -178,6 +185,7 @@ class _Bench:
         for peer in self._peers:
             if peer.remote_write:
                 self._send_all(peer, peer.remote_write, known[:first])
+                self._calm()
                 took = self._send_all(peer, peer.remote_write, known[first:])
                 share = (len(known) - first) / len(known)
                 self._note(peer, "remote write, known series", "samples/s", samples * share / took)
@@ -185,6 +193,7 @@ class _Bench:
         lines = list(metrics_data.lines(HOSTS, self._moments, "cpu_lines"))
         for peer in self._peers:
             if peer.line_protocol:
+                self._calm()
                 took = self._send_all(peer, peer.line_protocol, lines)
                 self._note(peer, "line protocol", "rows/s", len(self._moments) * HOSTS / took)
 
@@ -210,14 +219,17 @@ class _Bench:
     # Asking.
 
     def questions(self) -> None:
-        """What dashboards ask about the CPU readings."""
-        for peer in self._peers:
-            if not peer.promql:
-                continue
+        """What dashboards ask about the CPU readings, of one server after the other."""
+        asked = [peer for peer in self._peers if peer.promql]
+        for peer in asked:
             self._settle(peer)
-            with contextlib.closing(Client(peer.server.http)) as client:
+        self._calm()
+        with ExitStack() as stack:
+            pairs = [(p, stack.enter_context(closing(Client(p.server.http)))) for p in asked]
+            for peer, client in pairs:
                 self._one_series(peer, client)
-                for count in (1, 5, len(FIELDS)):
+            for count in (1, 5, len(FIELDS)):
+                for peer, client in pairs:
                     self._double_groupby(peer, client, count)
 
     def _one_series(self, peer: Peer, client: Client) -> None:
@@ -270,13 +282,15 @@ class _Bench:
         for peer in self._peers:
             if not peer.remote_write:
                 continue
+            self._calm()
             took = self._send_all(peer, peer.remote_write, new)
             self._note(peer, "remote write, new series", "samples/s", self._many / took)
             took = self._send_all(peer, peer.remote_write, more)
             name = f"remote write, {self._many} known series"
             self._note(peer, name, "samples/s", self._many * (POINTS - 1) / took)
             self._settle(peer)
-            with contextlib.closing(Client(peer.server.http)) as client:
+            self._calm()
+            with closing(Client(peer.server.http)) as client:
                 for label, query in queries.items():
                     self._instant(peer, client, f"{label} over {self._many} series", query)
 
@@ -293,11 +307,22 @@ class _Bench:
 
     def _settle(self, peer: Peer) -> None:
         """Lets a server finish what it does in the background, where it can be asked to."""
-        with contextlib.closing(Client(peer.server.http)) as client:
+        with closing(Client(peer.server.http)) as client:
             if peer.server.name == "victoria-metrics":
                 client.send("GET", "/internal/force_flush")
             elif peer.server.name == "gnomon":
                 _admin(peer.server, "flush_table")
+
+    def _calm(self) -> None:
+        """Waits until the servers do nothing that takes time, though not for ever."""
+        processes = [psutil.Process(peer.server.pid) for peer in self._peers]
+        began = time.monotonic()
+        while time.monotonic() - began < _CALM_SECONDS:
+            before, since = _cpu_seconds(processes), time.monotonic()
+            time.sleep(1)  # other makers' servers tell nobody: the CPU time they used shows it
+            used = _cpu_seconds(processes) - before
+            if used < _CALM_SHARE * (time.monotonic() - since):
+                return
 
     def bytes_on_disk(self) -> None:
         """Of all samples, lines' among them, after merging."""
@@ -307,7 +332,7 @@ class _Bench:
             name, home = peer.server.name, peer.server.directory
             assert home is not None
             if name == "victoria-metrics":
-                with contextlib.closing(Client(peer.server.http)) as client:
+                with closing(Client(peer.server.http)) as client:
                     client.send("GET", "/internal/force_flush")
                     client.send("GET", "/internal/force_merge")
                     _wait_quiet(partial(_bytes_below, home / "data"))
@@ -321,6 +346,10 @@ class _Bench:
             size = _bytes_below(home / folder)
             assert size, folder
             self._note(peer, "a sample on disk, settled", "bytes", size / samples)
+
+
+def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def _admin(server: Server, function: str) -> None:

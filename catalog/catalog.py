@@ -22,7 +22,7 @@ import duckdb
 
 from catalog.details import Role, role_from_dict, role_to_dict
 from catalog.flows import Flow, flow_from_json, flow_to_json
-from catalog.objects import ObjectKind, SchemaObject, object_from_json, object_to_json
+from catalog.objects import ObjectKind, Routine, SchemaObject, object_from_json, object_to_json
 from catalog.records import Column, Database, Table, table_from_json, table_to_json
 from catalog.store import SYSTEM_SCHEMA
 from engine.errors import DbError, ErrorKind
@@ -401,12 +401,13 @@ class EmbeddedCatalog:
 
 
 def _object_name(one: SchemaObject) -> _ObjectName:
-    return one.kind, one.database, one.name
+    return one.kind, one.database, one.key if isinstance(one, Routine) else one.name
 
 
 def _object_lock(one: SchemaObject) -> _Name:
     """Its name among the locks; no database is called so."""
-    return f" {one.kind.value}", f"{one.database}.{one.name}"
+    kind, database, name = _object_name(one)
+    return f" {kind.value}", f"{database}.{name}"
 
 
 def _put(into: dict[_K, _V], key: _K, value: _V | None) -> None:

@@ -78,6 +78,7 @@ class Constraint:
     valid: bool = True  # False: rows that were there before it may break it
     deferrable: bool = False  # of UNIQUE; sql/foreign/unique.py keeps to it then
     deferred: bool = False  # at first; SET CONSTRAINTS changes it for a transaction
+    nulls_distinct: bool = True  # of UNIQUE: NULL is equal to no other NULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,28 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One privilege on a table, as in PostgreSQL; `grantee` is `public` for everybody."""
+    """One privilege on a table or sequence, as in PostgreSQL; `grantee` is `public` for everybody.
+
+    On tables: SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER.
+    """
 
     grantee: str
-    privilege: str  # SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER
+    privilege: str
     grantor: str
+    grantable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultGrant:
+    """A privilege on what a role makes from now on, by ALTER DEFAULT PRIVILEGES.
+
+    `kind` is TABLE or SEQUENCE; `schema` the database's id, 0 for all of them.
+    """
+
+    kind: str
+    schema: int
+    grantee: str
+    privilege: str
     grantable: bool = False
 
 
@@ -142,6 +160,7 @@ class Role:
     password: dict[str, str] = field(default_factory=dict)
     valid_until: int | None = None  # of the password: microseconds of Unix time
     connections_max: int = -1  # -1: no limit of its own
+    defaults: tuple[DefaultGrant, ...] = ()  # others' privileges on what it makes
 
 
 def details_to_dict(
@@ -183,6 +202,7 @@ def _constraint(data: dict[str, Any]) -> Constraint:
         valid=data.get("valid", data.get("enforced", True)),  # the older name
         deferrable=data.get("deferrable", False),
         deferred=data.get("deferred", False),
+        nulls_distinct=data.get("nulls_distinct", True),
     )
 
 
@@ -232,4 +252,5 @@ def role_from_dict(role_id: int, name: str, data: dict[str, Any]) -> Role:
     """Reads a stored record."""
     schemas = {key: tuple(rights) for key, rights in data["schemas"].items()}
     rest = {**data, "member_of": tuple(data["member_of"]), "schemas": schemas}
+    rest["defaults"] = tuple(DefaultGrant(**one) for one in data.get("defaults", ()))
     return Role(id=role_id, name=name, **rest)

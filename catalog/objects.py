@@ -1,4 +1,4 @@
-"""A schema's sequences, types and procedures as the catalog knows them: frozen records, as JSON.
+"""A schema's sequences, types, routines and extensions: frozen records, kept as JSON.
 
 Made by sql/statements/sequence.py and types.py, shown by sql/system/. A sequence counts in the
 embedded store, under the name it was made with; the record says what it is and whose it is.
@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from catalog.details import Grant
+
 _MAXIMA = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 
 
@@ -20,6 +22,7 @@ class ObjectKind(Enum):
     SEQUENCE = "sequence"
     TYPE = "type"
     ROUTINE = "routine"
+    EXTENSION = "extension"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Sequence:
     role: str = ""  # who made it; empty: the superuser
     comment: str = ""
     stored: str = ""
+    grants: tuple[Grant, ...] = ()  # of USAGE, SELECT and UPDATE
 
     @property
     def kind(self) -> ObjectKind:
@@ -58,12 +62,13 @@ class Sequence:
 
 
 class TypeForm(Enum):
-    """What CREATE TYPE or CREATE DOMAIN made."""
+    """What CREATE TYPE, CREATE DOMAIN or CREATE EXTENSION made."""
 
     ENUM = "enum"
     COMPOSITE = "composite"
     RANGE = "range"
     DOMAIN = "domain"
+    BASE = "base"  # of an extension: its name tells what it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +110,32 @@ class UserType:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a procedure is called with. `mode` is IN, OUT or INOUT, `type` as it was written."""
+    """What a routine is called with, or gives. `mode` is IN, OUT, INOUT, VARIADIC or TABLE.
+
+    `type` is as it was written on MySQL's wire, as PostgreSQL prints it on its own. `default` is
+    an expression of SQL.
+    """
 
     mode: str
     name: str
     type: str
+    default: str | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """True if a caller of a function passes it."""
+        return self.mode not in ("OUT", "TABLE")
 
 
 @dataclass(frozen=True, slots=True)
 class Routine:
-    """A stored procedure of MySQL: `body` is its text, `created_ms` Unix milliseconds."""
+    """A stored procedure or function: `body` is its text, `created_ms` Unix milliseconds.
+
+    `language` is the body's: mysql, or PostgreSQL's sql and plpgsql. `returns` is a function's
+    type, as `Argument.type` is; `volatility` PostgreSQL's letter (i, s, v). `is_standard`: the body
+    is SQL's own (RETURN, BEGIN ATOMIC), no text in quotes. `told` is kept to be shown: COST, ROWS,
+    PARALLEL, SET. `grants`: who may execute it beside its owner; None: everybody.
+    """
 
     id: int
     database: str
@@ -124,14 +145,59 @@ class Routine:
     created_ms: int = 0
     role: str = ""
     comment: str = ""
+    language: str = "mysql"
+    is_function: bool = False
+    returns: str = ""
+    returns_set: bool = False
+    volatility: str = "v"
+    strict: bool = False
+    definer: bool = False
+    is_standard: bool = False
+    told: tuple[tuple[str, str], ...] = ()
+    grants: tuple[str, ...] | None = None
 
     @property
     def kind(self) -> ObjectKind:
         """Its namespace."""
         return ObjectKind.ROUTINE
 
+    @property
+    def key(self) -> str:
+        """What tells it from the schema's others: PostgreSQL's may differ in arguments alone."""
+        if self.language != "mysql":
+            return f"{self.name}({', '.join(one.type for one in self.given)})"
+        return f"{self.name.lower()}()" if self.is_function else self.name
 
-SchemaObject = Sequence | UserType | Routine
+    @property
+    def given(self) -> tuple[Argument, ...]:
+        """The arguments that name a function, and that its callers pass."""
+        return tuple(one for one in self.arguments if one.is_given)
+
+    @property
+    def outputs(self) -> tuple[Argument, ...]:
+        """The columns it gives; none if it gives one value without a name."""
+        return tuple(one for one in self.arguments if one.mode in ("OUT", "INOUT", "TABLE"))
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What CREATE EXTENSION made, in a schema: its types stand beside it as `UserType`s."""
+
+    id: int
+    database: str
+    name: str
+    version: str
+    types: tuple[int, ...] = ()  # their ids
+    role: str = ""
+    comment: str = ""
+
+    @property
+    def kind(self) -> ObjectKind:
+        """Its namespace."""
+        return ObjectKind.EXTENSION
+
+
+SchemaObject = Sequence | UserType | Routine | Extension
 
 
 def limits(type_: str, increment: int) -> tuple[int, int]:
@@ -160,6 +226,13 @@ def object_from_json(kind: ObjectKind, text: str) -> SchemaObject:
         )
     if kind is ObjectKind.ROUTINE:
         arguments = tuple(Argument(**argument) for argument in data.get("arguments", ()))
-        return Routine(**{**data, "arguments": arguments})
+        told = tuple((name, value) for name, value in data.get("told", ()))
+        grants = data.get("grants")
+        made = {"arguments": arguments, "told": told}
+        return Routine(**{**data, **made, "grants": None if grants is None else tuple(grants)})
+    if kind is ObjectKind.EXTENSION:
+        return Extension(**{**data, "types": tuple(data["types"])})
     owner = data["owner"]
-    return Sequence(**{**data, "owner": None if owner is None else (owner[0], owner[1])})
+    grants = tuple(Grant(**grant) for grant in data.get("grants", ()))
+    owned = None if owner is None else (owner[0], owner[1])
+    return Sequence(**{**data, "owner": owned, "grants": grants})

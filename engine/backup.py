@@ -62,10 +62,10 @@ def capture(regions: Sequence[Region], store: ObjectStore, log: LogFolder) -> Ca
             state, pins = region.pinned_state(TimeRange())
             stack.callback(region.unpin, pins)
             files += _region_files(region.id, state.version, store)
-        for name, segment in log.pin():
-            stack.enter_context(segment)
-            length = os.fstat(segment.fileno()).st_size
-            files.append(BackupFile(f"wal/{name}", length, _once(segment)))
+        for segment in log.pin():
+            stack.enter_context(segment.file)
+            path = f"wal/{segment.name}"
+            files.append(BackupFile(path, segment.length, _once(segment.file)))
         return Capture(files, stack.pop_all())
 
 

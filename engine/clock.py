@@ -48,3 +48,6 @@ class ManualClock:
 def wall_us() -> int:
     """Microseconds since 1970-01-01 UTC, for what shows the time rather than decides by it."""
     return time.time_ns() // 1000
+
+
+STARTED_MS = SystemClock().now_ms()  # of this process: when it first imported the engine

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.errors import DbError, ErrorKind
-from engine.named import BASE_TYPES, SHOWN_TYPES, Named, NamedKind
+from engine.named import BASE_TYPES, SHOWN_TYPES, WIDE_NUMERIC, Named, NamedKind
 
 
 class TypeId(Enum):
@@ -253,6 +253,8 @@ def named_type(named: Named) -> DataType:
 def from_tag(text: str) -> Named:
     """The inverse of `Named.tag`."""
     base = BASE_TYPES.get(text) or SHOWN_TYPES.get(text)
+    if text == WIDE_NUMERIC.name:
+        return WIDE_NUMERIC
     if base is not None:
         return base
     data: dict[str, Any] = json.loads(text)
@@ -260,6 +262,7 @@ def from_tag(text: str) -> Named:
         NamedKind(data["kind"]),
         data["oid"],
         data["array"],
+        data.get("name", ""),
         labels=tuple(data.get("labels", ())),
         fields=tuple(
             (name, from_name(type_).tagged(from_tag(tag) if tag else None))

@@ -20,7 +20,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from engine.jit_stamp import stamp_of
+from engine.jit_stamp import heed_parts
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -63,17 +63,11 @@ class _Kernel:
         with self._lock:
             if self._is_ready:
                 return False
-            self._heed_parts()
+            heed_parts(self._dispatcher)
             self._dispatcher.compile(self._signature)
             self._dispatcher.disable_compile()
             self._is_ready = True
         return bool(self._dispatcher.stats.cache_misses)
-
-    def _heed_parts(self) -> None:
-        """Makes the cache on disk forget the kernel once a part or constant of it has changed."""
-        cache_file = getattr(getattr(self._dispatcher, "_cache", None), "_cache_file", None)
-        if cache_file is not None:
-            cache_file._source_stamp = cache_file._source_stamp, stamp_of(self._dispatcher)
 
     def _first_call(self, *_: Any) -> Any:
         self.make_ready()

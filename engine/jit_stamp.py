@@ -14,22 +14,38 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 
-def stamp_of(dispatcher: Any) -> str:
-    """A digest of all code and constants that are compiled into a Numba dispatcher's function."""
-    digest = hashlib.sha256()
-    met: set[int] = set()
-    waiting = [dispatcher.py_func]
-    while waiting:
-        function = waiting.pop()
-        if id(function) in met:
+def heed_parts(dispatcher: Any) -> None:
+    """Makes the cache on disk forget kernels once a part or constant of theirs has changed.
+
+    Of kernels that are called by this one, too: Numba compiles and keeps them on the way.
+    """
+    if not isinstance(dispatcher, Dispatcher):
+        return
+    for one in _stamped(dispatcher)[1]:
+        cache_file = getattr(getattr(one, "_cache", None), "_cache_file", None)
+        if cache_file is None:
             continue
-        met.add(id(function))
-        for value in _used(function, digest):
+        stamp = cache_file._source_stamp
+        if not isinstance(stamp[-1], str):  # else it is ours already
+            cache_file._source_stamp = stamp, _stamped(one)[0]
+
+
+def _stamped(dispatcher: Any) -> tuple[str, list[Any]]:
+    """A digest of all code and constants compiled into a dispatcher's function; the dispatchers."""
+    digest = hashlib.sha256()
+    met: dict[int, Any] = {}
+    waiting = [dispatcher]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in met:
+            continue
+        met[id(one)] = one
+        for value in _used(one.py_func, digest):
             if isinstance(value, Dispatcher):
-                waiting.append(value.py_func)
+                waiting.append(value)
             else:
                 digest.update(_constant(value))
-    return digest.hexdigest()
+    return digest.hexdigest(), list(met.values())
 
 
 def _used(function: Any, digest: Any) -> list[Any]:

@@ -20,6 +20,7 @@ class NamedKind(Enum):
     """Who says what its values are."""
 
     BASE = "base"  # PostgreSQL itself
+    EXTENSION = "extension"  # what CREATE EXTENSION brought in, which `name` tells
     ENUM = "enum"  # its labels, in their order
     COMPOSITE = "composite"  # its fields
     RANGE = "range"  # its subtype, the one field
@@ -51,6 +52,7 @@ class Named:
                 "kind": self.kind.value,
                 "oid": self.oid,
                 "array": self.array,
+                **({"name": self.name} if self.name else {}),
                 **({"labels": self.labels} if self.labels else {}),
                 **({"fields": [_field(*field) for field in self.fields]} if self.fields else {}),
             },
@@ -77,6 +79,19 @@ bit 1560 1561 -1
 varbit 1562 1563 -1
 jsonpath 4072 4073 -1
 pg_lsn 3220 3221 8
+tsvector 3614 3643 -1
+tsquery 3615 3645 -1
+regconfig 3734 3735 4
+txid_snapshot 2970 2949 -1
+pg_snapshot 5038 5039 -1
+xid8 5069 271 8
+point 600 1017 16
+lseg 601 1018 32
+path 602 1019 -1
+box 603 1020 32
+polygon 604 1027 -1
+line 628 629 24
+circle 718 719 24
 int4range 3904 3905 -1
 numrange 3906 3907 -1
 tsrange 3908 3909 -1
@@ -110,5 +125,6 @@ void 2278 0 4
 jsonb 3802 3807 -1
 """
 SHOWN_TYPES = {named.name: named for named in map(_base, _SHOWN.strip().splitlines())}
+WIDE_NUMERIC = Named(NamedKind.BASE, 1700, 1231, "numeric")  # what no DECIMAL holds, as text
 BY_OID = {named.oid: named for named in BASE_TYPES.values()}
 BY_ARRAY = {named.array: named for named in BASE_TYPES.values()}

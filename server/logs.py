@@ -26,6 +26,8 @@ def setup(log_format: str, log_level: str, stream: TextIO | None = None) -> None
     # Libraries talk about themselves at info level; an operator wants to hear of the database.
     for name in ("uvicorn", "uvicorn.error", "numba", "asyncio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # What it warns of in a client's statement, the client is told if it matters.
+    logging.getLogger("sqlglot").setLevel(max(logging.ERROR, root.level))
     logging.captureWarnings(True)
 
 

@@ -20,8 +20,9 @@ from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from server.auth.api import AccessMode, Users
 from server.metrics import OK, Metrics
+from server.observed_instant import ObservedInstant
 from sql.permissions import Access, access_of
-from sql.results import CopyOut, Cursor, Description, Found, Notice, Notification, Result, Rows
+from sql.results import CopyOut, Cursor, Description, Notice, Notification, Result, Rows
 from sql.session import (
     Activity,
     ClientInfo,
@@ -214,7 +215,9 @@ class ObservedSession:
         self._slow_ms = slow_ms
         self._on_close: Callable[[], None] | None = on_close
         may_read = Access.READ not in refused
-        self._instant = ObservedInstant(inner.instant, database, self._answered, may_read=may_read)
+        self._instant = ObservedInstant(
+            inner.instant, lambda: database.is_draining, self._answered, may_read=may_read
+        )
 
     @property
     def database(self) -> str:
@@ -426,36 +429,6 @@ class ObservedSession:
     def take_reports(self) -> dict[str, str]:
         """Reported settings changed since the last call."""
         return self._inner.take_reports()
-
-
-class ObservedInstant:
-    """An `InstantApi` that tells of its answers; none for users who may not read."""
-
-    def __init__(
-        self,
-        inner: InstantApi,
-        database: ObservedDatabase,
-        answered: Callable[[str, float, int], None],
-        *,
-        may_read: bool,
-    ) -> None:
-        self._inner = inner
-        self._observer = database
-        self._answered = answered
-        self._may_read = may_read
-        self.parse = inner.parse
-        self.describe = inner.describe
-        self.is_settled = inner.is_settled
-
-    def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Found | None:
-        """The rows of a query that are at hand, unless the usual way would refuse it."""
-        if not self._may_read or self._observer.is_draining:
-            return None
-        started = perf_counter()
-        answer = self._inner.execute(statement, parameters)
-        if answer is not None:
-            self._answered(statement.text, started, answer.rows.num_rows)
-        return answer
 
 
 class _Stream:

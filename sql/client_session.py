@@ -428,9 +428,10 @@ class ClientSession(SessionTables):
             raise
         finally:
             self.ending = None
-            self._ended(commit=commit)
+            self.transaction_ended(commit=commit)
 
-    def _ended(self, *, commit: bool) -> None:
+    def transaction_ended(self, *, commit: bool) -> None:
+        """What lasts until the end of a transaction ends."""
         self.local_settings.end(commit=commit)
         if commit:
             self.mailbox.commit()
@@ -468,8 +469,7 @@ class ClientSession(SessionTables):
 
     def statement_started(self, text: str) -> None:
         """From here on the statement can be cancelled, and ends when its time is over."""
-        self._query, self._query_ms = text, self.server.clock.now_ms()
-        self.running = True
+        self.running, self._query, self._query_ms = True, text, self.server.clock.now_ms()
         self.duck.start()
         memory = int(self.settings.get("statement_memory_limit"))
         self.duck.limit_memory(memory)
@@ -481,7 +481,7 @@ class ClientSession(SessionTables):
         self._limits.end()
         self.duck.finish()
         if self.transaction is None and not self.in_block:
-            self._ended(commit=not failed)
+            self.transaction_ended(commit=not failed)
 
     def answered(self, text: str, rows: int) -> None:
         """A query was answered from memory, at once."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from catalog.records import Column
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
+from engine.named import NamedKind
 from sql.types import duckdb_name, quote
 
 BINARY = "utf8mb4_bin"  # what text compares by unless something else is said
@@ -70,13 +71,21 @@ def shown(column: Column) -> str | None:
 
 def column_type(column: Column) -> str:
     """The column's type in the store, with how it compares."""
-    collation = stored_collation(column.collation)
+    collation = compared_by(column)
     return duckdb_name(column.type) + (f" COLLATE {collation}" if collation else "")
+
+
+def compared_by(column: Column) -> str:
+    """The store's collation of a column: that of its own, or of PostgreSQL's citext."""
+    named = column.type.named
+    if named is not None and named.kind is NamedKind.EXTENSION and named.name == "citext":
+        return _ACCENTED
+    return stored_collation(column.collation)
 
 
 def unique_key(column: Column) -> str:
     """What has to differ between two rows for the column to differ, as the store's SQL."""
-    name, collation = quote(column.name), stored_collation(column.collation)
+    name, collation = quote(column.name), compared_by(column)
     if not collation:
         return name
     return f"(lower(strip_accents({name})))" if collation == _CASELESS else f"(lower({name}))"

@@ -10,6 +10,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from catalog.catalog import EmbeddedCatalog
 from catalog.details import Role
 from catalog.records import Table
@@ -43,8 +45,10 @@ from sql.metrics.sweep import Sweeper
 from sql.partition.layout import Layouts
 from sql.plan.cache import PlanCache
 from sql.procedures import Procedures
+from sql.run.errors import translate
 from sql.run.keyed import Copies
 from sql.session import ClientInfo, SessionApi, Wire
+from sql.statements.settings import begin_charset
 
 DEFAULT_DATABASE = "public"
 # What PostgreSQL's tools connect to when they are told nothing; here a name of the default one.
@@ -131,7 +135,7 @@ class Database:
         """Opens or creates a data directory and recovers what a crash left.
 
         Raises: DbError STORAGE_UNAVAILABLE if another server has it or its object store does not
-        answer or is not its own, CORRUPTED.
+        answer or is not its own, CORRUPTED, DISK_FULL.
         """
         directory.mkdir(parents=True, exist_ok=True)
         directory = directory.resolve()
@@ -155,6 +159,9 @@ class Database:
             database._recover()
             database.flows.start()
             database.sweeper.start()
+        except duckdb.Error as error:
+            regions.close()
+            raise translate(error) from error
         except BaseException:
             regions.close()
             raise
@@ -229,6 +236,8 @@ class Database:
             )
         if self.options.statement_timeout_ms:
             session.set("statement_timeout", str(self.options.statement_timeout_ms))
+        if client.charset:
+            begin_charset(session, client.charset)
         with self._sessions_lock:
             self._sessions[session.id] = session
         return session

@@ -20,10 +20,11 @@ from engine.errors import DbError, ErrorKind
 from sql import mysql_errors
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.key_nodes import SetConstraints
-from sql.dialect.object_nodes import ObjectStatement
+from sql.dialect.object_nodes import DefaultPrivileges, ObjectStatement
 from sql.dialect.parser import ParsedStatement, UnreadableStatement, parse
 from sql.privileges import check_privileges
 from sql.results import CopyIn, CopyOut, Description, Empty, Result, Rows
+from sql.routines import calls
 from sql.routines.run import call
 from sql.run import waiting
 from sql.session import T, Task, Wire, aborted_transaction
@@ -44,6 +45,7 @@ from sql.statements import (
     merge,
     mysql_only,
     mysql_violations,
+    object_grants,
     prepare,
     query,
     roles,
@@ -59,6 +61,7 @@ from sql.statements import (
     views,
     violations,
 )
+from sql.statements.changing_parts import describe_parts, settling
 from sql.statements.modes import begin_moment
 from sql.statements.nested_locks import locking
 from sql.statements.sequence_calls import answering, described
@@ -68,15 +71,21 @@ if TYPE_CHECKING:
 
 Runnable = ParsedStatement | insert.FastInsert
 
+
+def _whole(run: query.Handler) -> query.Handler:
+    """The handler of statements of which parts are run before."""
+    return settling(locking(answering(run)), lambda part: handler_of(part))
+
+
 HANDLERS: dict[type[exp.Expr], query.Handler] = {
-    exp.Select: locking(answering(query.run)),
-    exp.SetOperation: locking(answering(query.run)),
+    exp.Select: _whole(query.run),
+    exp.SetOperation: _whole(query.run),
     exp.Subquery: answering(query.run),
     exp.Values: answering(query.run),
-    exp.Insert: locking(answering(insert.run)),
-    exp.Delete: locking(answering(delete.run)),
-    exp.Update: locking(answering(update.run)),
-    exp.Merge: locking(answering(merge.run)),
+    exp.Insert: _whole(insert.run),
+    exp.Delete: _whole(delete.run),
+    exp.Update: _whole(update.run),
+    exp.Merge: _whole(merge.run),
     exp.Create: create.run,
     exp.Drop: drop.run,
     exp.Alter: alter.run,
@@ -116,6 +125,7 @@ HANDLERS: dict[type[exp.Expr], query.Handler] = {
     nodes.Call: routines.run_call,
     nodes.GrantStatement: roles.run_grant,
     nodes.RoleStatement: roles.run_role,
+    DefaultPrivileges: object_grants.run_default,
     ObjectStatement: schema_object.run,
     nodes.CreateFlow: flow.run_create,
     nodes.DropFlow: flow.run_drop,
@@ -160,7 +170,14 @@ def describe(
     if isinstance(statement, query.LiftedQuery | insert.LiftedInsert):
         statement = parse(statement.text, session.wire)[0]
     session.duck.settle()
-    statement = described(session, statement)
+    whole = partial(_describe, declared=declared)
+    return describe_parts(session, statement, whole) or whole(session, statement)
+
+
+def _describe(
+    session: ClientSession, statement: ParsedStatement, declared: Sequence[DataType | None]
+) -> Description:
+    statement = calls.described(session, described(session, statement))
     if isinstance(statement.tree, query.QUERIES):
         return query.describe(session, statement, declared)
     for kind, describe_ in _DESCRIBED.items():
@@ -176,8 +193,15 @@ def execute(session: ClientSession, statement: Runnable, parameters: Sequence[ob
     if isinstance(statement, UnreadableStatement):
         assert statement.error is not None
         raise statement.error.with_traceback(None)  # it may be raised again
-    if session.wire is Wire.MYSQL and isinstance(statement.tree, nodes.Call):
-        return call(session, statement, parameters)  # its statements come back here one by one
+    if session.wire is Wire.MYSQL and isinstance(statement, ParsedStatement):
+        if isinstance(statement.tree, nodes.Call):
+            return call(session, statement, parameters)  # its statements come back here one by one
+        if calls.are_interpreted(session, statement):
+            return calls.run_mysql(session, statement, parameters, partial(execute, session))
+    return _execute(session, statement, parameters)
+
+
+def _execute(session: ClientSession, statement: Runnable, parameters: Sequence[object]) -> Result:
     session.duck.settle()  # if that fails, so has the transaction
     _check_transaction(session, statement)
     session.duck.on_failure = None
@@ -221,7 +245,7 @@ def _commit_definition(session: ClientSession, statement: Runnable) -> None:
     """
     open_, tree = session.transaction, statement.tree
     defines = isinstance(tree, _DEFINITIONS) or (
-        isinstance(tree, nodes.Utility) and str(tree.this).endswith(" PROCEDURE")
+        isinstance(tree, nodes.Utility) and str(tree.this).endswith((" PROCEDURE", " FUNCTION"))
     )
     if open_ is None or session.autocommit or tree is None or not defines:
         return
@@ -259,6 +283,12 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
 
     if isinstance(statement.tree, _CONTROL) or _is_block(session, statement):
         return again()
+    if (
+        session.wire is not Wire.MYSQL
+        and isinstance(statement, ParsedStatement)
+        and calls.are_interpreted(session, statement)
+    ):
+        return calls.run(session, statement, parameters, partial(_run, session))
     begin_moment(session)
     open_ = session.transaction
     if open_ is None:
@@ -275,9 +305,16 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
 
 
 def _is_block(session: ClientSession, statement: Runnable) -> bool:
-    """True for DO, whose statements are the steps; MySQL's only evaluates."""
+    """True for DO and CALL, whose statements are the steps; MySQL's DO only evaluates.
+
+    So is EXECUTE of a statement that calls functions with statements of their own.
+    """
     tree = statement.tree
+    if isinstance(tree, nodes.ExecuteStatement):
+        prepared = session.prepared.get(tree.this.name)
+        return prepared is not None and calls.are_interpreted(session, prepared.statement)
     named = isinstance(tree, nodes.Utility) and tree.this == "DO"
+    named = named or isinstance(tree, nodes.Call)
     return named and session.wire is not Wire.MYSQL
 
 

@@ -22,6 +22,7 @@ class Changes:
     """Tells whether commits have begun to change a table: before anybody can see what they did.
 
     I1. A version that is still the same was the table's all the while.
+    I2. So it is with loose versions, for changes other than by locked keys (sql/repeats.py).
     """
 
     def __init__(self) -> None:
@@ -29,12 +30,18 @@ class Changes:
         self._lock = Lock()
         self._all = 0
         self._tables: dict[int, int] = {}
+        self._loose_all = 0
+        self._loose: dict[int, int] = {}
         self._begun = 0
         self._inside = 0
 
     def version(self, table_id: int) -> Version:
         """What the next commit that changes the table changes."""
         return self._all, self._tables.get(table_id, 0)
+
+    def loose(self, table_id: int) -> Version:
+        """As `version`, of changes that keep to no key."""
+        return self._loose_all, self._loose.get(table_id, 0)
 
     @property
     def is_settled(self) -> bool:
@@ -47,16 +54,22 @@ class Changes:
             return None if self._inside else self._begun
 
     @contextmanager
-    def changing(self, table_ids: frozenset[int] | None) -> Iterator[None]:
-        """Around a commit of rows of these tables, or of anything (None)."""
+    def changing(self, table_ids: frozenset[int] | None, *, loose: bool = True) -> Iterator[None]:
+        """Around a commit of rows of these tables, or of anything (None).
+
+        `loose` unless all rows were inserted, or found by keys that are locked.
+        """
         with self._lock:
             self._inside += 1
             self._begun += 1
             if table_ids is None:
                 self._all += 1
+                self._loose_all += loose
             else:
                 for table_id in table_ids:
                     self._tables[table_id] = self._tables.get(table_id, 0) + 1
+                    if loose:
+                        self._loose[table_id] = self._loose.get(table_id, 0) + 1
         try:
             yield
         finally:

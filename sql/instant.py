@@ -18,7 +18,7 @@ from engine.jit import is_warm
 from sql.dialect.parser import ParsedStatement
 from sql.plan.lifting import Lifted, lift
 from sql.plan.plan import QueryPlan
-from sql.results import Description, Found
+from sql.results import Affected, Description, Found
 from sql.run.at_hand import at_hand
 from sql.session import Statement, Wire
 from sql.statements.query import LiftedQuery, bind, state_of
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 BYTES_MAX = 1 << 18  # more bytes of rows are worth the hop to a thread
 PLANS_MAX = 256  # texts that a session remembers
 WAYS_MAX = 8  # a text may have been declared
+_CONTROL = {word + end: word for word in ("BEGIN", "COMMIT", "ROLLBACK") for end in ("", ";")}
+_CONTROL_LENGTH_MAX = 9
+_SILENCE = "idle_in_transaction_session_timeout"
 
 
 class _Known(NamedTuple):
@@ -100,6 +103,41 @@ class Instant:
         if answer is not None:
             self._session.answered(statement.text, answer.rows.num_rows)
         return answer
+
+    def control(self, text: str) -> Affected | None:
+        """See `InstantApi.control`."""
+        word = _CONTROL.get(text.upper()) if len(text) <= _CONTROL_LENGTH_MAX else None
+        session = self._session
+        if word is None or session.wire is not Wire.POSTGRES:
+            return None
+        if session.in_block or session.cursors or not session.duck.is_free:
+            return None
+        if word == "BEGIN":
+            if session.transaction is not None or session.settings.get(_SILENCE) != "0":
+                return None  # the usual way ends a transaction whose client stays silent
+            session.answered(text, 0)
+            session.begin(explicit=True)
+        elif self._is_untouched():
+            session.answered(text, 0)
+            self._leave(commit=word == "COMMIT")
+        else:
+            return None
+        return Affected(word)
+
+    def _is_untouched(self) -> bool:
+        """True if a transaction is open whose end concerns nobody else."""
+        open_, session = self._session.transaction, self._session
+        if open_ is None or not open_.explicit or not self._is_open() or session.temporary:
+            return False
+        return session.catalog.state(session.duck.cursor) >= 0  # no name is locked
+
+    def _leave(self, *, commit: bool) -> None:
+        session, open_ = self._session, self._session.transaction
+        assert open_ is not None
+        session.transaction = None
+        session.temporary.commit()
+        open_.ended(committed=commit)
+        session.transaction_ended(commit=commit)
 
     def is_settled(self) -> bool:
         """See `InstantApi.is_settled`."""

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.key_nodes import SetConstraints
-from sql.dialect.object_nodes import ObjectStatement
+from sql.dialect.object_nodes import DefaultPrivileges, ObjectStatement
 from sql.dialect.parser import ParsedStatement
 from sql.session import Statement
 
@@ -151,6 +151,7 @@ RULES: dict[type[exp.Expr], Callable[[exp.Expr], Access]] = {
     nodes.Admin: _of_definition,
     nodes.GrantStatement: _of_definition,
     nodes.RoleStatement: _of_definition,
+    DefaultPrivileges: _of_definition,
     nodes.Utility: _of_definition,
     nodes.Call: _of_definition,
     ObjectStatement: _writes,

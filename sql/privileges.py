@@ -8,17 +8,22 @@ looked at: a view reads its tables in its owner's name, as in PostgreSQL.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import duckdb
 from sqlglot import exp
 
-from catalog.details import Role
-from catalog.objects import ObjectKind
+from catalog.details import DefaultGrant, Grant, Role
+from catalog.objects import ObjectKind, Routine
+from catalog.objects import Sequence as SequenceRecord
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.object_nodes import ObjectStatement
 from sql.dialect.targets import changed_tables
+from sql.plan.inline import body_of
+from sql.plan.routines import calls_in
 from sql.plan.tables import known_table
 from sql.system.pg_catalog.oids import OWNER_NAME
 
@@ -27,7 +32,9 @@ if TYPE_CHECKING:
 
 TABLE_PRIVILEGES = (*("INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"),)
 SCHEMA_PRIVILEGES = ("USAGE", "CREATE")
+SEQUENCE_PRIVILEGES = ("USAGE", "SELECT", "UPDATE")
 PUBLIC = "public"
+_CALLS_MAX = 32  # functions within functions that are looked into
 
 _OWNERS_ONLY = (exp.Drop, exp.Alter, exp.Comment, nodes.RenameTables, nodes.RefreshView)
 _SUPERUSERS_ONLY = (nodes.Admin, exp.Kill)
@@ -52,11 +59,53 @@ def check_privileges(session: ClientSession, statement: Callable[[], exp.Expr]) 
                 raise _denied(f"must be owner of table {table.name}")
         elif not may(table, names, privilege):
             raise _denied(f"permission denied for table {table.name}")
+    _check_calls(session, tree, names)
     _check_schemas(session, tree, names)
     if isinstance(tree, exp.Drop):
         _check_drop(session, tree, names)
     elif isinstance(tree, ObjectStatement):
         _check_object(session, tree, names)
+
+
+def _check_calls(session: ClientSession, tree: exp.Expr, names: frozenset[str]) -> None:
+    """Functions that the role may not execute, or whose query reads what it may not.
+
+    A body that is run statement by statement is asked at each of them; what a SECURITY DEFINER's
+    reads, its maker was asked for.
+    """
+    context = session.plan_context()
+    todo = [(tree, 0)]
+    while todo:
+        one, depth = todo.pop()
+        for call in calls_in(one, context):
+            routine = call.routine
+            check_execute(routine, names)
+            body = body_of(routine, session.wire)
+            if body is not None and not routine.definer and depth < _CALLS_MAX:
+                check_reads(session, body, names)
+                todo.append((body, depth + 1))
+
+
+def check_execute(routine: Routine, names: frozenset[str]) -> None:
+    """Raises: DbError ACCESS_DENIED if none of the roles may call the routine."""
+    if routine.grants is None or routine.role in names or names.intersection(routine.grants):
+        return
+    noun = "function" if routine.is_function else "procedure"
+    raise _denied(f"permission denied for {noun} {routine.name}")
+
+
+def check_reads(session: ClientSession, query: exp.Expr, names: frozenset[str]) -> None:
+    """Raises: DbError ACCESS_DENIED if the roles may not read a table that the query names."""
+    for table, privilege in _needed(session, query):
+        if not may(table, names, privilege):
+            raise _denied(f"permission denied for table {table.name}")
+
+
+def check_body(session: ClientSession, body: exp.Expr) -> None:
+    """As `check_reads`, of the session's role: who stores a query must be allowed to run it."""
+    role = session.catalog.role(session.duck.cursor, session.role)
+    if role is not None and not role.superuser:
+        check_reads(session, body, roles_of(session, role))
 
 
 def roles_of(session: ClientSession, role: Role) -> frozenset[str]:
@@ -92,6 +141,42 @@ def check_table(session: ClientSession, table: Table, privilege: str) -> None:
     names = roles_of(session, role)
     if table.owner not in names if privilege == "OWNER" else not may(table, names, privilege):
         raise _denied(f"permission denied for table {table.name}")
+
+
+def check_sequence(session: ClientSession, one: SequenceRecord, *privileges: str) -> None:
+    """Raises: DbError ACCESS_DENIED if the session's role has none of the privileges on it."""
+    role = session.catalog.role(session.duck.cursor, session.role)
+    if role is None or role.superuser:
+        return
+    names = roles_of(session, role)
+    held = {grant.privilege for grant in one.grants if grant.grantee in names}
+    if one.role not in names and held.isdisjoint(privileges):
+        raise _denied(f"permission denied for sequence {one.name}")
+
+
+def default_grants(session: ClientSession, kind: str, database: str) -> tuple[Grant, ...]:
+    """What others may do with a new TABLE or SEQUENCE of the session's in a schema."""
+    cursor = session.duck.cursor
+    made = maker(session)
+    schema = session.catalog.database(cursor, database)
+    if made is None or schema is None:
+        return ()
+    found: dict[tuple[str, str], DefaultGrant] = {}
+    for one in made.defaults:
+        key = one.grantee, one.privilege
+        if one.kind == kind and one.schema in (0, schema.id):
+            found[key] = one if one.grantable else found.get(key, one)
+    return tuple(Grant(*key, session.role, one.grantable) for key, one in found.items())
+
+
+def maker(session: ClientSession, name: str = "") -> Role | None:
+    """The record of who makes what the session, or a role of that name, makes.
+
+    Whoever was not made by CREATE ROLE makes it as the superuser, who may have no record either.
+    """
+    cursor = session.duck.cursor
+    own = session.catalog.role(cursor, name or session.role)
+    return own or session.catalog.role(cursor, OWNER_NAME)
 
 
 def may_read(session: ClientSession, table: Table) -> bool:
@@ -208,14 +293,44 @@ def _check_schemas(session: ClientSession, tree: exp.Expr, names: frozenset[str]
     if not isinstance(tree, exp.Create) or tree.kind == "INDEX":
         return
     if tree.kind in ("DATABASE", "SCHEMA"):
-        role = session.catalog.role(session.duck.cursor, session.role)
-        if role is not None and not role.create_database:
+        if not _makes_schemas(session, names):
             raise _denied("permission denied to create a schema")
         return
+    if tree.args.get("temporary") or tree.find(exp.TemporaryProperty) is not None:
+        return  # everybody may, as by PostgreSQL's own default
     table = tree.this.find(exp.Table)
     name = (table.db if table is not None else "") or session.database
     if "CREATE" not in schema_privileges(session, name, names):
         raise _denied(f"permission denied for schema {name}")
+
+
+def database_key(database_id: int) -> str:
+    """Where `Role.schemas` has privileges on a database itself, which is a schema, too."""
+    return f"database {database_id}"
+
+
+def _makes_schemas(session: ClientSession, names: frozenset[str]) -> bool:
+    """True for CREATEDB of the role itself, and for CREATE on the database it is connected to."""
+    cursor = session.duck.cursor
+    role = session.catalog.role(cursor, session.role)
+    if role is None or role.create_database:
+        return True
+    home = session.catalog.database(cursor, session.home)
+    roles = [session.catalog.role(cursor, one) for one in names] if home is not None else []
+    key = database_key(home.id) if home is not None else ""
+    return any(one is not None and "CREATE" in one.schemas.get(key, ()) for one in roles)
+
+
+def owns_schema(session: ClientSession, database_id: int) -> None:
+    """Lets the session's role create in a schema that it has made. Requires: a transaction."""
+    cursor = session.duck.cursor
+    role = session.catalog.role(cursor, session.role)
+    if role is not None:
+        schemas = {**role.schemas, str(database_id): ("CREATE", "USAGE")}
+        try:
+            session.catalog.put_role(cursor, replace(role, schemas=schemas))
+        except duckdb.Error as error:  # another session of the role makes one, too: run again
+            raise session.duck.error_of(error, "") from error
 
 
 def _check_object(session: ClientSession, tree: ObjectStatement, names: frozenset[str]) -> None:
@@ -233,16 +348,14 @@ def _check_drop(session: ClientSession, tree: exp.Drop, names: frozenset[str]) -
     """What is no table: sequences, types, indexes, and schemas with all they hold."""
     kind, nodes_ = str(tree.args["kind"]).upper(), tree.args.get("tables") or []
     cursor = session.duck.cursor
-    if kind in ("SEQUENCE", "TYPE", "DOMAIN"):
+    if kind in ("SEQUENCE", "TYPE", "DOMAIN", "EXTENSION"):
         _check_owned(session, nodes_, kind, names)
     elif kind in ("SCHEMA", "DATABASE"):
         for node in nodes_:
             held = [(one.name, one.owner) for one in session.catalog.tables(cursor, node.db)]
             objects = session.catalog.objects(cursor)
             held += [(one.name, one.role) for one in objects if one.database == node.db]
-            role = session.catalog.role(cursor, session.role)
-            maker = role is not None and role.create_database
-            if not maker or any(owner not in names for _, owner in held):
+            if not _makes_schemas(session, names) or any(owner not in names for _, owner in held):
                 raise _denied(f"must be owner of schema {node.db}")
     elif kind == "INDEX":
         wanted = {(node.db or session.database, node.name) for node in nodes_}

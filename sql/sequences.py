@@ -59,6 +59,12 @@ class Numbers:
         """The same of whichever sequence was asked last."""
         return None if self._latest is None else self._last.get(self._latest)
 
+    def follow(self, old: str, new: str) -> None:
+        """The sequence has another counter from now on."""
+        if old in self._last:
+            self._last[new] = self._last.pop(old)
+            self._latest = new if self._latest == old else self._latest
+
     def forget(self, stored: str | None = None) -> None:
         """What was said of a sequence that is gone; of all without one (DISCARD)."""
         if stored is None:
@@ -123,10 +129,14 @@ def sequences_of(session: ClientSession, table_id: int) -> list[Sequence]:
     ]
 
 
+def _nothing() -> None:
+    """Has no effect of its own."""
+
+
 def draw(session: ClientSession, stored: str, rows: int) -> pa.Array:
     """The next numbers, in order. Raises: DbError OUT_OF_RANGE behind the last one."""
     with session.writing() as transaction:
-        transaction.change_store()
+        transaction.change_store(_nothing, by_key=True)  # `fixed` draws again
         values = session.fixed(lambda: session.evaluate(next_text(stored), rows))
     session.numbers.took(stored, values[-1].as_py())
     return values

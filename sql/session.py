@@ -15,7 +15,7 @@ from catalog.details import Role
 from engine.backup import Capture
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
-from sql.results import Cursor, Description, Found, Notice, Notification, Result
+from sql.results import Affected, Cursor, Description, Found, Notice, Notification, Result
 
 
 class Wire(Enum):
@@ -50,6 +50,7 @@ class ClientInfo:
     application: str = ""
     found_rows: bool = False  # UPDATE counts rows matched, also on MySQL (CLIENT_FOUND_ROWS)
     compressed: bool = False  # MySQL's compressed protocol
+    charset: str = ""  # MySQL's character set of the login, if it is not UTF-8
     cipher: tuple[str, str] = ("", "")  # TLS: the cipher's name and the version, as OpenSSL's
 
 
@@ -65,13 +66,17 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The settings that say how the PostgreSQL wire writes values, as SHOW tells them."""
+    """The settings that say how the PostgreSQL wire writes values, as SHOW tells them.
+
+    MySQL's wire looks at `encoding` and `client` only.
+    """
 
     timezone: str
-    encoding: str  # client_encoding
+    encoding: str  # client_encoding; MySQL: character_set_results
     dates: str  # DateStyle
     intervals: str  # IntervalStyle
     binary: str  # bytea_output
+    client: str = "utf8mb4"  # MySQL: character_set_client
 
 
 T = TypeVar("T")
@@ -130,6 +135,9 @@ class InstantApi(Protocol):
     def execute(self, statement: Statement, parameters: Sequence[object] = ()) -> Found | None:
         """The rows of a query as `SessionApi.execute` gives them."""
 
+    def control(self, text: str) -> Affected | None:
+        """As BEGIN, COMMIT and ROLLBACK of a transaction that has changed nothing."""
+
     def is_settled(self) -> bool:
         """True if closing the block, as Sync does, would change nothing."""
 
@@ -155,7 +163,7 @@ class SessionApi(Protocol):
 
     @property
     def transaction_status(self) -> TransactionStatus:
-        """Where the session stands; changes only inside `execute`."""
+        """Where the session stands; changes inside `execute` and `instant.control` only."""
 
     @property
     def activity(self) -> Activity:

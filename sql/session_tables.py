@@ -5,7 +5,10 @@ A part of the session (sql/client_session.py), which has the attributes that are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from catalog.api import Catalog
+from catalog.objects import Routine
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.plan.plan import QueryPlan
@@ -21,6 +24,7 @@ class SessionTables:
     duck: Duck
     temporary: TemporaryTables
     transaction: Transaction | None
+    routines_known: tuple[int, Mapping[str, tuple[Routine, ...]]] | None = None  # and when
 
     def note_reads(self, plan: QueryPlan) -> None:
         """The open transaction is about to read what the plan names."""

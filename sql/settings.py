@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from engine.errors import DbError, ErrorKind
 from sql import mysql_variables, postgres_variables
+from sql.charsets import check_charset
 from sql.encodings import encoding_named
 from sql.results import Severity
 from sql.session import Output, Wire
@@ -238,7 +239,7 @@ _POSTGRES = (
     Setting("geqo", "on", check_boolean),
     Setting("default_tablespace", ""),
     Setting("default_table_access_method", "heap"),
-    Setting("default_text_search_config", "pg_catalog.simple"),
+    Setting("default_text_search_config", "pg_catalog.english"),
     Setting("standard_conforming_strings", "on", _one_of("on"), reported=True),
     Setting("ssl", "off", read_only=True),
     Setting("max_connections", "500", read_only=True),
@@ -271,9 +272,9 @@ _MYSQL = (
     Setting("max_execution_time", "0", parse_duration_ms),
     Setting("lower_case_table_names", "0", read_only=True),
     Setting("lower_case_file_system", "OFF", read_only=True),
-    Setting("character_set_client", "utf8mb4"),
-    Setting("character_set_connection", "utf8mb4"),
-    Setting("character_set_results", "utf8mb4"),
+    Setting("character_set_client", "utf8mb4", check_charset),
+    Setting("character_set_connection", "utf8mb4", check_charset),
+    Setting("character_set_results", "utf8mb4", check_charset),
     Setting("character_set_server", "utf8mb4"),
     Setting("character_set_database", "utf8mb4"),
     Setting("character_set_system", "utf8mb3", read_only=True),
@@ -328,6 +329,10 @@ _KNOWN: dict[Wire, dict[str, Setting]] = {
     Wire.MYSQL: {s.name.lower(): s for s in (*_SHARED, *_MYSQL)},
     Wire.HTTP: {s.name.lower(): s for s in (*_SHARED, *_POSTGRES, *_MYSQL)},
 }
+_OUTPUT = (  # PostgreSQL's, and MySQL's
+    ("TimeZone", "client_encoding", "DateStyle", "IntervalStyle", "bytea_output"),
+    ("TimeZone", "character_set_results", "", "", "", "character_set_client"),
+)
 _ALIASES = {"time_zone": "timezone", "time zone": "timezone", "names": "client_encoding"}
 
 
@@ -357,10 +362,10 @@ class Settings:
 
     @property
     def output(self) -> Output:
-        """See `SessionApi.output`. Requires: not on MySQL, which has other settings."""
+        """See `SessionApi.output`."""
         if self._output is None:
-            names = ("TimeZone", "client_encoding", "DateStyle", "IntervalStyle", "bytea_output")
-            self._output = Output(*map(self.get, names))
+            names = _OUTPUT[self._wire is Wire.MYSQL]
+            self._output = Output(*(self.get(name) if name else "" for name in names))
         return self._output
 
     def known(self, name: str) -> bool:

@@ -5,10 +5,11 @@ Kept by sql/transaction.py; it does nothing of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.api import Write
+from engine.errors import DbError, ErrorKind
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,17 @@ class Expectation:
     held: Callable[[], bool]
 
 
+def check_expected(expected: Sequence[Expectation]) -> None:
+    """Raises: DbError SERIALIZATION_FAILURE if rows that were read are no longer so."""
+    if not all(expectation.held() for expectation in expected):
+        raise DbError(
+            ErrorKind.SERIALIZATION_FAILURE,
+            "could not serialize access due to a concurrent update",
+            detail="a row that this transaction read and changed was changed by another writer",
+            hint="run the transaction again",
+        )
+
+
 @dataclass(frozen=True)
 class Step:
     """One statement that changed something: how to run it again, and what it staged."""
@@ -32,6 +44,7 @@ class Step:
     expected: tuple[Expectation, ...] = ()
     fixed: tuple[object, ...] = ()  # values that are the same when it is run again
     moment_ms: int = 0  # what its clock showed
+    is_exact: bool = False  # run again later it changes the same in the same way (sql/repeats.py)
 
 
 @dataclass(frozen=True)
@@ -49,3 +62,9 @@ class Savepoint:
 
     name: str
     mark: Mark
+
+
+def run_all(effects: Iterable[Callable[[], object]]) -> None:
+    """Makes changes of a statement again."""
+    for effect in effects:
+        effect()

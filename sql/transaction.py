@@ -23,6 +23,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TypeVar
 
 from catalog.api import Catalog
@@ -38,10 +39,11 @@ from sql.foreign.guard import KeyGuard
 from sql.foreign.pending import PendingKeys
 from sql.gate import CommitGate
 from sql.partition.layout import Layouts
+from sql.repeats import Repeats, not_repeated
 from sql.run.duck import Duck
 from sql.serial import Order
 from sql.staged import reshaped, without_metric
-from sql.steps import Expectation, Mark, Savepoint, Step
+from sql.steps import Expectation, Mark, Savepoint, Step, check_expected, run_all
 from sql.temporary import TemporaryTables
 
 T = TypeVar("T")
@@ -99,6 +101,7 @@ class Transaction:
         self._written: set[int] = set()  # relational tables of which statements wrote rows
         self._begun = False  # in DuckDB
         self._moment: int | None = None  # of its snapshot, where all it reads is of one
+        self.repeats = Repeats(gate.changes)
         self._is_torn = False  # a statement failed after it had changed something in DuckDB
         self._effects: list[Callable[[], object]] | None = []  # of the step; None: it has others
         self._fixed: list[object] = []  # of the step
@@ -119,12 +122,7 @@ class Transaction:
         self._duck.execute(f"SELECT 1 FROM {SYSTEM_SCHEMA}.decisions LIMIT 1")  # it is taken now
         if before is None or before != self._gate.changes.moment():
             self.failed = True
-            raise DbError(
-                ErrorKind.SERIALIZATION_FAILURE,
-                "could not serialize access due to concurrent changes",
-                detail="the moment that the transaction reads cannot be gone back to",
-                hint="run the transaction again",
-            )
+            raise not_repeated("the moment that the transaction reads cannot be gone back to")
 
     @property
     def has_changes(self) -> bool:
@@ -142,14 +140,20 @@ class Transaction:
         return self._changed_store
 
     def change_store(
-        self, effect: Callable[[], object] | None = None, *, rows_of: Table | None = None
+        self,
+        effect: Callable[[], object] | None = None,
+        *,
+        rows_of: Table | None = None,
+        by_key: bool = False,
     ) -> None:
         """Must be called before the catalog or a relational table is changed.
 
         `effect` makes just that change; without it the whole statement is run again when it has to
-        be. `rows_of` promises that nothing but rows of that table will be changed. A statement
-        that only writes time-series rows needs no transaction of DuckDB's.
+        be. `rows_of` promises that nothing but rows of that table will be changed, `by_key` that
+        they are new or found by a locked key. A statement that only writes time-series rows needs
+        no transaction of DuckDB's.
         """
+        self.repeats.changed(by_key=by_key)
         if rows_of is None:
             self._changed_tables = None
         else:
@@ -159,7 +163,12 @@ class Transaction:
         if effect is None:
             self._effects = None
         elif self._effects is not None:
-            self._effects.append(effect)
+
+            def again() -> None:
+                self.change_store(effect, rows_of=rows_of, by_key=by_key)
+                effect()
+
+            self._effects.append(again)
         self._duck.settle()
         self._begin()
         self._changed_store = True
@@ -232,6 +241,11 @@ class Transaction:
         """At COMMIT the regions of all tables of a database get the options they have then."""
         self._altered_databases.add(name)
 
+    @property
+    def can_repeat(self) -> bool:
+        """True if its steps may be run again over a newer snapshot (sql/repeats.py)."""
+        return self.explicit and not self.one_moment and Repeats.are_exact(self._steps)
+
     # Going back.
 
     def fixed(self, make: Callable[[], T]) -> T:
@@ -240,8 +254,16 @@ class Transaction:
         It is made again all the same: a sequence is durable only as far as the transaction that
         commits has used it.
         """
+
+        def again() -> None:
+            if self._effects is not None:
+                self._effects.append(again)
+            self._duck.settle()
+            self._begin()
+            make()
+
         if self._effects is not None:
-            self._effects.append(make)
+            self._effects.append(again)
         made = make()
         value: T = self._known.popleft() if self._known else made  # type: ignore[assignment]
         self._fixed.append(value)
@@ -255,6 +277,7 @@ class Transaction:
             self._begin()
         before, self._changed_store = self._changed_store, False
         self._effects, self._fixed = [], []
+        self.repeats.begin_step()
         try:
             yield
         except BaseException:
@@ -274,15 +297,10 @@ class Transaction:
             expected = tuple(self._expected[self._sound.expected :])
             effects = self._effects
             if changed and effects and not staged:
-
-                def again() -> None:
-                    for effect in effects:
-                        self.change_store(effect)
-                        effect()
-
-            self._steps.append(
-                Step(again, changed, staged, expected, tuple(self._fixed), moment_ms)
-            )
+                again = partial(run_all, effects)
+            exact, fixed = self.repeats.step_is_exact, tuple(self._fixed)
+            self._steps.append(Step(again, changed, staged, expected, fixed, moment_ms, exact))
+        self.repeats.begin_step()
         self._sound = self._mark()
 
     def _mark(self) -> Mark:
@@ -343,12 +361,8 @@ class Transaction:
                 self._repeat(step)
         except DbError as error:
             self.failed = True
-            raise DbError(
-                ErrorKind.SERIALIZATION_FAILURE,
-                "could not serialize access due to concurrent changes",
-                detail=f"an earlier statement of the transaction cannot be kept: {error.message}",
-                hint="run the transaction again",
-            ) from error
+            what = f"an earlier statement of the transaction cannot be kept: {error.message}"
+            raise not_repeated(what) from error
         finally:
             self.repeated_ms = None
             self._known.clear()
@@ -389,7 +403,7 @@ class Transaction:
                 alone = {expectation.table_id for expectation in self._expected}
                 writing = self._layouts.writing(self._duck.cursor, self._staged, alone)
                 self._staged = stack.enter_context(writing)
-                self._check_expected()
+                check_expected(self._expected)
                 stack.enter_context(self._ledger.writing(self._staged))
                 if self._begun or self._temporary:
                     self._temporary.before_commit(self._duck.execute)
@@ -406,21 +420,12 @@ class Transaction:
             try:
                 self._publish(prepared)
             finally:
-                self._ended(committed=True)
+                self.ended(committed=True)
 
-    def _ended(self, *, committed: bool) -> None:
+    def ended(self, *, committed: bool) -> None:
+        """Others need not know it any more; called from outside if it has changed nothing."""
         self._guard.end(self.keys.claims, committed=committed)
         self.order.end(committed=committed)
-
-    def _check_expected(self) -> None:
-        """Raises: DbError SERIALIZATION_FAILURE if rows that were read are no longer so."""
-        if not all(expectation.held() for expectation in self._expected):
-            raise DbError(
-                ErrorKind.SERIALIZATION_FAILURE,
-                "could not serialize access due to a concurrent update",
-                detail="a row that this transaction read and changed was changed by another writer",
-                hint="run the transaction again",
-            )
 
     def _publish(self, prepared: str | None) -> None:
         """Shows what the transaction has done."""
@@ -456,7 +461,8 @@ class Transaction:
             self._begun = False
             try:
                 if how == "COMMIT":
-                    with self._gate.changes.changing(self._changed_tables):
+                    loose = self.repeats.loose
+                    with self._gate.changes.changing(self._changed_tables, loose=loose):
                         self._duck.execute(how)
                 else:
                     self._duck.execute(how)
@@ -469,7 +475,7 @@ class Transaction:
         try:
             self._undo(keep_names=False)
         finally:
-            self._ended(committed=False)
+            self.ended(committed=False)
 
     def _undo(self, *, keep_names: bool) -> None:
         self._staged.clear()

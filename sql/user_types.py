@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from catalog.objects import Field, ObjectKind, TypeForm, UserType
+from catalog.objects import Extension, Field, ObjectKind, TypeForm, UserType
 from engine import datatypes as dt
 from engine.datatypes import DataType
 from engine.named import Named, NamedKind
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 FIRST_OID = 16_384  # of what users made
 _DEPENDENT = 1 << 30  # as in sql/system/pg_catalog/oids.py
 _SLOTS = 8
+_SHARED = "public"  # the schema whose extensions are seen from all
+EXTENSION_TYPES = frozenset({"hstore", "citext"})
 _KINDS = {
     TypeForm.ENUM: NamedKind.ENUM,
     TypeForm.COMPOSITE: NamedKind.COMPOSITE,
     TypeForm.RANGE: NamedKind.RANGE,
+    TypeForm.BASE: NamedKind.EXTENSION,
 }
 
 
@@ -58,7 +61,9 @@ def data_type(one: UserType) -> DataType:
         return field_type(one.fields[0])
     fields = tuple((field.name, field_type(field)) for field in one.fields)
     array = slot_oid(one.id, TypeSlot.ARRAY)
-    return dt.named_type(Named(_KINDS[one.form], one.id, array, labels=one.labels, fields=fields))
+    name = one.name if one.form is TypeForm.BASE else ""
+    made = Named(_KINDS[one.form], one.id, array, name, labels=one.labels, fields=fields)
+    return dt.named_type(made)
 
 
 def find_type(session: ClientSession, database: str, name: str) -> UserType | None:
@@ -74,9 +79,20 @@ def types_of(session: ClientSession) -> list[UserType]:
     return [one for one in found if isinstance(one, UserType)]
 
 
+def extension_of(session: ClientSession, name: str) -> Extension | None:
+    """The extension of that name in the session's schema, or else in the one that all share."""
+    for schema in (session.database, _SHARED):
+        one = session.catalog.object(session.duck.cursor, ObjectKind.EXTENSION, schema, name)
+        if isinstance(one, Extension):
+            return one
+    return None
+
+
 def type_named(session: ClientSession, database: str, name: str) -> Meaning | None:
     """What a name in a statement means."""
     one = find_type(session, database, name)
+    if one is None and not database and name.removeprefix("_") in EXTENSION_TYPES:
+        one = find_type(session, _SHARED, name)
     if one is None:
         return None
     return Meaning(data_type(one), one if one.form is TypeForm.DOMAIN else None)

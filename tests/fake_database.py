@@ -133,6 +133,9 @@ class FakeInstant:
         rows.close()
         return Found(rows.columns, batch)
 
+    def control(self, text: str) -> Affected | None:
+        return None
+
     def is_settled(self) -> bool:
         return True
 
@@ -142,6 +145,10 @@ class FakeInstant:
 
 class QuietSession:
     """What sessions can that no fake needs: nothing happens."""
+
+    @property
+    def output(self) -> Output:
+        return Output("UTC", "utf8mb4", "", "", "")
 
     def cursor(self, name: str) -> None:
         return None

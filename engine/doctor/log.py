@@ -141,12 +141,15 @@ def _bad_place(
     segment: _Segment, offset: int, limit: int | None, report: Report, *, is_last: bool
 ) -> None:
     """No valid record where one could be: a torn tail, or damage."""
-    name, size = _name(segment.path), len(segment.data)
+    name = _name(segment.path)
     if is_last and limit is None and not durable_past(segment.data, offset):
+        torn = len(bytes(segment.data[offset:]).rstrip(b"\0"))
+        if not torn:
+            return  # the room of an open segment: a server that was killed leaves it so
         report.found(
             Severity.LEFTOVER,
             name,
-            f"the last {size - offset} bytes are a write that was cut off and never acknowledged",
+            f"{torn} bytes at offset {offset} are a write that was cut off, never acknowledged",
             fix=lambda: _cut(segment, offset),
         )
         return

@@ -13,6 +13,7 @@ from engine.errors import DbError, ErrorKind
 
 GROWTH_MAX = 8  # how much larger than the body's limit its content may be
 _GZIP, _ZLIB = 31, 15  # window bits that name the container
+_PIECE_BYTES = 16 << 10  # of compressed data at a time
 
 
 def content_of(body: bytes, encoding: str, bytes_max: int) -> bytes:
@@ -38,23 +39,24 @@ def content_of(body: bytes, encoding: str, bytes_max: int) -> bytes:
 
 def _inflated(body: bytes, bits: int, encoding: str, bytes_max: int) -> bytes:
     """All members of a gzip file (RFC 1952 section 2.2), or one zlib stream."""
+    # Piece by piece: what follows a member is copied, and members may be many and empty.
+    content, at, left = memoryview(body), 0, bytes_max
     pieces: list[bytes] = []
-    left = bytes_max
-    while body:
+    while at < len(content) or not pieces:
         stream = zlib.decompressobj(bits)
-        try:
-            piece = stream.decompress(body, left + 1)
-        except zlib.error as error:
-            raise malformed(encoding) from error
-        left -= len(piece)
-        if left < 0:
-            raise too_large(bytes_max)
-        if not stream.eof:
-            raise malformed(encoding)
-        pieces.append(piece)
-        body = stream.unused_data
-    if not pieces:
-        raise malformed(encoding)
+        while not stream.eof:
+            given = content[at : at + _PIECE_BYTES]
+            try:
+                piece = stream.decompress(given, left + 1)
+            except zlib.error as error:
+                raise malformed(encoding) from error
+            left -= len(piece)
+            if left < 0:
+                raise too_large(bytes_max)
+            if not given and not stream.eof:
+                raise malformed(encoding)
+            pieces.append(piece)
+            at += len(given) - len(stream.unused_data)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

@@ -54,6 +54,7 @@ def unexpected(error: Exception) -> DbError:
 
 
 def _header_text(text: str) -> str:
-    """Header values are one line of Latin-1 (RFC 9110 section 5.5)."""
-    line = " ".join(text.split())[:HEADER_CHARACTERS_MAX]
+    """Header values are one line of Latin-1 without control characters (RFC 9110 section 5.5)."""
+    words = " ".join(text.split())[:HEADER_CHARACTERS_MAX]
+    line = "".join(one if one.isprintable() else "?" for one in words)
     return line.encode("latin-1", "replace").decode("latin-1")

@@ -16,6 +16,8 @@ from server.http.application import Application
 from server.http.reader import GatheringProtocol
 
 GRACE_SECONDS = 4  # for answers on their way out; their statements were waited for or cancelled
+# Longer than agents wait between two batches, or one is sent to a door that is being closed.
+IDLE_SECONDS_MAX = 120
 
 
 class HttpListener:
@@ -33,6 +35,7 @@ class HttpListener:
                 server_header=False,
                 ws="none",
                 timeout_graceful_shutdown=GRACE_SECONDS,
+                timeout_keep_alive=IDLE_SECONDS_MAX,
             )
         )
         self._task: asyncio.Task[None] | None = None

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.errors import DbError, ErrorKind
 from server.mysql import columns, replies
-from server.mysql.constants import CHARSET_DEFAULT, Capability, CursorType, Status
+from server.mysql.constants import Capability, CursorType, Status
 from server.mysql.prepared import Prepared, Statements, decode_parameters
 from server.mysql.protocol import (
     CloseStatement,
@@ -35,6 +35,7 @@ from server.mysql.protocol import (
 )
 from server.mysql.replies import Outcome
 from server.mysql.results import ResultStream
+from sql.charsets import UTF8MB4, Charset, charset_named
 from sql.results import Affected, CopyIn, CopyOut, CopySink, Empty, Found, Result, Rows
 from sql.session import SessionApi, TransactionStatus
 
@@ -52,9 +53,23 @@ class Speaker:
 
     session: SessionApi
     protocol: ServerProtocol
-    charset: int = CHARSET_DEFAULT
+    utf8: Charset = UTF8MB4  # as the client named it when it logged in
     statements: Statements = field(default_factory=Statements)
     known_database: str = ""  # as far as the client has been told
+
+    @property
+    def charset(self) -> Charset:
+        """What the client takes texts in."""
+        name = self.session.output.encoding
+        if not name:
+            return self.utf8
+        found = charset_named(name)
+        return self.utf8 if found.is_utf8 else found
+
+    @property
+    def sent_in(self) -> Charset:
+        """What the client sends texts in."""
+        return charset_named(self.session.output.client)
 
     def status(self, extra: Status) -> Status:
         """How the session stands now, with flags of the answer itself."""
@@ -159,7 +174,7 @@ def at_once(speaker: Speaker, command: Command) -> Sequence[Piece] | None:
         if found is None:
             return None
         binary = isinstance(command, Execute)
-        stream = ResultStream(found.as_rows(), speaker.session.timezone, binary=binary)
+        stream = _stream(speaker, found.as_rows(), binary=binary)
         pieces = [*_heading(speaker, stream, _NO_FLAGS), *_rows(speaker, stream)]
     except Exception as error:
         if not isinstance(error, DbError):
@@ -175,7 +190,7 @@ def _executed_at_once(speaker: Speaker, command: Execute) -> Found | None:
         return None
     if len(command.parameters) > _AT_ONCE_BYTES or prepared.long_data_error is not None:
         return None
-    parameters = decode_parameters(prepared, command.parameters)
+    parameters = decode_parameters(prepared, command.parameters, speaker.sent_in)
     return speaker.session.instant.execute(prepared.statement, parameters)
 
 
@@ -236,7 +251,7 @@ def _execute(speaker: Speaker, command: Execute) -> Iterator[Piece | CopySink]:
     prepared = speaker.statements.get(command.statement_id)
     prepared.close_cursor()
     try:
-        parameters = decode_parameters(prepared, command.parameters)
+        parameters = decode_parameters(prepared, command.parameters, speaker.sent_in)
     finally:
         prepared.forget_long_data()
     result = speaker.session.execute(prepared.statement, parameters)
@@ -341,7 +356,7 @@ def _answer_result(
     speaker: Speaker, result: Result, extra: Status, *, binary: bool
 ) -> Iterator[Piece | CopySink]:
     if isinstance(result, Rows):
-        stream = ResultStream(result, speaker.session.timezone, binary=binary)
+        stream = _stream(speaker, result, binary=binary)
         try:
             yield from _heading(speaker, stream, extra)
             yield from _rows(speaker, stream)
@@ -395,10 +410,15 @@ def _refuse_copy(result: CopyIn | CopyOut) -> None:
 
 def _open_cursor(speaker: Speaker, prepared: Prepared, rows: Rows) -> Iterator[Piece]:
     """The heading alone; the rows wait for COM_STMT_FETCH."""
-    prepared.cursor = ResultStream(rows, speaker.session.timezone, binary=True)
+    prepared.cursor = _stream(speaker, rows, binary=True)
     yield speaker.protocol.frame(*columns.heading(rows.columns, speaker.charset))
     # Both kinds of client read this packet: it is where the cursor is announced.
     yield speaker.end_of_rows(speaker.outcome(extra=Status.CURSOR_EXISTS))
+
+
+def _stream(speaker: Speaker, rows: Rows, *, binary: bool) -> ResultStream:
+    timezone = speaker.session.timezone
+    return ResultStream(rows, timezone, binary=binary, charset=speaker.charset)
 
 
 def _heading(speaker: Speaker, stream: ResultStream, extra: Status) -> Iterator[Piece]:

@@ -17,14 +17,18 @@ import re
 from dataclasses import dataclass, replace
 
 from engine.datatypes import DataType, TypeId
+from server.mysql.charsets import shown
 from server.mysql.constants import CHARSET_BINARY, ColumnFlag, ColumnType
 from server.mysql.packets import lenenc_integer, lenenc_string
+from sql.charsets import Charset
 from sql.results import CLOCK, ResultColumn
 
 _TEXT_CHARACTERS = 16383  # VARCHAR(16383): the longest that utf8mb4 allows in 65535 bytes
 _UTF8MB4_BYTES = 4
 _BLOB_BYTES = 0xFFFFFFFF  # LONGBLOB
 _BITS = re.compile(r"bit\((\d{1,2})\)")
+_TIME = re.compile(r"time(?:\((\d)\))?")
+_CLOCK_CHARACTERS = len("-838:59:59")
 _FLOATING = 31  # `decimals` of a number with a floating point
 _FIXED_LENGTH_FIELDS = 0x0C
 TIMESTAMP_DIGITS = {
@@ -107,6 +111,9 @@ def _wire_type(column: ResultColumn) -> WireType:
     """How a column is announced: what its table calls it tells more than its type."""
     if is_clock(column):
         return _CLOCK
+    digits = time_digits(column)
+    if digits is not None:
+        return replace(_CLOCK, length=_CLOCK_CHARACTERS + (digits and digits + 1), decimals=digits)
     if column.declared == "tinyint(1)":
         return replace(_WIRE_TYPES[TypeId.INT8], length=1)
     bits = bits_of(column)
@@ -116,10 +123,21 @@ def _wire_type(column: ResultColumn) -> WireType:
     return _DECLARED.get(kind) or wire_type(column.type)
 
 
+def is_text(column: ResultColumn) -> bool:
+    """True for characters: the client's character set applies."""
+    return _wire_type(column).text
+
+
 def bits_of(column: ResultColumn) -> int:
     """How many bits a number of MySQL's type BIT has; 0 for other columns."""
     found = _BITS.fullmatch(column.declared) if column.type.id is TypeId.UINT64 else None
     return 0 if found is None else int(found[1])
+
+
+def time_digits(column: ResultColumn) -> int | None:
+    """The digits of a second that a TIME was declared with; None if nothing is known of it."""
+    found = _TIME.fullmatch(column.declared) if column.type.id is TypeId.TIME else None
+    return int(found[1] or 0) if found is not None else None
 
 
 def is_clock(column: ResultColumn) -> bool:
@@ -127,11 +145,11 @@ def is_clock(column: ResultColumn) -> bool:
     return column.type.id is TypeId.INTERVAL and column.declared.upper() == CLOCK
 
 
-def definition(column: ResultColumn, charset: int) -> bytes:
-    """The payload that describes one column; `charset` is the collation id for text."""
+def definition(column: ResultColumn, charset: Charset) -> bytes:
+    """The payload that describes one column to a client that takes texts in `charset`."""
     wire = _wire_type(column)
-    table = lenenc_string(column.table.encode())
-    name = lenenc_string(column.name.encode())
+    origin = (column.origin or column.name) if column.table else ""
+    names = (column.database, column.alias or column.table, column.table, column.name, origin)
     flags = wire.flags
     if not column.nullable:
         flags |= ColumnFlag.NOT_NULL
@@ -140,13 +158,9 @@ def definition(column: ResultColumn, charset: int) -> bytes:
     return b"".join(
         (
             b"\x03def",
-            lenenc_string(column.database.encode()),
-            lenenc_string((column.alias or column.table).encode()),
-            table,
-            name,
-            lenenc_string((column.origin or column.name).encode()) if column.table else b"\x00",
+            *(lenenc_string(shown(name, charset)) for name in names),
             bytes((_FIXED_LENGTH_FIELDS,)),
-            (charset if wire.text else CHARSET_BINARY).to_bytes(2, "little"),
+            (charset.number if wire.text else CHARSET_BINARY).to_bytes(2, "little"),
             wire.length.to_bytes(4, "little"),
             bytes((wire.type,)),
             int(flags).to_bytes(2, "little"),
@@ -156,11 +170,11 @@ def definition(column: ResultColumn, charset: int) -> bytes:
     )
 
 
-def parameter_definition(data_type: DataType, charset: int) -> bytes:
+def parameter_definition(data_type: DataType, charset: Charset) -> bytes:
     """The payload that describes one placeholder of a prepared statement."""
     return definition(ResultColumn("?", data_type), charset)
 
 
-def heading(columns: tuple[ResultColumn, ...], charset: int) -> list[bytes]:
+def heading(columns: tuple[ResultColumn, ...], charset: Charset) -> list[bytes]:
     """The payloads in front of a result's rows: the number of columns and their definitions."""
     return [lenenc_integer(len(columns)), *(definition(column, charset) for column in columns)]

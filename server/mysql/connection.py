@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import ParamSpec, TypeVar
 
@@ -22,6 +22,7 @@ from server.mysql import answers, replies
 from server.mysql import protocol as commands
 from server.mysql.answers import Piece, Speaker
 from server.mysql.channel import Channel
+from server.mysql.charsets import command_in_utf8, login_charset
 from server.mysql.compression import Compression
 from server.mysql.constants import CHARSET_DEFAULT, Capability, Status, is_utf8_charset
 from server.mysql.handshake import SSL_REQUEST_BYTES, Login, Terms, change_user, login, new_salt
@@ -29,6 +30,7 @@ from server.mysql.prepared import STATEMENTS_MAX, Statements
 from server.mysql.protocol import PACKET_BYTES_MAX, Command, ServerProtocol, parse_command
 from server.mysql.replies import Outcome
 from server.work import CANCEL_AGAIN_SECONDS, Workers
+from sql.charsets import UTF8MB4
 from sql.results import CopySink
 from sql.session import ClientInfo, DatabaseApi, SessionApi, Wire
 
@@ -253,6 +255,7 @@ class Connection:
             self._channel.address,
             accepted.attributes.get("program_name", ""),
             found_rows=Capability.FOUND_ROWS in accepted.capabilities,
+            charset=login_charset(accepted.charset),
             compressed=Capability.COMPRESS in accepted.capabilities,
             cipher=self._channel.cipher,
         )
@@ -267,11 +270,11 @@ class Connection:
 
     def _adopt(self, session: SessionApi, accepted: Login) -> None:
         self.user = accepted.user
-        charset = accepted.charset if is_utf8_charset(accepted.charset) else CHARSET_DEFAULT
+        number = accepted.charset if is_utf8_charset(accepted.charset) else CHARSET_DEFAULT
         self._speaker = Speaker(
             session,
             self._protocol,
-            charset,
+            replace(UTF8MB4, number=number),
             Statements(self._options.statements_max),
             known_database=session.database,
         )
@@ -324,7 +327,7 @@ class Connection:
             payload = await self._payload()
         self._listener.questions += 1
         try:
-            command = parse_command(payload)
+            command = parse_command(self._in_utf8(payload))
         except DbError as error:
             self._refuse(error)
             return True
@@ -338,6 +341,10 @@ class Connection:
         except DbError as error:
             self._refuse(error)
         return True
+
+    def _in_utf8(self, payload: bytes) -> bytes:
+        assert self._speaker is not None
+        return command_in_utf8(payload, self._speaker.sent_in)
 
     async def _answer(self, command: Command) -> None:
         """Raises: DbError, which is the command's answer; ConnectionError."""
@@ -435,7 +442,8 @@ class Connection:
         return _internal()
 
     def _refuse(self, error: DbError) -> None:
-        self._write_payload(replies.err(error))
+        charset = UTF8MB4 if self._speaker is None else self._speaker.charset
+        self._write_payload(replies.err(error, charset))
 
     def _outcome_ok(self) -> bytes:
         assert self._speaker is not None

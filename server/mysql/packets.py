@@ -232,12 +232,15 @@ def decode_statement(data: bytes) -> str:
     Those are strings after `_binary`, and strings that are not UTF-8 (mysql-connector sends bytes
     so). Raises: DbError INVALID_ENCODING for other bytes that are not UTF-8.
     """
-    data = data.rstrip(b"\0")  # mysqlslap sends the end of a C string
-    if b"_binary" in data:
-        data = _BINARY_STRING.sub(_hexadecimal, data)
+    data = bytes_as_hexadecimal(data.rstrip(b"\0"))  # mysqlslap sends the end of a C string
     if not _is_text(data):
         data = _ANY_STRING.sub(_hexadecimal_unless_text, data)
     return decode_text(data)
+
+
+def bytes_as_hexadecimal(data: bytes) -> bytes:
+    """A statement whose strings after `_binary` are hexadecimal literals."""
+    return _BINARY_STRING.sub(_hexadecimal, data) if b"_binary" in data else data
 
 
 def _is_text(data: bytes) -> bool:

@@ -17,6 +17,7 @@ from engine.errors import DbError, ErrorKind
 from server.mysql.constants import ColumnType
 from server.mysql.packets import PacketReader, malformed
 from server.mysql.results import ResultStream
+from sql.charsets import LENIENT, UTF8MB4, Charset
 from sql.results import Description
 from sql.session import Statement
 
@@ -136,7 +137,9 @@ class Statements:
         self._prepared.clear()
 
 
-def decode_parameters(prepared: Prepared, payload: bytes) -> list[object]:
+def decode_parameters(
+    prepared: Prepared, payload: bytes, charset: Charset = UTF8MB4
+) -> list[object]:
     """The values of one execution; remembers newly bound types in `prepared`.
 
         [NULL bitmap] [1: types follow] [type, flags]* [value]*     (values not NULL, not long)
@@ -159,30 +162,34 @@ def decode_parameters(prepared: Prepared, payload: bytes) -> list[object]:
     values: list[object] = []
     for index, (code, unsigned) in enumerate(prepared.types):
         if index in prepared.long_data:
-            values.append(_long_value(code, bytes(prepared.long_data[index])))
+            values.append(_long_value(code, bytes(prepared.long_data[index]), charset))
         elif nulls[index // 8] >> (index % 8) & 1:
             values.append(None)
         else:
-            values.append(_value(reader, code, unsigned))
+            values.append(_value(reader, code, unsigned, charset))
     return values
 
 
-def _value(reader: PacketReader, code: int, unsigned: bool) -> object:
+def _value(reader: PacketReader, code: int, unsigned: bool, charset: Charset) -> object:
     size = _INTEGER_SIZES.get(code)
     if size is not None:
         return int.from_bytes(reader.fixed(size), "little", signed=not unsigned)
+    if code in _TEXT_TYPES:
+        return _text_or_bytes(reader.lenenc_bytes(), charset)
     decode = _DECODERS.get(code)
     if decode is None:
         raise malformed(f"parameter type {code} is unknown")
     return decode(reader)
 
 
-def _long_value(code: int, data: bytes) -> object:
-    return data if code in _BYTE_TYPES else _text_or_bytes(data)
+def _long_value(code: int, data: bytes, charset: Charset) -> object:
+    return data if code in _BYTE_TYPES else _text_or_bytes(data, charset)
 
 
-def _text_or_bytes(data: bytes) -> str | bytes:
+def _text_or_bytes(data: bytes, charset: Charset) -> str | bytes:
     """Text where it is text: several drivers bind byte arrays as strings."""
+    if not charset.is_utf8:
+        return data.decode(charset.codec, LENIENT)
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -275,13 +282,15 @@ _BYTE_TYPES = frozenset(
         ColumnType.GEOMETRY,
     }
 )
-_TEXT_TYPES = (
-    ColumnType.VARCHAR,
-    ColumnType.VAR_STRING,
-    ColumnType.STRING,
-    ColumnType.ENUM,
-    ColumnType.SET,
-    ColumnType.JSON,
+_TEXT_TYPES = frozenset(
+    {
+        ColumnType.VARCHAR,
+        ColumnType.VAR_STRING,
+        ColumnType.STRING,
+        ColumnType.ENUM,
+        ColumnType.SET,
+        ColumnType.JSON,
+    }
 )
 
 _DECODERS: dict[int, Callable[[PacketReader], object]] = {
@@ -295,5 +304,4 @@ _DECODERS: dict[int, Callable[[PacketReader], object]] = {
     ColumnType.TIMESTAMP: _datetime,
     ColumnType.TIME: _time,
     **dict.fromkeys(_BYTE_TYPES, PacketReader.lenenc_bytes),
-    **dict.fromkeys(_TEXT_TYPES, lambda reader: _text_or_bytes(reader.lenenc_bytes())),
 }

@@ -10,8 +10,10 @@ import re
 from dataclasses import dataclass
 
 from engine.errors import DbError
+from server.mysql.charsets import shown
 from server.mysql.constants import Capability, Status
 from server.mysql.packets import lenenc_integer, lenenc_string
+from sql.charsets import UTF8MB4, Charset
 
 _TRACK_SCHEMA = b"\x01"  # session state type: the current schema changed
 _MESSAGE_BYTES_MAX = 512  # MYSQL_ERRMSG_SIZE of the clients: longer messages are cut there
@@ -77,7 +79,7 @@ def end_of_rows(outcome: Outcome, capabilities: Capability) -> bytes:
     return eof(outcome)
 
 
-def err(error: DbError) -> bytes:
+def err(error: DbError, charset: Charset = UTF8MB4) -> bytes:
     """An ERR packet with the error's own errno and SQLSTATE."""
     codes = error.codes
     return b"".join(
@@ -86,7 +88,7 @@ def err(error: DbError) -> bytes:
             codes.errno.to_bytes(2, "little"),
             b"#",
             codes.mysql_state.encode(),
-            _cut(_message(error)),
+            _cut(_message(error), charset),
         )
     )
 
@@ -116,6 +118,8 @@ def _message(error: DbError) -> str:
     return " ".join(parts)
 
 
-def _cut(text: str) -> bytes:
-    """At most _MESSAGE_BYTES_MAX bytes of UTF-8, never half a character."""
+def _cut(text: str, charset: Charset) -> bytes:
+    """At most _MESSAGE_BYTES_MAX bytes, never half a character of UTF-8."""
+    if not charset.is_utf8:
+        return shown(text, charset)[:_MESSAGE_BYTES_MAX]
     return text.encode(errors="replace")[:_MESSAGE_BYTES_MAX].decode(errors="ignore").encode()

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from server.encode.assemble import Packets, mysql_binary_rows, mysql_text_rows
-from server.encode.cells import Cells
-from server.mysql.columns import bits_of, is_clock
-from server.mysql.rows import binary_cells, bit_cells, clock_cells, text_cells
+from server.encode.cells import Cells, VarCells
+from server.mysql.charsets import shown_cells
+from server.mysql.columns import bits_of, is_clock, is_text, time_digits
+from server.mysql.rows import binary_cells, bit_cells, clock_cells, text_cells, time_cells
+from sql.charsets import UTF8MB4, Charset
 from sql.results import ResultColumn, Rows
 
 
@@ -24,13 +26,16 @@ class ResultStream:
     Requires: one thread at a time; whoever makes it closes it.
     """
 
-    def __init__(self, rows: Rows, timezone: str, *, binary: bool) -> None:
+    def __init__(
+        self, rows: Rows, timezone: str, *, binary: bool, charset: Charset = UTF8MB4
+    ) -> None:
         # Constant after construction.
         self.columns = rows.columns
         self._rows = rows
         self._batches = iter(rows)
         self._timezone = timezone
         self._binary = binary
+        self._charset = charset
         # The batch being sent: its cells, how many rows it has and how many are sent.
         self._cells: list[Cells] = []
         self._length = 0
@@ -70,8 +75,14 @@ class ResultStream:
             return clock_cells(array, binary=self._binary)
         if bits := bits_of(column):
             return bit_cells(array, bits)
+        digits = time_digits(column)
+        if digits is not None:
+            return time_cells(array, digits, binary=self._binary)
         encode = binary_cells if self._binary else text_cells
-        return encode(array, column.type, self._timezone)
+        cells = encode(array, column.type, self._timezone)
+        if isinstance(cells, VarCells) and not self._charset.is_utf8 and is_text(column):
+            return shown_cells(cells, self._charset)
+        return cells
 
     def close(self) -> None:
         """Frees what the statement holds. Any number of times."""

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import types as nt
 
-from engine.datatypes import BINARY, UNITS_PER_SECOND, DataType, TypeId
+from engine.datatypes import BINARY, TIME, UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from server.encode import text
 from server.encode.cells import Cells, FixedCells, Mask, VarCells, validity, values
@@ -99,6 +99,14 @@ def clock_cells(array: pa.Array, *, binary: bool) -> Cells:
         return interval_text(array, _CLOCK_TEXT)
     _, days, nanos = interval_parts(array)
     return _spans(days * _DAY_MICROS + nanos // 1000, validity(array))
+
+
+def time_cells(array: pa.Array, digits: int, *, binary: bool) -> Cells:
+    """Times of day with so many digits of a second."""
+    if not binary:
+        return text.text_cells(array, TIME, replace(MYSQL, fraction_digits=digits))
+    unit = 10 ** (6 - digits)
+    return _spans(values(array, np.int64) // unit * unit, validity(array))
 
 
 def bit_cells(array: pa.Array, bits: int) -> Cells:

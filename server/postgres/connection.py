@@ -54,6 +54,9 @@ class Options:
     tls: ssl.SSLContext | None = None
     # The hash of its certificate that logins can be bound to; None: they cannot.
     end_point: Callable[[], bytes | None] = lambda: None
+    # How long a client that sends no more gets the answers to what it has sent. One that is gone
+    # looks the same, and what runs for it runs on for that long.
+    half_closed_seconds_max: float = 5.0
 
 
 class Connection(asyncio.Protocol):
@@ -86,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._end_point: bytes | None = None  # of the TLS connection
         self._lost = False
+        self._has_ended = False  # the client sends no more
         self._conversation: Conversation | None = None  # once the client has logged in
         self._idle: Conversation | None = None  # while no message of it is being answered
         self._waiting: deque[Frontend] = deque()  # messages for the task, before the reader's
@@ -148,6 +152,17 @@ class Connection(asyncio.Protocol):
     def _ahead_max(self) -> int:
         talk = self._conversation
         return COPY_AHEAD_BYTES if talk is not None and talk.is_copying else READ_AHEAD_BYTES
+
+    def eof_received(self) -> bool:
+        """The client sends no more; True keeps the way back open while it has answers to come."""
+        is_idle = self._idle is not None and not self._waiting
+        if self._conversation is None or is_idle or self._is_encrypted():
+            return False
+        self._has_ended = True
+        self._more.set()
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._options.half_closed_seconds_max, self._require_transport().abort)
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: whatever runs for it ends (I1)."""
@@ -346,6 +361,8 @@ class Connection(asyncio.Protocol):
             event = self._reader.next_event()
             if event is not None:
                 return event
+            if self._has_ended:
+                return None
             self._more.clear()
             if self._is_paused:
                 self._is_paused = False

@@ -148,6 +148,10 @@ class Conversation:
     def _query_at_once(self, text: str) -> Sequence[Piece] | None:
         if not self._extended.is_settled():
             return None
+        done = self.session.instant.control(text)
+        if done is not None:
+            self._extended.drop_unnamed()
+            return [replies.command_complete(done.tag, done.rows), *self._ready()]
         statements = self.session.instant.parse(text)
         if statements is None or len(statements) != 1:
             return None

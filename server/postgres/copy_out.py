@@ -18,7 +18,7 @@ from server.encode.delimited import escaped, lines, quoted
 from server.encode.style import TextStyle
 from server.postgres import replies
 from server.postgres.encoded import encoded_cells
-from server.postgres.rows import Piece, style_for
+from server.postgres.rows import Piece, padded, style_for
 from server.postgres.types.records import shown_cells
 from server.postgres.types.results import column_cells
 from sql.results import CopyFormat, CopyOptions, CopyOut, ResultColumn
@@ -77,7 +77,7 @@ def _batch(
     if options.format is CopyFormat.BINARY:
         cells = [
             column_cells(array, column, style)
-            for array, column in zip(batch.columns, columns, strict=True)
+            for array, column in zip(padded(batch, columns), columns, strict=True)
         ]
         # A binary COPY row is a DataRow with another first letter.
         yield from assemble.postgres_rows(cells, batch.num_rows, _COPY_DATA)
@@ -86,7 +86,7 @@ def _batch(
         encoded_cells(
             _protected(shown_cells(array, column.type, style), column, options), style.encoding
         )
-        for array, column in zip(batch.columns, columns, strict=True)
+        for array, column in zip(padded(batch, columns), columns, strict=True)
     ]
     yield from lines(texts, batch.num_rows, options)
 

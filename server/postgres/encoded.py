@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import codecs
 
-import numpy as np
-import pyarrow as pa
-
 from engine.errors import DbError, ErrorKind
-from server.encode.cells import VarCells, from_arrow
+from server.encode import encoded
+from server.encode.cells import VarCells
 from sql.encodings import SQL_ASCII, UTF8, codec_of
 
 _TWINS = frozenset({UTF8, SQL_ASCII})  # the same bytes on both sides
@@ -70,30 +68,12 @@ def shown(text: str, encoding: str) -> bytes:
 
 def encoded_cells(cells: VarCells, encoding: str) -> VarCells:
     """UTF-8 cells in the client's encoding. Raises: DbError UNTRANSLATABLE."""
-    if is_utf8(encoding) or not len(cells):
+    if is_utf8(encoding):
         return cells
-    first, last = int(cells.offsets[0]), int(cells.offsets[-1])
-    data = cells.data[first:last]
-    if not data.size or int(data.max()) < 128:
-        return cells
-    codec = codec_of(encoding)
     try:
-        if codec.startswith(("cp125", "iso8859", "koi8", "cp8")):
-            return _single_bytes(cells, data, first, codec)
-        rows = [None if c is None else c.decode().encode(codec) for c in cells.to_list()]
+        return encoded.encoded_cells(cells, codec_of(encoding))
     except UnicodeEncodeError as error:
         raise _untranslatable(str(error.object[error.start]), encoding) from error
-    return from_arrow(pa.array(rows, pa.binary()))
-
-
-def _single_bytes(
-    cells: VarCells, data: np.ndarray[tuple[int], np.dtype[np.uint8]], first: int, codec: str
-) -> VarCells:
-    """All cells at once: in an encoding of single bytes, places are counts of characters."""
-    out = data.tobytes().decode().encode(codec)
-    characters = np.zeros(data.size + 1, np.int32)
-    np.cumsum((data & 0xC0) != 0x80, out=characters[1:])
-    return VarCells(characters[cells.offsets - first], np.frombuffer(out, np.uint8), cells.valid)
 
 
 def _untranslatable(character: str, encoding: str) -> DbError:

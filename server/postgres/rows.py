@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
@@ -62,6 +63,16 @@ def is_text(data_type: DataType) -> bool:
     return data_type.id in (TypeId.STRING, TypeId.JSON) and data_type.named is None
 
 
+def padded(batch: pa.RecordBatch, columns: Sequence[ResultColumn]) -> list[pa.Array]:
+    """The columns; those of CHAR(n) with blanks up to their length."""
+    return [
+        pc.utf8_rpad(array, column.type.precision)
+        if column.type.named is not None and column.type.precision
+        else array
+        for array, column in zip(batch.columns, columns, strict=True)
+    ]
+
+
 def encode_batch(
     batch: pa.RecordBatch,
     columns: Sequence[ResultColumn],
@@ -70,7 +81,7 @@ def encode_batch(
 ) -> Iterator[memoryview]:
     """DataRow messages for a batch, a few MiB at a time. Requires: the batch fits the columns."""
     cells: list[Cells] = []
-    for array, column, code in zip(batch.columns, columns, formats, strict=True):
+    for array, column, code in zip(padded(batch, columns), columns, formats, strict=True):
         if code == BINARY:
             packed = column_cells(array, column, style)
             if isinstance(packed, VarCells) and is_text(column.type):

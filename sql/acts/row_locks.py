@@ -2,8 +2,9 @@
 
 One table for the server, called by sql/statements/row_locking.py. A row is a 64-bit number: the
 row number of a relational table, a hash of a time-series row's identity (two rows of one hash are
-locked together). A statement's rows are one sorted array, so that many rows cost little. Who would
-wait in a circle is told so at once.
+locked together). Keys (sql/statements/key_locks.py) are rows of the table's number below zero.
+A statement's rows are one sorted array, so that many rows cost little. Who would wait in a circle
+is told so at once.
 https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS
 
 I1. Tables that nobody has ever locked rows of cost nothing: their changes are not noted here.
@@ -141,9 +142,18 @@ class RowLocks:
             return any(one.whole for locks in others for one in locks)
 
     def holds(self, session: int) -> bool:
-        """True if the session has locked rows."""
+        """True if the session has locked rows, not just keys."""
         mine = (session, True), (session, False)
-        return any(one in held for held in list(self._held.values()) for one in mine)
+        held = [locks for table_id, locks in list(self._held.items()) if table_id >= 0]
+        return any(one in locks for locks in held for one in mine)
+
+    def release_keys(self, session: int) -> None:
+        """Gives back the keys that the session has locked, not the rows."""
+        with self._changed:
+            for table_id, held in self._held.items():
+                if table_id < 0:
+                    held.pop((session, False), None)
+            self._changed.notify_all()
 
     def end_transaction(self, session: int) -> None:
         """Gives back what the session has locked."""
@@ -153,7 +163,7 @@ class RowLocks:
             for table_id, held in self._held.items():
                 held.pop((session, True), None)
                 held.pop((session, False), None)
-                self._before[table_id].discard(session)
+                self._before.get(table_id, set()).discard(session)
             self._changed.notify_all()
 
     # Requires: _changed is held.

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from catalog.records import Column
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
+from sql.decode import clock
 from sql.decode.bits import bits_of, from_bytes
 from sql.decode.rows import plain
 from sql.decode.text import column_from_text
@@ -75,6 +76,8 @@ def _cast(array: pa.Array, column: Column, timezone: str) -> pa.Array:
             if source.tz is not None:
                 array = _unzoned(array, timezone if column.type.wall else "UTC")
             return array.cast(target, safe=False)
+    if column.type.id is TypeId.TIME and (made := clock.from_other(array, column)) is not None:
+        return made
     if column.type.is_integer and pa.types.is_floating(source):
         return pc.round(array, round_mode="half_to_even").cast(target)
     if column.type.is_integer and pa.types.is_decimal(source):

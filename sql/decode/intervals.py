@@ -28,8 +28,8 @@ class Interval(NamedTuple):
 _UNITS: dict[str, tuple[int, int, int]] = {
     name: amount
     for names, amount in (
-        ("nanosecond nanoseconds ns nsec", (0, 0, 1)),
-        ("microsecond microseconds us usec usecs µs", (0, 0, 1_000)),
+        ("nanosecond nanoseconds nanos ns nsec", (0, 0, 1)),
+        ("microsecond microseconds micros us usec usecs µs", (0, 0, 1_000)),
         ("millisecond milliseconds millis ms msec msecs", (0, 0, 1_000_000)),
         ("second seconds s sec secs", (0, 0, 1_000_000_000)),
         ("minute minutes m min mins", (0, 0, 60_000_000_000)),

@@ -2,7 +2,8 @@
 
 Called by INSERT, UPDATE and COPY for whole rows before they are stored, for what ON CONFLICT sets,
 and by ALTER TABLE for rows that are there. Spaces at the end that do not fit are dropped without a
-word; whatever else does not fit is an error, as the SQL standard has it
+word, of CHAR all of them: PostgreSQL's clients see it padded, MySQL's without. Whatever else does
+not fit is an error, as the SQL standard has it
 (https://www.postgresql.org/docs/15/datatype-character.html).
 Time-series tables forget declared lengths, so they are never checked.
 """
@@ -19,10 +20,13 @@ from sqlglot import exp
 from catalog.records import Column
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
+from sql.decode import clock
+from sql.decode.interval_fields import kept_fields
 
 _SIZED = re.compile(r"(VARCHAR|CHAR)\((\d{1,9})\)", re.IGNORECASE)
 _FIRST_YEAR, _LAST_YEAR = 1901, 2155
 _NAMES = {"VARCHAR": "character varying", "CHAR": "character"}
+_BINARY = re.compile(r"binary(?:\((\d{1,9})\))?")
 _BITS = re.compile(r"(VARBIT|BIT)\((\d{1,9})\)")
 
 
@@ -32,9 +36,16 @@ def length_max(column: Column) -> int | None:
     return sized[1] if sized is not None else None
 
 
+def char_length(column: Column) -> int:
+    """The n of CHAR(n), whose blanks at the end mean nothing; 0 for other columns."""
+    sized = _sized(column.declared) if column.declared else None
+    return sized[1] if sized is not None and sized[0] == _NAMES["CHAR"] else 0
+
+
 def literal_length_max(column: Column) -> int | None:
     """How long a literal may be that certainly fits; -1 if none does, None if all do."""
-    return length_max(column) if bits_declared(column) is None else -1
+    changed = (clock.digits_declared(column), bytes_declared(column), bits_declared(column))
+    return length_max(column) if changed == (None, None, None) else -1
 
 
 def bits_declared(column: Column) -> tuple[int, bool] | None:
@@ -79,18 +90,24 @@ def _sized(declared: str) -> tuple[str, int] | None:
 
 
 def fitted(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """The values, without spaces beyond the column's length, years with their century.
+    """The values, without spaces beyond the column's length, of CHAR without any at the end; years
+    with their century.
 
-    Raises: DbError TEXT_TOO_LONG, OUT_OF_RANGE.
+    MySQL's TIME has the digits that were declared, its BINARY(n) zeros up to n.
+    Raises: DbError TEXT_TOO_LONG, OUT_OF_RANGE; INVALID_ARGUMENT for JSON2 that is no object.
     """
-    if column.declared.lower() == "year":
-        return _years(column, values)
+    if column.type.id is not TypeId.STRING and column.type.id is not TypeId.JSON:
+        return _of_numbers(column, values)
     bits = bits_declared(column)
     if bits is not None:
         return _check_bits(values, bits[0], exact=bits[1])
+    if column.type.id is TypeId.JSON and column.declared.startswith("JSON2"):
+        return _objects(values)
     limit = length_max(column)
     if limit is None:
         return values
+    if char_length(column) and pc.any(pc.ends_with(values, " ")).as_py():
+        values = pc.utf8_rtrim(values, characters=" ")
     lengths = pc.utf8_length(values)
     if (pc.max(lengths).as_py() or 0) <= limit:
         return values
@@ -99,6 +116,54 @@ def fitted(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.
     if row >= 0:
         raise too_long(column, f"row {row + 1} of the statement has {words[row]} characters")
     return pc.utf8_slice_codeunits(values, 0, limit)
+
+
+def _of_numbers(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """What is no text: intervals, MySQL's YEAR, TIME and BINARY; others as they are."""
+    if column.declared.lower() == "year":
+        return _years(column, values)
+    if column.type.id is TypeId.INTERVAL:
+        return kept_fields(column.declared, values)
+    digits = clock.digits_declared(column)
+    if digits is not None:
+        return clock.rounded(values, digits, column.name)
+    size = bytes_declared(column)
+    return values if size is None else _with_zeros(column, values, size)
+
+
+def _objects(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Requires: texts of valid JSON. Raises: DbError INVALID_ARGUMENT for what is no object."""
+    first = pc.utf8_slice_codeunits(pc.utf8_ltrim_whitespace(values), 0, 1)
+    row = pc.index(pc.not_equal(first, "{"), True).as_py()
+    if row >= 0:
+        raise DbError(
+            ErrorKind.INVALID_ARGUMENT,
+            "Non-object json is not supported currently",
+            detail=f"row {row + 1} of the statement: a JSON2 column holds objects",
+        )
+    return values
+
+
+def bytes_declared(column: Column) -> int | None:
+    """How many bytes values of MySQL's BINARY(n) have; None for other columns."""
+    found = _BINARY.fullmatch(column.declared) if column.type.id is TypeId.BINARY else None
+    return None if found is None else int(found[1] or 1)
+
+
+def _with_zeros(
+    column: Column, values: pa.Array | pa.ChunkedArray, size: int
+) -> pa.Array | pa.ChunkedArray:
+    """All values with as many bytes (MySQL 8.4, "The BINARY and VARBINARY Types")."""
+    ends = pc.min_max(pc.binary_length(values)).as_py()
+    if ends["min"] is None or ends["min"] == ends["max"] == size:
+        return values
+    if ends["max"] > size:
+        error = DbError(ErrorKind.TEXT_TOO_LONG, f"Data too long for column '{column.name}'")
+        error.mysql = (1406, "22001")
+        raise error
+    lacking = pc.subtract(size, pc.binary_length(values))
+    zeros = pc.binary_repeat(pa.scalar(b"\0", values.type), lacking)
+    return pc.binary_join_element_wise(values, zeros, pa.scalar(b"", values.type))
 
 
 def _years(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -128,7 +193,9 @@ def fitted_expression(column: Column, value: exp.Expr) -> exp.Expr:
     words = exp.Length(this=exp.func("RTRIM", text, exp.Literal.string(" ")))
     refusal = exp.Literal.string(too_long(column, "").message)
     error = exp.cast(exp.Anonymous(this="error", expressions=[refusal]), "TEXT")
-    short = exp.Left(this=text.copy(), expression=exp.Literal.number(limit))
+    short: exp.Expr = exp.Left(this=text.copy(), expression=exp.Literal.number(limit))
+    if char_length(column):
+        short = exp.func("RTRIM", short, exp.Literal.string(" "))
     return exp.Case().when(words > limit, error).else_(short)
 
 

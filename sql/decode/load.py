@@ -6,6 +6,7 @@ too long it only tells.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from catalog.records import Column
 from engine.errors import DbError, ErrorKind
+from sql.charsets import LENIENT
 from sql.decode import load_kernels as lk
 from sql.decode.copy import MAX_ROW, CopyReader
 from sql.decode.jit import Bytes
@@ -47,6 +49,7 @@ class LoadReader:
         self._line_start = _bytes(form.line_start)
         self._line_end = _bytes(form.line_end)
         self._skip = form.skip_lines
+        self._decoder = codecs.getincrementaldecoder(form.encoding)(LENIENT)
         self._rest = b""
         self._waiting: list[bytes] = []
         self._size = 0
@@ -65,7 +68,7 @@ class LoadReader:
         return [*self._read(final=True), *self._copy.finish()]
 
     def _read(self, *, final: bool) -> list[pa.Table]:
-        content = self._rest + self._text(b"".join(self._waiting))
+        content = self._rest + self._text(b"".join(self._waiting), final=final)
         self._waiting, self._size = [], 0
         content = self._without_skipped(content)
         if self._skip:
@@ -84,9 +87,11 @@ class LoadReader:
             raise DbError(ErrorKind.LIMIT_EXCEEDED, "a row of LOAD DATA is longer than 1 GiB")
         return tables
 
-    def _text(self, data: bytes) -> bytes:
-        """The data as UTF-8; only encodings of one byte need a change."""
-        return data if self._form.encoding == "utf-8" else data.decode(self._form.encoding).encode()
+    def _text(self, data: bytes, *, final: bool) -> bytes:
+        """The data as UTF-8; half a character waits for the rest."""
+        if self._form.encoding == "utf-8":
+            return data
+        return self._decoder.decode(data, final).encode()
 
     def _without_skipped(self, content: bytes) -> bytes:
         """The content behind the lines to be ignored."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,9 +17,10 @@ from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode import jit, zones
 from sql.decode.cells import Cells, array_of, from_strings, strings
+from sql.decode.clock import from_number
 from sql.decode.few_times import FEW, read_few
 from sql.decode.jit import Bytes, Int64s
-from sql.decode.kernels import STRING
+from sql.decode.kernels import DECIMAL, INTEGER, STRING
 from sql.decode.number_kernels import RANGE
 from sql.decode.spelled import iso_moment
 from sql.decode.time_kernels import NAIVE, parse_dates, parse_times, parse_timestamps
@@ -69,14 +71,26 @@ def times(cells: Cells, type_: DataType, timezone: str) -> Any:
     out = np.empty(cells.size, np.int64)
     status = np.empty(cells.size, np.uint8)
     if parse_times(*cells.slices, out, status):
+        numbers = np.isin(cells.row_kinds(), (INTEGER, DECIMAL))
         for row in np.flatnonzero(status):
-            span = _SPAN.fullmatch(cells.text(int(row)))
+            text = cells.text(int(row))
+            micros = _of_number(text) if numbers[row] else None
+            if micros is not None:
+                out[row] = micros
+                continue
+            span = _SPAN.fullmatch(text)
             if span is None:
                 raise _bad(cells, int(row), status, "time")
             if span["sign"] or int(span["days"] or 0) or int(span["hours"]) >= _HOURS:
                 raise _no_time_of_day(cells, int(row))
             out[row] = _micros(span)
     return array_of(cells, type_.arrow, out)
+
+
+def _of_number(text: str) -> int | None:
+    """MySQL's `101112`; None for what is no time of day."""
+    micros = from_number(Decimal(text))
+    return micros if micros is not None and micros < _HOURS * 3_600_000_000 else None
 
 
 def _micros(span: re.Match[str]) -> int:

@@ -28,6 +28,10 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
             return self._alter_database()
         if self.word("SEQUENCE"):
             return self.alter_sequence()
+        if self.word("DEFAULT", "PRIVILEGES"):
+            return self.default_privileges()
+        if not self.STRING_ALIASES and self.word("INDEX"):
+            return self._alter_index()
         if self.word("TYPE") or self.word("DOMAIN"):
             return self.alter_type()
         materialized = self.at_word("MATERIALIZED") and self.word("MATERIALIZED")
@@ -46,6 +50,26 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
         actions: list[Any] = self._parse_csv(self._alter_action)
         return self.expression(
             exp.Alter(this=table, kind=kind, exists=exists or None, actions=_flat(actions))
+        )
+
+    def _alter_index(self) -> exp.Expr:
+        """PostgreSQL's, for names; how an index is kept (SET, RESET) changes nothing here."""
+        exists = self._parse_exists()
+        name = self.take_table()
+        action: exp.Expr
+        if self.word("RENAME", "TO"):
+            action = exp.AlterRename(this=exp.Table(this=self.take_name()))
+        elif self.at_word("SET", "RESET"):
+            verb = self.take_word().upper()
+            if verb == "SET" and self.word("TABLESPACE"):
+                self.take_name()
+            else:
+                self.take_options()
+            action = nodes.IgnoredProperty(this=verb)
+        else:
+            raise self.expected("RENAME TO, SET or RESET")
+        return self.expression(
+            exp.Alter(this=name, kind="INDEX", exists=exists or None, actions=[action])
         )
 
     def _other_view(self, table: exp.Table) -> exp.Expr:

@@ -58,7 +58,7 @@ class CopyGrammar(Core):
         elif not self.word("TO"):
             raise self.expected("FROM or TO")
         standard = "STDIN" if copy.args.get("into") else "STDOUT"
-        if self.word(standard):
+        if self.word("STDIN") or self.word("STDOUT"):  # PostgreSQL takes either word both ways
             copy.set("endpoint", exp.var(standard))
         else:
             copy.set("endpoint", self.take_string())

@@ -16,7 +16,7 @@ from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from engine.errors import DbError, ErrorKind
-from sql.dialect import nodes, walking
+from sql.dialect import json2, nodes, walking
 
 walking.install()
 
@@ -119,7 +119,9 @@ class Core(Parser):
     # --- Small pieces -----------------------------------------------------------------------------
 
     def _parse_types(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
-        """NATIONAL CHARACTER and its kin are text like any other."""
+        """NATIONAL CHARACTER and its kin are text like any other; JSON2 has paths with types."""
+        if kwargs.get("schema") and self.at_word(json2.WORD):
+            return json2.read_json2(self)
         if self.at_word("NATIONAL") and self._next.text.upper() in _NATIONAL:
             self._advance()
         return super()._parse_types(*args, **kwargs)
@@ -206,6 +208,16 @@ class Core(Parser):
         while self._curr:
             self._advance()
         return self.sql[start.start : self._prev.end + 1]
+
+    def skip_parentheses(self) -> None:
+        """Passes `(…)` if it stands here."""
+        depth = 0
+        while self._curr and (depth or self._curr.token_type is TokenType.L_PAREN):
+            depth += self._curr.token_type is TokenType.L_PAREN
+            depth -= self._curr.token_type is TokenType.R_PAREN
+            self._advance()
+            if not depth:
+                return
 
     def take_options(self) -> list[nodes.Option]:
         """Takes `(k = v, 'a.b' = 'c', …)`."""

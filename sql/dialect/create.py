@@ -20,8 +20,9 @@ from sql.collations import collated
 from sql.dialect import nodes
 from sql.dialect.definitions import TableDefinition, check_names
 from sql.dialect.dialects import to_sql
+from sql.dialect.json2 import kept_spelling
 from sql.dialect.mysql_types import SPELLING
-from sql.dialect.object_nodes import Identity, NamedType, bits_name, user_type_name
+from sql.dialect.object_nodes import Identity, NamedType, bits_name, interval_name, user_type_name
 from sql.dialect.options import given_options, index_options, table_options
 from sql.dialect.pieces import collation_of, written
 from sql.dialect.wall_times import column_type
@@ -405,7 +406,7 @@ class _Reader:
             default=_default(draft, series, nullable),
             semantic=semantic if series else None,
             comment=draft.comment,
-            declared=user_type_name(draft.kind) or "" if series else declared_type(draft.kind),
+            declared=kept_spelling(draft.kind) if series else declared_type(draft.kind),
             identity=draft.identity,
             generated="" if draft.generated is None else to_sql(draft.generated, Wire.HTTP),
             virtual=draft.virtual,
@@ -477,10 +478,12 @@ def declared_type(kind: exp.Expr) -> str:
         return bits_name(kind)
     if kind.this is exp.DType.JSONB:
         return "jsonb"
+    if kind.this is exp.DType.CHAR and not kind.expressions:
+        return "CHAR(1)"
     sized = kind.this in _SIZED and bool(kind.expressions)
     if sized or kind.this in _NAMED_TEXTS or kind.this in _SERIALS or kind.this is exp.DType.YEAR:
         return kind.sql(dialect="mysql" if kind.this in _NAMED_TEXTS else "postgres")
-    return ""
+    return interval_name(kind)
 
 
 def _indexes(draft: _Draft, data_type: DataType) -> dict[str, dict[str, str]]:

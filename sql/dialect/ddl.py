@@ -17,6 +17,16 @@ from sql.dialect.objects import ObjectsGrammar
 from sql.dialect.roles import ROLE_WORDS
 
 INDEX_KINDS = frozenset({"INVERTED", "SKIPPING", "FULLTEXT", "VECTOR"})
+# What other databases' INSERT may say, and would be passed over: the rows would go elsewhere.
+_OTHERS_INSERTS = {
+    "alternative": "OR REPLACE or OR IGNORE",
+    "by_name": "BY NAME",
+    "exists": "IF EXISTS",
+    "overwrite": "OVERWRITE",
+    "settings": "SETTINGS",
+    "stored": "STORED",
+    "where": "REPLACE WHERE",
+}
 _BY_SQLGLOT = frozenset({"VIEW", "INDEX", "UNIQUE", "RECURSIVE"})
 # Clauses of other products that say how to store, not what. https://dev.mysql.com/doc/refman/8.4/en/create-table.html
 _IGNORED = frozenset(
@@ -50,10 +60,8 @@ class DdlGrammar(ObjectsGrammar):
             return self._create_materialized()
         if self.word("SEQUENCE"):
             return self.create_sequence(temporary=temporary)
-        if self.word("TYPE"):
-            return self.create_type()
-        if self.word("DOMAIN"):
-            return self.create_domain()
+        if self.at_word("TYPE", "DOMAIN", "EXTENSION"):
+            return self.create_of_types()
         kind = self._curr.text.upper() if self._curr else ""
         if kind in ("FULLTEXT", "SPATIAL") and self._next.text.upper() == "INDEX":
             self._advance()
@@ -376,10 +384,10 @@ class DdlGrammar(ObjectsGrammar):
             return self.expression(nodes.Deallocate(this=self.take_name()))
         if self.at_word("DATABASE", "SCHEMA"):
             return self._drop_database()
-        if self.at_word("TABLE", "VIEW", "INDEX", "TEMPORARY", "MATERIALIZED", "SEQUENCE"):
+        if self.at_word("TABLE", "VIEW", "INDEX", "TEMPORARY", "MATERIALIZED"):
             return self._parse_drop()
-        if self.at_word("TYPE", "DOMAIN"):
-            return self.drop_type()
+        if self.at_word("TYPE", "DOMAIN", "SEQUENCE", "EXTENSION"):
+            return self.drop_objects()
         if self.at_word(*ROLE_WORDS):
             return self.role_statement("DROP")
         if self.word("FLOW"):
@@ -437,6 +445,11 @@ class DdlGrammar(ObjectsGrammar):
             insert.meta["overriding"] = self._overriding
         if not isinstance(insert, exp.Insert) or not insert.this:
             raise self.unexpected()
+        for clause, words in _OTHERS_INSERTS.items():
+            if insert.args.get(clause):
+                raise DbError(ErrorKind.SYNTAX, f"INSERT has no {words} here")
+        if any(table.args.get("partition") for table in (insert.this, insert.this.this)):
+            raise DbError(ErrorKind.UNSUPPORTED, "INSERT into a partition that is named")
         return insert
 
     def _parse_derived_table_values(self, allow_value_synonym: bool = False) -> exp.Values | None:

@@ -20,6 +20,7 @@ from sqlglot.parsers.mysql import MySQLParser
 from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenizerCore, TokenType
 
+from engine.named import BASE_TYPES
 from sql.dialect.alter import AlterGrammar
 from sql.dialect.array_types import array_by_name
 from sql.dialect.copy import CopyGrammar
@@ -27,6 +28,7 @@ from sql.dialect.core import text_literal
 from sql.dialect.generate import EXTENSIONS, PROPERTY_PLACES, ExtensionGenerator
 from sql.dialect.mysql_statements import MysqlStatements
 from sql.dialect.mysql_types import MysqlTypes
+from sql.dialect.pieces import CALLED
 from sql.dialect.series import SeriesGrammar
 from sql.dialect.settings import SettingsGrammar
 from sql.dialect.show import ShowGrammar
@@ -37,6 +39,9 @@ if importlib.util.find_spec("sqlglotc") is not None:
     # Compiled classes cannot be extended by Python ones; without this the failure is obscure.
     raise ImportError("Gnomon extends sqlglot and needs it interpreted: uninstall sqlglotc")
 
+# Names that a text may follow, and names of types that are not here, to be told so.
+_LITERAL_TYPES = frozenset({*BASE_TYPES, "citext", "hstore"} | {"tsquery", "tsvector", "point"})
+_LITERAL_TYPES |= {"box", "circle", "line", "lseg", "path", "polygon", "txid_snapshot"}
 _STATEMENTS = {
     "SHOW": "_show_statement",
     "DESC": "_describe_statement",
@@ -148,6 +153,8 @@ def _ranges(base: dict[TokenType, Any], matches: TokenType) -> dict[TokenType, A
 
     def matches_term(parser: Any, this: exp.Expr) -> exp.Expr:
         term = parser._parse_bitwise()
+        if term is None:
+            raise parser.expected("what is searched for")
         node: exp.Expr = parser.expression(
             exp.Anonymous(this="matches_term", expressions=[this, term])
         )
@@ -192,7 +199,9 @@ class GnomonPostgresParser(Grammar, PostgresParser):
     # Behind AS any word is a name: Metabase calls a column "select".
     RESERVED_TOKENS = PostgresParser.RESERVED_TOKENS - {TokenType.SELECT}
     FUNCTIONS = _functions(PostgresParser.FUNCTIONS, Wire.POSTGRES, NOW=_now_call)
-    FUNC_TOKENS = PostgresParser.FUNC_TOKENS | {TokenType.DATABASE, TokenType.SCHEMA}
+    FUNC_TOKENS = PostgresParser.FUNC_TOKENS | {
+        *(TokenType.DATABASE, TokenType.SCHEMA, TokenType.DELETE)
+    }
     FUNCTION_PARSERS = _functions(PostgresParser.FUNCTION_PARSERS, Wire.POSTGRES)
 
     STRING_PARSERS = PostgresParser.STRING_PARSERS | _TEXT_PARSERS
@@ -209,6 +218,28 @@ class GnomonPostgresParser(Grammar, PostgresParser):
         ):
             found = exp.DataType(this=exp.DType.ARRAY, expressions=[found], nested=True)
         return array_by_name(found)
+
+    def _parse_type(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+        """Adds literals of types that sqlglot has no word for: `macaddr '08:00:2b:01:02:03'`."""
+        word, literal = self._curr, self._next
+        is_name = word.token_type is TokenType.VAR and word.text.lower() in _LITERAL_TYPES
+        if not is_name or literal is None or literal.token_type is not TokenType.STRING:
+            return super()._parse_type(*args, **kwargs)
+        self._advance()
+        kind = exp.to_identifier(word.text.lower())
+        to = exp.DataType(this=exp.DType.USERDEFINED, kind=kind)
+        return self.expression(exp.Cast(this=self._parse_string(), to=to))
+
+    def _parse_function_call(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+        """Leaves the name that a function is called by, which is its column's, beside its node."""
+        called = self._curr.text if self._curr else ""
+        found = super()._parse_function_call(*args, **kwargs)
+        node = found
+        while isinstance(node, (exp.Window, exp.Filter, exp.WithinGroup)):
+            node = node.this
+        if isinstance(node, exp.Func) and not isinstance(node, exp.Anonymous):
+            node.meta.setdefault(CALLED, called.lower())
+        return found
 
     def _parse_interval_span(self, this: Any, *args: Any, **kwargs: Any) -> Any:
         """sqlglot takes `1 day 2:00` and `1 day ago` for one day: such texts stay whole."""

@@ -17,6 +17,7 @@ from sqlglot.generators.duckdb import DuckDBGenerator
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql import types
+from sql.charsets import charset_named, decoded_hexadecimal
 from sql.dialect import nodes
 from sql.dialect.object_nodes import NamedType
 from sql.dialect.pieces import IN_STORE
@@ -131,8 +132,12 @@ class GnomonDuckDBGenerator(DuckDBGenerator):
         return f"({self.sql(text)} COLLATE {expression.expression.name})"
 
     def introducer_sql(self, expression: exp.Introducer) -> str:
-        """MySQL's `_utf8mb4'x'`: all text is UTF-8."""
-        return self.sql(expression, "expression")
+        """MySQL's `_utf8mb4'x'`: all text is UTF-8; `_gbk 0xD5D4` are bytes of that set."""
+        value, name = expression.expression, expression.name.removeprefix("_").lower()
+        if isinstance(value, exp.HexString) and name != "binary":
+            text = decoded_hexadecimal(value.name, charset_named(name))
+            value = exp.Literal.string(text)
+        return self.sql(value)
 
     def div_sql(self, expression: exp.Div) -> str:
         """Integers divide to integers where both are known to be, or may be (sql/plan/typed.py)."""

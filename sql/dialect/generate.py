@@ -16,6 +16,7 @@ from sqlglot.generator import Generator
 
 from sql.dialect import nodes, object_nodes
 from sql.dialect.generate_mysql import MYSQL_NODES
+from sql.dialect.generate_roles import RolesGenerator
 from sql.dialect.key_nodes import KEY_NODES
 
 _AFTER_COLUMNS = exp.Properties.Location.POST_SCHEMA
@@ -43,7 +44,7 @@ def _join(generator: Any, join: exp.Join) -> str:
     return f"{text} TOLERANCE {tolerance.name}" if tolerance is not None else text
 
 
-class ExtensionGenerator(Generator):
+class ExtensionGenerator(RolesGenerator):
     """Writes the nodes of nodes.py."""
 
     AFTER_HAVING_MODIFIER_TRANSFORMS: ClassVar[dict[str, Callable[..., str]]] = {
@@ -53,9 +54,6 @@ class ExtensionGenerator(Generator):
         **Generator.AFTER_HAVING_MODIFIER_TRANSFORMS,
     }
 
-    def _words(self, *parts: str | None) -> str:
-        return " ".join(part for part in parts if part)
-
     def _flag(self, node: exp.Expr, key: str, words: str) -> str:
         return words if node.args.get(key) else ""
 
@@ -64,6 +62,12 @@ class ExtensionGenerator(Generator):
         return f"{words} {text}" if text else ""
 
     # --- Queries ----------------------------------------------------------------------------------
+
+    def insert_sql(self, expression: exp.Insert) -> str:
+        """REPLACE INTO as it is read: `INSERT OR REPLACE` is another product's."""
+        text: str = super().insert_sql(expression)
+        replaces = expression.args.get("alternative") == "REPLACE"
+        return text.replace("INSERT OR REPLACE", "REPLACE", 1) if replaces else text
 
     def rangeaggregate_sql(self, node: nodes.RangeAggregate) -> str:
         fill = self._prefixed(node, "FILL", "fill")
@@ -361,31 +365,6 @@ class ExtensionGenerator(Generator):
     def call_sql(self, node: nodes.Call) -> str:
         return f"CALL {self.sql(node, 'this')}"
 
-    def grantstatement_sql(self, node: nodes.GrantStatement) -> str:
-        revoke, kind = node.args.get("revoke"), node.name
-        option, on = node.args.get("option"), ""
-        what = ", ".join(nodes.words_of(node, "privileges"))
-        objects = self.expressions(node, flat=True)
-        if kind != "ROLE":
-            on = f"ON {'ALL TABLES IN SCHEMA' if kind == 'TABLES IN SCHEMA' else kind} {objects}"
-        return self._words(
-            "REVOKE" if revoke else "GRANT",
-            "GRANT OPTION FOR" if revoke and option else "",
-            what or objects,
-            on,
-            "FROM" if revoke else "TO",
-            self.expressions(node, key="grantees", flat=True),
-            "WITH GRANT OPTION" if option and not revoke else "",
-        )
-
-    def rolestatement_sql(self, node: nodes.RoleStatement) -> str:
-        return self._words(
-            f"{node.name} {node.args['kind']}",
-            "IF EXISTS" if node.args.get("exists") else "",
-            self.expressions(node, flat=True),
-            *map(_role_option, nodes.words_of(node, "options")),
-        )
-
     def createflow_sql(self, node: nodes.CreateFlow) -> str:
         clauses = (
             ("EXPIRE AFTER", "expire"),
@@ -410,6 +389,10 @@ class ExtensionGenerator(Generator):
     def objectstatement_sql(self, node: object_nodes.ObjectStatement) -> str:
         verb, kind = str(node.this).split()
         parts = [self.sql(node, "table")]
+        if kind == "EXTENSION":
+            schema = self._prefixed(node.args["table"], "SCHEMA", "db")
+            exists = self._flag(node, "exists", "IF NOT EXISTS")
+            return self._words(verb, kind, exists, self.sql(node.args["table"], "this"), schema)
         if kind == "SEQUENCE":
             exists = "IF NOT EXISTS" if verb == "CREATE" else "IF EXISTS"
             parts.insert(0, self._flag(node, "exists", exists))
@@ -457,6 +440,8 @@ class ExtensionGenerator(Generator):
         if key in ("owner", "type"):
             return f"OWNED BY {value or 'NONE'}" if key == "owner" else f"AS {value}"
         word = {"minimum": "MINVALUE", "maximum": "MAXVALUE"}.get(key, key.upper())
+        if key == "schema":
+            return f"SET SCHEMA {value}"
         if key == "cycle":
             value = value and " "
         return f"{word} {value}".rstrip() if value or key == "restart" else f"NO {word}"
@@ -486,10 +471,3 @@ def _own_nodes() -> dict[type[exp.Expr], Callable[..., str]]:
 
 
 EXTENSIONS: dict[Any, Any] = _own_nodes()
-
-
-def _role_option(option: str) -> str:
-    for words in ("PASSWORD ", "VALID UNTIL "):
-        if option.startswith(words):
-            return words + "'" + option[len(words) :].replace("'", "''") + "'"
-    return "PASSWORD NULL" if option == "NOPASSWORD" else option

@@ -9,14 +9,10 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from engine.errors import DbError, ErrorKind
+from sql.charsets import charset_named
 from sql.decode.load import LoadFormat
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.session import SessionGrammar
-
-_ENCODINGS = {"utf8": "utf-8", "utf8mb3": "utf-8", "utf8mb4": "utf-8", "ascii": "utf-8"} | {
-    "binary": "utf-8",
-    "latin1": "cp1252",  # as MySQL means it
-}
 
 
 class LoadGrammar(SessionGrammar):
@@ -92,10 +88,8 @@ def load_format(node: mysql_nodes.LoadFile) -> LoadFormat:
     """The format a LOAD DATA names. Raises: DbError INVALID_ARGUMENT, UNSUPPORTED."""
     given = {option.this: option.expression.name for option in node.args.get("options") or []}
     if "encoding" in given:
-        name = given["encoding"].lower()
-        if name not in _ENCODINGS:
-            raise DbError(ErrorKind.INVALID_ARGUMENT, f"Unknown character set: '{name}'")
-        given["encoding"] = _ENCODINGS[name]
+        charset = charset_named(given["encoding"])
+        given["encoding"] = "utf-8" if charset.name == "ascii" else charset.codec
     skip = given.pop("skip_lines", "0")
     if not skip.isdigit():
         raise DbError(ErrorKind.SYNTAX, "IGNORE needs a number of lines")

@@ -11,12 +11,15 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
+from engine.errors import DbError, ErrorKind
 from sql.dialect.core import Core
 
 SPELLING = "mysql"  # the key in a type node's meta
+_TIME_DIGITS = 6
 _FLOATING = ("FLOAT", "DOUBLE", "REAL")
 _KEPT = frozenset(
     {"BIT", "MEDIUMINT", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB", "BINARY", "VARBINARY", "TEXT"}
+    | {"TIME"}
 )
 
 
@@ -35,6 +38,8 @@ class MysqlTypes(Core):
             if word == "BIT":
                 found = exp.DataType(this=exp.DType.UBIGINT)
                 written = written if "(" in written else "bit(1)"
+            if word == "TIME":
+                _check_digits(found)
             if written:
                 found.meta[SPELLING] = written
         return found
@@ -57,6 +62,16 @@ class MysqlTypes(Core):
             return None
         self.word("UNSIGNED")
         return exp.DataType(this=kind)
+
+
+def _check_digits(kind: exp.DataType) -> None:
+    """A TIME has six digits of a second at most. Raises: DbError OUT_OF_RANGE, MySQL's 1426."""
+    given = next((part.name for part in kind.expressions), "")
+    if given.isdigit() and int(given) > _TIME_DIGITS:
+        message = f"Too-big precision {given} specified for TIME. Maximum is {_TIME_DIGITS}."
+        error = DbError(ErrorKind.OUT_OF_RANGE, message)
+        error.mysql = (1426, "42000")
+        raise error
 
 
 def _spelling(word: str, tokens: list[Token]) -> str:

@@ -401,13 +401,14 @@ class Tql(exp.Expression):
 class GrantStatement(exp.Expression):
     """GRANT or REVOKE; `this` is what kind of objects it is about (str).
 
-    TABLE, TABLES IN SCHEMA, SCHEMA, DATABASE, or ROLE for memberships. `privileges` are upper-case
-    words, `option` WITH GRANT OPTION or GRANT OPTION FOR.
+    TABLE, SEQUENCE, `TABLES IN SCHEMA` and its kin, SCHEMA, DATABASE, FUNCTION and what else is for
+    everybody, or ROLE for memberships. `privileges` are upper-case words, `option` WITH GRANT
+    OPTION or GRANT OPTION FOR.
     """
 
     arg_types = {
         "this": True,
-        "expressions": True,
+        "expressions": False,
         "grantees": True,
         "privileges": False,
         "revoke": False,

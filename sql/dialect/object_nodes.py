@@ -32,6 +32,15 @@ class Identity(exp.Expression, exp.ColumnConstraintKind):
     arg_types = {"always": False, "expressions": False}
 
 
+class DefaultPrivileges(exp.Expression):
+    """`ALTER DEFAULT PRIVILEGES [FOR ROLE roles] [IN SCHEMA schemas] this`.
+
+    `this` is a `GrantStatement` of TABLES, SEQUENCES and the like, without names of objects.
+    """
+
+    arg_types = {"this": True, "roles": False, "schemas": False}
+
+
 class NamedType(exp.DataType):
     """A type with a name of its own, once it is known which: `type` is our DataType."""
 
@@ -48,6 +57,19 @@ def user_type_name(kind: exp.Expr) -> str | None:
         return None
     named = found.args["type"].innermost.named
     return None if named is not None and named.name == name.name else name.name
+
+
+def interval_name(kind: exp.DataType) -> str:
+    """INTERVAL with its fields or digits, empty for one that has neither and for other types."""
+    inner = kind.this
+    if isinstance(inner, exp.Interval):
+        unit = inner.args["unit"]
+        span = isinstance(unit, exp.IntervalSpan)
+        fields = [unit.this, unit.expression] if span else [unit]
+        return "INTERVAL " + " TO ".join(field.name for field in fields)
+    if inner is exp.DType.INTERVAL and kind.expressions:
+        return f"INTERVAL({kind.expressions[0].name})"
+    return ""
 
 
 def bits_name(kind: NamedType) -> str:

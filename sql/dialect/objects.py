@@ -47,12 +47,12 @@ class ObjectsGrammar(FlowsGrammar):
         """Behind ALTER SEQUENCE."""
         exists = self._parse_exists()
         table = self.take_table()
-        if self.at_word("SET"):
-            raise self.expected("options: a sequence stays in its schema")
         if self.word("OWNER", "TO"):
             options = [nodes.Option(this="role", expression=self.take_name())]
         elif self.word("RENAME", "TO"):
             options = [nodes.Option(this="name", expression=self.take_name())]
+        elif self.word("SET", "SCHEMA"):
+            options = [nodes.Option(this="schema", expression=self.take_name())]
         else:
             options = self.sequence_options()
         return self.expression(
@@ -60,6 +60,13 @@ class ObjectsGrammar(FlowsGrammar):
                 this="ALTER SEQUENCE", table=table, expressions=options, exists=exists or None
             )
         )
+
+    def create_of_types(self) -> exp.Expr:
+        """CREATE TYPE, CREATE DOMAIN and CREATE EXTENSION, from the second word on."""
+        kind = self.take_word().upper()
+        if kind == "EXTENSION":
+            return self.create_extension()
+        return self.create_type() if kind == "TYPE" else self.create_domain()
 
     def create_type(self) -> exp.Expr:
         """Behind CREATE TYPE; of what is no enum, composite or range only the name is taken."""
@@ -121,8 +128,23 @@ class ObjectsGrammar(FlowsGrammar):
         node.set("form", "DOMAIN")
         return self.expression(node)
 
-    def drop_type(self) -> exp.Drop:
-        """DROP TYPE and DROP DOMAIN, from the second word on."""
+    def create_extension(self) -> ObjectStatement:
+        """Behind CREATE EXTENSION: the name, then SCHEMA, VERSION and CASCADE in any order."""
+        exists = self._parse_exists(not_=True)
+        name = exp.Table(this=self.take_name())
+        self.word("WITH")
+        while self._curr:
+            if self.word("SCHEMA"):
+                name.set("db", self.take_name())
+            elif self.word("VERSION"):
+                self._advance()
+            else:
+                self.require("CASCADE")
+        node = ObjectStatement(this="CREATE EXTENSION", table=name, exists=exists or None)
+        return self.expression(node)
+
+    def drop_objects(self) -> exp.Drop:
+        """DROP TYPE, DOMAIN, SEQUENCE and EXTENSION, from the second word on."""
         kind = self.take_word().upper()
         exists = self._parse_exists()
         tables = self._parse_csv(self.take_table)

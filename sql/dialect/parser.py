@@ -90,7 +90,7 @@ def parse(text: str, wire: Wire) -> list[ParsedStatement]:
         tokens = in_one_word(tokens)
     marks = tuple(token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER)
     statements: list[ParsedStatement] = []
-    for chunk in chunks(tokens, routines=wire is Wire.MYSQL):
+    for chunk in chunks(tokens, wire):
         state = _State(text, readable, wire, regions, marks)
         try:
             statements.append(state.statement(chunk))
@@ -119,7 +119,7 @@ class _State:
         if region is not None:
             end = region.end
         first = sum(mark < start for mark in self.marks)
-        routine = routine_of(tokens, self.text) if self.wire is Wire.MYSQL else None
+        routine = routine_of(tokens, self.text, self.wire)
         if routine is not None:
             return ParsedStatement(self.text[start:end].rstrip(), routine, start)
         tree = self.tree(tokens, first)
@@ -277,7 +277,7 @@ def fold_identifiers(tree: exp.Expr, wire: Wire) -> None:
             continue
         if wire is Wire.MYSQL and node.arg_key == "alias" and isinstance(node.parent, exp.Alias):
             continue
-        folded = _fold(node.name)
+        folded = fold_name(node.name)
         if wire is Wire.MYSQL and folded != node.name and isinstance(node.parent, _SPELLED):
             node.meta[SPELLING] = node.name
         node.set("this", folded)
@@ -287,7 +287,7 @@ def fold_identifiers(tree: exp.Expr, wire: Wire) -> None:
                 _strings_in_values(values)
 
 
-def _fold(name: str) -> str:
+def fold_name(name: str) -> str:
     """Only ASCII letters fold, as in PostgreSQL with UTF-8."""
     return (
         name.lower() if name.isascii() else "".join(c.lower() if c.isascii() else c for c in name)
@@ -302,4 +302,4 @@ def _strings_in_values(values: exp.Values) -> None:
                 item.replace(exp.Literal.string(item.name))
 
 
-__all__ = ["ParsedStatement", "fold_identifiers", "nodes", "parse"]
+__all__ = ["ParsedStatement", "fold_identifiers", "fold_name", "nodes", "parse"]

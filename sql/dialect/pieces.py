@@ -15,6 +15,7 @@ _KEPT = 1_000
 
 IN_STORE = "in store"  # in the meta of a COLLATE that names one of DuckDB's own
 SPELLING = "spelling"  # in a node's meta: a name as it was written, before it was folded
+CALLED = "called"  # in a function's meta: the name that PostgreSQL's sessions call it by
 
 
 def piece(text: str) -> exp.Expr:

@@ -11,9 +11,13 @@ from sqlglot.tokenizer_core import TokenType
 
 from sql.dialect import nodes
 from sql.dialect.core import Core
+from sql.dialect.object_nodes import DefaultPrivileges
 
 ROLE_WORDS = frozenset({"ROLE", "USER", "GROUP"})
-_TABLES_OF = ("ALL", "TABLES", "IN", "SCHEMA")
+_ALL_OF = ("TABLES", "SEQUENCES", "FUNCTIONS", "PROCEDURES", "ROUTINES")
+SIGNATURE = "signature"
+_CALLED = frozenset({"FUNCTION", "PROCEDURE", "ROUTINE"})
+_USED = frozenset({"LANGUAGE", "TYPE", "DOMAIN"})
 
 
 class RolesGrammar(Core):
@@ -38,6 +42,18 @@ class RolesGrammar(Core):
         kind, objects = self._granted_objects()
         if kind is None:
             return self.expression(nodes.Utility(this=verb, text=self.take_rest()))
+        return self._granted(kind, rights, objects, revoke=revoke, option_only=option_only)
+
+    def _granted(
+        self,
+        kind: str,
+        rights: list[str],
+        objects: list[exp.Expr],
+        *,
+        revoke: bool,
+        option_only: bool,
+    ) -> nodes.GrantStatement:
+        """From TO or FROM on."""
         self.require("FROM" if revoke else "TO")
         grantees = self._parse_csv(self._grantee)
         grantable = not revoke and self.word("WITH", "GRANT", "OPTION")
@@ -62,17 +78,58 @@ class RolesGrammar(Core):
         return word
 
     def _granted_objects(self) -> tuple[str | None, list[exp.Expr]]:
-        if self.word(*_TABLES_OF):
-            return "TABLES IN SCHEMA", self._parse_csv(self.take_name)
+        for what in _ALL_OF:
+            if self.word("ALL", what, "IN", "SCHEMA"):
+                return f"{what} IN SCHEMA", self._parse_csv(self.take_name)
         if self.at_word("SCHEMA", "DATABASE"):
             return self.take_word().upper(), self._parse_csv(self.take_name)
-        if self.at_word("SEQUENCE", "FUNCTION", "ALL", "LANGUAGE", "TYPE", "DOMAIN", "FOREIGN"):
+        if self.at_word("FOREIGN", "LARGE", "PARAMETER", "TABLESPACE", "ALL"):
             return None, []
+        if self.word("SEQUENCE"):
+            return "SEQUENCE", self._parse_csv(self.take_table)
+        if not self.STRING_ALIASES and self.at_word(*_USED):
+            return self.take_word().upper(), self._parse_csv(self.take_table)
+        if not self.STRING_ALIASES and self.at_word(*_CALLED):
+            return self.take_word().upper(), self._parse_csv(self._callable)
         self._match(TokenType.TABLE)
         database = self._every_table() if self.STRING_ALIASES else None
         if database is not None:
             return "TABLES IN SCHEMA", [database]
         return "TABLE", self._parse_csv(self.take_table)
+
+    def _callable(self) -> exp.Table:
+        """A function's name; its text with the arguments' types is in the node's meta."""
+        start = self._curr
+        name = self.take_table()
+        self.skip_parentheses()
+        name.meta[SIGNATURE] = self.sql[start.start : self._prev.end + 1]
+        return name
+
+    def default_privileges(self) -> DefaultPrivileges:
+        """Behind ALTER DEFAULT PRIVILEGES.
+
+        https://www.postgresql.org/docs/15/sql-alterdefaultprivileges.html
+        """
+        made = DefaultPrivileges()
+        while self.at_word("FOR", "IN"):
+            if self.word("IN", "SCHEMA"):
+                made.set("schemas", self._parse_csv(self.take_name))
+            else:
+                self.require("FOR")
+                if not self.word("USER"):
+                    self.require("ROLE")
+                made.set("roles", self._parse_csv(self._grantee))
+        revoke = not self.word("GRANT")
+        if revoke:
+            self.require("REVOKE")
+        option_only = revoke and self.word("GRANT", "OPTION", "FOR")
+        rights = self._parse_csv(self._privilege)
+        self.require("ON")
+        if not self.at_word("TABLES", "SEQUENCES", "FUNCTIONS", "ROUTINES", "TYPES", "SCHEMAS"):
+            raise self.expected("TABLES, SEQUENCES, FUNCTIONS, ROUTINES, TYPES or SCHEMAS")
+        kind = self.take_word().upper()
+        made.set("this", self._granted(kind, rights, [], revoke=revoke, option_only=option_only))
+        return self.expression(made)
 
     def _every_table(self) -> exp.Identifier | None:
         """MySQL's `db.*`: all tables that are there now."""

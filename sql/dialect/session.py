@@ -179,6 +179,8 @@ class SessionGrammar(Core):
             this: Any = self._constraint_of_table()
         else:
             this = self._parse_column() if kind == "COLUMN" else self.take_table()
+            if kind in ("FUNCTION", "PROCEDURE", "ROUTINE"):
+                self.skip_parentheses()  # types of arguments: the statement's text has them
         if kind == "COLUMN" and not isinstance(this, exp.Column):
             raise self.expected("table.column")
         self.require("IS")

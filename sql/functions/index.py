@@ -12,6 +12,7 @@ from sql.functions.entries import (
     aggregates,
     arrays,
     geo,
+    hstore,
     json,
     mysql,
     named,
@@ -28,7 +29,7 @@ from sql.session import Wire
 
 _MODULES: tuple[ModuleType, ...] = (
     *(strings, numbers, times, json, arrays, aggregates, sketches),
-    *(search, vectors, geo, addresses, named, session, mysql),
+    *(search, vectors, geo, addresses, named, hstore, session, mysql),
 )
 FUNCTIONS: tuple[Function, ...] = tuple(
     replace(entry, category=module.CATEGORY) for module in _MODULES for entry in module.FUNCTIONS

@@ -105,4 +105,5 @@ _SCALARS: dict[str, Callable[[str], bytes]] = {
     "cidr": _address,
     "pg_lsn": _lsn,
     "tid": _tid,
+    "xid8": lambda text: struct.pack(">Q", int(text)),
 }

@@ -68,7 +68,7 @@ _SPECIAL = {"nan": "NaN", "infinity": "Infinity", "inf": "Infinity", "-infinity"
 _SPECIAL |= {"-inf": "-Infinity"}
 
 
-def _float(value: float) -> str:
+def show_float(value: float) -> str:
     """The shortest text that reads back equal, as float8 prints it."""
     if value != value:
         return "NaN"
@@ -115,8 +115,8 @@ def _civil(days: int) -> tuple[str, str]:
 
 _SHOWN: dict[TypeId, Callable[[Any], str]] = {
     TypeId.BOOLEAN: lambda value: "t" if value else "f",
-    TypeId.FLOAT32: _float,
-    TypeId.FLOAT64: _float,
+    TypeId.FLOAT32: show_float,
+    TypeId.FLOAT64: show_float,
     TypeId.BINARY: lambda value: "\\x" + value.hex(),
     TypeId.TIME: lambda value: value.isoformat(),
 }

@@ -10,11 +10,16 @@ import re
 import socket
 from collections.abc import Callable
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from engine.clock import SystemClock
 from engine.errors import DbError, ErrorKind
+from sql.lexemes.configurations import regconfig
+from sql.lexemes.queries import tsquery
+from sql.lexemes.vectors import tsvector
+from sql.named import geometric
 from sql.named.errors import invalid, out_of_range
+from sql.named.hstore import hstore
 from sql.settings import zone_of
 
 _TIMETZ = re.compile(
@@ -233,19 +238,76 @@ def tid(text: str, timezone: str) -> str:
     return f"({int(found[1])},{int(found[2])})"
 
 
+_SNAPSHOT = re.compile(r"(\d{1,19}):(\d{1,19}):(\d{1,19}(?:,\d{1,19})*)?")
+_XID_MAX = (1 << 63) - 1
+
+
+def snapshot(text: str, timezone: str) -> str:
+    """Transactions that were open: the first, the first after all, and those between.
+
+    >>> snapshot("10:20:10,14,14", "UTC")
+    '10:20:10,14'
+    """
+    found = _SNAPSHOT.fullmatch(text.strip())
+    if found is None:
+        raise invalid("pg_snapshot", text)
+    first, after = int(found[1]), int(found[2])
+    between = [int(word) for word in (found[3] or "").split(",") if word]
+    is_sorted = between == sorted(between)
+    if not 0 < first <= after <= _XID_MAX or not is_sorted:
+        raise invalid("pg_snapshot", text)
+    if between and not first <= between[0] <= between[-1] < after:
+        raise invalid("pg_snapshot", text)
+    return f"{first}:{after}:{','.join(map(str, dict.fromkeys(between)))}"
+
+
 def oid(text: str, timezone: str) -> str:
     """A number of 32 bits."""
+    return _unsigned("oid", text, 32)
+
+
+def xid8(text: str, timezone: str) -> str:
+    """A transaction's number of 64 bits."""
+    return _unsigned("xid8", text, 64)
+
+
+def _unsigned(type_: str, text: str, bits_: int) -> str:
     word = text.strip()
     if not word.isascii() or not word.isdigit():
-        raise invalid("oid", text)
-    if int(word) >= 2**32:
-        raise out_of_range("oid", text)
+        raise invalid(type_, text)
+    if int(word) >= 1 << bits_:
+        raise out_of_range(type_, text)
     return str(int(word))
 
 
 def xml(text: str, timezone: str) -> str:
     """As it is: nothing here looks inside."""
     return text
+
+
+_SPECIAL = {"nan": "NaN", "inf": "Infinity", "infinity": "Infinity"}
+_DIGITS_MAX = 131_072  # before the point, as in PostgreSQL
+_SCALE_MAX = 16_383
+
+
+def numeric(text: str, timezone: str) -> str:
+    """Digits as they were written, without an exponent.
+
+    >>> numeric("1E3", "UTC"), numeric("-inf", "UTC")
+    ('1000', '-Infinity')
+    """
+    word = text.strip()
+    special = _SPECIAL.get(word.lstrip("+-").lower().removeprefix("s"))
+    if special is not None:
+        return "-" + special if word[0] == "-" and special != "NaN" else special
+    try:
+        value = Decimal(word)
+    except InvalidOperation:
+        raise invalid("numeric", text) from None
+    exponent = value.as_tuple().exponent
+    if value.adjusted() >= _DIGITS_MAX or -int(exponent) > _SCALE_MAX:
+        raise DbError(ErrorKind.OUT_OF_RANGE, "value overflows numeric format")
+    return f"{value:f}"
 
 
 SCALARS: dict[str, Callable[[str, str], str]] = {
@@ -259,6 +321,12 @@ SCALARS: dict[str, Callable[[str, str], str]] = {
     "macaddr8": macaddr8,
     "pg_lsn": pg_lsn,
     "tid": tid,
+    "tsvector": tsvector,
+    "tsquery": tsquery,
+    "regconfig": regconfig,
+    "txid_snapshot": snapshot,
+    "pg_snapshot": snapshot,
+    "xid8": xid8,
     "oid": oid,
     "xid": oid,
     "cid": oid,
@@ -268,4 +336,8 @@ SCALARS: dict[str, Callable[[str, str], str]] = {
     "jsonb": xml,
     "xml": xml,
     "jsonpath": xml,
+    **{name: geometric.reader_of(name) for name in geometric.NAMES},
+    "numeric": numeric,
+    "hstore": hstore,
+    "citext": xml,
 }

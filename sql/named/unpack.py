@@ -16,6 +16,10 @@ from engine.named import Named, NamedKind
 from sql.decode.binary import convert_binary
 from sql.decode.cells import Cells, Unescape
 from sql.decode.kernels import STRING
+from sql.lexemes.queries import unpack_query
+from sql.lexemes.vectors import unpack_vector
+from sql.named import geometric
+from sql.named.hstore import unpack_hstore
 from sql.named.numerics import unpack_numeric
 from sql.named.plain import show_value
 from sql.named.ranges import Range, is_multirange, is_range, range_of, shown_multirange, subtype
@@ -180,8 +184,22 @@ def _tid(data: bytes) -> str:
     return f"({block},{place})"
 
 
+def _snapshot(data: bytes) -> str:
+    count, first, after = struct.unpack_from("!iqq", data)
+    between = struct.unpack(f"!{count}q", data[20:])
+    return f"{first}:{after}:{','.join(map(str, between))}"
+
+
 def _oid(data: bytes) -> str:
     return str(struct.unpack("!I", data)[0])
+
+
+def _char(data: bytes) -> str:
+    return "" if data == b"\0" else data.decode()
+
+
+def _xid8(data: bytes) -> str:
+    return str(struct.unpack("!Q", data)[0])
 
 
 def _jsonb(data: bytes) -> str:
@@ -201,13 +219,22 @@ _SCALARS: dict[str, Callable[[bytes], str]] = {
     "macaddr8": _hardware,
     "pg_lsn": _lsn,
     "tid": _tid,
+    "tsvector": unpack_vector,
+    "tsquery": unpack_query,
+    "regconfig": _oid,
+    "txid_snapshot": _snapshot,
+    "pg_snapshot": _snapshot,
+    "xid8": _xid8,
     "oid": _oid,
     "xid": _oid,
     "cid": _oid,
     "name": bytes.decode,
-    "char": bytes.decode,
+    "char": _char,
     "bpchar": bytes.decode,
     "jsonb": _jsonb,
     "xml": bytes.decode,
     "jsonpath": _jsonb,
+    **{name: geometric.unpacker_of(name) for name in geometric.NAMES},
+    "hstore": unpack_hstore,
+    "citext": bytes.decode,
 }

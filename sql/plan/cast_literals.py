@@ -14,12 +14,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from engine.datatypes import TIMESTAMP_UNITS, TypeId
-from engine.errors import DbError
+from engine.errors import DbError, ErrorKind
 from sql.decode.intervals import parse_interval
 from sql.decode.spelled import iso_moment
 from sql.decode.text import column_from_text
 from sql.dialect.pieces import cast_to
 from sql.plan.array_literals import read_array_literal
+from sql.plan.eras import before_christ
 from sql.plan.tables import NOW
 from sql.types import from_sql
 
@@ -33,9 +34,9 @@ def cast_literals(tree: exp.Expr, order: str = "") -> exp.Expr:
     """
     for node in list(tree.find_all(exp.Cast, exp.Interval)):
         if isinstance(node, exp.Interval):
-            made = _interval(node.this.name) if _is_whole(node) else None
+            made = _interval(_interval_text(node))
             if made is not None:
-                node.this.replace(made)
+                node.replace(exp.Interval(this=made))
         elif type(node) is exp.Cast and node.this.is_string and isinstance(node.to, exp.DataType):
             if node.to.this is exp.DType.ARRAY:
                 _read_array(node)
@@ -68,6 +69,9 @@ def _read(text: str, to: exp.DataType, order: str) -> exp.Expr | None:
     if type_.id is TypeId.INTERVAL:
         return _interval(text)
     is_moment = type_.is_timestamp or type_.id is TypeId.DATE
+    early = before_christ(text) if is_moment or type_.id is TypeId.TIMESTAMP_TZ else None
+    if early is not None:
+        return exp.Literal.string(early)
     spelled = iso_moment(text, order) if is_moment and not _YEAR_FIRST.match(text) else None
     if spelled is not None and type_.is_timestamp:
         return exp.Literal.string(spelled)
@@ -94,27 +98,47 @@ def _days_away(days: int) -> exp.Expr:
     return exp.paren(exp.Add(this=epoch, expression=exp.convert(days)))
 
 
-def _is_whole(node: exp.Interval) -> bool:
-    """True for `INTERVAL '1 day 2:00'`: all of it stands in the text."""
-    return node.args.get("unit") is None and node.this is not None and node.this.is_string
+def _interval_text(node: exp.Interval) -> str:
+    """`1 day 2:00` of `INTERVAL '1 day 2:00'`, `1 ns` of `INTERVAL '1' NS`, else nothing."""
+    unit = node.args.get("unit")
+    if not isinstance(node.this, exp.Literal):
+        return ""
+    if unit is None:
+        return node.name if node.this.is_string else ""
+    return f"{node.name} {unit.name}" if isinstance(unit, exp.Var) else ""
 
 
 def _interval(text: str) -> exp.Expr | None:
-    """Of more than one number and unit: DuckDB takes the hours of `1 day 2:00` for none."""
-    if _ONE_PART.fullmatch(text):
+    """Of more than one number and unit: DuckDB takes the hours of `1 day 2:00` for none.
+
+    Raises: DbError INVALID_DATETIME for a unit that there is not.
+    """
+    one = _ONE_PART.fullmatch(text)
+    if not text or (one is not None and (one[1].lower() in _UNITS or "_" in one[1])):
         return None
     try:
         found = parse_interval(text)
     except OverflowError:
         return None  # DuckDB refuses it, too
     if found is None:
-        return None
+        if one is None:
+            return None
+        raise DbError(
+            ErrorKind.INVALID_DATETIME, f'invalid input syntax for type interval: "{text}"'
+        )
     micros = round(found.nanos / 1000)
     shown = f"{found.months} months {found.days} days {micros} microseconds"
     return exp.Literal.string(shown)
 
 
-_ONE_PART = re.compile(r"\s*-?\d+\s+[a-zA-Z]+\s*")
+_ONE_PART = re.compile(r"\s*-?\d+\s+([a-zA-Z_]+)\s*")
+_WORDS = ("year", "month", "quarter", "week", "day", "hour", "minute", "second", "decade")
+_SHORT = ("y", "yr", "mon", "w", "d", "h", "hr", "m", "min", "s", "sec", "ms", "us")
+_UNITS = frozenset(  # that DuckDB knows, or its generator renames
+    f"{unit}{plural}"
+    for unit in (*_WORDS, *_SHORT, "millisecond", "microsecond")
+    for plural in ("", "s")
+) | {"century", "centuries", "millennium", "millennia"}
 _YEAR_FIRST = re.compile(r"\s*[+-]?\d{4,}-\d")
 _FAR = re.compile(r"[+-]?\d{5,}-|\d+-.*\(BC\)")
 _SPECIAL_DAYS = {"now": 0, "today": 0, "tomorrow": 1, "yesterday": -1}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from catalog.objects import UserType
+from catalog.objects import Routine, UserType
 from catalog.records import Table
 from engine.datatypes import DataType
 from sql.session import ClientInfo, Wire
@@ -48,6 +48,7 @@ class PlanContext:
     type_named: TypeLookup = lambda database, name: None  # users' own
     shown: Callable[[Table], Table] = lambda table: table  # a table with what a query sees of it
     loosely: bool = False  # MySQL: values of unknown types may have to be converted
+    routines: Mapping[str, tuple[Routine, ...]] = field(default_factory=dict)  # by lower names
     given: Mapping[str, Table] = field(default_factory=dict)  # registered rows → whose they are
 
     @property

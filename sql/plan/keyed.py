@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from catalog.records import Table, TableKind
 from engine.datatypes import TypeId
+from sql.collations import compared_by
 from sql.plan.direct import PLAIN, is_bare
 from sql.plan.literals import conjuncts
 from sql.plan.scopes import Scopes
@@ -60,7 +61,7 @@ def has_copy(table: Table) -> bool:
     """True if rows of the table can be found by its key in memory."""
     plain = table.kind is TableKind.RELATIONAL and not table.temporary and bool(table.primary_key)
     key = [c for c in table.columns if c.name in table.primary_key and not c.virtual]
-    kinds = [c.type.id for c in key if not c.collation]  # a copy is ordered by bytes
+    kinds = [c.type.id for c in key if not compared_by(c)]  # a copy is ordered by bytes
     return plain and len(kinds) == len(table.primary_key) and all(k in _KEYS for k in kinds)
 
 

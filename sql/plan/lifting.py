@@ -2,7 +2,7 @@
 
 A dashboard asks the same query with another host and another hour each time. Literals that a WHERE
 clause compares a name with become parameters; the plan cache then knows the query by what is left.
-So do those that UPDATE sets columns to, for applications that change row after row.
+So do those that UPDATE sets columns to, or adds, for applications that change row after row.
 Found in the text alone, before anything is parsed: in doubt a literal stays where it is, and a
 query whose lifted form fails is run again as it was written (sql/statements/query.py).
 """
@@ -18,6 +18,7 @@ VALUES_MAX = 64
 
 _STRING = r"'(?:[^'\\]|'')*'"
 _LITERAL = rf"(?:{_STRING}|-?\d+(?:\.\d+)?(?![\w.]))"
+_WHOLE = r"-?\d{1,18}(?![\w.])"
 _CLOSING = (
     "SELECT|FROM|GROUP|ORDER|HAVING|LIMIT|OFFSET|UNION|EXCEPT|INTERSECT|WINDOW|QUALIFY"
     "|ALIGN|RETURNING"
@@ -37,6 +38,7 @@ _SCAN = re.compile(
   | (?P<close>\b(?:{_CLOSING})\b)
   | (?P<compared>{_NAME}\s*(?:<=|>=|<>|!=|[=<>])\s*)(?P<literal>{_LITERAL}){_END}
   | (?P<assigned>{_NAME}\s*=\s*)(?P<value>{_LITERAL})(?=\s*(?:,|(?:WHERE|FROM)\b))
+  | (?P<changed>{_NAME}\s*=\s*{_NAME}\s*[-+]\s*)(?P<by>{_WHOLE})(?=\s*(?:,|(?:WHERE|FROM)\b))
   | (?P<among>{_NAME}\s+IN\s*\(\s*)(?P<items>{_LITERAL}(?:\s*,\s*{_LITERAL})*)(?=\s*\))
   | (?P<between>\bBETWEEN\s+)(?P<low>{_LITERAL})(?P<and>\s+AND\s+)(?P<high>{_LITERAL}){_END}
   | {_STRING} | "[^"]*" | `[^`]*`
@@ -74,8 +76,9 @@ def lift(text: str, *, numbered: bool = True) -> Lifted | None:
         elif found.lastgroup == "close":
             lifting = setting = False
         elif lifting and len(values) < VALUES_MAX:
-            if found.lastgroup == "value" and setting:
-                return found["assigned"] + _lifted(found["value"], values)
+            if found.lastgroup in ("value", "by") and setting:
+                name = found["assigned"] or found["changed"]
+                return name + _lifted(found["value"] or found["by"], values)
             if found.lastgroup == "literal":
                 return found["compared"] + _lifted(found["literal"], values)
             if found.lastgroup == "items":

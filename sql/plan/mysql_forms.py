@@ -1,5 +1,6 @@
 """Forms of queries that only MySQL has, as DuckDB knows them: WITH ROLLUP, STRAIGHT_JOIN, ORDER BY
-of a constant, arithmetic with parts of JSON documents, TIME literals of more than a day.
+of a constant, arithmetic with parts of JSON documents, TIME literals of more than a day, distinct
+values joined in another order than their own.
 
 Called by plan.py for MySQL's sessions, together with loose_groups.py.
 """
@@ -10,10 +11,15 @@ import re
 
 from sqlglot import exp
 
+from sql.dialect.pieces import composed
 from sql.functions.rewrites.mysql import time
 from sql.plan.mysql_match import matched
 
 _NO_TIME_OF_DAY = re.compile(r"\s*(-|\d+\s+\d|(2[4-9]|[3-9]\d|\d{3}):)")
+_IN_ORDER = (
+    "(list_transform([{rows}], lambda l: array_to_string(list_filter(l,"
+    " lambda v, i: list_position(l, v) = i), {separator})))[1]"
+)
 _OF_TRUTH = (exp.Where, exp.And, exp.Or, exp.Not, exp.Having, exp.If, exp.Join)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
 
@@ -33,6 +39,8 @@ def mysql_forms(tree: exp.Expr) -> exp.Expr:
         if isinstance(match.parent, _OF_TRUTH):
             relevance = exp.GT(this=relevance, expression=exp.Literal.number(0))
         match.replace(relevance)
+    for joined in list(tree.find_all(exp.GroupConcat)):
+        _distinct_in_order(joined)
     for node in list(tree.find_all(exp.Group, exp.Join, exp.Order, exp.Cast, *_ARITHMETIC)):
         if isinstance(node, _ARITHMETIC):
             _with_numbers(node)
@@ -48,6 +56,27 @@ def mysql_forms(tree: exp.Expr) -> exp.Expr:
             node.set("expressions", [])
             node.set("rollup", [exp.Rollup(expressions=keys)])
     return tree
+
+
+def _distinct_in_order(joined: exp.GroupConcat) -> None:
+    """`group_concat(DISTINCT x ORDER BY y)`: each value stands where it comes first.
+
+    DuckDB orders distinct values by themselves alone.
+    """
+    order = joined.this
+    distinct = order.this if isinstance(order, exp.Order) else None
+    if not isinstance(distinct, exp.Distinct) or isinstance(joined.parent, exp.Filter | exp.Window):
+        return
+    values = distinct.expressions
+    if all(isinstance(o, exp.Ordered) and o.this in values for o in order.expressions):
+        return
+    value = exp.cast(values[0] if len(values) == 1 else exp.func("CONCAT", *values), "TEXT")
+    ordered = exp.Order(this=value, expressions=[one.copy() for one in order.expressions])
+    gathered = exp.Anonymous(this="list", expressions=[ordered])
+    present = exp.Where(this=value.copy().is_(exp.null()).not_())
+    separator = joined.args.get("separator") or exp.Literal.string(",")
+    rows = exp.Filter(this=gathered, expression=present)
+    joined.replace(composed(_IN_ORDER, rows=rows, separator=separator))
 
 
 def _span(node: exp.Cast) -> None:

@@ -25,6 +25,7 @@ _KNOWN = {
     exp.DType.MONEY: "money",
     exp.DType.SMALLMONEY: "money",
     exp.DType.BIT: "bit",
+    exp.DType.POINT: "point",
     exp.DType.INET: "inet",
     exp.DType.XML: "xml",
     exp.DType.INT4RANGE: "int4range",
@@ -44,6 +45,10 @@ _KNOWN = {
 
 def resolve_types(tree: _T, lookup: TypeLookup) -> _T:
     """Replaces the nodes of such types by ones that know what they are; in place."""
+    for word in list(tree.find_all(exp.ObjectIdentifier)):
+        base = BASE_TYPES.get(word.name.lower())
+        if base is not None and word is not tree:
+            word.replace(NamedType(this=exp.DType.USERDEFINED, type=dt.named_type(base)))
     for node in list(tree.find_all(exp.DataType)):
         found = _type_of(node, lookup)
         if found is None:
@@ -146,6 +151,8 @@ def _type_of(node: exp.DataType, lookup: TypeLookup) -> Meaning | None:
     known = _KNOWN.get(node.this)
     if known is not None:
         return Meaning(dt.named_type(BASE_TYPES[known]))
+    if node.this is exp.DType.HSTORE:
+        return lookup("", "hstore")
     if node.this is not exp.DType.USERDEFINED:
         return None
     schema, name = _parts(node)

@@ -16,6 +16,7 @@ from engine.named import NamedKind
 from sql.dialect.object_nodes import NamedType
 from sql.named.read import read
 from sql.named.records import show_record
+from sql.plan.extension_forms import READ
 from sql.plan.named_operators import named_operators
 from sql.plan.parameters import parameter_number
 from sql.plan.scopes import Scopes
@@ -150,7 +151,7 @@ def _read_cast(cast: exp.Cast, type_: DataType, scopes: Scopes) -> None:
     value = cast.this
     while isinstance(value, exp.Paren):
         value = value.this
-    if isinstance(value, exp.Null | exp.Parameter):
+    if isinstance(value, exp.Null | exp.Parameter) or cast.meta.get(READ):
         return
     if value.is_string and type_.named is not None:
         try:

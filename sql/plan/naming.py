@@ -7,7 +7,8 @@ from sqlglot.errors import ErrorLevel
 
 from sql.dialect import nodes
 from sql.dialect.dialects import dialect_of
-from sql.dialect.pieces import SPELLING
+from sql.dialect.object_nodes import NamedType
+from sql.dialect.pieces import CALLED, SPELLING
 from sql.session import Wire
 
 _POSTGRES_TYPES = {"INT": "int4", "BIGINT": "int8", "SMALLINT": "int2", "DOUBLE": "float8"}
@@ -104,6 +105,8 @@ def _figured(node: exp.Expr) -> tuple[str, bool]:
         name, is_strong = _figured(node.this)
         if is_strong:
             return name, True
+        if isinstance(node.to, NamedType):
+            return str(node.to.args["type"].innermost.named.name), False
         type_name = node.to.sql(dialect="postgres").split("(")[0].rstrip("[]")
         return _POSTGRES_TYPES.get(type_name, type_name.lower()), False
     if isinstance(node, exp.Case):
@@ -132,13 +135,15 @@ def _call_name(node: exp.Expr) -> str:
         return _TRIMS.get(str(node.args.get("position") or "").upper(), "btrim")
     if isinstance(node, exp.Array):
         return "array"
+    if isinstance(node, exp.Func) and node.meta.get(CALLED):
+        return str(node.meta[CALLED])
     if isinstance(node, exp.CurrentTimestamp):
         return str(node.meta.get("name", "current_timestamp"))
     if isinstance(node, exp.Anonymous):
         return str(node.name).lower()
-    if isinstance(
-        node, exp.Binary | exp.Unary | exp.Literal | exp.Null | exp.Interval | exp.Boolean
-    ):
+    if isinstance(node, exp.Boolean):
+        return "bool"  # a cast of a word there
+    if isinstance(node, exp.Binary | exp.Unary | exp.Literal | exp.Null | exp.Interval):
         return "interval" if isinstance(node, exp.Interval) else "?column?"
     if isinstance(node, exp.Func):
         text = node.sql(dialect_of(Wire.POSTGRES), unsupported_level=ErrorLevel.IGNORE)

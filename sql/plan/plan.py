@@ -6,7 +6,7 @@ data and no clock, so it may be cached for as long as the catalog stays the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from catalog.records import Table
 from engine.datatypes import DataType
+from engine.errors import DbError, ErrorKind
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import Tql
 from sql.functions.calls import function_calls
@@ -23,6 +24,7 @@ from sql.functions.expansion import RETURNS
 from sql.partition.prune import filters
 from sql.plan.argument_types import argument_types
 from sql.plan.bare_numeric import cast_values
+from sql.plan.blank_padded import without_blanks
 from sql.plan.buckets import bucket_functions
 from sql.plan.caseless import caseless
 from sql.plan.cast_literals import cast_literals
@@ -31,8 +33,11 @@ from sql.plan.clocks import Clocks, Walls
 from sql.plan.context import PlanContext
 from sql.plan.dependent_groups import dependent_groups
 from sql.plan.direct import Direct, direct_of
+from sql.plan.eras import eras
+from sql.plan.extension_forms import extension_forms
 from sql.plan.fetch import with_ties
 from sql.plan.front import Front, front_of
+from sql.plan.inline import inline_routines
 from sql.plan.interval_texts import interval_texts
 from sql.plan.joined_functions import joined_functions
 from sql.plan.json_paths import json_paths
@@ -53,6 +58,7 @@ from sql.plan.local_clock import Target, local_clock
 from sql.plan.loose_groups import loose_groups
 from sql.plan.moments import fine_scans
 from sql.plan.mysql_collations import collated
+from sql.plan.mysql_digits import digits_shown
 from sql.plan.mysql_forms import mysql_forms
 from sql.plan.mysql_values import loose_casts, mysql_values, truncations
 from sql.plan.named_types import resolve_types
@@ -68,6 +74,7 @@ from sql.plan.session_functions import is_session_bound, session_functions
 from sql.plan.session_zone import zone_calls
 from sql.plan.shown_types import Shown, is_only_shown, shown_type, shown_types
 from sql.plan.tables import FileReference, Reference, Resolved, known_table, resolve_tables
+from sql.plan.text_search import text_search
 from sql.plan.time_aggregates import time_aggregates
 from sql.plan.time_series import rewrite_time_series
 from sql.plan.type_names import name_types, plain_types, shown_declared
@@ -75,6 +82,7 @@ from sql.plan.typed import inferred_type, typed_operators
 from sql.plan.user_variables import inline_assignments
 from sql.plan.values_names import name_values
 from sql.plan.whole_rows import fill_lists, whole_rows
+from sql.plan.wide_numeric import wide_casts
 from sql.results import ResultColumn
 from sql.session import Wire
 from sql.system.pg_rewrites import rewrite_pg
@@ -123,6 +131,7 @@ class QueryPlan:
     plain_sql: str | None = None  # for rows that DISTINCT ON would leave as they are
     tqls: dict[str, Tql] = field(default_factory=dict)  # placeholder → PromQL in a CTE
     stored: frozenset[int] = frozenset()  # ids of the ordinary tables it reads
+    digits: Mapping[int, int] = field(default_factory=dict)  # of seconds, on MySQL
     clocks: frozenset[int] = frozenset()  # places of outputs that are MySQL's TIME
     warnings: tuple[str, ...] = ()  # which MySQL tells whenever the query is run
     spelled: bool = False  # columns are shown in the case they were declared in
@@ -153,8 +162,11 @@ def plan_query(
     `shown`: its columns are for a client's eyes and called what PostgreSQL calls them.
     Raises: DbError.
     """
+    tree = inline_routines(tree.copy(), context)
+    if shown and context.wire is Wire.POSTGRES and "numeric" in context.text.lower():
+        tree = wide_casts(tree, declared)
     called = _shown(tree, context, all_of_them=shown)
-    tree = tree.copy()
+    digits = digits_shown(tree) if shown and context.wire is Wire.MYSQL else {}
     if context.wire is Wire.MYSQL and ":=" in context.text:
         tree = inline_assignments(tree)
     if target is None:
@@ -170,7 +182,7 @@ def plan_query(
     plan = _finish(tree, context, parameter_count, plain_types(declared), target, typed=typed)
     told = [shown_declared(type_) for type_ in declared]
     called = _with_parameters(numbers, called, plan.parameter_types, told)
-    return replace(plan, shown=called) if called else plan
+    return replace(plan, shown=called, digits=digits) if called or digits else plan
 
 
 def _asks_the_catalog(context: PlanContext) -> bool:
@@ -233,14 +245,20 @@ def plan_statement(
 
     What RETURNING gives is for a client's eyes.
     """
+    tree = inline_routines(tree.copy(), context)
     called = _shown(tree, context, all_of_them=True)
-    tree = _plain(_names_told(tree.copy(), context, declared), context)
+    tree = _plain(_names_told(tree, context, declared), context)
     plan = _finish(tree, context, parameter_count, plain_types(declared), None)
     return replace(plan, shown=called) if called else plan
 
 
 def _plain(tree: exp.Expr, context: PlanContext) -> exp.Expr:
-    """The tree without time-series clauses; it may be changed."""
+    """The tree without time-series clauses; it may be changed. Raises: DbError UNSUPPORTED."""
+    if any(isinstance(cte.this, exp.DML) for cte in tree.find_all(exp.CTE)):
+        # The store would run it beside every rule and check of ours.
+        message = "INSERT, UPDATE, DELETE and MERGE are no queries"
+        hint = "in WITH they may stand at the top of a statement that is sent as it is"
+        raise DbError(ErrorKind.UNSUPPORTED, message, hint=hint)
     return rewrite_time_series(
         tree, lambda node: known_table(node, context), context.timezone, context.wire
     )
@@ -248,15 +266,17 @@ def _plain(tree: exp.Expr, context: PlanContext) -> exp.Expr:
 
 def _view(view: Table, context: PlanContext) -> exp.Expr:
     """A view's query as if it had been written in its place."""
-    tree = _plain(context.parse_view(view), context)
+    tree = _plain(inline_routines(context.parse_view(view), context), context)
     return _called(tree, context, Wire(view.dialect))
 
 
 def _called(tree: exp.Expr, context: PlanContext, wire: Wire) -> exp.Expr:
     """The tree with calls of our own functions as DuckDB knows them."""
     if wire is not Wire.MYSQL:
-        tree = resolve_types(tree, context.type_named)
+        tree = extension_forms(resolve_types(tree, context.type_named), context)
     tree = name_values(json_paths(tree, lambda node: known_table(node, context)))
+    if wire is not Wire.MYSQL:
+        tree = text_search(tree, partial(known_table, context=context))
     if wire is Wire.POSTGRES:
         tree = rewrite_pg(postgres_forms(tree))
     tree = (
@@ -292,6 +312,8 @@ def _typed(
     infer = partial(inferred_type, scopes)
     if context.wire is not Wire.MYSQL:
         tree = list_texts(interval_texts(clock_values(tree, infer), infer), infer)
+    if context.wire is Wire.POSTGRES:
+        tree = eras(without_blanks(tree, scopes), infer)
     tree = typed_operators(tree, scopes, context.wire)
     if context.wire is Wire.MYSQL:
         tree = mysql_values(tree, infer, loosely=context.loosely)

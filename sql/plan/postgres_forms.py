@@ -14,6 +14,7 @@ from itertools import zip_longest
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
+from sql.plan.blank_padded import cut_cast
 
 _OFFSET = re.compile(r"(?:[A-Za-z]{3,}|<[^<>]+>)?([+-])(\d{1,2})(?::(\d{2}))?")
 
@@ -41,6 +42,7 @@ def postgres_forms(tree: exp.Expr) -> exp.Expr:
             node.replace(node.this)
         elif isinstance(node, exp.Cast):
             _narrow(node.to)
+            cut_cast(node)
         elif isinstance(node, exp.Round):
             _read_number(node)
         elif isinstance(node, exp.Values):

@@ -7,11 +7,12 @@ so that a cached plan never holds a stale clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from sqlglot import exp
 
+from engine.clock import STARTED_MS
 from engine.errors import DbError, ErrorKind
 from sql.dialect.nodes import UserVariable
 from sql.dialect.pieces import cast_to
@@ -35,6 +36,13 @@ def _zoned_now(context: PlanContext) -> exp.Expr:
     """PostgreSQL's now() has a zone."""
     kind = "TIMESTAMPTZ" if context.wire is Wire.POSTGRES else "TIMESTAMP"
     return cast_to(exp.Literal.string(NOW), kind)
+
+
+def _started(context: PlanContext) -> exp.Expr:
+    """When this process began, as now() is typed."""
+    kind = "TIMESTAMPTZ" if context.wire is Wire.POSTGRES else "TIMESTAMP"
+    moment = datetime.fromtimestamp(STARTED_MS / 1000, UTC)
+    return cast_to(exp.Literal.string(f"{moment:%Y-%m-%d %H:%M:%S.%f+00}"), kind)
 
 
 def _today(_: PlanContext) -> exp.Expr:
@@ -75,6 +83,8 @@ def _user(context: PlanContext) -> exp.Expr:
     return _text(f"{user}@{context.client.address.rpartition(':')[0] or 'localhost'}")
 
 
+# MySQL's may be called with a number of digits, which is for the eye (mysql_digits.py).
+_WITH_DIGITS = frozenset({"sysdate", "utc_timestamp", "curtime", "utc_time", "localtime"})
 _MAKERS: dict[str, _Maker] = {
     "now": _zoned_now,
     "current_timestamp": _zoned_now,
@@ -108,8 +118,8 @@ _MAKERS: dict[str, _Maker] = {
     "last_insert_id": lambda c: exp.convert(int(c.setting("last_insert_id"))),
     "row_count": lambda c: exp.convert(int(c.setting("row_count"))),
     "found_rows": lambda c: exp.convert(int(c.setting("found_rows"))),
-    "pg_postmaster_start_time": _zoned_now,
-    "pg_conf_load_time": _zoned_now,
+    "pg_postmaster_start_time": _started,
+    "pg_conf_load_time": _started,
     "inet_client_addr": _address,
     "inet_client_port": _port,
     "pg_my_temp_schema": lambda _: exp.Literal.number(0),
@@ -183,7 +193,8 @@ def _replacement(node: exp.Expr, context: PlanContext) -> exp.Expr | None:
         name = node.name.lower()
         if name == "current_setting" and node.expressions and node.expressions[0].is_string:
             return _setting(node.expressions, context)
-        return _made(name, node, context) if name in _MAKERS and not node.expressions else None
+        plain = not node.expressions or (name in _WITH_DIGITS and node.expressions[0].is_int)
+        return _made(name, node, context) if name in _MAKERS and plain else None
     return _made(_NODES[type(node)], node, context)
 
 

@@ -15,7 +15,9 @@ from catalog.records import Column, Table
 from engine import datatypes as dt
 from engine.datatypes import DataType
 from engine.errors import DbError
-from engine.named import BASE_TYPES, SHOWN_TYPES
+from engine.named import BASE_TYPES, SHOWN_TYPES, Named, NamedKind
+from sql.decode.lengths import char_length
+from sql.plan.blank_padded import cast_length
 from sql.plan.context import TypeLookup
 from sql.plan.named_types import resolve_types
 from sql.system.pg_catalog.shapes import COLUMN_TYPES
@@ -27,12 +29,13 @@ _DEPTH_MAX = 32
 _SAME = (
     *(exp.Paren, exp.Min, exp.Max, exp.Coalesce, exp.Alias, exp.Nullif, exp.First, exp.Last),
     *(exp.AnyValue, exp.Distinct, exp.Order, exp.Filter, exp.Window, exp.Lag, exp.Lead),
-    *(exp.FirstValue, exp.LastValue, exp.Greatest, exp.Least),
+    *(exp.FirstValue, exp.LastValue, exp.Greatest, exp.Least, exp.Collate),
 )
 _VOID = frozenset({"pg_sleep", "pg_notify", "pg_advisory_lock", "pg_advisory_lock_shared"})
 _VOID |= {"pg_advisory_xact_lock", "pg_advisory_xact_lock_shared", "pg_advisory_unlock_all"}
 _JSONB = frozenset({"to_jsonb", "jsonb_agg", "jsonb_object_agg", "jsonb_build_object"})
 _JSONB |= {"jsonb_build_array", "jsonb_set", "jsonb_insert", "jsonb_strip_nulls", "jsonb_object"}
+_HSTORE = frozenset({"hstore", "slice", "delete"})  # functions of the extension that give one
 _CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 _CASTS = {exp.DType.NAME: "name", exp.DType.JSONB: "jsonb", exp.DType.BPCHAR: "bpchar"}
 
@@ -53,6 +56,17 @@ def shown_type(
     """As `shown_types`, of one expression inside a query."""
     query = node.find_ancestor(exp.Select)
     return _Reader(lookup, table_of).of(node, query) if query is not None else None
+
+
+def type_within(
+    lookup: TypeLookup, table_of: Callable[[exp.Table], Table | None], node: exp.Expr
+) -> Shown:
+    """As `shown_type`, in changes of tables too, and arrays of any kind have their types."""
+    holder = node.find_ancestor(exp.Select, exp.Update, exp.Delete)
+    query = holder if isinstance(holder, exp.Select) else exp.select()
+    if isinstance(holder, exp.Update | exp.Delete):
+        query = query.from_(holder.this.copy())
+    return _Reader(lookup, table_of, lists=True).of(node, query)
 
 
 def is_only_shown(type_: DataType) -> bool:
@@ -79,9 +93,16 @@ _CATALOG = {
 class _Reader:
     """Reads types off a tree that nothing has changed yet."""
 
-    def __init__(self, lookup: TypeLookup, table_of: Callable[[exp.Table], Table | None]) -> None:
+    def __init__(
+        self,
+        lookup: TypeLookup,
+        table_of: Callable[[exp.Table], Table | None],
+        *,
+        lists: bool = False,
+    ) -> None:
         self._lookup = lookup
         self._table_of = table_of
+        self._lists = lists
 
     def of(self, node: exp.Expr, query: exp.Select) -> Shown:
         """The type of an expression of the query."""
@@ -135,7 +156,10 @@ class _Reader:
                 return _renamed(self.outputs(cte.this, depth + 1), cte.args.get("alias"))
         table = self._table_of(source)
         if table is not None:
-            return [(column.name.lower(), _declared(column)) for column in table.columns]
+            return [
+                (c.name.lower(), c.type if self._lists and c.type.element else _declared(c))
+                for c in table.columns
+            ]
         if source.db in ("", "pg_catalog"):
             return _CATALOG.get(source.name.lower())
         return None
@@ -182,12 +206,25 @@ class _Reader:
             name = node.name.lower()
             if name in _JSONB:
                 return _of("jsonb")
+            if name in _HSTORE:
+                return self._extended("hstore")
             is_range = name.endswith("range")
             return _of("void") if name in _VOID else _of(name) if is_range else None
-        if isinstance(node, exp.Add | exp.Sub | exp.Mul):  # of ranges
+        if isinstance(node, exp.DPipe):
+            sides = (self._type(side, query, depth + 1) for side in (node.left, node.right))
+            hstore = self._extended("hstore")
+            return hstore if hstore is not None and hstore in sides else None
+        if isinstance(node, exp.Add | exp.Sub | exp.Mul):  # of ranges, or without keys
             left = self._type(node.this, query, depth + 1)
-            return left if left is not None and left.named and "range" in left.named.name else None
+            return left if left is not None and left.named and _subtracts(left.named) else None
         return None
+
+    def _extended(self, name: str) -> Shown:
+        """The type of an extension, if the session sees it."""
+        meaning = self._lookup("", name)
+        named = meaning.type.named if meaning is not None else None
+        is_own = named is not None and named.kind is NamedKind.EXTENSION
+        return meaning.type if meaning is not None and is_own else None
 
     def _column(self, node: exp.Column, query: exp.Select, depth: int) -> Shown:
         found: list[Shown] = []
@@ -209,15 +246,22 @@ class _Reader:
             return None
         if to.this is exp.DType.ARRAY and to.expressions:
             return _listed(self._written(to.expressions[0]))
+        if (length := cast_length(to)) > 0:
+            return blank_padded(length)
         if to.this in _CASTS:
             return _of(_CASTS[to.this])
         kind = to.args.get("kind")
         if isinstance(kind, exp.Identifier) and kind.name in SHOWN_TYPES:
             return _of(kind.name)
         try:
-            return _carried(from_sql(resolve_types(to.copy(), self._lookup)))
+            type_ = from_sql(resolve_types(to.copy(), self._lookup))
+            return type_ if self._lists and type_.element is not None else _carried(type_)
         except DbError:
             return None
+
+
+def _subtracts(named: Named) -> bool:
+    return "range" in named.name or named.name == "hstore"
 
 
 def _returned(change: exp.Expr) -> exp.Select | None:
@@ -239,7 +283,14 @@ def _declared(column: Column) -> Shown:
     """What a table's column is shown as: JSONB is JSON that was declared so."""
     if column.declared == "jsonb" and column.type.id is dt.TypeId.JSON:
         return _of("jsonb")
+    if column.type.id is dt.TypeId.STRING and (length := char_length(column)):
+        return blank_padded(length)
     return _carried(column.type)
+
+
+def blank_padded(length: int) -> DataType:
+    """CHAR(n) as clients of PostgreSQL see it: `precision` is the n."""
+    return DataType(dt.TypeId.STRING, precision=length, named=SHOWN_TYPES["bpchar"])
 
 
 def _listed(type_: Shown) -> Shown:

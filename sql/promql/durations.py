@@ -67,13 +67,15 @@ def _arithmetic(node: Binary, left: float, right: float) -> float:
         raise syntax_error(f"{what} by zero", node.right.start)
     if op == "^":
         try:
-            return float(left**right) if left >= 0 or right == int(right) else math.nan
-        except (OverflowError, ZeroDivisionError):
-            return math.inf
+            return math.pow(left, right)
+        except (OverflowError, ValueError):
+            return math.inf  # or no number: neither is a duration
     if op == "+":
         return left + right
     if op == "-":
         return left - right
     if op == "*":
         return left * right
-    return left / right if op == "/" else math.fmod(left, right)
+    if op == "/":
+        return left / right
+    return math.fmod(left, right) if math.isfinite(left) else math.nan

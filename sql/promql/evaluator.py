@@ -257,8 +257,9 @@ class Evaluator:
         steps = self.steps_of(node.shift, times)
         # Steps of a subquery are multiples of its step, whatever the query's are.
         first = ((int(steps[0]) - span) // step + 1) * step
-        inner_times = np.arange(first, int(steps[-1]) + 1, step, dtype=np.int64)
-        self.refuse_more_than(len(inner_times))
+        end = int(steps[-1]) + 1
+        self.refuse_more_than(len(range(first, end, step)))  # before memory is asked for
+        inner_times = np.arange(first, end, step, dtype=np.int64)
         frame = self.frame(node.inner, inner_times) if len(inner_times) else Frame.nothing(0)
         samples = histogram_math.without_hints(samples_of(frame, inner_times))
         return Window(node, frame.labels, samples, steps, times, span, frame.nameless)

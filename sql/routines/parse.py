@@ -1,6 +1,6 @@
-"""The grammar of a stored procedure's body: blocks, variables, branches, loops, plain statements.
+"""The grammar of MySQL's stored routines: blocks, variables, branches, loops, handlers, cursors.
 
-Called when a procedure is made (to refuse what it cannot do) and when it is called. Works on the
+Called when a routine is made (to refuse what it cannot do) and when it is called. Works on the
 tokens of the body's text; plain statements are cut out, not read: the statement parser does that.
 Source: MySQL 8.4 reference, "Compound Statements".
 """
@@ -18,7 +18,6 @@ from sql.session import Wire
 
 _NESTED_MAX = 100
 _ENDS = ("END", "ELSE", "ELSEIF", "WHEN", "UNTIL")
-_REFUSED = {"OPEN": "cursors", "FETCH": "cursors", "CLOSE": "cursors", "RETURN": "RETURN"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +76,80 @@ class Jump:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """SIGNAL SQLSTATE 'state' [SET MESSAGE_TEXT = message]."""
+    """SIGNAL a state or condition [SET item = value, …]; RESIGNAL if `again`, which needs none."""
 
-    state: str
-    message: Piece | None
-
-
-Step = Piece | Declare | Branches | Loop | Block | Jump | Signal
+    condition: str  # a SQLSTATE, a condition's name, or nothing
+    items: tuple[tuple[str, Piece], ...] = ()  # MESSAGE_TEXT, MYSQL_ERRNO
+    again: bool = False
 
 
-def parse_body(text: str) -> Step:
-    """The one statement that a body is. Raises: DbError SYNTAX, UNSUPPORTED, LIMIT_EXCEEDED."""
+@dataclass(frozen=True, slots=True)
+class Return:
+    """RETURN value: what a function gives."""
+
+    value: Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """DECLARE EXIT | CONTINUE HANDLER FOR conditions body."""
+
+    leaves: bool
+    conditions: tuple[str, ...]  # SQLSTATEs, error numbers, classes in capitals, conditions' names
+    body: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """DECLARE name CONDITION FOR a state or a number."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeclareCursor:
+    """DECLARE name CURSOR FOR query."""
+
+    name: str
+    query: Piece
+
+
+@dataclass(frozen=True, slots=True)
+class UseCursor:
+    """OPEN, CLOSE, and FETCH into variables."""
+
+    verb: str
+    name: str
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """GET [STACKED] DIAGNOSTICS: variables and the items they get."""
+
+    items: tuple[tuple[Piece, str], ...]
+
+
+Step = (
+    Piece | Declare | Branches | Loop | Block | Jump | Signal | Return | Handler | Condition
+    | DeclareCursor | UseCursor | Diagnostics
+)  # fmt: skip
+
+
+def parse_body(text: str, *, is_function: bool = False) -> Step:
+    """The one statement that a body is. Raises: DbError SYNTAX, LIMIT_EXCEEDED."""
     reader = _Reader(tokenize(text, Wire.MYSQL))
     step = reader.step()
     reader.skip(TokenType.SEMICOLON)
     if reader.at < len(reader.tokens):
         raise reader.unexpected()
+    if reader.returns != is_function:
+        number = 1320 if is_function else 1313
+        message = "RETURN is only allowed in a FUNCTION"
+        error = DbError(ErrorKind.SYNTAX, "No RETURN found in FUNCTION" if is_function else message)
+        error.mysql = (number, "42000")
+        raise error
     return step
 
 
@@ -103,6 +160,7 @@ class _Reader:
         self.tokens = tokens
         self.at = 0
         self.depth = 0
+        self.returns = False
 
     # --- Tokens -----------------------------------------------------------------------------------
 
@@ -138,7 +196,7 @@ class _Reader:
 
     def unexpected(self) -> DbError:
         here = self.tokens[self.at].text if self.at < len(self.tokens) else "the end"
-        return DbError(ErrorKind.SYNTAX, f'syntax error at or near "{here}" in the procedure')
+        return DbError(ErrorKind.SYNTAX, f'syntax error at or near "{here}" in the routine')
 
     def until(self, stops: Callable[[], bool]) -> Piece:
         """Everything up to where `stops` holds. Raises: DbError SYNTAX if there is nothing."""
@@ -172,7 +230,7 @@ class _Reader:
     def step(self) -> Step:
         self.depth += 1
         if self.depth > _NESTED_MAX:
-            raise DbError(ErrorKind.LIMIT_EXCEEDED, "the procedure is nested too deeply")
+            raise DbError(ErrorKind.LIMIT_EXCEEDED, "the routine is nested too deeply")
         try:
             return self._step()
         finally:
@@ -184,9 +242,6 @@ class _Reader:
             label = self.name().lower()
             self.at += 1
         word = self.word()
-        if word in _REFUSED:
-            message = f"{_REFUSED[word]} in procedures: not supported"
-            raise DbError(ErrorKind.UNSUPPORTED, message)
         if word == "CASE":
             return self._case()
         makers: dict[str, Callable[[], Step]] = {
@@ -199,6 +254,12 @@ class _Reader:
             "ITERATE": self._jump,
             "DECLARE": self._declare,
             "SIGNAL": self._signal,
+            "RESIGNAL": self._signal,
+            "RETURN": self._return,
+            "OPEN": self._use_cursor,
+            "FETCH": self._use_cursor,
+            "CLOSE": self._use_cursor,
+            "GET": self._diagnostics,
         }
         maker = makers.get(word)
         if maker is not None and not (word == "REPEAT" and self.word(1) == "("):
@@ -277,12 +338,18 @@ class _Reader:
         self.at += 1
         return Jump(self.name().lower(), again)
 
-    def _declare(self) -> Declare:
+    def _declare(self) -> Step:
         self.require("DECLARE")
-        if self.word() in ("CONTINUE", "EXIT", "UNDO") or self.word(1) in ("CURSOR", "CONDITION"):
-            raise DbError(
-                ErrorKind.UNSUPPORTED, "handlers, conditions and cursors are not supported"
-            )
+        if self.word() in ("CONTINUE", "EXIT", "UNDO") and self.word(1) == "HANDLER":
+            return self._handler()
+        if self.word(1) == "CURSOR":
+            name = self.name().lower()
+            self.require("CURSOR", "FOR")
+            return DeclareCursor(name, self.until(self.skips_to_end))
+        if self.word(1) == "CONDITION":
+            name = self.name().lower()
+            self.require("CONDITION", "FOR")
+            return Condition(name, self._condition())
         names = [self.name()]
         while self.skip(TokenType.COMMA):
             names.append(self.name())
@@ -291,12 +358,74 @@ class _Reader:
         text = " ".join(token.text for token in kind.tokens)
         return Declare(tuple(names), text, default)
 
+    def _handler(self) -> Handler:
+        if self.word() == "UNDO":
+            raise self.unexpected()
+        leaves = self.name().upper() == "EXIT"
+        self.require("HANDLER", "FOR")
+        conditions = [self._condition()]
+        while self.skip(TokenType.COMMA):
+            conditions.append(self._condition())
+        return Handler(leaves, tuple(conditions), self.step())
+
+    def _condition(self) -> str:
+        """SQLSTATE [VALUE] 'x', a number, a class of conditions in capitals, a name in small."""
+        if self.take("NOT", "FOUND"):
+            return "NOT FOUND"
+        if self.take("SQLSTATE"):
+            self.take("VALUE")
+            return self.name()
+        name = self.name()
+        return name.upper() if name.upper() in ("SQLEXCEPTION", "SQLWARNING") else name.lower()
+
     def _signal(self) -> Signal:
-        self.require("SIGNAL", "SQLSTATE")
-        self.take("VALUE")
-        state = self.name()
-        message = None
-        if self.take("SET", "MESSAGE_TEXT", "="):
-            message = self.until(lambda: self.skips_to_end() or self.word() == ",")
-            self.until(self.skips_to_end) if self.word() == "," else None
-        return Signal(state, message)
+        again = self.name().upper() == "RESIGNAL"
+        condition = ""
+        if not (again and (self._is_at_end() or self.word() == "SET")):
+            condition = self._condition()
+        items: list[tuple[str, Piece]] = []
+        if self.take("SET"):
+            while True:
+                item = self.name().upper()
+                self.require("=")
+                items.append((item, self.until(lambda: self.skips_to_end() or self.word() == ",")))
+                if not self.skip(TokenType.COMMA):
+                    break
+        return Signal(condition, tuple(items), again)
+
+    def _is_at_end(self) -> bool:
+        return self.at >= len(self.tokens) or self.skips_to_end()
+
+    def _return(self) -> Return:
+        self.require("RETURN")
+        self.returns = True
+        return Return(self.until(self.skips_to_end))
+
+    def _use_cursor(self) -> UseCursor:
+        verb = self.name().upper()
+        if verb != "FETCH":
+            return UseCursor(verb, self.name().lower())
+        if self.take("NEXT"):
+            self.require("FROM")
+        else:
+            self.take("FROM")
+        name = self.name().lower()
+        self.require("INTO")
+        targets = [self.name().lower()]
+        while self.skip(TokenType.COMMA):
+            targets.append(self.name().lower())
+        return UseCursor(verb, name, tuple(targets))
+
+    def _diagnostics(self) -> Diagnostics:
+        self.require("GET")
+        _ = self.take("CURRENT") or self.take("STACKED")
+        self.require("DIAGNOSTICS")
+        if self.take("CONDITION"):
+            self.name()  # there is one
+        items: list[tuple[Piece, str]] = []
+        while True:
+            target = self.until(lambda: self.word() == "=")
+            self.require("=")
+            items.append((target, self.name().upper()))
+            if not self.skip(TokenType.COMMA):
+                return Diagnostics(tuple(items))

@@ -1,8 +1,9 @@
-"""CALL: runs a stored procedure, statement by statement as if its client had sent them.
+"""Runs MySQL's stored routines, statement by statement as if their client had sent them.
 
-Called by sql/client_session.py. Each statement is a transaction of its own unless one is open, has
-the caller's rights, and is what the session shows as running. A procedure's variables are user
-variables under names of their own, by the depth of the call; they go when it ends.
+Called by sql/execute.py for CALL and by calls.py for functions. Each statement is a transaction of
+its own unless one is open, has the caller's rights, and is what the session shows as running. A
+routine's variables are user variables under names of their own, by the depth of the call; they go
+when it ends.
 Source: MySQL 8.4 reference, "CALL Statement", "Compound Statements".
 """
 
@@ -12,24 +13,44 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from sqlglot import exp
 
 from catalog.objects import Routine
 from engine.errors import DbError, ErrorKind
-from sql.dialect import nodes
+from sql.dialect import mysql_nodes, nodes
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.mysql_errors import missing
 from sql.results import Affected, Empty, Result, Rows
+from sql.routines.conditions import (
+    Cursor,
+    ExitError,
+    Scope,
+    as_warning,
+    changed,
+    diagnostic,
+    handler_for,
+    merged,
+    no_data,
+    signalled,
+)
+from sql.routines.find import find
 from sql.routines.parse import (
     Block,
     Branches,
+    Condition,
     Declare,
+    DeclareCursor,
+    Diagnostics,
+    Handler,
     Jump,
     Loop,
     Piece,
+    Return,
     Signal,
     Step,
+    UseCursor,
     parse_body,
 )
 from sql.routines.spelling import Names, as_statement, spelled
@@ -42,6 +63,7 @@ if TYPE_CHECKING:
 
 _DEPTH_MAX = 32  # calls within calls
 _ANSWER = "answer"  # the variable that conditions are read from
+_RETURNED = "$returned"  # no name that is likely
 
 
 def call(
@@ -51,7 +73,7 @@ def call(
     tree = statement.tree
     assert isinstance(tree, nodes.Call)
     database = tree.text("db") or session.database
-    routine = find(session, database, tree.this.name)
+    routine = find(session, database, tree.this.name, is_function=False)
     if routine is None:
         raise missing("PROCEDURE", f"{database}.{tree.this.name}")
     given = tree.this.expressions
@@ -63,17 +85,49 @@ def call(
         )
         error.mysql = (1318, "42000")
         raise error
+    run = _Run(session, routine, session.routine_depth + 1)
+
+    def act() -> None:
+        run.take(given, parameters)
+        run.start()
+        run.give(given)
+
+    _inside(session, routine, run, act)
+    return Affected("CALL", run.affected, sets=tuple(run.results))
+
+
+def evaluate(session: ClientSession, routine: Routine, values: Sequence[object]) -> object:
+    """What a function gives for values of its arguments. Raises: DbError."""
+    run = _Run(session, routine, session.routine_depth + 1)
+
+    def act() -> None:
+        for argument, value in zip(routine.arguments, values, strict=True):
+            run.set(argument.name, value)
+            run.convert(argument.name, argument.type)
+        try:
+            run.start()
+        except _ReturnError as answer:
+            run.declare(_RETURNED, answer.value)
+            run.convert(_RETURNED, routine.returns)
+            return
+        error = DbError(ErrorKind.RAISED, f"FUNCTION {routine.name} ended without RETURN")
+        error.mysql = (1321, "2F005")
+        raise error
+
+    _inside(session, routine, run, act)
+    return run.returned
+
+
+def _inside(session: ClientSession, routine: Routine, run: _Run, act: Callable[[], None]) -> None:
+    """Does something one call deeper, in the routine's database."""
     session.routine_depth += 1
-    run = _Run(session, routine, session.routine_depth)
     before = session.database
     try:
         if session.routine_depth > _DEPTH_MAX:
-            raise DbError(ErrorKind.LIMIT_EXCEEDED, "procedures call each other too deeply")
-        if database != before:
-            session.use(database)
-        run.take(given, parameters)
-        run.step(parse_body(routine.body), routine.body)
-        run.give(given)
+            raise DbError(ErrorKind.LIMIT_EXCEEDED, "routines call each other too deeply")
+        if routine.database != before:
+            session.use(routine.database)
+        act()
     except _JumpError as jump:
         raise DbError(ErrorKind.SYNTAX, f"no label {jump.step.label} to go to") from None
     finally:
@@ -83,16 +137,6 @@ def call(
             session.statement_ended()
         if session.database != before:
             session.use(before)
-    return Affected("CALL", run.affected, sets=tuple(run.results))
-
-
-def find(session: ClientSession, database: str, name: str) -> Routine | None:
-    """The procedure of that name, whatever the case of its letters."""
-    for one in session.catalog.objects(session.duck.cursor):
-        named = (one.database, one.name.lower()) == (database, name.lower())
-        if isinstance(one, Routine) and named:
-            return one
-    return None
 
 
 class _JumpError(Exception):
@@ -101,6 +145,14 @@ class _JumpError(Exception):
     def __init__(self, step: Jump) -> None:
         super().__init__(step.label)
         self.step = step
+
+
+class _ReturnError(Exception):
+    """RETURN: the function has its value."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__("a function returns")
+        self.value = value
 
 
 @dataclass
@@ -113,10 +165,19 @@ class _Run:
     names: Names = field(default_factory=dict)
     results: list[Rows] = field(default_factory=list)
     affected: int = 0
+    returned: object = None
+    scopes: list[Scope] = field(default_factory=lambda: [Scope()])
+    handled: list[DbError] = field(default_factory=list)  # by the handlers that run, innermost last
+    known: DbError | None = None  # an error that no handler of this call takes
 
     def __post_init__(self) -> None:
         for argument in self.routine.arguments:
-            self._declare(argument.name, None)
+            self.declare(argument.name, None)
+
+    def start(self) -> None:
+        """Runs the body. Raises: DbError, _ReturnError, _JumpError."""
+        body, is_function = self.routine.body, self.routine.is_function
+        self.step(parse_body(body, is_function=is_function), body)
 
     # --- Variables --------------------------------------------------------------------------------
 
@@ -141,33 +202,38 @@ class _Run:
                 ]
             else:
                 value = self._evaluated(to_sql(node, Wire.MYSQL))
-            self._set(argument.name, value)
-            self._convert(argument.name, argument.type)
+            self.set(argument.name, value)
+            self.convert(argument.name, argument.type)
 
     def give(self, given: Sequence[exp.Expr]) -> None:
         """What OUT and INOUT arguments have become."""
         for argument, node in zip(self.routine.arguments, given, strict=True):
             if argument.mode != "IN":
-                self._convert(argument.name, argument.type)
+                self.convert(argument.name, argument.type)
                 value = self.session.user_variables.get(self.names[argument.name.lower()])
                 self.session.user_variables[str(node.this)] = value
 
     def forget(self) -> None:
-        """The variables are no more."""
+        """The variables are no more; what a function returned is kept."""
+        if _RETURNED in self.names:
+            self.returned = self.session.user_variables.get(self.names[_RETURNED])
         for name in [*self.names.values(), self._own(_ANSWER)]:
             self.session.user_variables.pop(name, None)
 
     def _own(self, name: str) -> str:
         return f"__{self.depth}_{name.lower()}"
 
-    def _declare(self, name: str, value: object) -> None:
+    def declare(self, name: str, value: object) -> None:
+        """A new variable."""
         self.names[name.lower()] = self._own(name)
-        self._set(name, value)
+        self.set(name, value)
 
-    def _set(self, name: str, value: object) -> None:
+    def set(self, name: str, value: object) -> None:
+        """Gives a variable a value."""
         self.session.user_variables[self.names[name.lower()]] = value
 
-    def _convert(self, name: str, kind: str) -> None:
+    def convert(self, name: str, kind: str) -> None:
+        """Makes a variable's value one of its type. Raises: DbError."""
         own = self.names[name.lower()]
         if kind and self.session.user_variables.get(own) is not None:
             self._run_text(f"SELECT CAST(@{own} AS {kind}) INTO @{own}")
@@ -183,26 +249,95 @@ class _Run:
     # --- Statements -------------------------------------------------------------------------------
 
     def step(self, step: Step, body: str) -> None:
-        """Runs one statement of the body. Raises: DbError, _JumpError."""
+        """Runs one statement of the body; a handler may take what it raises.
+
+        Raises: DbError, _JumpError, _ReturnError, ExitError.
+        """
         self._check()
+        try:
+            self._step(step, body)
+        except DbError as error:
+            self._handle(error, body)
+
+    def _step(self, step: Step, body: str) -> None:
         if isinstance(step, Piece):
-            self._run_text(as_statement(body, step, self.names))
+            self._plain(step, body)
         elif isinstance(step, Block):
-            with contextlib.suppress(_LeftError):
-                self._labelled(step.label, lambda: self.steps(step.body, body))
+            self._block(step, body)
         elif isinstance(step, Branches):
             self._branch(step, body)
         elif isinstance(step, Loop):
             self._loop(step, body)
-        elif isinstance(step, Declare):
-            default = None if step.default is None else self._spelled(body, step.default)
-            for name in step.names:
-                self._declare(name, None if default is None else self._evaluated(default))
-                self._convert(name, step.type)
         elif isinstance(step, Signal):
             self._signal(step, body)
-        else:
+        elif isinstance(step, Return):
+            raise _ReturnError(self._evaluated(self._spelled(body, step.value)))
+        elif isinstance(step, Jump):
             raise _JumpError(step)
+        elif isinstance(step, UseCursor):
+            self._use_cursor(step)
+        elif isinstance(step, Diagnostics):
+            self._diagnose(step, body)
+        else:
+            self._declared(step, body)
+
+    def _declared(self, step: Declare | Handler | Condition | DeclareCursor, body: str) -> None:
+        scope = self.scopes[-1]
+        if isinstance(step, Handler):
+            scope.handlers.append(step)
+        elif isinstance(step, Condition):
+            scope.conditions[step.name] = step.value
+        elif isinstance(step, DeclareCursor):
+            scope.cursors[step.name] = Cursor(as_statement(body, step.query, self.names))
+        else:
+            default = None if step.default is None else self._spelled(body, step.default)
+            for name in step.names:
+                self.declare(name, None if default is None else self._evaluated(default))
+                self.convert(name, step.type)
+
+    def _plain(self, step: Piece, body: str) -> None:
+        """A statement of its own; SELECT … INTO without a row is a condition for handlers."""
+        text = as_statement(body, step, self.names)
+        if self._run_text(text):
+            return
+        error = no_data()
+        if handler_for(error, self.scopes) is not None:
+            raise error
+
+    def _block(self, step: Block, body: str) -> None:
+        scope = Scope()
+        self.scopes.append(scope)
+        depth = len(self.scopes)
+        try:
+            with contextlib.suppress(_LeftError):
+                self._labelled(step.label, lambda: self.steps(step.body, body))
+        except ExitError as left:
+            if left.scope is not scope:
+                raise
+        finally:
+            del self.scopes[depth - 1 :]
+
+    def _handle(self, error: DbError, body: str) -> None:
+        """Runs the handler that an error meets. Raises: the error if there is none, ExitError."""
+        if error is self.known or error.kind in (ErrorKind.CANCELLED, ErrorKind.TIMEOUT):
+            raise error
+        found = handler_for(error, self.scopes)
+        if found is None:
+            self.known = error
+            raise error
+        place, handler = found
+        inner, self.scopes = self.scopes, [*self.scopes[:place], Scope()]
+        left = inner[place]
+        self.scopes[-1].conditions = dict(left.conditions)
+        self.scopes[-1].cursors = left.cursors
+        self.handled.append(error)
+        try:
+            self.step(handler.body, body)
+        finally:
+            self.handled.pop()
+            self.scopes = inner
+        if handler.leaves:
+            raise ExitError(left)
 
     def steps(self, steps: Iterable[Step], body: str) -> None:
         """One after the other."""
@@ -259,23 +394,94 @@ class _Run:
             return
 
     def _signal(self, step: Signal, body: str) -> None:
-        message = "Unhandled user-defined exception condition"
-        if step.message is not None:
-            message = str(self._evaluated(self._spelled(body, step.message)))
-        error = DbError(ErrorKind.RAISED, message, sqlstate=step.state)
-        error.mysql = (1644, step.state)
+        items = {name: self._evaluated(self._spelled(body, one)) for name, one in step.items}
+        if step.again and not step.condition:
+            if not self.handled:
+                error = DbError(ErrorKind.RAISED, "RESIGNAL when handler not active")
+                error.mysql = (1645, "0K000")
+                raise error
+            raise changed(self.handled[-1], items)
+        error = signalled(step.condition, merged(self.scopes), items)
+        if error.codes.mysql_state[:2] == "01" and handler_for(error, self.scopes) is None:
+            self.session.notice(as_warning(error))
+            return
         raise error
 
-    def _run_text(self, text: str) -> None:
+    def _use_cursor(self, step: UseCursor) -> None:
+        """OPEN reads the rows, FETCH takes them one by one. Raises: DbError."""
+        found = (scope.cursors.get(step.name) for scope in reversed(self.scopes))
+        cursor = next((one for one in found if one is not None), None)
+        if cursor is None:
+            raise _cursor_error(1324, f"Undefined CURSOR: {step.name}")
+        if (step.verb == "OPEN") == (cursor.rows is not None):
+            is_open = step.verb == "OPEN"
+            state = "already" if is_open else "not"
+            raise _cursor_error(1325 if is_open else 1326, f"Cursor is {state} open")
+        if step.verb == "OPEN":
+            cursor.rows, cursor.at = self._rows(cursor.text), 0
+        elif step.verb == "CLOSE":
+            cursor.rows = None
+        else:
+            self._fetch(cursor, step.targets)
+
+    def _fetch(self, cursor: Cursor, targets: Sequence[str]) -> None:
+        assert cursor.rows is not None
+        if len(targets) != cursor.rows.num_columns:
+            raise _cursor_error(1328, "Incorrect number of FETCH variables")
+        if cursor.at >= cursor.rows.num_rows:
+            raise no_data()
+        for target, column in zip(targets, cursor.rows.columns, strict=True):
+            if target not in self.names:
+                raise _cursor_error(1327, f"Undeclared variable: {target}")
+            self.set(target, column[cursor.at].as_py())
+        cursor.at += 1
+
+    def _rows(self, text: str) -> pa.Table:
+        statement = parse(text, Wire.MYSQL)[0]
+        result = self.session.execute(statement)
+        if not isinstance(result, Rows):
+            raise DbError(ErrorKind.SYNTAX, "a cursor is declared for a query")
+        batches = list(result)
+        result.close()
+        names = [f"c{place}" for place in range(len(result.columns))]
+        if not batches:
+            return pa.table([pa.nulls(0)] * len(names), names=names)
+        return pa.Table.from_batches(batches).rename_columns(names)
+
+    def _diagnose(self, step: Diagnostics, body: str) -> None:
+        error = self.handled[-1] if self.handled else None
+        for target, item in step.items:
+            value = diagnostic(error, self.affected, item)
+            own = self._spelled(body, target).strip().lstrip("@").strip("`").lower()
+            self.session.user_variables[own] = value
+
+    def _run_text(self, text: str) -> bool:
+        """Runs statements of SQL; False if one was to give a row and gave none. Raises: DbError."""
+        found = True
         for statement in parse(text, Wire.MYSQL):
             result = self.session.execute(statement)
             if isinstance(result, Rows):
+                if self.routine.is_function:
+                    result.close()
+                    message = "Not allowed to return a result set from a function"
+                    error = DbError(ErrorKind.UNSUPPORTED, message)
+                    error.mysql = (1415, "0A000")
+                    raise error
                 self.results.append(_kept(result))
             elif isinstance(result, Affected):
                 self.results += result.sets
                 self.affected = result.rows or 0
+                into = isinstance(statement.tree, mysql_nodes.SelectInto)
+                found = found and not (into and not result.rows)
             elif not isinstance(result, Empty):
-                raise DbError(ErrorKind.UNSUPPORTED, "procedures move no data from or to clients")
+                raise DbError(ErrorKind.UNSUPPORTED, "routines move no data from or to clients")
+        return found
+
+
+def _cursor_error(number: int, message: str) -> DbError:
+    error = DbError(ErrorKind.RAISED, message, sqlstate="24000" if number < 1327 else "42000")
+    error.mysql = (number, "24000" if number in (1325, 1326) else "42000")
+    return error
 
 
 class _LeftError(Exception):

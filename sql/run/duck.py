@@ -30,6 +30,8 @@ BATCH_ROWS = 16_384  # result rows per batch: eight DuckDB vectors, a few MB at 
 
 
 _SLOTS_MAX = 64  # registered names a connection keeps
+_PARSED_MAX = 128  # texts whose syntax a connection keeps
+_PARSED_LENGTH_MAX = 4096  # of one
 
 
 class _Slot:
@@ -136,6 +138,7 @@ class Duck:
         # Registered tables by name, and the names in no use by the columns they have.
         self._slots: dict[str, _Slot] = {}
         self._free: dict[pa.Schema, list[str]] = {}
+        self._parsed: dict[str, Any] = {}  # None: run once so far
         # Guarded by _lock: whether an interrupt now would hit the statement it is meant for.
         self._lock = threading.Lock()
         self._running = False
@@ -220,7 +223,7 @@ class Duck:
         if sql == "COMMIT" and self._has_failed:
             self._check_commit()
         try:
-            rows = self.cursor.execute(sql, parameters).fetchall()
+            rows = self.cursor.execute(self._statement(sql), parameters).fetchall()
         except (duckdb.Error, RuntimeError) as error:
             if sql == "COMMIT":
                 self._drop_all()
@@ -230,6 +233,21 @@ class Duck:
         if sql == "BEGIN TRANSACTION":
             self._has_failed = False
         return rows
+
+    def _statement(self, sql: str) -> Any:
+        """The statement as DuckDB has read it before, from its second time on: else its text."""
+        known = self._parsed.get(sql, "")
+        if known == "":
+            if len(sql) > _PARSED_LENGTH_MAX:
+                return sql
+            if len(self._parsed) >= _PARSED_MAX:
+                self._parsed.clear()
+            self._parsed[sql] = None
+            return sql
+        if known is None:
+            found = self.cursor.extract_statements(sql)
+            known = self._parsed[sql] = found[0] if len(found) == 1 else sql
+        return known
 
     def _check_commit(self) -> None:
         """Raises: DbError FAILED_TRANSACTION, as COMMIT itself undoes all and says nothing."""

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from catalog.records import Column, Table
 from engine.api import Extent, KeyFilter, Regions, ScanRequest, Snapshot, TimeRange, Write
 from engine.clock import Clock
-from engine.datatypes import DataType, TypeId
+from engine.datatypes import DataType, TypeId, list_of
 from sql.decode.rows import plain
 from sql.dialect.nodes import Tql
 from sql.metrics.scans import MetricScans
@@ -29,10 +29,11 @@ from sql.plan.direct import Direct
 from sql.plan.front import Front
 from sql.plan.keys import wanted_keys
 from sql.plan.latest import is_latest
+from sql.plan.mysql_digits import on_clock
 from sql.plan.plan import QueryPlan, Shape
 from sql.plan.search import wanted_texts
 from sql.plan.tables import NOW, Reference
-from sql.results import CLOCK, ResultColumn, Rows
+from sql.results import ResultColumn, Rows
 from sql.run.bounds import time_ranges
 from sql.run.direct import Question, direct_rows
 from sql.run.duck import Duck, OpenResult
@@ -370,8 +371,8 @@ def result_columns(
             type_ = plan.walls.shown(position, len(names), type_)
         if origin is None or (origin.column.lower() != name.lower() and origin.starred):
             vector = VECTOR_OIDS.get(name, 0) if plan.systems and type_.id is TypeId.STRING else 0
-            clock = type_.id is TypeId.INTERVAL and position in plan.clocks
-            declared = CLOCK if clock else ""
+            span = position in plan.clocks
+            type_, declared = on_clock(type_, plan.digits.get(position), span=span)
             columns.append(ResultColumn(name, type_, vector_oid=vector, declared=declared))
             continue
         table, column_name = origin.table, origin.column
@@ -412,7 +413,12 @@ def _shown(plan: QueryPlan, position: int, found: DataType) -> DataType:
         return found
     if found.innermost.id not in _SHOWABLE:
         return found
-    return shown if (shown.element is None) == (found.element is None) else found
+    if shown.element is None or found.element is None:
+        return shown if shown.element is found.element else found
+    shown = list_of(shown.innermost)
+    while (found := found.element or found).element is not None:
+        shown = list_of(shown)  # arrays have one type, whatever their dimensions
+    return shown
 
 
 _SHOWABLE = frozenset({TypeId.STRING, TypeId.INT64, TypeId.INT32, TypeId.JSON})

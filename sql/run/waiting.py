@@ -3,7 +3,9 @@
 Called by sql/execute.py around every statement. DuckDB refuses such a statement at once; in READ
 COMMITTED it waits and then sees what was committed
 (https://www.postgresql.org/docs/current/transaction-iso.html). Only a transaction that has changed
-nothing in DuckDB may wait: it holds nothing that anybody waits for, so nobody waits in a circle.
+nothing in DuckDB may wait here: it holds nothing that anybody waits for, so nobody waits in a
+circle. One with changes has waited for the row's lock, if it could; it repeats them over what is
+committed now (sql/repeats.py).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import DbError, ErrorKind
+from sql.repeats import not_repeated
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -20,6 +23,7 @@ T = TypeVar("T")
 
 _STALE = (ErrorKind.PLAN, ErrorKind.UNDEFINED_TABLE, ErrorKind.UNDEFINED_COLUMN)
 _STALE_MAX = 10  # attempts
+_REPEATS_MAX = 20
 _PUBLISH_SECONDS = 0.05
 _LOOK_SECONDS = (0.002, 0.01, 0.05, 0.2)  # between attempts if no transaction seems to end
 
@@ -35,7 +39,9 @@ def run(session: ClientSession, statement: Callable[[], T]) -> T:
         return statement()
     except DbError as error:
         if not (_may_wait(session, error) or _is_stale(session, error, version)):
-            raise
+            if not _may_repeat(session, error):
+                raise
+            return _repeated(session, statement)
     limit_ms = session.settings.lock_timeout_ms
     until_ms = clock.now_ms() + limit_ms if limit_ms else None
     attempt = 0
@@ -43,6 +49,7 @@ def run(session: ClientSession, statement: Callable[[], T]) -> T:
         session.duck.check()
         if session.transaction is not None:
             session.transaction.recover()
+        session.server.row_locks.release_keys(session.id)  # nothing hangs on them
         gate.wait_for_end(seen, _LOOK_SECONDS[min(attempt, len(_LOOK_SECONDS) - 1)])
         seen, version = gate.ends, session.catalog.version
         attempt += 1
@@ -55,6 +62,36 @@ def run(session: ClientSession, statement: Callable[[], T]) -> T:
         if until_ms is not None and clock.now_ms() >= until_ms:
             message = "canceling statement due to lock timeout"
             raise DbError(ErrorKind.LOCK_TIMEOUT, message) from None
+
+
+def _may_repeat(session: ClientSession, error: DbError) -> bool:
+    open_ = session.transaction
+    if open_ is None or error.kind is not ErrorKind.SERIALIZATION_FAILURE or open_.failed:
+        return False
+    return open_.has_changes and open_.can_repeat
+
+
+def _repeated(session: ClientSession, statement: Callable[[], T]) -> T:
+    """Runs the transaction's steps again over a newer snapshot, then the statement.
+
+    Raises: DbError; the transaction has failed if its steps cannot be what they were.
+    """
+    open_ = session.transaction
+    assert open_ is not None
+    attempt = 0
+    while True:
+        session.duck.check()
+        session.duck.settle()
+        open_.restart()
+        if not open_.repeats.still_hold:
+            open_.failed = True
+            raise not_repeated("rows that it has changed were changed by others meanwhile")
+        attempt += 1
+        try:
+            return statement()
+        except DbError as error:
+            if attempt == _REPEATS_MAX or not _may_repeat(session, error):
+                raise
 
 
 def _may_wait(session: ClientSession, error: DbError) -> bool:

@@ -25,6 +25,7 @@ from sql.plan.named_types import resolve_types
 from sql.plan.tables import find_table, table_name
 from sql.privileges import check_owner
 from sql.results import Affected, Notice, Result
+from sql.routines import postgres
 from sql.sequences import find_sequence
 from sql.session import Wire
 from sql.statements import (
@@ -40,7 +41,7 @@ from sql.statements.constraints import follow_columns, with_comment
 from sql.statements.dependents import kind_of, refresh_views
 from sql.statements.found_flow import comment_on_flow
 from sql.statements.indexes import without_indexes
-from sql.statements.metric_engine import check_alterable
+from sql.statements.metric_engine import check_alterable, check_still_logical
 from sql.statements.sequence import rename
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         return Affected(tag, 0)
     if _did_to_sequence(session, tree, statement.text):
         return Affected(tag, 0)
+    named = alter_indexes.of_table(session, tree) if session.wire is not Wire.MYSQL else tree
+    if named is None:
+        return Affected(tag, 0)
+    tree = named
     if tree.args.get("exists"):
         database, name = table_name(tree.this, session.plan_context(statement.text))
         if session.lookup(database, name) is None:
@@ -99,6 +104,8 @@ def run_comment(
     text = "" if isinstance(value, exp.Null) else value.name
     if kind == "FLOW":
         return comment_on_flow(session, tree.this.name, text)
+    if kind in postgres.KINDS and session.wire is not Wire.MYSQL:
+        return postgres.comment(session, tree, statement.text)
     node = tree.this
     if kind in ("COLUMN", "CONSTRAINT"):
         node = exp.Table(
@@ -132,6 +139,7 @@ def _alter(session: ClientSession, transaction: Transaction, tree: exp.Alter, te
     with without_indexes(session, change.old) as after:
         for action in tree.args["actions"]:
             _perform(change, action)
+        check_still_logical(change.old, change.table, session.lookup)
         _store(change)
         after.append(follow_columns(change.old, change.table))
 

@@ -24,6 +24,7 @@ from sql.dialect.create import (
     read_index,
 )
 from sql.dialect.dialects import to_sql
+from sql.dialect.json2 import check_append
 from sql.dialect.object_nodes import user_type_name
 from sql.dialect.parser import parse
 from sql.dialect.wall_times import column_type, mark_wall_times
@@ -66,6 +67,7 @@ def add(change: Alteration, action: exp.ColumnDef) -> None:
         _add_relational(change, action, defined)
         return
     check_column_storable(column)
+    check_append([column], change.table.options)
     column = settled(change.session, column)
     column = replace(column, initial=default_value(change.session, column))
     if not column.nullable and column.initial is None:

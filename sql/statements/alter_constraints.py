@@ -106,6 +106,9 @@ def add_other(change: Alteration, tree: exp.Expr) -> None:
         unique.check(change.session, table, found, unique.everything(table, found))
         change.table = made
         return
+    if not found.nulls_distinct:
+        change.table = made  # its index is built when the statement ends
+        return
     _rebuild_for(change, made, found.name, {found.id: text})
 
 
@@ -287,7 +290,9 @@ def rebuild(change: Alteration, made: Table, added: Mapping[int, str] = _NONE) -
 def _texts(table: Table, checks: Mapping[int, str]) -> Iterator[str]:
     """What DuckDB keeps to, as SQL; the primary key is the table's own field."""
     for one in table.constraints:
-        if one.kind is ConstraintKind.UNIQUE and not one.deferrable:
+        if one.kind is ConstraintKind.UNIQUE:
+            if one.deferrable or not one.nulls_distinct:
+                continue
             yield f"UNIQUE ({', '.join(map(quote, one.columns))})"
         elif one.kind is ConstraintKind.CHECK:
             yield checks[one.id]

@@ -18,7 +18,7 @@ from sqlglot import exp
 from catalog.details import ConstraintKind
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
-from sql.collations import stored_collation
+from sql.collations import compared_by
 from sql.dialect.pieces import store_collated
 from sql.foreign.keys import deferrable_uniques
 from sql.statements.changes import ROWID, Changes, Seen
@@ -97,10 +97,17 @@ def unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
     return tuple(dict.fromkeys(keys))
 
 
+def keys_with_nulls(table: Table) -> frozenset[tuple[str, ...]]:
+    """Those of them in which NULL equals NULL."""
+    found = {one.columns for one in table.indexes if one.is_key and not one.nulls_distinct}
+    found |= {one.columns for one in table.constraints if not one.nulls_distinct}
+    return frozenset(found)
+
+
 def _replacing(table: Table) -> Policy:
     """Every column is that of the incoming row; key columns are equal anyway."""
     # Keys that are equal without case are not the same: the new row's stays.
-    kept = [c.name for c in table.columns if c.collation or c.name not in table.primary_key]
+    kept = [c.name for c in table.columns if compared_by(c) or c.name not in table.primary_key]
     changes: dict[str, exp.Expr] = {name: column_of(_INCOMING, name) for name in kept}
     return Policy(changes, in_order=True, replaces=True, others=unique_keys(table))
 
@@ -246,7 +253,7 @@ def _numbered(pieces: Pieces, table: Table, rows: pa.Table) -> pa.Table:
 def compared(table: Table, name: str) -> exp.Expr:
     """A key's column of incoming rows, equal to what it would be equal to in the table."""
     column = table.column(name)
-    collation = stored_collation(column.collation) if column is not None else ""
+    collation = compared_by(column) if column is not None else ""
     made = column_of("r", name)
     return store_collated(made, collation) if collation else made
 

@@ -53,8 +53,20 @@ def _bare(tree: exp.Expr, table: Table) -> Constraint:
         return read_key(tree)
     columns = tuple(node.name for node in tree.this.expressions)
     deferrable, deferred = _deferral(tree)
-    kind = ConstraintKind.UNIQUE
-    return Constraint(0, "", kind, columns, deferrable=deferrable, deferred=deferred)
+    return Constraint(
+        0,
+        "",
+        ConstraintKind.UNIQUE,
+        columns,
+        deferrable=deferrable,
+        deferred=deferred,
+        nulls_distinct=not _equal_nulls(tree),
+    )
+
+
+def _equal_nulls(tree: exp.Expr) -> bool:
+    """True for UNIQUE NULLS NOT DISTINCT."""
+    return bool(tree.args.get("nulls"))
 
 
 def _deferral(tree: exp.Expr) -> tuple[bool, bool]:
@@ -71,26 +83,23 @@ def stored_constraints(trees: Iterable[exp.Expr]) -> list[str]:
         for tree in trees
         if not isinstance(tree, exp.ForeignKey)
         for text in [stored_constraint(tree)]
-        if not (isinstance(tree, exp.UniqueColumnConstraint) and _deferral(tree)[0])
+        if text
     ]
 
 
 def stored_constraint(tree: exp.Expr) -> str:
-    """A constraint in the store's SQL: what only says when to check is left out.
+    """A constraint in the store's SQL; empty for what it is not told.
 
-    Raises: DbError UNSUPPORTED for NULLS NOT DISTINCT.
+    That is UNIQUE which may be deferred, and NULLS NOT DISTINCT, for which there is an index over
+    expressions (indexes.build_keys). Raises: DbError UNSUPPORTED for both at once.
     """
     if not isinstance(tree, exp.UniqueColumnConstraint):
         return to_duckdb(tree)
-    if tree.args.get("nulls"):
-        raise DbError(
-            ErrorKind.UNSUPPORTED,
-            "UNIQUE constraints with NULLS NOT DISTINCT are not supported",
-            hint="CREATE UNIQUE INDEX … NULLS NOT DISTINCT does the same",
-        )
-    tree = tree.copy()
-    tree.set("options", None)
-    return to_duckdb(tree)
+    deferrable = _deferral(tree)[0]
+    if deferrable and _equal_nulls(tree):
+        message = "DEFERRABLE constraints with NULLS NOT DISTINCT are not supported"
+        raise DbError(ErrorKind.UNSUPPORTED, message)
+    return "" if deferrable or _equal_nulls(tree) else to_duckdb(tree)
 
 
 _SUFFIXES = {

@@ -19,6 +19,7 @@ from engine.schema import Semantic
 from sql.collations import TABLE_OPTION
 from sql.dialect.create import read_create_table
 from sql.dialect.definitions import TableDefinition
+from sql.dialect.json2 import check_append
 from sql.dialect.nodes import MATERIALIZED, IgnoredProperty, TableOptions
 from sql.dialect.options import database_options
 from sql.dialect.pieces import collation_of
@@ -28,7 +29,7 @@ from sql.partition.layout import new_region_ids
 from sql.plan.named_types import resolve_types
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table
-from sql.privileges import owner_of_new
+from sql.privileges import default_grants, owner_of_new, owns_schema
 from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
 from sql.statements.constraints import described, stored_constraints
@@ -88,7 +89,8 @@ def _create_database(session: ClientSession, tree: exp.Create, kind: str) -> Res
         return Affected(tag, 1)
     with session.writing() as transaction:
         transaction.change_store()
-        session.catalog.create_database(session.duck.cursor, name, options)
+        made = session.catalog.create_database(session.duck.cursor, name, options)
+        owns_schema(session, made.id)
     return Affected(tag, 1)
 
 
@@ -204,10 +206,12 @@ def make_table(
         comment=definition.comment,
         temporary=definition.temporary,
         owner=owner_of_new(session),
+        grants=default_grants(session, "TABLE", database),
         created_ms=session.server.clock.now_ms(),
     )
     if table.is_time_series:
         _check_storable(table)
+        check_append(table.columns, table.options)
         check_logical(table, session.lookup)
         columns, rules = definition.partition_columns, definition.partition_rules
         zone = "UTC" if definition.like else session.timezone  # stored rules have their moments so

@@ -17,6 +17,7 @@ from sql.dialect.nodes import MATERIALIZED
 from sql.plan.tables import table_name, undefined_table
 from sql.results import Affected, Notice, Result
 from sql.session import Wire
+from sql.statements import extensions
 from sql.statements.dependents import kind_of, views_over
 from sql.statements.foreign_keys import keys_left, loosen
 from sql.statements.indexes import drop_indexes
@@ -49,6 +50,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         return drop_sequences(session, tree)
     if kind in ("TYPE", "DOMAIN"):
         return drop_types(session, tree)
+    if kind == "EXTENSION":
+        return extensions.run_drop(session, tree)
     if kind == "INDEX":
         return drop_indexes(session, tree)
     raise DbError(ErrorKind.UNSUPPORTED, f"DROP {kind} is not supported")
@@ -122,6 +125,8 @@ def _named(
     if table is None:
         if tree.args.get("exists"):
             message = f'{kind.lower()} "{name}" does not exist, skipping'
+            if session.wire is Wire.MYSQL:
+                message = f"Unknown table '{database}.{name}'"
             session.notice(Notice(message, errno=1051))
             return None
         raise undefined_table(node, context)

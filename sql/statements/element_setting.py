@@ -14,6 +14,8 @@ from catalog.records import Column
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql.dialect.pieces import cast_to, composed
+from sql.plan.named_values import typed_as
+from sql.types import duckdb_name
 
 
 def is_element(item: exp.EQ) -> bool:
@@ -31,8 +33,8 @@ def base_column(node: exp.Expr) -> exp.Column | None:
 def with_element(column: Column, place: exp.Expr, whole: exp.Expr, value: exp.Expr) -> exp.Expr:
     """The whole with the element at `place` replaced.
 
-    Raises: DbError DATATYPE_MISMATCH if the column has no elements, UNSUPPORTED for slices and
-    elements of arrays within arrays.
+    Raises: DbError DATATYPE_MISMATCH if the column has no elements, UNSUPPORTED for elements of
+    arrays within arrays.
     """
     keys: list[exp.Expr] = []
     while isinstance(place, exp.Bracket):
@@ -43,14 +45,41 @@ def with_element(column: Column, place: exp.Expr, whole: exp.Expr, value: exp.Ex
     if column.type.id is not TypeId.LIST:
         message = f"cannot subscript type {column.type.name} because it does not support it"
         raise DbError(ErrorKind.DATATYPE_MISMATCH, message)
-    if len(keys) != 1 or isinstance(keys[0], exp.Slice):
-        message = "only one element of a one-dimensional array can be set"
+    if len(keys) != 1:
+        message = "only elements of a one-dimensional array can be set"
         raise DbError(ErrorKind.UNSUPPORTED, message)
+    if isinstance(keys[0], exp.Slice):
+        return _slice(column, keys[0], whole, value)
     return composed(
         "list_concat(list_resize(coalesce({a}, []), {i} - 1), [{v}], coalesce({a}, [])[{i} + 1:])",
         a=whole,
         i=exp.paren(_asked(keys[0])),
         v=value,
+    )
+
+
+def _slice(column: Column, asked: exp.Slice, whole: exp.Expr, value: exp.Expr) -> exp.Expr:
+    """`SET a[i:j] = b`: as many elements of b as the slice has; of a NULL none is taken.
+
+    A bound that is left out is the array's own. Source:
+    https://www.postgresql.org/docs/15/arrays.html#ARRAYS-MODIFYING
+    """
+    typed = column.type.innermost.named is not None
+    given = (
+        typed_as(value.copy(), column.type)
+        if typed
+        else exp.cast(value.copy(), exp.DataType.build(duckdb_name(column.type), dialect="duckdb"))
+    )
+    low = asked.this or exp.Literal.number(1)
+    high = asked.expression or composed("len(coalesce({a}, []))", a=whole)
+    return composed(
+        "CASE WHEN {v} IS NULL THEN {a} WHEN len({v}) < {j} - {i} + 1"
+        " THEN error('source array too small') ELSE list_concat(list_resize(coalesce({a}, []),"
+        " {i} - 1), {v}[1:{j} - {i} + 1], coalesce({a}, [])[{j} + 1:]) END",
+        a=whole,
+        v=given,
+        i=exp.paren(low.copy()),
+        j=exp.paren(high.copy()),
     )
 
 

@@ -22,13 +22,14 @@ from sql.foreign.pending import touch
 from sql.plan.named_values import takes_type, typed_as
 from sql.plan.parameters import parameter_number
 from sql.plan.plan import plan_query
-from sql.results import Affected, Description, Result
+from sql.results import Affected, Description, Result, Rows
 from sql.statements.adjusting import is_strict
 from sql.statements.changes import Changes, Seen, answer, change, key_columns, result_of
 from sql.statements.counting import changed_count, counts_changed
 from sql.statements.element_setting import is_element
 from sql.statements.generated import has_own_values
 from sql.statements.joined import OLD, Joined, Target, find
+from sql.statements.key_locks import check_count, lock_key
 from sql.statements.lookup import SEEN, hash_of
 from sql.statements.parts import Pieces, default_of, is_default_word, returning_of
 from sql.statements.row_locking import lock_found
@@ -145,10 +146,15 @@ def _is_within(limit: int, value: exp.Expr, parameters: Sequence[object]) -> boo
     number = parameter_number(value)
     if number is not None:
         given = parameters[number - 1]
-        return given is None or (isinstance(given, str) and len(given) <= limit)
+        return given is None or (isinstance(given, str) and _fits(given, limit))
     if isinstance(value, exp.Literal):
-        return len(value.name) <= limit
+        return _fits(value.name, limit)
     return isinstance(value, exp.Null)
+
+
+def _fits(text: str, limit: int) -> bool:
+    """True if it is stored as it is: blanks at its end may have to go."""
+    return len(text) <= limit and not text.endswith(" ")
 
 
 # RETURNING.
@@ -268,21 +274,30 @@ def _run_relational(
     tree = joined.tree
     pieces = Pieces(session, statement.text, parameters)
     lock_found(session, pieces, joined, lambda one: find(joined, one, []))
+    by_key = lock_key(pieces, joined)
     plan, values = pieces.statement("whole", lambda: _with_defaults(tree, target.table))
     with session.writing() as transaction:
-        transaction.change_store(rows_of=target.table)
+        if by_key:
+            transaction.repeats.hold(target.table.id)
+        transaction.change_store(rows_of=target.table, by_key=by_key)
         touch(session, transaction, target.table)
         if _meets_keys(session, tree, target.table):
             message = f'table "{target.table.name}" was given a foreign key meanwhile'
             raise DbError(ErrorKind.SERIALIZATION_FAILURE, message)
         if returning_of(tree):
-            return session.runner.collect(plan, values, statement.text, tag=tag)
+            rows = session.runner.collect(plan, values, statement.text, tag=tag)
+            batches = list(rows)
+            if by_key:
+                check_count(transaction, sum(batch.num_rows for batch in batches))
+            return Rows(rows.columns, iter(batches), tag=tag)
         differing = None
         if tag == "UPDATE" and counts_changed(session):
             changes = assignments(target.table, tree.expressions, statement.text)
             differing = changed_count(pieces, joined, target, changes)
         counted = session.runner.run(plan, values, statement.text)
-    matched = int(counted[0][0]) if counted else 0
+        matched = int(counted[0][0]) if counted else 0
+        if by_key:
+            check_count(transaction, matched)
     session.tally.matched(matched)
     return Affected(tag, matched if differing is None else differing)
 

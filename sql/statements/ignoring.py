@@ -16,7 +16,7 @@ from sqlglot import exp
 from catalog.records import Table
 from sql.results import Notice, Severity
 from sql.session import Wire
-from sql.statements.conflict import NUMBER, compared, unique_keys
+from sql.statements.conflict import NUMBER, compared, keys_with_nulls, unique_keys
 from sql.statements.parts import Pieces, column_of, source
 
 _DUPLICATE = 1062
@@ -35,8 +35,6 @@ def deciding_keys(tree: exp.Insert, table: Table) -> tuple[tuple[str, ...], ...]
         return ()
     keys = tuple(key for key in (table.primary_key, *unique_keys(table)) if key)
     others = [one for one in table.indexes if one.unique and one.columns not in keys]
-    if any(not one.nulls_distinct for one in table.indexes):
-        return ()
     asked = conflict.args.get("conflict_keys") if conflict is not None else None
     if not asked:
         return () if others else keys
@@ -69,6 +67,8 @@ def without_known(
 def _stored(pieces: Pieces, table: Table, rows: pa.Table, key: tuple[str, ...]) -> _Numbers:
     """The numbers of rows whose key is in the table."""
 
+    equal = exp.NullSafeEQ if key in keys_with_nulls(table) else exp.EQ
+
     def made() -> exp.Expr:
         stored = exp.table_(table.name, table.database, quoted=True)
         pairs = ((column_of("r", one), column_of(_TABLE, one)) for one in key)
@@ -77,7 +77,7 @@ def _stored(pieces: Pieces, table: Table, rows: pa.Table, key: tuple[str, ...]) 
             .from_(source(name, "r"))
             .join(
                 exp.alias_(stored, _TABLE, quoted=True, table=True),
-                on=exp.and_(*(exp.EQ(this=new, expression=old) for new, old in pairs)),
+                on=exp.and_(*(equal(this=new, expression=old) for new, old in pairs)),
             )
         )
 
@@ -91,15 +91,19 @@ def _stored(pieces: Pieces, table: Table, rows: pa.Table, key: tuple[str, ...]) 
 def _firsts(
     pieces: Pieces, table: Table, rows: pa.Table, keys: tuple[tuple[str, ...], ...]
 ) -> list[_Numbers]:
-    """For each key, the number of the first row that has it; NULL is equal to nothing."""
+    """For each key, the number of the first row that has it; NULL is equal to nothing, unless the
+    key says so.
+    """
     items: list[exp.Expr] = []
+    with_nulls = keys_with_nulls(table)
     for place, key in enumerate(keys):
         first = exp.Window(
             this=exp.Min(this=column_of("r", NUMBER)),
             partition_by=[compared(table, name) for name in key],
         )
         nulls = exp.or_(*(exp.Is(this=column_of("r", n), expression=exp.null()) for n in key))
-        own = exp.case().when(nulls, column_of("r", NUMBER)).else_(first)
+        alone = exp.case().when(nulls, column_of("r", NUMBER)).else_(first)
+        own = first if key in with_nulls else alone
         items.append(exp.alias_(own, _KEY.format(place), quoted=True))
     with pieces.with_rows(rows, table) as (name, inner):
         asked = exp.select(*items).from_(source(name, "r")).order_by(column_of("r", NUMBER))

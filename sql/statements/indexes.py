@@ -7,7 +7,7 @@ they need to find rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from sqlglot import exp
 from catalog.details import ConstraintKind, Index
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
-from sql.collations import unique_key
+from sql.collations import compared_by, unique_key
 from sql.plan.tables import find_table
 from sql.results import Affected, Notice, Result
 from sql.statements.alter_constraints import check_unneeded, rebuild
@@ -154,10 +154,7 @@ def _owner(session: ClientSession, database: str, name: str) -> Table | None:
 
 def _build(table: Table, index: Index) -> str:
     columns = [c if c.startswith("(") else _key(table, c) for c in index.columns]
-    if not index.nulls_distinct:  # NULL is a value: whether it is one, and else which
-        columns = [
-            part for c in columns for part in (f"({c} IS NULL)", f"(coalesce({c}::VARCHAR, ''))")
-        ]
+    columns = columns if index.nulls_distinct else _with_nulls(columns)
     if index.where:  # a row outside of it has NULL in every key, and NULL is equal to nothing
         holds = stored_text(index.where)
         columns = [f"(CASE WHEN {holds} THEN {column} END)" for column in columns]
@@ -169,22 +166,37 @@ def _key(table: Table, name: str) -> str:
     return quote(name) if column is None else unique_key(column)
 
 
+def _with_nulls(columns: Iterable[str]) -> list[str]:
+    """Keys in which NULL is a value: whether it is one, and else which."""
+    return [part for c in columns for part in (f"({c} IS NULL)", f"(coalesce({c}::VARCHAR, ''))")]
+
+
 def build_keys(session: ClientSession, table: Table) -> None:
-    """Keys over text that compares without case: DuckDB's own compare bytes.
+    """Keys over text that compares without case, or in which NULL equals NULL: DuckDB's own
+    compare bytes, and NULL with nothing.
 
     Raises: DbError UNIQUE_VIOLATION if two rows of the table are equal so.
     """
-    for name, columns in _folded_keys(table):
-        parts = ", ".join(_key(table, column) for column in columns)
+    for name, columns, nulls_distinct in _folded_keys(table):
+        keys = [_key(table, column) for column in columns]
+        parts = ", ".join(keys if nulls_distinct else _with_nulls(keys))
         session.duck.execute(f"CREATE UNIQUE INDEX {name} ON {quoted(table)} ({parts})")
 
 
-def _folded_keys(table: Table) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Those keys' names in the store, and their columns."""
-    folded = {column.name for column in table.columns if column.collation}
-    keys = [(table.id, table.primary_key)]
-    keys += [(c.id, c.columns) for c in table.constraints if c.kind is ConstraintKind.UNIQUE]
-    return ((quote(f"__key_{id_}"), names) for id_, names in keys if folded.intersection(names))
+def _folded_keys(table: Table) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+    """Those keys' names in the store, their columns, and whether NULLs are distinct."""
+    folded = {column.name for column in table.columns if compared_by(column)}
+    keys = [(table.id, table.primary_key, True)]
+    keys += [
+        (c.id, c.columns, c.nulls_distinct)
+        for c in table.constraints
+        if c.kind is ConstraintKind.UNIQUE
+    ]
+    return (
+        (quote(f"__key_{id_}"), names, nulls_distinct)
+        for id_, names, nulls_distinct in keys
+        if folded.intersection(names) or not nulls_distinct
+    )
 
 
 def _stored_name(index: Index) -> str:
@@ -241,7 +253,7 @@ def without_indexes(session: ClientSession, table: Table) -> Iterator[list[Table
     assert transaction is not None
     for index in unique:
         _drop(session, table, index)
-    for name, _ in _folded_keys(table):
+    for name, *_ in _folded_keys(table):
         session.duck.execute(f"DROP INDEX IF EXISTS {_home(table)}.{name}")
     keyed = bool(unique or any(_folded_keys(table)))
     written = transaction.has_written(table.id)

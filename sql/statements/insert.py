@@ -251,7 +251,8 @@ def _given(
     loose = adjusts(session, tree)
     if not loose and tree.args.get("with_") is None:
         values = bind(pieces.parameters, (), session.timezone)
-        plain = values_at_hand(tree.expression, columns, values)
+        now_ms = None if session.wire is Wire.MYSQL else session.moment_ms()  # NOW(): seconds
+        plain = values_at_hand(tree.expression, columns, values, now_ms)
         if plain is not None:
             return assigned(session, plain, columns)
     if _draws(tree, columns):

@@ -132,6 +132,17 @@ def check_logical(table: Table, find: Callable[[str, str], Table | None]) -> Non
         raise _unfit(moments, f'the time index of "{name}" is {theirs.type.name}')
 
 
+def check_still_logical(old: Table, new: Table, find: Callable[[str, str], Table | None]) -> None:
+    """After ALTER: a series store keeps labels and one number, nothing else. Raises: DbError."""
+    if LOGICAL not in new.options or old.columns == new.columns:
+        return
+    check_logical(new, find)
+    kept = {column.id for column in new.columns}
+    for field in _of(old, Semantic.FIELD):
+        if field.id not in kept:
+            raise _unfit(field, "a logical table keeps its field")
+
+
 def _check_tags(table: Table) -> None:
     for tag in _of(table, Semantic.TAG):
         if tag.type.id is not TypeId.STRING:

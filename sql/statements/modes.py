@@ -111,7 +111,8 @@ class TransactionSettings:
             return
         if not commit or _ROLE in self._local:
             self._session.role = self._role
-        if (not commit or _PATH in self._local) and self._session.has_database(self._path):
+        moved = self._session.database != self._path and (not commit or _PATH in self._local)
+        if moved and self._session.has_database(self._path):
             self._session.use(self._path)
         if commit:
             kept = self._settings.copy_values()

@@ -69,11 +69,11 @@ def _locked(
     if rows is None:
         node.set("locks", None)
         return node
-    return _values(rows)
+    return literal_rows(rows)
 
 
-def _values(rows: Rows) -> exp.Expr:
-    """The rows as a query of literals."""
+def literal_rows(rows: Rows) -> exp.Select:
+    """The rows as a query of literals. Raises: DbError UNSUPPORTED for types that have none."""
     lines = [
         _line(line, rows.columns)
         for batch in rows
@@ -101,7 +101,7 @@ def _texts(array: pa.Array) -> list[str | None]:
 
 def _literal(value: str | None, column: ResultColumn) -> exp.Expr:
     if column.type.id in _REFUSED:
-        message = f'column "{column.name}": values of its type cannot come from locked rows'
+        message = f'column "{column.name}": values of its type cannot be carried into the statement'
         raise DbError(ErrorKind.UNSUPPORTED, message)
     kind = exp.DataType.build(duckdb_name(column.type), dialect="duckdb")
     return exp.cast(exp.null() if value is None else exp.Literal.string(value), kind)

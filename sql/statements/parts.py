@@ -17,7 +17,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from catalog.records import Column, Table
-from sql.collations import query_collation
+from sql.collations import compared_by, query_collation
 from sql.decode.assign import assign
 from sql.dialect.parser import parse
 from sql.dialect.pieces import cast_to, store_collated
@@ -175,7 +175,7 @@ def column_of(alias: str, name: str) -> exp.Column:
 def by_bytes(column: Column, alias: str) -> exp.Expr:
     """The column for telling whether it changes: `a` to `A` is a change in any collation."""
     made = column_of(alias, column.name)
-    return store_collated(made, query_collation("binary")) if column.collation else made
+    return store_collated(made, query_collation("binary")) if compared_by(column) else made
 
 
 def same_key(left: str, right: str, names: Sequence[str]) -> exp.Expr:

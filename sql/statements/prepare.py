@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql.dialect import nodes
 from sql.dialect.parser import ParsedStatement, parse
+from sql.plan.named_types import resolve_types
 from sql.plan.plan import plan_query
 from sql.prepared import Prepared
 from sql.results import Affected, Result
@@ -41,10 +43,21 @@ def run_prepare(
     parsed = parse(str(text), session.wire)
     if len(parsed) != 1:
         raise DbError(ErrorKind.SYNTAX, "a prepared statement holds exactly one statement")
-    types = tuple(from_sql(node) for node in tree.args.get("types") or ())
+    types = tuple(_type(session, node) for node in tree.args.get("types") or ())
     made = replace(parsed[0], declared=types) if types else parsed[0]
     session.prepared[name] = Prepared(made, statement.text, session.moment_ms())
     return Affected("PREPARE", 0)
+
+
+def _type(session: ClientSession, node: exp.Expr) -> DataType:
+    """A declared type, which may be called `pg_catalog.oid`. Raises: DbError UNDEFINED_OBJECT."""
+    kind = node.args.get("kind")
+    if isinstance(kind, exp.Dot) and kind.this.name == "pg_catalog":
+        plain = parse(f'SELECT NULL::"{kind.expression.name}"', session.wire)[0].tree
+        assert plain is not None
+        node = plain.expressions[0].to
+    holder = exp.Cast(this=exp.null(), to=node.copy())
+    return from_sql(resolve_types(holder, session.plan_context().type_named).to)
 
 
 def run_execute(
@@ -52,6 +65,7 @@ def run_execute(
 ) -> Result:
     """EXECUTE. Raises: DbError UNDEFINED_STATEMENT, or what the statement raises."""
     from sql.execute import handler_of
+    from sql.routines import calls
 
     tree = statement.tree
     assert tree is not None
@@ -68,6 +82,8 @@ def run_execute(
             name = exp.DataType.build(sql_name(type_, session.wire), dialect="postgres")
             given[place] = exp.Cast(this=given[place].copy(), to=name)
     values = [_argument(session, item, statement.text) for item in given]
+    if session.wire is not Wire.MYSQL and calls.are_interpreted(session, prepared):
+        return calls.run(session, prepared, values, lambda one, v: handler_of(one)(session, one, v))
     return handler_of(prepared)(session, prepared, values)
 
 

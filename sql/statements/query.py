@@ -26,6 +26,7 @@ from sql.plan.lifting import Lifted
 from sql.plan.named_types import domain_parameters
 from sql.plan.plan import QueryPlan, plan_query
 from sql.plan.whole_rows import has_no_list
+from sql.plan.wide_numeric import is_wide, widened
 from sql.results import Description, Notice, Result, Rows, Severity
 from sql.run.at_hand import is_candidate
 from sql.sequences import may_call
@@ -144,6 +145,10 @@ def _run(
         types = deepened(plan.parameter_types, parameters)
         if types != plan.parameter_types:
             plan = plan_of(session, statement, types, loosely=loosely)
+    if session.wire is Wire.POSTGRES and any(v is None or is_wide(v) for v in parameters):
+        types = widened(statement.tree, plan.parameter_types, parameters)
+        if types != plan.parameter_types:
+            plan = plan_of(session, statement, types)
     apply_calls(session, statement.tree, statement.text, parameters)
     if plan.is_constant and not plan.warnings and not may_call(statement.text):
         return _constant(session, plan, statement)

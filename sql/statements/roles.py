@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from catalog.details import Grant, Role
+from catalog.details import Role
 from catalog.records import Table
 from engine.datatypes import TIMESTAMP_TZ
 from engine.errors import DbError, ErrorKind
@@ -26,12 +26,14 @@ from sql.privileges import (
     PUBLIC,
     SCHEMA_PRIVILEGES,
     TABLE_PRIVILEGES,
+    database_key,
     is_superuser,
     may,
     role_exists,
     roles_of,
 )
 from sql.results import Affected, Notice, Result
+from sql.statements import object_grants
 from sql.system.pg_catalog.oids import OWNER, OWNER_NAME
 
 if TYPE_CHECKING:
@@ -78,11 +80,11 @@ def _create(session: ClientSession, tree: nodes.RoleStatement, name: str) -> Non
 
 
 def _alter(session: ClientSession, tree: nodes.RoleStatement, name: str) -> None:
-    role = _superuser(session) if name == OWNER_NAME else _existing(session, name)
+    role = superuser(session) if name == OWNER_NAME else _existing(session, name)
     session.catalog.put_role(session.duck.cursor, _with_options(session, role, tree))
 
 
-def _superuser(session: ClientSession) -> Role:
+def superuser(session: ClientSession) -> Role:
     """The owner of everything, who is in no need of a record until it has a password."""
     known = session.catalog.role(session.duck.cursor, OWNER_NAME)
     return known or Role(OWNER, OWNER_NAME, True, True, True, True)
@@ -187,11 +189,8 @@ def _drop(session: ClientSession, tree: nodes.RoleStatement, name: str) -> None:
     role = role or _existing(session, name)
     for table in session.catalog.tables(cursor):
         if table.owner == name or any(grant.grantee == name for grant in table.grants):
-            raise DbError(
-                ErrorKind.DEPENDENT_OBJECTS,
-                f'role "{name}" cannot be dropped because some objects depend on it',
-                detail=f"privileges for table {table.name}",
-            )
+            raise object_grants.needed(name, f"privileges for table {table.name}")
+    object_grants.check_ungranted(session, name)
     for other in session.catalog.roles(cursor):
         if name in other.member_of:
             rest = tuple(one for one in other.member_of if one != name)
@@ -223,13 +222,12 @@ def run_grant(
     tree = statement.tree
     assert isinstance(tree, nodes.GrantStatement)
     kind = str(tree.this)
-    grantees = [node.name for node in tree.args["grantees"]]
-    for name in grantees:
-        if not role_exists(session, name):
-            raise DbError(ErrorKind.UNDEFINED_OBJECT, f'role "{name}" does not exist')
+    grantees = object_grants.grantees(session, tree)
     with session.writing() as transaction:
         transaction.change_store()
-        if kind in ("TABLE", "TABLES IN SCHEMA"):
+        if object_grants.are_objects(session, tree):
+            object_grants.grant(session, tree, grantees)
+        elif kind in ("TABLE", "TABLES IN SCHEMA"):
             for table in _tables(session, tree, statement.text):
                 _grant_table(session, tree, table, grantees)
         elif kind == "SCHEMA":
@@ -240,7 +238,9 @@ def run_grant(
             _check_superuser(session)
             _grant_roles(session, tree, grantees)
         else:  # DATABASE: everybody may connect, as by PostgreSQL's own default
-            _rights(tree, _DATABASE_PRIVILEGES)
+            rights = set(object_grants.rights(tree, _DATABASE_PRIVILEGES))
+            if "CREATE" in rights:
+                _grant_databases(session, tree, grantees)
     return Affected("REVOKE" if tree.args.get("revoke") else "GRANT")
 
 
@@ -261,35 +261,16 @@ def _tables(session: ClientSession, tree: nodes.GrantStatement, text: str) -> li
     return found
 
 
-def _rights(tree: nodes.GrantStatement, known: Sequence[str]) -> list[str]:
-    wanted = nodes.words_of(tree, "privileges")
-    for word in wanted:
-        if word != "ALL" and word not in known:
-            raise DbError(
-                ErrorKind.SYNTAX, f'unrecognized privilege type "{word.lower()}" for this object'
-            )
-    return list(known) if "ALL" in wanted else wanted
-
-
 def _grant_table(
     session: ClientSession, tree: nodes.GrantStatement, table: Table, grantees: Sequence[str]
 ) -> None:
-    rights = _rights(tree, TABLE_PRIVILEGES)
+    rights = object_grants.rights(tree, TABLE_PRIVILEGES)
     if not is_superuser(session):
         names = roles_of(session, _existing(session, session.role))
         if not all(may(table, names, right, grantable=True) for right in rights):
             raise DbError(ErrorKind.ACCESS_DENIED, f"permission denied for table {table.name}")
-    option = bool(tree.args.get("option"))
-    changed = {(g.grantee, g.privilege): g for g in table.grants}
-    for key in ((name, right) for name in grantees for right in rights):
-        old = changed.get(key)
-        if not tree.args.get("revoke"):
-            changed[key] = Grant(*key, session.role, option or (old is not None and old.grantable))
-        elif option and old is not None:
-            changed[key] = replace(old, grantable=False)
-        elif not option:
-            changed.pop(key, None)
-    session.change_table(table, replace(table, grants=tuple(changed.values())))
+    grants = object_grants.changed(session, tree, table.grants, grantees, rights)
+    session.change_table(table, replace(table, grants=grants))
 
 
 def _grant_schema(
@@ -299,15 +280,38 @@ def _grant_schema(
     database = session.catalog.database(cursor, schema)
     if database is None:
         raise DbError(ErrorKind.UNDEFINED_SCHEMA, f'schema "{schema}" does not exist')
-    rights = set(_rights(tree, SCHEMA_PRIVILEGES))
+    rights = set(object_grants.rights(tree, SCHEMA_PRIVILEGES))
+    _change_rights(session, tree, grantees, str(database.id), rights)
+
+
+def _grant_databases(
+    session: ClientSession, tree: nodes.GrantStatement, grantees: Sequence[str]
+) -> None:
+    """CREATE on databases: the right to make schemas."""
+    _check_superuser(session)
+    for node in tree.expressions:
+        database = session.catalog.database(session.duck.cursor, node.name)
+        if database is None:
+            message = f'database "{node.name}" does not exist'
+            raise DbError(ErrorKind.UNDEFINED_DATABASE, message)
+        _change_rights(session, tree, grantees, database_key(database.id), {"CREATE"})
+
+
+def _change_rights(
+    session: ClientSession,
+    tree: nodes.GrantStatement,
+    grantees: Sequence[str],
+    key: str,
+    rights: set[str],
+) -> None:
     for name in grantees:
-        role = session.catalog.role(cursor, name)
+        role = session.catalog.role(session.duck.cursor, name)
         if role is None:  # superusers and everybody: nothing to give
             continue
-        held = set(role.schemas.get(str(database.id), ()))
+        held = set(role.schemas.get(key, ()))
         held = held - rights if tree.args.get("revoke") else held | rights
-        schemas = {**role.schemas, str(database.id): tuple(sorted(held))}
-        session.catalog.put_role(cursor, replace(role, schemas=schemas))
+        schemas = {**role.schemas, key: tuple(sorted(held))}
+        session.catalog.put_role(session.duck.cursor, replace(role, schemas=schemas))
 
 
 def _grant_roles(

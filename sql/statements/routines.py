@@ -15,6 +15,7 @@ import pyarrow as pa
 from engine.errors import DbError, ErrorKind
 from sql.mysql_errors import MISSING, missing
 from sql.results import Affected, Notice, Result
+from sql.routines import interpreted
 from sql.routines.definition import create, drop
 from sql.statements.answers import table_rows
 from sql.system.arrow import strings
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sql.dialect.parser import ParsedStatement
 
 KINDS = frozenset(MISSING)
+_ROUTINES = ("PROCEDURE", "FUNCTION")
 _EXISTS = re.compile(r"IF\s+EXISTS\s+", re.IGNORECASE)
 
 
@@ -39,8 +41,8 @@ def run(session: ClientSession, verb: str, text: str) -> Result:
             "XA transactions are not supported",
             hint="START TRANSACTION begins one of this server alone",
         )
-    if act == "CREATE" and kind == "PROCEDURE":
-        return create(session, text, replace="REPLACE" in verb)
+    if act == "CREATE" and kind in _ROUTINES:
+        return create(session, text, kind, replace="REPLACE" in verb)
     if act == "DROP" and kind in MISSING:
         return _drop(session, kind, text)
     raise DbError(ErrorKind.UNSUPPORTED, f"{verb} is not supported")
@@ -49,15 +51,16 @@ def run(session: ClientSession, verb: str, text: str) -> Result:
 def run_call(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
-    """CALL on other wires: only MySQL's sessions have procedures. Raises: DbError UNSUPPORTED."""
-    raise DbError(ErrorKind.UNSUPPORTED, "CALL is not supported")
+    """CALL of PostgreSQL's procedures. Raises: DbError."""
+    return interpreted.call(session, statement, parameters)
 
 
 def _drop(session: ClientSession, kind: str, text: str) -> Result:
     optional = _EXISTS.match(text)
-    if kind == "PROCEDURE" and drop(session, text[optional.end() :] if optional else text):
-        return Affected("DROP PROCEDURE", 0)
-    error = missing(kind, text[optional.end() :] if optional else text)
+    name = text[optional.end() :] if optional else text
+    if kind in _ROUTINES and drop(session, name, kind):
+        return Affected(f"DROP {kind}", 0)
+    error = missing(kind, name)
     if not optional:
         raise error
     session.notice(Notice(error.message, errno=error.codes.errno))

@@ -10,7 +10,7 @@ from catalog.objects import SchemaObject
 from engine.errors import DbError, ErrorKind
 from sql.dialect.object_nodes import ObjectStatement
 from sql.results import Result
-from sql.statements import domains, sequence, user_types
+from sql.statements import domains, extensions, sequence, user_types
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -21,6 +21,7 @@ _HANDLERS: dict[str, Callable[[ClientSession, ObjectStatement], Result]] = {
     "ALTER SEQUENCE": sequence.run_alter,
     "CREATE TYPE": user_types.run_create,
     "CREATE DOMAIN": domains.run_create,
+    "CREATE EXTENSION": extensions.run_create,
     "ALTER TYPE": user_types.run_alter,
     "ALTER DOMAIN": user_types.run_alter,
 }

@@ -18,12 +18,13 @@ from catalog.records import Column, Table
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql import sequences
+from sql.dialect import nodes
 from sql.dialect.definitions import TableDefinition
 from sql.dialect.dialects import dialect_of
 from sql.dialect.object_nodes import ObjectStatement
 from sql.dialect.parser import parse
 from sql.plan.tables import find_table, table_name
-from sql.privileges import check_table, owner_of_new
+from sql.privileges import check_schema, check_table, default_grants, owner_of_new
 from sql.results import Affected, Notice, Result, Severity
 from sql.sequences import find_sequence, full_name, next_text, sequences_of, stored_name
 from sql.session import Wire
@@ -80,7 +81,9 @@ def make(
     if session.catalog.database(cursor, database) is None:
         raise DbError(ErrorKind.UNDEFINED_SCHEMA, f'schema "{database}" does not exist')
     number = session.next_id()
-    blank = objects.Sequence(number, database, name, type_, role=owner_of_new(session))
+    grants = default_grants(session, "SEQUENCE", database)
+    role = owner_of_new(session)
+    blank = objects.Sequence(number, database, name, type_, role=role, grants=grants)
     one = _with_options(blank, options)
     if any(one.counter == other.counter for other in _all_in(session, database)):
         one = replace(one, stored=f"{name} {number}")  # what has another name now had this one
@@ -186,7 +189,7 @@ def _owner(session: ClientSession, named: exp.Expr | None) -> tuple[int, int] | 
 
 
 def run_alter(session: ClientSession, tree: ObjectStatement) -> Result:
-    """ALTER SEQUENCE: RENAME TO, RESTART, OWNED BY, OWNER TO.
+    """ALTER SEQUENCE: RENAME TO, SET SCHEMA, OWNED BY, OWNER TO, RESTART and all other options.
 
     Raises: DbError UNDEFINED_TABLE, DUPLICATE_TABLE, UNSUPPORTED.
     """
@@ -214,7 +217,11 @@ def rename(session: ClientSession, one: objects.Sequence, name: str) -> None:
     """
     if _relation(session, one.database, name):
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'relation "{name}" already exists')
-    made = replace(one, name=name, stored=one.counter)
+    _replace_record(session, one, replace(one, name=name, stored=one.counter))
+
+
+def _replace_record(session: ClientSession, one: objects.Sequence, made: objects.Sequence) -> None:
+    """Under its new name; the defaults of columns follow."""
     cursor = session.duck.cursor
     session.catalog.remove_object(cursor, one)
     session.catalog.put_object(cursor, made)
@@ -228,11 +235,88 @@ def rename(session: ClientSession, one: objects.Sequence, name: str) -> None:
             session.change_table(table, replace(table, columns=tuple(columns)))
 
 
+def _set_schema(session: ClientSession, one: objects.Sequence, database: str) -> None:
+    """Into another schema, with a counter there that goes on where this one stands.
+
+    Raises: DbError UNDEFINED_SCHEMA, DUPLICATE_TABLE, NOT_READY for one that goes with a table.
+    """
+    if one.database == database:
+        return
+    if session.catalog.database(session.duck.cursor, database) is None:
+        raise DbError(ErrorKind.UNDEFINED_SCHEMA, f'schema "{database}" does not exist')
+    check_schema(session, database)
+    if one.owner is not None:
+        raise DbError(
+            ErrorKind.UNSUPPORTED,
+            "cannot move an owned sequence into another schema",
+            hint=f"ALTER SEQUENCE {one.name} OWNED BY NONE first",
+        )
+    if _relation(session, database, one.name):
+        raise DbError(ErrorKind.DUPLICATE_TABLE, f'relation "{one.name}" already exists')
+    made = _recounted(session, one, replace(one, database=database))
+    _replace_record(session, one, made)
+
+
+def _recounted(
+    session: ClientSession, one: objects.Sequence, made: objects.Sequence
+) -> objects.Sequence:
+    """A new counter for the sequence as it shall be, which goes on where the old one stands.
+
+    A number that another transaction takes from the old one before this one commits may be given
+    again, where PostgreSQL would let it wait.
+
+    Raises: DbError INVALID_ARGUMENT if the number it stands at is out of its new bounds.
+    """
+    last, _ = sequences.state(session.duck, one)
+    if last is not None and not made.minimum <= last <= made.maximum:
+        bound = "MAXVALUE" if last > made.maximum else "MINVALUE"
+        limit = made.maximum if last > made.maximum else made.minimum
+        side = "greater" if last > made.maximum else "less"
+        raise _invalid(f"RESTART value ({last}) cannot be {side} than {bound} ({limit})")
+    made = replace(made, stored=f"{one.name} {session.next_id()}")
+    session.duck.execute(f"DROP SEQUENCE IF EXISTS {stored_name(one)}")
+    session.duck.execute(_definition(made))
+    if last is not None:
+        session.duck.execute("SELECT setval(?, ?, true)", (stored_name(made), last))
+    session.numbers.follow(stored_name(one), stored_name(made))
+    return made
+
+
+_SHAPING = frozenset({"type", "increment", "minimum", "maximum", "cycle"})
+
+
+def _shaped(
+    session: ClientSession, one: objects.Sequence, options: Sequence[exp.Expr]
+) -> objects.Sequence:
+    """With another type, other bounds or steps.
+
+    Bounds that are those of the old type become those of the new one.
+    """
+    given = {option.name for option in options}
+    if given.isdisjoint(_SHAPING):
+        return one
+    least, greatest = objects.limits(one.type, one.increment)
+    kept: list[exp.Expr] = []
+    for key, value, own in (
+        ("minimum", one.minimum, least),
+        ("maximum", one.maximum, greatest),
+        ("start", one.start, None),
+    ):
+        if key not in given and value != own:
+            number = exp.Literal.number(value)
+            kept.append(nodes.Option(this=key, expression=number))
+    wanted = [option for option in options if option.name in _SHAPING | {"start"}]
+    made = _recounted(session, one, _with_options(one, [*kept, *wanted]))
+    session.catalog.put_object(session.duck.cursor, made)
+    return made
+
+
 def alter(session: ClientSession, one: objects.Sequence, options: Sequence[exp.Expr]) -> None:
     """Takes options into use. Raises: DbError INVALID_ARGUMENT, UNSUPPORTED.
 
     Requires: inside `writing`, the store is marked as changed.
     """
+    one = _shaped(session, one, options)
     for option in options:
         value = option.args.get("expression")
         if option.name == "restart":
@@ -247,12 +331,9 @@ def alter(session: ClientSession, one: objects.Sequence, options: Sequence[exp.E
             is_start = option.name == "start"
             changed = replace(one, start=number) if is_start else replace(one, cache=number)
             session.catalog.put_object(session.duck.cursor, changed)
-        elif option.name != "owner":
-            raise DbError(
-                ErrorKind.UNSUPPORTED,
-                f"ALTER SEQUENCE cannot change {option.name.upper()}",
-                hint="drop the sequence and create it anew",
-            )
+            one = changed
+        elif option.name == "schema" and value is not None:
+            _set_schema(session, one, value.name)
 
 
 def _missing(name: str) -> DbError:

@@ -20,6 +20,7 @@ from engine import datatypes
 from engine.errors import DbError, ErrorKind
 from sql import large_objects
 from sql.dialect.parser import ParsedStatement, parse
+from sql.privileges import check_sequence
 from sql.results import Result, ResultColumn, Rows
 from sql.sequences import draw, may_call, set_value, state, stored_name
 from sql.statements.parts import Pieces
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 ANSWERED = (exp.Query, exp.Values, exp.DML)
+_NEEDED = {
+    "nextval": ("USAGE", "UPDATE"),
+    "currval": ("USAGE", "SELECT"),
+    "setval": ("UPDATE",),
+}
 _IN_STORE = "names a counter"  # in the store, which its sequence need not be called like
 _NAMES = {"nextval": (1, 1), "currval": (1, 1), "lastval": (0, 0), "setval": (2, 3)} | {
     name: (min(counts), max(counts))
@@ -145,6 +151,7 @@ def _answer(call: exp.Anonymous, pieces: Pieces) -> exp.Expr:
     if call.meta.get(_IN_STORE):
         return call
     one = _sequence(arguments[0], pieces)
+    check_sequence(session, one, *_NEEDED[name])
     stored = stored_name(one)
     if name == "currval":
         number = session.numbers.current(stored)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
+from sql.charsets import charset_named
 from sql.dialect import nodes
 from sql.plan.plan import plan_query
 from sql.privileges import is_superuser
@@ -190,14 +191,21 @@ def _shown_name(name: str) -> str:
 
 def _set_charset(session: ClientSession, value: str, collation: exp.Expr | None) -> None:
     if session.wire is Wire.MYSQL:
-        if value.lower() not in ("utf8", "utf8mb3", "utf8mb4", "binary", "ascii", "latin1"):
-            raise DbError(ErrorKind.INVALID_ARGUMENT, f"Unknown character set: '{value}'")
-        for name in ("client", "connection", "results"):
-            session.settings.set(f"character_set_{name}", value.lower())
-        if collation is not None:
-            session.settings.set("collation_connection", collation.name.lower())
+        begin_charset(session, value, collation.name.lower() if collation is not None else "")
     else:
         session.settings.set("client_encoding", value)
+
+
+def begin_charset(session: ClientSession, charset: str, collation: str = "") -> None:
+    """What SET NAMES does on MySQL's wire. Raises: DbError UNDEFINED_OBJECT, INVALID_ARGUMENT."""
+    for name in ("client", "connection", "results"):
+        session.settings.set(f"character_set_{name}", charset)
+    if not collation and not charset_named(charset).is_utf8:
+        collation = charset_named(charset).collation
+    if collation:
+        session.settings.set("collation_connection", collation)
+    else:
+        session.settings.reset("collation_connection")
 
 
 def _set_autocommit(session: ClientSession, value: str) -> None:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from catalog.objects import Routine
 from catalog.records import Column, Table, TableKind
 from engine.errors import DbError, ErrorKind
+from sql.dialect.json2 import native_name
 from sql.results import Notice, Severity
 from sql.session import Wire
 from sql.statements import show_server
@@ -67,12 +68,13 @@ def show(what: str, context: SystemContext, request: Request) -> pa.Table:
     rows = make(context, request)
     if request.like is None:
         return rows
-    return like(rows, request.like, ignore_case=what in _CASELESS)
+    column = 1 if what in _NAMED_SECOND else 0
+    return like(rows, request.like, ignore_case=what in _CASELESS, column=column)
 
 
-def like(rows: pa.Table, pattern: str, *, ignore_case: bool = False) -> pa.Table:
-    """The rows whose first column matches a LIKE pattern (`%`, `_`, escaped by backslash)."""
-    matches = pc.match_like(rows.column(0), pattern, ignore_case=ignore_case)
+def like(rows: pa.Table, pattern: str, *, ignore_case: bool = False, column: int = 0) -> pa.Table:
+    """The rows of which a column matches a LIKE pattern (`%`, `_`, escaped by backslash)."""
+    matches = pc.match_like(rows.column(column), pattern, ignore_case=ignore_case)
     return rows.filter(matches)
 
 
@@ -82,7 +84,7 @@ def describe(table: Table) -> pa.Table:
     rows = [
         (
             column.name,
-            column.type.name,
+            native_name(column),
             "PRI" if column_key(table, column) in ("PRI", "TIME INDEX") else "",
             _yes_no(nullable(column, table)),
             _plain_default(column) or "",
@@ -228,7 +230,7 @@ def _column(table: Table, column: Column, wire: Wire) -> dict[str, str | None]:
         "Comment": column.comment,
         "Privileges": "select,insert",
         "Extra": extra(column),
-        "Greptime_type": column.type.name,
+        "Greptime_type": native_name(column),
     }
 
 
@@ -324,18 +326,23 @@ _ROUTINE_COLUMNS = (
     *("Db", "Name", "Type", "Language", "Definer", "Modified", "Created", "Security_type"),
     *("Comment", "character_set_client", "collation_connection", "Database Collation"),
 )
-_ROUTINES = _nothing(*_ROUTINE_COLUMNS)
 
 
-def _procedures(context: SystemContext, request: Request) -> pa.Table:
+def _routines(kind: str) -> Maker:
+    return lambda context, _request: _stored(context, kind)
+
+
+def _stored(context: SystemContext, kind: str) -> pa.Table:
     rows = [
         (
-            *(one.database, one.name, "PROCEDURE", "SQL", one.role),
+            *(one.database, one.name, kind, "SQL", one.role),
             *(_moment(one.created_ms), _moment(one.created_ms), "INVOKER", one.comment),
             *("utf8mb4", "utf8mb4_bin", "utf8mb4_bin"),
         )
         for one in context.objects
         if isinstance(one, Routine)
+        and one.language == "mysql"
+        and one.is_function == (kind == "FUNCTION")
     ]
     return from_rows(pa.schema(strings(*_ROUTINE_COLUMNS)), rows)
 
@@ -376,8 +383,8 @@ _MAKERS: dict[str, Maker] = {
         *("Interval field", "Starts", "Ends", "Status", "Originator", "character_set_client"),
         *("collation_connection", "Database Collation"),
     ),
-    "PROCEDURE STATUS": _procedures,
-    "FUNCTION STATUS": _ROUTINES,
+    "PROCEDURE STATUS": _routines("PROCEDURE"),
+    "FUNCTION STATUS": _routines("FUNCTION"),
     "OPEN TABLES": _nothing("Database", "Table", "In_use", "Name_locked"),
     "PLUGINS": _server(show_server.plugins),
     "MASTER STATUS": _nothing("File", "Position", "Binlog_Do_DB", "Binlog_Ignore_DB"),
@@ -388,4 +395,5 @@ _MAKERS: dict[str, Maker] = {
     "BINARY LOGS": _nothing("Log_name", "File_size", "Encrypted"),
 }
 _WITHOUT_LIKE = frozenset({"INDEX", "REGION", "WARNINGS", "ERRORS", "PROCESSLIST", "GRANTS"})
-_CASELESS = frozenset({"VARIABLES", "STATUS", "COLUMNS", "COLLATION", "CHARSET"})
+_NAMED_SECOND = ("PROCEDURE STATUS", "FUNCTION STATUS")  # behind their databases
+_CASELESS = frozenset({"VARIABLES", "STATUS", "COLUMNS", "COLLATION", "CHARSET", *_NAMED_SECOND})

@@ -23,7 +23,7 @@ from sql.foreign.keys import with_present_names
 from sql.mysql_errors import MISSING, missing
 from sql.results import Result
 from sql.routines.definition import shown
-from sql.routines.run import find
+from sql.routines.find import find
 from sql.session import Wire
 from sql.statements import show_server
 from sql.statements.answers import table_rows
@@ -108,8 +108,9 @@ def _create(session: ClientSession, kind: str, tree: ShowStatement, text: str) -
         return create_statement("Flow", flow.name, create_flow_sql(flow))
     if kind in MISSING and session.wire is Wire.MYSQL:
         target = tree.args["target"]
-        found_routine = find(session, target.text("db") or session.database, target.name)
-        if kind != "PROCEDURE" or found_routine is None:
+        home, is_function = target.text("db") or session.database, kind == "FUNCTION"
+        found_routine = find(session, home, target.name, is_function=is_function)
+        if kind not in ("PROCEDURE", "FUNCTION") or found_routine is None:
             raise missing(kind, target.name)
         return shown(found_routine)
     if kind not in ("TABLE", "VIEW"):

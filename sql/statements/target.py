@@ -24,6 +24,7 @@ from sql.decode.assign import assign
 from sql.decode.lengths import fitted
 from sql.dialect.parser import parse
 from sql.foreign.guard import COME
+from sql.foreign.keys import watched
 from sql.foreign.pending import touch, wrote
 from sql.metrics.writes import writes_of
 from sql.plan.plan import plan_query
@@ -205,7 +206,9 @@ def insert_rows(
         session.apply(transaction, writes_of(session, table, Op.PUT, rows))
         return
     again = partial(_insert_again, session.duck, table, rows)
-    transaction.change_store(again if rows.nbytes <= _KEPT_BYTES_MAX else None, rows_of=table)
+    kept_again = again if rows.nbytes <= _KEPT_BYTES_MAX else None
+    by_key = kept_again is not None and not watched(session, table)
+    transaction.change_store(kept_again, rows_of=table, by_key=by_key)
     touch(session, transaction, table, COME)
     again()
     wrote(session, transaction, table, new=rows)

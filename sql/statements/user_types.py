@@ -118,6 +118,7 @@ def _subtype(session: ClientSession, options: Sequence[exp.Expr]) -> tuple[Field
 def run_alter(session: ClientSession, tree: ObjectStatement) -> Result:
     """ALTER TYPE. Raises: DbError UNDEFINED_OBJECT, WRONG_OBJECT_TYPE, INVALID_ARGUMENT, …"""
     one = _existing(session, tree.args["table"])
+    check_not_of_extension(one, "alter")
     with session.writing() as transaction:
         transaction.change_store()
         _ACTIONS[str(tree.args["form"])](session, transaction, one, tree)
@@ -364,11 +365,24 @@ def drop_types(session: ClientSession, tree: exp.Drop) -> Result:
                 continue
             if kind == "DOMAIN" and one.form is not TypeForm.DOMAIN:
                 raise DbError(ErrorKind.WRONG_OBJECT_TYPE, f'"{name}" is not a domain')
-            _drop(session, one, cascade=bool(tree.args.get("cascade")))
+            check_not_of_extension(one, "drop")
+            drop_type(session, one, cascade=bool(tree.args.get("cascade")))
     return Affected(f"DROP {kind}")
 
 
-def _drop(session: ClientSession, one: UserType, *, cascade: bool) -> None:
+def check_not_of_extension(one: UserType, verb: str) -> None:
+    """Raises: DbError DEPENDENT_OBJECTS for a type that goes with its extension only."""
+    if one.form is TypeForm.BASE:
+        message = f"cannot {verb} type {one.name} because an extension requires it"
+        hint = "DROP EXTENSION drops its types too"
+        raise DbError(ErrorKind.DEPENDENT_OBJECTS, message, hint=hint)
+
+
+def drop_type(session: ClientSession, one: UserType, *, cascade: bool) -> None:
+    """Drops a type with what is built on it. Raises: DbError DEPENDENT_OBJECTS, UNSUPPORTED.
+
+    Requires: inside `writing`, the store is marked as changed.
+    """
     users, over = _users(session, one), _over(session, one)
     if (users or over) and not cascade:
         raise DbError(

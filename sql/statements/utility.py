@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,8 @@ from engine import datatypes
 from engine.errors import DbError, ErrorKind
 from sql.blocks.run import run_do
 from sql.dialect import nodes
-from sql.results import Affected, Description, Notice, Result, ResultColumn, Rows, Severity
+from sql.results import Affected, Description, Result, ResultColumn, Rows
+from sql.routines import interpreted, postgres
 from sql.run.errors import position_of
 from sql.session import Wire
 from sql.statements import (
@@ -47,15 +47,11 @@ _OBJECTS = frozenset(
     {
         *("AGGREGATE", "CAST", "COLLATION", "CONVERSION", "DATABASE", "DOMAIN", "EVENT"),
         *("EXTENSION", "FLOW", "FUNCTION", "GROUP", "INDEX", "LANGUAGE", "MATERIALIZED"),
-        *("OPERATOR", "POLICY", "PROCEDURE", "PUBLICATION", "ROLE", "RULE", "SCHEMA"),
+        *("OPERATOR", "POLICY", "PROCEDURE", "PUBLICATION", "ROLE", "ROUTINE", "RULE", "SCHEMA"),
         *("SEQUENCE", "SERVER", "STATISTICS", "SUBSCRIPTION", "SYSTEM", "TABLE"),
         *("TABLESPACE", "TRIGGER", "TYPE", "USER", "VIEW"),
     }
 )
-
-
-# Migrations and test suites make sure of extensions so; without the words it is a plain refusal.
-_IF_NOT_EXISTS = re.compile(r"\s*IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
 
 
 def run_kill(
@@ -91,10 +87,6 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
         return run_lock_table(session, str(statement.tree.args.get("text") or ""), statement.text)
     if verb in ("LISTEN", "UNLISTEN", "NOTIFY") and session.wire is not Wire.MYSQL:
         return channels.run(session, verb, statement)
-    if verb == "CREATE EXTENSION" and _IF_NOT_EXISTS.match(str(statement.tree.args.get("text"))):
-        message = "extensions cannot be loaded: what is built in stays as it is"
-        session.notice(Notice(message, Severity.WARNING, "01000"))
-        return Affected(verb, 0)
     if verb == "LOAD DATA":
         raise DbError(
             ErrorKind.LOCAL_INFILE_REFUSED,
@@ -107,6 +99,8 @@ def run(session: ClientSession, statement: ParsedStatement, parameters: Sequence
             f'syntax error at or near "{word}"',
             position=position_of(word, statement.text),
         )
+    if session.wire is not Wire.MYSQL and verb.split(" ")[-1] in postgres.KINDS:
+        return postgres.run(session, verb, str(statement.tree.args.get("text") or ""))
     if session.wire is Wire.MYSQL:
         return routines.run(session, verb, str(statement.tree.args.get("text") or ""))
     raise DbError(ErrorKind.UNSUPPORTED, f"{verb} is not supported")
@@ -131,6 +125,8 @@ def describe(session: ClientSession, statement: ParsedStatement) -> Description:
         return Description((), repartition.answer_columns(tree), tag=tag)
     if isinstance(tree, nodes.Admin):
         return Description((), (admin.result_column(tree),), tag="ADMIN")
+    if isinstance(tree, nodes.Call) and session.wire is not Wire.MYSQL:
+        return interpreted.describe_call(session, statement)
     if isinstance(tree, nodes.Tql):
         return tql.describe(session, tree)
     if isinstance(tree, nodes.Explain):

@@ -19,7 +19,7 @@ from sql.dialect import nodes
 from sql.dialect.dialects import to_sql
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table, narrowed, table_name
-from sql.privileges import owner_of_new
+from sql.privileges import default_grants, owner_of_new
 from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
 from sql.statements.indexes import without_indexes
@@ -199,6 +199,7 @@ def _record(
         outputs=outputs,
         temporary=database == PG_TEMP,
         owner=owner_of_new(session),
+        grants=default_grants(session, "TABLE", database),
         created_ms=session.server.clock.now_ms(),
     )
 

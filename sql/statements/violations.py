@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from catalog.details import ConstraintKind, Index
+from catalog.details import Constraint, ConstraintKind, Index
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
 from sql.plan.tables import find_table
@@ -34,6 +34,12 @@ _NULL = re.compile(r'null value in column "(.+)" of table')
 CHECK = re.compile(r"CHECK constraint failed on .* expression CHECK(\(.*\))$", re.DOTALL)
 _CALL = re.compile(r"^\((\w+\([^()]*\))\)$")  # shown without the parentheses it is stored in
 _PAIR = re.compile(r"(?:^|, )(\w+): ")
+# A column of a key in which NULL equals NULL (indexes.build_keys), and the value beside it.
+_WITH_NULLS = re.compile(
+    r"""\("?(.+?)"? IS NULL\): (?:true|false), COALESCE\(CAST\(.*? AS VARCHAR\),"""
+    r""" CAST\('' AS VARCHAR\)\): (.*?)(?=, \(|$)""",
+    re.DOTALL,
+)
 
 
 def tell(session: ClientSession, statement: Callable[[], exp.Expr | None], error: DbError) -> None:
@@ -66,8 +72,9 @@ def tell(session: ClientSession, statement: Callable[[], exp.Expr | None], error
 def _tell_duplicate(
     table: Table, found: re.Match[str], error: DbError, about: dict[str, str]
 ) -> None:
-    names = _PAIR.findall(found[1])
-    values = _PAIR.split(found[1])[2::2]
+    with_nulls = _WITH_NULLS.findall(found[1])
+    names = [name for name, _ in with_nulls] or _PAIR.findall(found[1])
+    values = [value for _, value in with_nulls] or _PAIR.split(found[1])[2::2]
     name = key_name(table) if found[2] == "primary key" else _unique_name(table, names)
     if not name:
         index = _index_of_expressions(table)
@@ -132,9 +139,14 @@ def _unique_name(table: Table, columns: list[str]) -> str:
     return ""
 
 
-def _index_of_expressions(table: Table) -> Index | None:
-    """The unique index that stands as expressions in the store, if it is the only one."""
-    found = [one for one in table.indexes if one.unique and _has_expressions(one)]
+def _index_of_expressions(table: Table) -> Index | Constraint | None:
+    """The unique index or constraint that stands as expressions in the store, if it is the only
+    one.
+    """
+    found: list[Index | Constraint] = [
+        one for one in table.indexes if one.unique and _has_expressions(one)
+    ]
+    found += [one for one in table.constraints if not one.nulls_distinct]
     return found[0] if len(found) == 1 else None
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
+from sql.decode.interval_fields import MODIFIERS, spelled
 from sql.system import pg_privileges
 from sql.system.pg_catalog.lookups import SIZES, Kind
 from sql.system.pg_catalog.types import TYPES
@@ -32,6 +33,7 @@ def _text(value: str) -> str:
 
 _TYPE_NAMES = _map([(str(t.oid), _text(t.spelled)) for t in TYPES])
 _TYPE_NUMBERS = _map([(_text(name), str(oid)) for name, oid in TYPE_OIDS.items()])
+_INTERVALS = _map([(str(number), _text(spelled(number))) for number in MODIFIERS])
 # The name of a built-in type, with its schema or quoted as a generated name is.
 _IN_CATALOG = """'^(?:pg_catalog|"pg_catalog")\\."?([^"]*)"?'"""
 
@@ -54,6 +56,7 @@ FUNCTIONS: tuple[str, ...] = (
         WHEN CAST(o AS BIGINT) IN (1184, 1266)
             THEN printf('%s(%d) with time zone',
             CASE CAST(o AS BIGINT) WHEN 1266 THEN 'time' ELSE 'timestamp' END, CAST(m AS BIGINT))
+        WHEN CAST(o AS BIGINT) = 1186 THEN {_INTERVALS}[CAST(m AS BIGINT)]
         ELSE coalesce({_TYPE_NAMES}[CAST(o AS BIGINT)], '???') END""",
     f"""CREATE OR REPLACE MACRO _pg_to_regtype(t) AS coalesce(
         {_TYPE_NUMBERS}[regexp_replace(
@@ -105,6 +108,11 @@ def _definition(arguments: _Arguments) -> exp.Expr:
     return text_of(Kind.DEFINITION, to_oid("regclass", first) if is_name(first) else first)
 
 
+def _of_function(kind: Kind) -> _Maker:
+    """pg_get_functiondef and its kin."""
+    return lambda arguments: text_of(kind, arguments[0])
+
+
 def is_name(node: exp.Expr) -> bool:
     """True if an argument of type regclass was given as a literal name."""
     return node.is_string and is_text(node)
@@ -140,8 +148,8 @@ def _owner(arguments: _Arguments) -> exp.Expr:
 
 
 def _comment(arguments: _Arguments) -> exp.Expr:
-    """obj_description: relations and constraints have comments."""
-    catalogs = ("pg_class", "pg_constraint")
+    """obj_description: relations, constraints and routines have comments."""
+    catalogs = ("pg_class", "pg_constraint", "pg_proc")
     if len(arguments) > 1 and arguments[1].is_string and arguments[1].name not in catalogs:
         return exp.cast(exp.null(), "TEXT")
     return text_of(Kind.COMMENT, _oid(arguments[0]))
@@ -263,11 +271,16 @@ _PRIVILEGES = (
     *("foreign_data_wrapper", "parameter"),
 )
 _UNKNOWN = (
-    *("triggerdef", "functiondef", "function_result", "function_arguments", "partkeydef"),
-    *("function_identity_arguments", "function_sqlbody", "statisticsobjdef", "ruledef"),
+    *("triggerdef", "partkeydef", "statisticsobjdef", "ruledef", "function_arg_default"),
     *("statisticsobjdef_columns", "partition_constraintdef"),
-    "function_arg_default",
 )
+_OF_FUNCTIONS = {
+    "functiondef": Kind.DEFINITION,
+    "function_result": Kind.RESULT,
+    "function_arguments": Kind.ARGUMENTS,
+    "function_identity_arguments": Kind.IDENTITY_ARGUMENTS,
+    "function_sqlbody": Kind.BODY,
+}
 
 MAKERS: dict[str, _Maker] = {
     "format_type": _format_type,
@@ -282,6 +295,7 @@ MAKERS: dict[str, _Maker] = {
     "pg_get_viewdef": _definition,
     "pg_get_indexdef": _index_definition,
     **{f"pg_get_{name}": _NULL for name in _UNKNOWN},
+    **{f"pg_get_{name}": _of_function(kind) for name, kind in _OF_FUNCTIONS.items()},
     "pg_get_serial_sequence": _serial,
     "pg_describe_object": _described,
     "pg_partition_ancestors": _constant("unnest(CAST([] AS BIGINT[]))"),
@@ -318,7 +332,6 @@ MAKERS: dict[str, _Maker] = {
     "quote_literal": _macro("_pg_quote_literal"),
     "parse_ident": _macro("_pg_parse_ident"),
     "age": _age,
-    "acldefault": _constant("CAST(NULL AS VARCHAR[])"),
     "set_config": lambda arguments: arguments[1],
     "current_setting": _setting,
     "current_schemas": current_schemas,

@@ -24,6 +24,7 @@ from sql.system.pg_regtypes import helper, is_text, text_of, to_oid
 _Maker = Callable[[Sequence[exp.Expr]], exp.Expr]
 _REG_TYPES = {
     Object.RELATION: "regclass",
+    Object.SEQUENCE: "regclass",
     Object.SCHEMA: "regnamespace",
     Object.ROLE: "regrole",
 }
@@ -81,10 +82,42 @@ def _wanted(kind: Object, privilege: exp.Expr) -> exp.Expr:
     return exp.In(this=column, expressions=[exp.Literal.string(name) for name in names])
 
 
+# What everybody, then the owner may do with something that nobody has granted, by acldefault()'s
+# letters. https://www.postgresql.org/docs/15/ddl-priv.html, table 5.2
+_DEFAULTS = {
+    "r": ("", "arwdDxt"),
+    "s": ("", "rwU"),
+    "d": ("Tc", "CTc"),
+    "f": ("X", "X"),
+    "l": ("U", "U"),
+    "L": ("", "rw"),
+    "n": ("", "UC"),
+    "T": ("U", "U"),
+    "t": ("", "C"),
+}
+
+
+def _default(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    """`acldefault(letter, owner)`: the privileges that NULL stands for."""
+    if len(arguments) != 2:
+        raise DbError(ErrorKind.UNDEFINED_FUNCTION, "acldefault() takes a letter and a role")
+    owner = text_of(Kind.ROLE, arguments[1])
+    made = exp.case(exp.cast(arguments[0].copy(), "TEXT"))
+    for letter, (everybody, own) in _DEFAULTS.items():
+        given = [exp.func("concat", exp.Literal.string(f"={everybody}/"), owner.copy())]
+        held = exp.Literal.string(f"={own}/")
+        items = given if everybody else []
+        items = [*items, exp.func("concat", owner.copy(), held, owner.copy())]
+        made = made.when(exp.Literal.string(letter), exp.Array(expressions=items))
+    return exp.paren(made)
+
+
 MAKERS: dict[str, _Maker] = {
+    "acldefault": _default,
     "has_table_privilege": _has(Object.RELATION),
     "has_any_column_privilege": _has(Object.RELATION),
     "has_column_privilege": _has(Object.RELATION, parts=2),
+    "has_sequence_privilege": _has(Object.SEQUENCE),
     "has_schema_privilege": _has(Object.SCHEMA),
     "has_database_privilege": _has(Object.DATABASE),
     "pg_has_role": _has(Object.ROLE),

@@ -14,14 +14,14 @@ from sqlglot import exp
 from sql.system.pg_catalog.keys import quote
 from sql.system.pg_catalog.lookups import RELATIONS, TEXTS, Kind
 from sql.system.pg_catalog.shapes import SHAPES
-from sql.system.pg_catalog.types import BY_NAME, IO_FUNCTIONS
+from sql.system.pg_catalog.types import BY_NAME, BY_OID, IO_FUNCTIONS
 from sql.system.pg_catalog.types import TYPES as BUILT_IN
 from sql.system.pg_catalog.user_types import TYPES
 from sql.user_types import FIRST_OID
 
 REG_TYPES = frozenset(
     {"regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole"}
-    | {"regoper", "regoperator", "regconfig", "regdictionary", "regcollation"}
+    | {"regoper", "regoperator", "regdictionary", "regcollation"}
 )
 _TEXTS = frozenset({"quote_ident", "format", "format_type", "pg_typeof"})
 _FUNCTIONS = ("regproc", "regprocedure")
@@ -129,7 +129,7 @@ def to_text(kind: str, value: exp.Expr) -> exp.Expr:
     if kind == "regclass":
         found = relation("_shown", oid)
     elif kind in _FUNCTIONS:
-        found = text_of(Kind.FUNCTION, oid)
+        found = text_of(Kind.FUNCTION if kind == "regproc" else Kind.PROCEDURE, oid)
     elif kind in ("regnamespace", "regrole"):
         found = text_of(Kind.NAMESPACE if kind == "regnamespace" else Kind.ROLE, oid)
     else:
@@ -144,10 +144,27 @@ def to_text(kind: str, value: exp.Expr) -> exp.Expr:
 
 def _named_oid(kind: Kind, value: exp.Expr) -> exp.Expr:
     if kind is Kind.FUNCTION and value.is_string:
-        name = value.name.split("(")[0].rpartition(".")[2]
-        return exp.Literal.number(IO_FUNCTIONS.get(name, 0))
+        return _function_oid(value.name)
     query = exp.select("min(_oid)").from_(helper(TEXTS))
     same = exp.EQ(this=exp.column("_text"), expression=value.copy())
+    return exp.Subquery(
+        this=query.where(exp.column("_kind").eq(exp.Literal.string(kind.value)), same)
+    )
+
+
+def _function_oid(text: str) -> exp.Expr:
+    """The OID of a function by its name, with types behind it or without; 0 if there is none."""
+    name, _, types = text.partition("(")
+    bare = name.strip().rpartition(".")[2].strip('"')
+    if bare in IO_FUNCTIONS:
+        return exp.Literal.number(IO_FUNCTIONS[bare])
+    kind, wanted = Kind.FUNCTION, bare
+    if types:
+        names = [part.strip() for part in types.rstrip(") ").split(",") if part.strip()]
+        spelled = [BY_OID[oid].spelled if (oid := type_oid(one)) else one for one in names]
+        kind, wanted = Kind.PROCEDURE, f"{bare}({','.join(spelled)})"
+    query = exp.select("coalesce(min(_oid), 0)").from_(helper(TEXTS))
+    same = exp.column("_text").eq(exp.Literal.string(wanted))
     return exp.Subquery(
         this=query.where(exp.column("_kind").eq(exp.Literal.string(kind.value)), same)
     )

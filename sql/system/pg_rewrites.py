@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
+from sql.dialect.pieces import IN_STORE
 from sql.functions.index import of_wire
 from sql.functions.registry import Kind
 from sql.session import Wire
@@ -76,9 +77,9 @@ class _Rewriter:
         return make(node.this, node.expression) if make is not None else node
 
     def collate(self, node: exp.Expr) -> exp.Expr:
-        """Only one order of strings exists: by bytes."""
+        """Strings are ordered by bytes, but for what the planner has said of a citext."""
         inner: exp.Expr = node.this
-        return inner
+        return node if node.meta.get(IN_STORE) else inner
 
     # --- Casts ------------------------------------------------------------------------------------
 
@@ -180,9 +181,12 @@ class _Rewriter:
         return node
 
     def coalesce(self, node: exp.Expr) -> exp.Expr:
-        """`coalesce(array_agg(…), '{}')`: the empty array."""
-        for other in node.expressions:
-            if other.is_string and other.name == "{}" and self.catalogs:
+        """`coalesce(array_agg(…), '{}')`, `CASE … acldefault(…) ELSE '{}' END`: the empty array."""
+        others = node.expressions or [node.args.get("default")]
+        if isinstance(node, exp.Case) and node.find(exp.Array) is None:
+            return node
+        for other in others:
+            if other is not None and other.is_string and other.name == "{}" and self.catalogs:
                 other.replace(exp.Array(expressions=[]))
         return node
 
@@ -487,6 +491,7 @@ _HANDLERS: dict[type[exp.Expr], Callable[[_Rewriter, exp.Expr], exp.Expr]] = {
     exp.NEQ: _Rewriter.comparison,
     exp.Anonymous: _Rewriter.call,
     exp.Coalesce: _Rewriter.coalesce,
+    exp.Case: _Rewriter.coalesce,
     exp.CurrentSchemas: _Rewriter.schemas,
     exp.Format: _Rewriter.format,
     exp.Select: _Rewriter.select,

@@ -11,6 +11,7 @@ from engine.errors import DbError
 from sql.large_objects import all_objects
 from sql.plan.context import PlanContext
 from sql.prepared import Prepared
+from sql.routines.find import routines_of
 from sql.scrolling import DeclaredCursor
 from sql.sequences import state
 from sql.statements.metric_engine import as_shown
@@ -46,6 +47,7 @@ def plan_context_of(session: ClientSession, text: str) -> PlanContext:
         parse_view=lambda view: query_of(view, session.table_of),
         text=text,
         type_named=partial(type_named, session),
+        routines=routines_of(session),
         temporary=lambda name: temporary.lookup(PG_TEMP, name) is not None,
         shown=lambda table: as_shown(
             table, session.catalog.tables(session.duck.cursor, table.database), internal=True

@@ -132,6 +132,11 @@ def _asked_anew(home: Path, step: int, factor: int) -> str:
         f"    return count + {step}\n"
     )
     ask = "import numpy as np; from kernel_of_parts import total; print(total(np.arange(3)))"
+    return _said(home, ask)
+
+
+def _said(home: Path, ask: str) -> str:
+    """What a process prints that finds modules, and the cache, in a folder."""
     path = os.pathsep.join([str(home), *sys.path])
     done = subprocess.run(
         [sys.executable, "-B", "-c", ask],
@@ -141,6 +146,38 @@ def _asked_anew(home: Path, step: int, factor: int) -> str:
         check=True,
     )
     return done.stdout.strip()
+
+
+INNER = """
+import numpy as np
+from engine import jit
+
+def _count(values):
+    return len(values)
+
+count = jit.kernel(jit.INT64S)(_count)
+"""
+OUTER = """
+from engine import jit
+from inner_kernel import count
+
+def _twice(values):
+    return 2 * count(values)
+
+twice = jit.kernel(jit.INT64S)(_twice)
+"""
+
+
+@pytest.mark.slow
+def test_a_kernel_that_another_calls_is_in_the_cache_once_that_was_compiled(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "inner_kernel.py").write_text(INNER)
+    (tmp_path / "outer_kernel.py").write_text(OUTER)
+    ask = "from outer_kernel import jit, twice; import numpy as np; print(twice(np.arange(3)))"
+    assert _said(tmp_path, ask) == "6"
+    ask += "; jit.warm(lambda was_cold, left: print(was_cold))"
+    assert _said(tmp_path, ask).split() == ["6", "False", "False"]
 
 
 class Together(list[object]):

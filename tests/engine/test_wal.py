@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 from pathlib import Path
 from threading import Event, Thread
 
@@ -37,7 +38,9 @@ def written(directory: Path, payloads: list[bytes]) -> Path:
     log, _ = open_log(LocalLogFolder(directory))
     for payload in payloads:
         append(log, payload)
-    return directory / "00000000000000000001.wal"
+    file = directory / "00000000000000000001.wal"
+    file.write_bytes(file.read_bytes().rstrip(b"\0"))  # without the room behind the last record
+    return file
 
 
 def payloads_of(directory: Path) -> list[bytes]:
@@ -62,19 +65,76 @@ def test_apply_sees_its_sequence_before_append_returns(tmp_path: Path) -> None:
     assert seen == [1]
 
 
-def test_a_torn_tail_is_cut_at_every_byte_of_the_last_record(tmp_path: Path) -> None:
+@pytest.mark.parametrize("room", [0, 5000])
+def test_a_torn_tail_is_cut_at_every_byte_of_the_last_record(tmp_path: Path, room: int) -> None:
     whole = written(tmp_path / "w", [b"first", b"second", b"third"]).read_bytes()
     start = len(whole) - RECORD_HEADER_BYTES - len(b"third")
     for length in range(start, len(whole)):
         directory = tmp_path / str(length)
         directory.mkdir()
         file = directory / "00000000000000000001.wal"
-        file.write_bytes(whole[:length])
+        file.write_bytes(whole[:length] + bytes(room))
         log, records = open_log(LocalLogFolder(directory))
         assert [payload for _, _, payload in records] == [b"first", b"second"]
         assert file.stat().st_size == start
         append(log, b"after")
         assert payloads_of(directory) == [b"first", b"second", b"after"]
+
+
+def test_room_behind_the_records_of_a_killed_writer_is_no_record(tmp_path: Path) -> None:
+    log, _ = open_log(LocalLogFolder(tmp_path), segment_bytes=8 << 20)
+    payloads = [bytes([number]) * 5000 for number in range(1, 250)]  # more than one room
+    for payload in payloads:
+        append(log, payload)
+    file = tmp_path / "00000000000000000001.wal"
+    assert file.stat().st_size > log.size()
+    assert payloads_of(tmp_path) == payloads
+    assert file.stat().st_size == log.size()
+
+
+def test_a_finished_segment_has_no_room(tmp_path: Path) -> None:
+    log, _ = open_log(LocalLogFolder(tmp_path), segment_bytes=200)
+    for _ in range(4):
+        append(log, b"x" * 100)
+    log.close()
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) == log.size()
+
+
+def test_a_pinned_segment_is_as_long_as_what_was_written(tmp_path: Path) -> None:
+    folder = LocalLogFolder(tmp_path / "log")
+    log, _ = open_log(folder)
+    append(log, b"before")
+    length = log.size()
+    (pinned,) = folder.pin()
+    append(log, b"meanwhile")  # goes where the copy would have found zeros
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with pinned.file:
+        (copy / pinned.name).write_bytes(pinned.file.read(pinned.length))
+    assert pinned.length == length
+    assert payloads_of(copy) == [b"before"]
+
+
+def test_a_disk_without_room_for_zeros_still_takes_records(tmp_path: Path) -> None:
+    log, _ = open_log(LocalLogFolder(tmp_path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    acknowledged: list[bytes] = []
+
+    def fill() -> None:
+        while True:
+            payload = b"%05d" % len(acknowledged) * 100
+            append(log, payload)
+            acknowledged.append(payload)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(DbError):
+            fill()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(acknowledged) == 18  # as many as fit into 10 000 bytes
+    append(log, b"after")
+    assert payloads_of(tmp_path) == [*acknowledged, b"after"]
 
 
 def test_a_damaged_last_record_is_cut_like_a_torn_one(tmp_path: Path) -> None:

@@ -369,6 +369,11 @@ def leave_tail(data: Path, region: Region) -> None:
     segment.write_bytes(segment.read_bytes() + b"\xabGnR half a record")
 
 
+def leave_tail_in_room(data: Path, region: Region) -> None:
+    segment = max((data / "engine" / "wal").glob("*.wal"))
+    segment.write_bytes(segment.read_bytes() + b"\xabGnR half a record" + bytes(10_000))
+
+
 def leave_drop(data: Path, region: Region) -> None:
     folder = data / "engine" / "regions" / "77" / "sst"
     folder.mkdir(parents=True)
@@ -385,7 +390,15 @@ def leave_action(data: Path, region: Region) -> None:
 
 @pytest.mark.parametrize(
     "leave",
-    [leave_orphan, leave_temporary, leave_segment, leave_tail, leave_drop, leave_action],
+    [
+        leave_orphan,
+        leave_temporary,
+        leave_segment,
+        leave_tail,
+        leave_tail_in_room,
+        leave_drop,
+        leave_action,
+    ],
 )
 def test_leftovers_are_told_and_cleared_away(
     data: Path, pattern: Path, region: Region, leave: Callable[[Path, Region], None]
@@ -396,6 +409,12 @@ def test_leftovers_are_told_and_cleared_away(
     report = examine(data, repairing=True)
     assert [f.repair is not None for f in report.findings] == [True]
     assert contents(data) == contents(pattern)
+
+
+def test_the_room_of_a_killed_server_s_log_is_no_finding(data: Path) -> None:
+    segment = max((data / "engine" / "wal").glob("*.wal"))
+    segment.write_bytes(segment.read_bytes() + bytes(10_000))
+    assert examine(data).findings == []
 
 
 def region_of_nobody(data: Path, statements: str) -> None:

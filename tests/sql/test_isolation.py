@@ -69,11 +69,15 @@ def test_waiting_in_a_circle_ends_with_an_error(tables: Client, connect: Connect
     other = connect()
     tables.run("BEGIN; UPDATE acc SET v = 1 WHERE id = 1")
     other.run("BEGIN; UPDATE acc SET v = 2 WHERE id = 2")
+    later = Later(other, "UPDATE acc SET v = 2 WHERE id = 1")
+    assert later.is_waiting()
     with pytest.raises(DbError) as caught:
-        other.run("UPDATE acc SET v = 2 WHERE id = 1")
-    assert caught.value.kind is ErrorKind.SERIALIZATION_FAILURE
-    other.run("ROLLBACK")
-    tables.run("UPDATE acc SET v = 1 WHERE id = 2; COMMIT")
+        tables.run("UPDATE acc SET v = 1 WHERE id = 2")
+    assert caught.value.kind is ErrorKind.DEADLOCK
+    tables.run("ROLLBACK")
+    later.end()
+    assert later.error is None
+    other.run("ROLLBACK; UPDATE acc SET v = 1")
     assert tables.run("SELECT v FROM acc ORDER BY id") == [(1,), (1,)]
 
 

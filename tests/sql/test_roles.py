@@ -389,6 +389,21 @@ def test_owners_change_and_drop_what_is_theirs(databases: Databases, boss: Clien
     writer.run("CREATE SCHEMA mine; DROP SCHEMA mine")
 
 
+def test_who_may_create_in_a_database_makes_schemas_and_works_in_them(
+    databases: Databases, boss: Client
+) -> None:
+    (writer := as_(databases, "writer")).run("CREATE TEMP TABLE w (a INT); DROP TABLE w")
+    denied(writer, "CREATE SCHEMA mine")
+    boss.run("GRANT CREATE, CONNECT ON DATABASE public TO writer WITH GRANT OPTION")
+    writer.run("CREATE SCHEMA IF NOT EXISTS mine; CREATE TABLE mine.u (a INT)")
+    assert writer.run("SELECT has_schema_privilege('mine', 'CREATE')") == [(True,)]
+    denied(as_(databases, "reader"), "CREATE TABLE mine.v (a INT)")
+    writer.run("DROP SCHEMA mine CASCADE")
+    boss.run("CREATE SCHEMA its; REVOKE CREATE ON DATABASE public FROM writer")
+    denied(writer, "CREATE TABLE its.u (a INT)")
+    denied(writer, "CREATE SCHEMA mine")
+
+
 def test_procedures_have_owners(databases: Databases, boss: Client) -> None:
     assert databases.database is not None
     mine = client(databases.database, Wire.MYSQL)
@@ -410,3 +425,76 @@ def test_what_others_count_on_is_not_for_everybody(databases: Databases, boss: C
     assert reader.run(f"SELECT pg_cancel_backend({own.session.id})") == [(True,)]
     boss.run("GRANT DELETE ON t TO reader")
     reader.run("BEGIN; LOCK TABLE t; COMMIT")
+
+
+def test_numbers_of_a_sequence_are_for_whom_they_were_granted(
+    databases: Databases, boss: Client
+) -> None:
+    boss.run("CREATE SEQUENCE s")
+    reader = as_(databases, "reader")
+    denied(reader, "SELECT nextval('s')")
+    boss.run("GRANT USAGE ON SEQUENCE s TO reader")
+    assert reader.run("SELECT nextval('s'), currval('s')") == [(1, 1)]
+    denied(reader, "SELECT setval('s', 9)")
+    boss.run(
+        "REVOKE ALL ON s FROM reader; GRANT UPDATE ON ALL SEQUENCES IN SCHEMA public TO public"
+    )
+    assert reader.run("SELECT setval('s', 9)") == [(9,)]
+    denied(reader, "SELECT currval('s')")
+    asked = "SELECT has_sequence_privilege('reader', 's', '{}')"
+    assert boss.run(asked.format("update")) == [(True,)]
+    assert boss.run(asked.format("usage")) == [(False,)]
+    acl = "SELECT relacl FROM pg_class WHERE relname = 's'"
+    assert boss.run(acl) == [(["me=rwU/me", "=w/me"],)]
+    with pytest.raises(DbError) as caught:
+        boss.run("GRANT INSERT ON SEQUENCE s TO reader")
+    assert caught.value.kind is ErrorKind.SYNTAX
+
+
+def test_what_is_made_later_has_the_default_privileges(databases: Databases, boss: Client) -> None:
+    boss.run("CREATE SCHEMA other")
+    boss.run("ALTER DEFAULT PRIVILEGES IN SCHEMA other GRANT SELECT ON TABLES TO reader")
+    boss.run("ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT USAGE ON SEQUENCES TO reader")
+    boss.run("CREATE TABLE other.u (a SERIAL); CREATE VIEW other.v AS SELECT a FROM other.u")
+    boss.run("CREATE TABLE u (a INT)")
+    reader = as_(databases, "reader")
+    assert reader.run("SELECT * FROM other.u; SELECT * FROM other.v") == []
+    assert reader.run("SELECT nextval('other.u_a_seq')") == [(1,)]
+    denied(reader, "SELECT * FROM u")
+    with pytest.raises(DbError) as caught:
+        boss.run("DROP TABLE other.u CASCADE; DROP ROLE reader")
+    assert caught.value.kind is ErrorKind.DEPENDENT_OBJECTS
+    shown = boss.run("SELECT defaclobjtype, defaclacl FROM pg_default_acl ORDER BY 1")
+    assert shown == [
+        ("S", ["postgres=rwU/postgres", "reader=U/postgres"]),
+        ("r", ["reader=r/postgres"]),
+    ]
+    boss.run("ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM reader")
+    boss.run("ALTER DEFAULT PRIVILEGES IN SCHEMA other REVOKE SELECT ON TABLES FROM reader")
+    boss.run("CREATE TABLE other.u (a INT)")
+    denied(reader, "SELECT * FROM other.u")
+    boss.run("DROP ROLE reader")
+
+
+def test_an_index_is_renamed_by_its_own_name(databases: Databases, boss: Client) -> None:
+    boss.run("CREATE TABLE i (a INT PRIMARY KEY, b INT UNIQUE); CREATE UNIQUE INDEX j ON i (b)")
+    denied(as_(databases, "reader"), "ALTER INDEX j RENAME TO k")
+    boss.run("ALTER INDEX j RENAME TO k; ALTER INDEX i_pkey RENAME TO p")
+    boss.run("ALTER TABLE i_b_key RENAME TO u; ALTER INDEX IF EXISTS j RENAME TO l")
+    names = "SELECT indexname FROM pg_indexes WHERE tablename = 'i' ORDER BY 1"
+    assert boss.run(names) == [("k",), ("p",), ("u",)]
+    constraints = "SELECT conname FROM pg_constraint WHERE conrelid = 'i'::regclass ORDER BY 1"
+    assert boss.run(constraints) == [("p",), ("u",)]
+    for text, kind in (
+        ("ALTER INDEX j RENAME TO l", ErrorKind.UNDEFINED_TABLE),
+        ("ALTER INDEX k RENAME TO t", ErrorKind.DUPLICATE_TABLE),
+        ("ALTER INDEX t RENAME TO l", ErrorKind.WRONG_OBJECT_TYPE),
+        ("ALTER INDEX cpu_pkey RENAME TO l", ErrorKind.UNSUPPORTED),
+    ):
+        with pytest.raises(DbError) as caught:
+            boss.run(text)
+        assert caught.value.kind is kind
+    boss.run("DROP INDEX k; INSERT INTO i VALUES (1, 1)")
+    with pytest.raises(DbError) as caught:
+        boss.run("INSERT INTO i VALUES (2, 1)")
+    assert caught.value.kind is ErrorKind.UNIQUE_VIOLATION

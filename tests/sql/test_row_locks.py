@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from fix_database import Client, Later
 
 from engine.errors import DbError, ErrorKind
 from sql.acts.row_locks import RowLocks, Wanted
+from sql.steps import Expectation, check_expected
 
 Connect = Callable[..., Client]
 TABLES = {
@@ -247,16 +248,13 @@ def test_a_table_is_not_locked_while_a_commit_of_its_rows_is_on_its_way(
 ) -> None:
     reached, go = threading.Event(), threading.Event()
     a.run("BEGIN; UPDATE acc SET v = 9 WHERE id = 1")
-    transaction = a.session.transaction
-    assert transaction is not None
-    check = transaction._check_expected
 
-    def held_up() -> None:
+    def held_up(expected: Sequence[Expectation]) -> None:
         reached.set()
         assert go.wait(20)
-        check()
+        check_expected(expected)
 
-    monkeypatch.setattr(transaction, "_check_expected", held_up)
+    monkeypatch.setattr("sql.transaction.check_expected", held_up)
     committing = Later(a, "COMMIT")
     assert reached.wait(20)
     b.run("BEGIN")

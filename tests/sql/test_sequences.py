@@ -110,3 +110,35 @@ def test_a_renaming_is_rolled_back_and_numbers_taken_meanwhile_are_not_given_twi
     assert two.run("INSERT INTO t (a) VALUES (1) RETURNING id") == [(4,)]
     one.run("ALTER TABLE t_id_seq RENAME TO s")
     assert two.run("INSERT INTO t (a) VALUES (1) RETURNING id") == [(5,)]
+
+
+def test_a_sequence_is_given_another_type_other_bounds_and_steps(databases: Databases) -> None:
+    db = client(databases.open())
+    db.run("CREATE TABLE t (id SERIAL, a INT); INSERT INTO t (a) VALUES (1), (2)")
+    db.run("ALTER SEQUENCE t_id_seq AS smallint INCREMENT BY 10")
+    assert db.run("SELECT currval('t_id_seq')") == [(2,)]
+    assert db.run("INSERT INTO t (a) VALUES (3) RETURNING id") == [(12,)]
+    shown = "SELECT data_type, max_value, last_value FROM pg_sequences"
+    assert db.run(shown) == [("smallint", 32767, 12)]
+    db.run("ALTER SEQUENCE t_id_seq MAXVALUE 22 CYCLE")
+    db = client(databases.open())
+    assert db.run("INSERT INTO t (a) VALUES (4), (5) RETURNING id") == [(22,), (1,)]
+    db.run("ALTER SEQUENCE t_id_seq AS bigint NO MAXVALUE NO CYCLE")
+    assert db.run(shown) == [("bigint", 2**63 - 1, 1)]
+    with pytest.raises(DbError) as caught:
+        db.run("SELECT setval('t_id_seq', 100); ALTER SEQUENCE t_id_seq MAXVALUE 99")
+    assert caught.value.kind is ErrorKind.INVALID_ARGUMENT
+
+
+def test_a_sequence_moves_into_another_schema(db: Client) -> None:
+    db.run("CREATE SEQUENCE s; CREATE TABLE t (id INT DEFAULT nextval('s'), a INT)")
+    db.run("INSERT INTO t (a) VALUES (1); CREATE SCHEMA other")
+    db.run("ALTER SEQUENCE s SET SCHEMA other")
+    assert db.run("INSERT INTO t (a) VALUES (2) RETURNING id") == [(2,)]
+    assert db.run("SELECT nextval('other.s')") == [(3,)]
+    db.run("CREATE SEQUENCE s")
+    with pytest.raises(DbError) as caught:
+        db.run("ALTER SEQUENCE s SET SCHEMA other")
+    assert caught.value.kind is ErrorKind.DUPLICATE_TABLE
+    db.run("DROP SEQUENCE s; DROP SEQUENCE IF EXISTS other.s, missing CASCADE")
+    assert db.run("SELECT count(*) FROM pg_sequences") == [(0,)]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 from fault_proxy import FaultProxy, answers
 from fix_database import Client, client
@@ -119,3 +120,18 @@ def test_the_wrong_storage_does_not_open_the_database(
             Database.open(copy, DatabaseOptions(storage=wrong))
         assert caught.value.kind is ErrorKind.STORAGE_UNAVAILABLE
         assert caught.value.hint
+
+
+def test_a_full_disk_at_the_start_is_told_as_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(database: Database) -> None:
+        raise duckdb.TransactionException(
+            "TransactionContext Error: Failed to commit: No space left on device"
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "_recover", full)
+        with pytest.raises(DbError) as caught:
+            Database.open(tmp_path / "data", DatabaseOptions())
+    assert caught.value.kind is ErrorKind.DISK_FULL

@@ -312,7 +312,7 @@ def test_a_failure_that_is_no_error_of_ours_leaves_no_transaction_behind(
     transaction = tables.session.transaction
     assert transaction is not None
     with monkeypatch.context() as broken:
-        broken.setattr(transaction, "_check_expected", lambda: 1 / 0)
+        broken.setattr("sql.transaction.check_expected", lambda expected: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             tables.run("COMMIT")
     tables.run("BEGIN; INSERT INTO dim VALUES (2, 'a'); COMMIT")

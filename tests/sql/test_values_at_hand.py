@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 
 import pytest
 from fix_database import Client
@@ -13,6 +14,7 @@ from engine.errors import DbError
 from sql.run.scan import Runner
 from sql.session import Wire
 from sql.statements import insert
+from sql.statements.values_at_hand import values_at_hand
 
 KINDS = {
     "i": "SMALLINT",
@@ -78,6 +80,34 @@ def test_so_is_one_of_a_series(db: Client, monkeypatch: pytest.MonkeyPatch, kind
             text = "INSERT INTO t (x, id, at) VALUES ($2, 1, $1)"
             found, expected = both(db, monkeypatch, text, at, value)
             assert found == expected, (value, at)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+@pytest.mark.parametrize(
+    "kind", ["TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP(3)", "TIMESTAMP(0)", "DATE"]
+)
+@pytest.mark.parametrize("now", ["now()", "CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP(0)"])
+def test_the_clock_is_that_of_a_query(
+    db: Client, monkeypatch: pytest.MonkeyPatch, zone: str, kind: str, now: str
+) -> None:
+    db.run(RELATIONAL.format(kind) + f"; SET TIME ZONE '{zone}'")
+    asked = partial(values_at_hand, now_ms=None)  # what now() is then is left to a query
+    for values in (f"(-3, {now})", f"($1, {now}), (-4, {now})", f"(1, {now}), (2, '2024-01-01')"):
+        given = (7,) if "$" in values else ()
+        db.run("BEGIN")  # now() stays the same in it
+        found = outcome(db, f"INSERT INTO t VALUES {values}", given)
+        with monkeypatch.context() as asking:
+            asking.setattr(insert, "values_at_hand", lambda *all_: asked(*all_[:3]))
+            expected = outcome(db, f"INSERT INTO t VALUES {values}", given)
+        db.run("ROLLBACK")
+        assert found == expected
+
+
+def test_a_row_with_the_clock_is_no_query(db: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    db.run(RELATIONAL.format("TIMESTAMP"))
+    with monkeypatch.context() as refusing:
+        refusing.setattr(Runner, "table", lambda *_: 1 / 0)
+        assert db.run("INSERT INTO t VALUES (-3, CURRENT_TIMESTAMP)") == 1
 
 
 def test_sessions_of_other_zones_mean_their_own_times(

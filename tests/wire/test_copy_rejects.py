@@ -82,3 +82,10 @@ def test_the_place_of_a_bad_value_is_the_error_s_context(link: psycopg.Connectio
     with pytest.raises(errors.BadCopyFileFormat) as caught:
         _copy(link, "FORMAT text", "1\n")
     assert caught.value.diag.context == "COPY mixed, line 1"
+
+
+def test_either_word_stands_for_the_client(link: psycopg.Connection[Any]) -> None:
+    with link.cursor().copy(
+        "COPY (SELECT 1, NULL) TO STDIN WITH DELIMITER E'\\t' NULL AS '-'"
+    ) as out:
+        assert b"".join(bytes(part) for part in out) == b"1\t-\n"

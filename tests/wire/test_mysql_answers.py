@@ -57,6 +57,12 @@ def test_notes_have_numbers(cursor: Any, statement: str, number: int) -> None:
     assert cursor.fetchone()[:2] == ("Note", number)
 
 
+def test_an_unknown_table_is_told_with_its_database(cursor: Any) -> None:
+    cursor.execute("DROP TABLE IF EXISTS missing")
+    cursor.execute("SHOW WARNINGS")
+    assert cursor.fetchone()[2] == f"Unknown table '{DATABASE}.missing'"
+
+
 def test_truncate_begins_numbers_again(cursor: Any) -> None:
     cursor.execute("INSERT INTO t (n) VALUES (1), (2)")
     cursor.execute("TRUNCATE TABLE t")

@@ -55,6 +55,7 @@ FORMATS = (
     ("a INT, b VARCHAR(9)", b"'1'x'it\\'s'\n", "FIELDS TERMINATED BY 'x' ENCLOSED BY '\\''", []),
     ("a INT, b VARCHAR(9)", b"1,a\\b;", f"{COMMAS} ESCAPED BY '' LINES TERMINATED BY ';'", []),
     ("a INT, b VARCHAR(9)", b"1,\xe9\n", f"CHARACTER SET latin1 {COMMAS}", [(1, "é")]),
+    ("a INT, b VARCHAR(9)", b"1,\xc3\xcf\n", f"CHARACTER SET gbk {COMMAS}", [(1, "孟")]),
     ("a INT AUTO_INCREMENT PRIMARY KEY, b TEXT", b"x\ny\n", "(b)", [(1, "x"), (2, "y")]),
     ("a INT", b"", "", []),
 )

@@ -147,8 +147,9 @@ def test_definitions_are_listed_replaced_and_dropped(cursor: Any) -> None:
     [
         "BEGIN SELECT 1;",
         "BEGIN IF 1 THEN SELECT 1; END; END",
-        "BEGIN DECLARE c CURSOR FOR SELECT 1; END",
-        "BEGIN DECLARE EXIT HANDLER FOR SQLEXCEPTION SELECT 1; END",
+        "BEGIN DECLARE c CURSOR; END",
+        "BEGIN DECLARE UNDO HANDLER FOR SQLEXCEPTION SELECT 1; END",
+        "BEGIN RETURN 1; END",
         "BEGIN END END",
         "",
     ],
@@ -183,3 +184,92 @@ def test_connector_python_calls(cursor: Any, server: RunningServer) -> None:
     connection = mysql.connector.connect(**given, use_pure=True)
     with connection, connection.cursor() as other:
         assert other.callproc("p", (1, 0)) == (1, 2)
+
+
+def test_handlers_take_errors(cursor: Any) -> None:
+    cursor.execute("INSERT INTO t VALUES (1, 'x', 1)")
+    cursor.execute(
+        "CREATE PROCEDURE goes_on() BEGIN DECLARE x INT DEFAULT 0;"
+        " DECLARE CONTINUE HANDLER FOR SQLEXCEPTION SET x = x + 1;"
+        " INSERT INTO t VALUES (1, 'y', 1); INSERT INTO t VALUES (1, 'y', 1); SELECT x; END"
+    )
+    assert results(cursor, "CALL goes_on()")[0] == ((2,),)
+    cursor.execute(
+        "CREATE PROCEDURE leaves() BEGIN DECLARE EXIT HANDLER FOR 1062 BEGIN"
+        " GET DIAGNOSTICS CONDITION 1 @s = RETURNED_SQLSTATE, @e = MYSQL_ERRNO; SELECT @s, @e; END;"
+        " INSERT INTO t VALUES (1, 'y', 1); SELECT 'never'; END"
+    )
+    assert results(cursor, "CALL leaves()") == [(("23000", 1062),), []]
+
+
+def test_conditions_are_signalled_again(cursor: Any) -> None:
+    cursor.execute(
+        "CREATE PROCEDURE again() BEGIN DECLARE e CONDITION FOR SQLSTATE '45001';"
+        " DECLARE EXIT HANDLER FOR e RESIGNAL SET MESSAGE_TEXT = 'again';"
+        " SIGNAL e SET MESSAGE_TEXT = 'first', MYSQL_ERRNO = 9999; END"
+    )
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        cursor.execute("CALL again()")
+    assert caught.value.args == (9999, "again")
+
+
+def test_cursors_are_read_to_their_end(cursor: Any) -> None:
+    cursor.execute("INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)")
+    cursor.execute(
+        "CREATE PROCEDURE joined() BEGIN DECLARE done INT DEFAULT FALSE; DECLARE i INT;"
+        " DECLARE w VARCHAR(9); DECLARE s VARCHAR(99) DEFAULT '';"
+        " DECLARE c CURSOR FOR SELECT id, a FROM t ORDER BY id;"
+        " DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = TRUE; OPEN c;"
+        " l: LOOP FETCH c INTO i, w; IF done THEN LEAVE l; END IF; SET s = CONCAT(s, i, w);"
+        " END LOOP; CLOSE c; SELECT s; END"
+    )
+    assert results(cursor, "CALL joined()")[0] == (("1a2b",),)
+    cursor.execute(
+        "CREATE PROCEDURE beyond() BEGIN DECLARE i INT; DECLARE c CURSOR FOR SELECT 1;"
+        " OPEN c; FETCH c INTO i; FETCH c INTO i; END"
+    )
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        cursor.execute("CALL beyond()")
+    assert caught.value.args[0] == 1329
+
+
+def test_functions_of_one_expression(cursor: Any) -> None:
+    cursor.execute("INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)")
+    cursor.execute(
+        "CREATE FUNCTION hello(s CHAR(20)) RETURNS CHAR(50) DETERMINISTIC"
+        " RETURN CONCAT('Hello, ', s, '!')"
+    )
+    cursor.execute(
+        "CREATE FUNCTION since(n INT) RETURNS INT READS SQL DATA"
+        " RETURN (SELECT COUNT(*) FROM t WHERE id >= n)"
+    )
+    assert results(cursor, "SELECT hello(a), since(id) FROM t WHERE hello(a) > 'Hello, a!'") == [
+        (("Hello, b!", 1),)
+    ]
+    cursor.execute("SHOW CREATE FUNCTION hello")
+    assert cursor.fetchone()[2].startswith("CREATE FUNCTION `hello`(`s` CHAR(20)) RETURNS CHAR(50)")
+    cursor.execute("SHOW FUNCTION STATUS LIKE 'hel%'")
+    assert cursor.fetchone()[:3] == (DATABASE, "hello", "FUNCTION")
+    cursor.execute("DROP FUNCTION hello")
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        cursor.execute("SELECT hello('x')")
+    assert caught.value.args[0] == 1305
+
+
+def test_functions_whose_body_is_run(cursor: Any) -> None:
+    cursor.execute("INSERT INTO t VALUES (1, 'a', 3), (2, 'b', 4)")
+    cursor.execute(
+        "CREATE FUNCTION fac(n INT) RETURNS BIGINT DETERMINISTIC BEGIN"
+        " DECLARE r BIGINT DEFAULT 1; WHILE n > 1 DO SET r = r * n; SET n = n - 1; END WHILE;"
+        " RETURN r; END"
+    )
+    assert results(cursor, "SELECT fac(5), fac(%s)", (4,)) == [((120, 24),)]
+    assert results(cursor, "SELECT id, fac(n) FROM t WHERE fac(n) > 6") == [((2, 24),)]
+    cursor.execute("UPDATE t SET n = fac(n) WHERE id = 1")
+    assert results(cursor, "SELECT n FROM t WHERE id = 1") == [((6,),)]
+    cursor.execute("CREATE PROCEDURE p() BEGIN DECLARE x BIGINT; SET x = fac(4); SELECT x; END")
+    assert results(cursor, "CALL p()")[0] == ((24,),)
+    cursor.execute("CREATE FUNCTION rows_() RETURNS INT BEGIN SELECT 1; RETURN 1; END")
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        cursor.execute("SELECT rows_()")
+    assert caught.value.args[0] == 1415

@@ -115,3 +115,18 @@ def test_variables_that_tools_read_when_they_connect(cursor: Any) -> None:
     assert ("caching_sha2_password", "ACTIVE", "AUTHENTICATION") in {
         row[:3] for row in cursor.fetchall()
     }
+
+
+@pytest.mark.parametrize(
+    ("call", "joined"),
+    [
+        ("group_concat(DISTINCT a ORDER BY v DESC)", "y,x"),
+        ("group_concat(DISTINCT a ORDER BY a DESC SEPARATOR ';')", "y;x"),
+        ("group_concat(DISTINCT a, v ORDER BY length(a), v DESC)", "y3,x2,x1"),
+    ],
+)
+def test_distinct_values_are_joined_in_the_order_asked_for(
+    cursor: Any, call: str, joined: str
+) -> None:
+    assert rows(cursor, f"SELECT {call} FROM t") == [(joined,)]
+    assert rows(cursor, f"SELECT {call} FROM t WHERE id > 100") == [(None,)]

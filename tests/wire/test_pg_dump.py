@@ -21,6 +21,11 @@ TABLES = (
     f"CREATE INDEX item_kind ON {SCHEMA}.item (kind)",
     f"CREATE VIEW {SCHEMA}.cheap AS SELECT id, price FROM {SCHEMA}.item WHERE price < 10",
     f"COMMENT ON COLUMN {SCHEMA}.item.kind IS 'it''s'",
+    f"GRANT SELECT ON {SCHEMA}.kind TO PUBLIC",
+    f"ALTER DEFAULT PRIVILEGES IN SCHEMA {SCHEMA} GRANT SELECT ON TABLES TO PUBLIC",
+    f"CREATE DOMAIN {SCHEMA}.positive AS INT CHECK (VALUE > 0)",
+    f"CREATE TABLE {SCHEMA}.coded (code CHAR(5), only INT UNIQUE NULLS NOT DISTINCT, born DATE)",
+    f"INSERT INTO {SCHEMA}.coded VALUES ('ab', NULL, '0044-03-15 BC')",
     f"CREATE UNLOGGED TABLE {SCHEMA}.passing (a INT)",
     f"INSERT INTO {SCHEMA}.kind VALUES (1, 'a'), (2, E'b\\t\\\\c')",
     f"INSERT INTO {SCHEMA}.item (kind, tags, data, doc, day) VALUES"
@@ -30,6 +35,7 @@ QUESTIONS = (
     "SELECT * FROM kind ORDER BY id",
     "SELECT * FROM item ORDER BY id",
     "SELECT * FROM cheap ORDER BY id",
+    "SELECT code, born::text FROM coded",
     "SELECT relname, relkind::text, relpersistence::text FROM pg_class"
     " WHERE relnamespace = 'dumped'::regnamespace ORDER BY 1",
     "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"

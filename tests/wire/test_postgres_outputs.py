@@ -71,3 +71,28 @@ def test_the_session_goes_on_as_another_role_and_back(link: psycopg.Connection[A
 def test_range_is_a_list_and_a_table(link: psycopg.Connection[Any]) -> None:
     assert link.execute("SELECT sum(r) FROM range(5) x(r)").fetchone() == (10,)
     assert link.execute("SELECT range(3)").fetchone() == ([0, 1, 2],)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_char_is_padded_wherever_it_comes_out(
+    link: psycopg.Connection[Any], *, binary: bool
+) -> None:
+    link.execute("DROP TABLE IF EXISTS coded")
+    link.execute("CREATE TABLE coded (code char(4) PRIMARY KEY, flag char)")
+    with link.cursor().copy("COPY coded FROM STDIN") as copy:
+        copy.write_row(("ä ", None))
+    cursor = link.cursor(binary=binary)
+    found = cursor.execute("SELECT code, max(code), flag, 'x'::char(3) FROM coded GROUP BY code, 3")
+    assert found.fetchall() == [("ä   ", "ä   ", None, "x  ")]
+    assert cursor.description is not None
+    described = [one.type_code for one in cursor.description]
+    assert described == [1042, 1042, 1042, 1042]  # bpchar
+    for code in ("ä", "ä   "):  # as it was read
+        cursor.execute("SELECT code FROM coded WHERE code = %s", (code,), prepare=True)
+        assert cursor.fetchone() == ("ä   ",)
+    cursor.execute("UPDATE coded SET flag = %s WHERE code = %s RETURNING flag", ("y ", "ä "))
+    assert cursor.fetchone() == ("y",)
+    format_ = "BINARY" if binary else "TEXT"
+    with link.cursor().copy(f"COPY coded TO STDOUT (FORMAT {format_})".encode()) as out:
+        assert b"\xc3\xa4   " in b"".join(out)
+    link.execute("DROP TABLE coded")

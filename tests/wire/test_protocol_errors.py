@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from fix_server import RunningServer
-from raw_postgres import send_startup
+from raw_postgres import receive_until, send_startup
 
 Reply = tuple[str, bytes]
 
@@ -120,3 +120,24 @@ def test_a_setting_is_told_only_if_it_differs_from_what_was_told_last(wire: Wire
     assert told("SET DateStyle = 'German'") == [b"DateStyle\0German, DMY\0"]
     assert told("SET DateStyle = 'German'") == []
     assert told("SET DateStyle = 'ISO'; RESET DateStyle") == [b"DateStyle\0ISO, MDY\0"]
+
+
+def test_a_client_that_sends_no_more_still_gets_its_answers(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port("postgres")), timeout=20) as client:
+        send_startup(client, user="gnomon")
+        receive_until(client, b"Z\0\0\0\x05I")
+        slow = parse("SELECT pg_sleep(0.3), 'slow'") + bind("") + execute("") + SYNC
+        client.sendall(slow + message("Q", "SELECT 'la' || 'st'"))
+        client.shutdown(socket.SHUT_WR)
+        found = b"".join(iter(lambda: client.recv(65536), b""))  # up to the server's own end
+    assert b"slow" in found
+    assert b"last" in found
+    assert found.endswith(b"Z\0\0\0\x05I")
+
+
+def test_an_idle_client_that_sends_no_more_is_let_go(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port("postgres")), timeout=20) as client:
+        send_startup(client, user="gnomon")
+        receive_until(client, b"Z\0\0\0\x05I")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from json.encoder import encode_basestring
 
 import numpy as np
@@ -34,6 +35,7 @@ _STYLE = TextStyle(
     exponent_low=-6, exponent_high=21, long_exponent=True, nan=b"NaN", infinity=b"Inf"
 )
 _BLOCK_CELLS = 1_000_000  # of a matrix at once
+_PAIRS_KEPT = 16_384  # labels with their values
 _FEW = 16  # series that are put together one by one: a call of Arrow's takes longer
 _BINARY = pa.large_binary()  # a whole answer may be beyond 2 GiB
 _METRIC = b'{"metric":'
@@ -144,6 +146,7 @@ def metrics_json(labels: LabelTable) -> pa.LargeBinaryArray:
     return row_by_row(b"{", joined_pairs(labels, _json_pair), b"}")
 
 
+@lru_cache(maxsize=_PAIRS_KEPT)  # dashboards ask for the same series again and again
 def _json_pair(name: str, value: str) -> bytes:
     return _quoted(name) + b":" + _quoted(value)
 

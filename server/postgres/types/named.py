@@ -22,6 +22,11 @@ from server.encode.style import TextStyle
 from server.postgres.types.arrays import Encoder
 from server.postgres.types.oids import describe
 from sql.decode.text import column_from_text
+from sql.lexemes.configurations import OIDS
+from sql.lexemes.queries import pack_query
+from sql.lexemes.vectors import pack_vector
+from sql.named import geometric
+from sql.named.hstore import pack_hstore
 from sql.named.numerics import pack_numeric
 from sql.named.ranges import Range, is_multirange, is_range, read_multirange, read_printed, subtype
 from sql.named.records import read_record
@@ -30,7 +35,7 @@ from sql.named.scalars import cents_of, timetz_parts
 _EMPTY, _LOWER_INC, _UPPER_INC, _LOWER_INF, _UPPER_INF = 1, 2, 4, 8, 16
 _INFINITE = {"infinity": 1, "-infinity": -1}
 _NULL = struct.pack("!i", -1)
-_AS_TEXT = frozenset({"name", "char", "bpchar", "void", "xml"})
+_AS_TEXT = frozenset({"name", "char", "bpchar", "void", "xml", "citext"})
 _VERSIONED = frozenset({"jsonb", "jsonpath"})  # texts behind a version, 1
 _NUMBERS = frozenset({"oid", "xid", "cid"})
 _INT64_MAX = (1 << 63) - 1
@@ -39,6 +44,8 @@ _INT32_MAX = (1 << 31) - 1
 
 def named_cells(array: pa.Array, named: Named, style: TextStyle, encode: Encoder) -> Cells:
     """The binary form of every text. Requires: the texts are as their type prints them."""
+    if named.name == "char":  # one byte, which is zero in an empty text
+        return from_arrow(pc.replace_substring_regex(array.cast(pa.binary()), "^$", "\0"))
     if named.kind is NamedKind.ENUM or named.name in _AS_TEXT:
         return from_arrow(array)
     if named.name in _VERSIONED:
@@ -168,8 +175,22 @@ def _tid(text: str) -> bytes:
     return struct.pack("!IH", int(block), int(place))
 
 
+def _snapshot(text: str) -> bytes:
+    first, after, between = text.split(":")
+    numbers = [int(word) for word in between.split(",") if word]
+    return struct.pack(f"!iqq{len(numbers)}q", len(numbers), int(first), int(after), *numbers)
+
+
 def _oid(text: str) -> bytes:
     return struct.pack("!I", int(text))
+
+
+def _regconfig(text: str) -> bytes:
+    return struct.pack("!I", OIDS[text])
+
+
+def _xid8(text: str) -> bytes:
+    return struct.pack("!Q", int(text))
 
 
 def _jsonb(text: str) -> bytes:
@@ -187,6 +208,12 @@ _SCALARS: dict[str, Callable[[str], bytes]] = {
     "macaddr8": _hardware,
     "pg_lsn": _lsn,
     "tid": _tid,
+    "tsvector": pack_vector,
+    "tsquery": pack_query,
+    "regconfig": _regconfig,
+    "txid_snapshot": _snapshot,
+    "pg_snapshot": _snapshot,
+    "xid8": _xid8,
     "oid": _oid,
     "xid": _oid,
     "cid": _oid,
@@ -197,4 +224,8 @@ _SCALARS: dict[str, Callable[[str], bytes]] = {
     "jsonb": _jsonb,
     "xml": str.encode,
     "jsonpath": _jsonb,
+    **{name: geometric.packer_of(name) for name in geometric.NAMES},
+    "numeric": pack_numeric,
+    "hstore": pack_hstore,
+    "citext": str.encode,
 }

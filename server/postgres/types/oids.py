@@ -127,7 +127,8 @@ def is_record(data_type: DataType) -> bool:
 def describe(data_type: DataType) -> Kind:
     """The PostgreSQL type that carries values of ours."""
     if data_type.named is not None:
-        return Kind(data_type.named.oid, data_type.named.length)
+        modifier = data_type.precision + 4 if data_type.precision else -1  # CHAR(n)
+        return Kind(data_type.named.oid, data_type.named.length, modifier)
     if is_record(data_type):
         return Kind(RECORD, -1)
     if data_type.id is TypeId.DECIMAL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,3 +43,14 @@ def lists(values: pa.Array, lengths: np.ndarray[Any, Any]) -> pa.Array:
     offsets = np.zeros(len(lengths) + 1, dtype=np.int32)
     np.cumsum(lengths, out=offsets[1:])
     return pa.ListArray.from_arrays(pa.array(offsets), values)
+
+
+def each_row(make: Callable[..., Any], type_: pa.DataType, *columns: pa.Array) -> pa.Array:
+    """What is made of each row, of equal ones once; of a NULL nothing."""
+    known: dict[tuple[Any, ...], Any] = {}
+    found = []
+    for row in zip(*(column.to_pylist() for column in columns), strict=True):
+        if row not in known:
+            known[row] = None if None in row else make(*row)
+        found.append(known[row])
+    return pa.array(found, type_)

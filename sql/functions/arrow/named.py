@@ -5,13 +5,11 @@ Each distinct row of arguments is looked at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.datatypes import from_tag
+from sql.functions.arrow.columns import each_row
 from sql.named import algebra
 from sql.named.keys import key
 from sql.named.read import read_column
@@ -44,20 +42,9 @@ def record_fields(records: pa.Array, places: pa.Array) -> pa.Array:
     return pa.array(fields, pa.string()).take(distinct.indices)
 
 
-def _each(make: Callable[..., Any], type_: pa.DataType, *columns: pa.Array) -> pa.Array:
-    """What is made of each row; of a NULL nothing."""
-    known: dict[tuple[Any, ...], Any] = {}
-    found = []
-    for row in zip(*(column.to_pylist() for column in columns), strict=True):
-        if row not in known:
-            known[row] = None if None in row else make(*row)
-        found.append(known[row])
-    return pa.array(found, type_)
-
-
 def named_keys(texts: pa.Array, tags: pa.Array) -> pa.Array:
     """Bytes that are ordered as the values are."""
-    return _each(lambda text, tag: key(from_tag(tag), text), pa.binary(), texts, tags)
+    return each_row(lambda text, tag: key(from_tag(tag), text), pa.binary(), texts, tags)
 
 
 def _ranges(text: str, tag: str, other: str) -> algebra.Ranges:
@@ -75,7 +62,7 @@ def range_tests(
         of = algebra.element_of(from_tag(of_a or of_b))
         return algebra.TESTS[sign](_ranges(a, of_a, of_b), _ranges(b, of_b, of_a), of)
 
-    return _each(test, pa.bool_(), signs, left, left_tags, right, right_tags)
+    return each_row(test, pa.bool_(), signs, left, left_tags, right, right_tags)
 
 
 def ranges_made(
@@ -93,7 +80,7 @@ def ranges_made(
         made = algebra.MADE[sign](_ranges(a, of_a, of_b), _ranges(b, of_b, of_a), of)
         return algebra.shown(from_tag(result), made)
 
-    return _each(make, pa.string(), signs, left, left_tags, right, right_tags, results)
+    return each_row(make, pa.string(), signs, left, left_tags, right, right_tags, results)
 
 
 def new_ranges(lower: pa.Array, upper: pa.Array, marks: pa.Array, tags: pa.Array) -> pa.Array:
@@ -109,7 +96,7 @@ def range_bounds(which: pa.Array, texts: pa.Array, tags: pa.Array) -> pa.Array:
     def find(side: str, text: str, tag: str) -> str | None:
         return algebra.bound(side, algebra.ranges_of(from_tag(tag), text))
 
-    return _each(find, pa.string(), which, texts, tags)
+    return each_row(find, pa.string(), which, texts, tags)
 
 
 def range_facts(names: pa.Array, texts: pa.Array, tags: pa.Array) -> pa.Array:
@@ -118,4 +105,4 @@ def range_facts(names: pa.Array, texts: pa.Array, tags: pa.Array) -> pa.Array:
     def ask(name: str, text: str, tag: str) -> bool:
         return algebra.FACTS[name](algebra.ranges_of(from_tag(tag), text))
 
-    return _each(ask, pa.bool_(), names, texts, tags)
+    return each_row(ask, pa.bool_(), names, texts, tags)

@@ -245,11 +245,10 @@ FUNCTIONS: tuple[Function, ...] = (
       " + to_microseconds(CAST(epoch_us(i) % 86400000000 AS BIGINT))", wires=POSTGRES,
       ex={"justify_days(interval '35 days')::text": "1 mon 5 days"}),
     f("justify_hours(i interval) -> interval", "24 hours as a day.",
-      "(i) AS to_months(CAST(datepart('year', i) * 12 + datepart('month', i) AS INTEGER)) +"
-      " to_days(CAST(datepart('day', i) + datepart('hour', i) // 24 AS INTEGER)) +"
-      " to_microseconds(CAST((datepart('hour', i) % 24) * 3600000000 +"
-      " datepart('minute', i) * 60000000 + datepart('microsecond', i) AS BIGINT))",
-      wires=POSTGRES, ex={"justify_hours(interval '27 hours')::text": "1 day 03:00:00"}),
+      "(i) AS gn_justified(datepart('year', i) * 12 + datepart('month', i), datepart('day', i)"
+      " + gn_day_part(i) // 86400000000, gn_day_part(i) % 86400000000)",
+      wires=POSTGRES, ex={"justify_hours(interval '27 hours')::text": "1 day 03:00:00",
+                          "justify_hours(interval '-2 days 22 hours')::text": "-1 days -02:00:00"}),
     f("isfinite(t timestamp) -> boolean", "False for infinity.", wires=POSTGRES,
       ex={"isfinite(date '2001-02-16')": True}),
     f("timeofday() -> text", "The statement's time as text.", times.timeofday, wires=POSTGRES,
@@ -258,6 +257,16 @@ FUNCTIONS: tuple[Function, ...] = (
 # fmt: on
 
 HELPERS: dict[str, object] = {
+    "day_part": (
+        "(i) AS datepart('hour', i) * 3600000000 + datepart('minute', i) * 60000000"
+        " + datepart('microsecond', i)",
+    ),
+    "justified": (  # days and the rest have one sign
+        "(months, days, us) AS to_months(CAST(months AS INTEGER)) + to_days(CAST(days + CASE"
+        " WHEN days > 0 AND us < 0 THEN -1 WHEN days < 0 AND us > 0 THEN 1 ELSE 0 END AS INTEGER))"
+        " + to_microseconds(CAST(us + CASE WHEN days > 0 AND us < 0 THEN 86400000000"
+        " WHEN days < 0 AND us > 0 THEN -86400000000 ELSE 0 END AS BIGINT))",
+    ),
     # Times as MySQL and GreptimeDB take them: text (with a zone or without), dates, times.
     "moment": (
         "(s VARCHAR) AS CASE WHEN regexp_matches(s, '([zZ]|[+-]\\d\\d:?\\d\\d)\\s*$')"

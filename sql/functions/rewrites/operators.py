@@ -69,17 +69,34 @@ def _below_path(node: exp.Expr) -> exp.Expr:
     return expand("below_path", (made,), [node.this, path])
 
 
+# The keys of an object, or the texts in an array.
+_TOP = """(j) AS CASE json_type(j) WHEN 'ARRAY' THEN list_transform(
+ list_filter(json_extract(j, '$[*]'), lambda x: json_type(x) = 'VARCHAR'),
+ lambda x: json_extract_string(x, '$')) ELSE json_keys(j) END"""
+
+
+def _top(node: exp.Expr) -> exp.Expr:
+    return expand("top_keys", (_TOP,), [cast(node.this, "JSON")])
+
+
 def _has_key(node: exp.Expr) -> exp.Expr:
-    keys = call("json_keys", cast(node.this, "JSON"))
-    return call("list_contains", keys, node.expression)
+    return call("list_contains", _top(node), node.expression)
 
 
 def _has_any_key(node: exp.Expr) -> exp.Expr:
-    return call("list_has_any", call("json_keys", cast(node.this, "JSON")), node.expression)
+    return call("list_has_any", _top(node), _keys(node))
 
 
 def _has_all_keys(node: exp.Expr) -> exp.Expr:
-    return call("list_has_all", call("json_keys", cast(node.this, "JSON")), node.expression)
+    return call("list_has_all", _top(node), _keys(node))
+
+
+def _keys(node: exp.Expr) -> exp.Expr:
+    """The keys behind `?|` and `?&`: a text is read as an array of them."""
+    keys = node.expression
+    if keys.is_string:
+        return array_literal(keys.name)
+    return exp.cast(keys.copy(), "TEXT[]") if isinstance(keys, exp.Parameter) else keys
 
 
 def _extract(node: exp.Expr) -> exp.Expr | None:
@@ -89,6 +106,8 @@ def _extract(node: exp.Expr) -> exp.Expr | None:
         return own("part_second", node.expression)
     if unit in ("millisecond", "milliseconds"):
         return own("part_millisecond", node.expression)
+    if unit in ("nanosecond", "nanoseconds"):
+        return call("nanosecond", node.expression)
     return None
 
 

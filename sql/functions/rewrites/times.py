@@ -66,6 +66,7 @@ def date_trunc(arguments: Arguments) -> exp.Expr:
 
 
 _FRACTIONS = {"second": "1.0", "millisecond": "1000.0"}
+_NANOSECONDS = frozenset({"nanosecond", "nanoseconds", "ns"})
 
 
 def date_part(arguments: Arguments) -> exp.Expr:
@@ -74,6 +75,8 @@ def date_part(arguments: Arguments) -> exp.Expr:
     unit, at = _unit(arguments[0]), _moment(arguments[1])
     if unit in _FRACTIONS:
         return own(f"part_{unit}", at)
+    if unit in _NANOSECONDS:  # of the minute, as microseconds are
+        return call("nanosecond", at)
     if unit == "day" or unit is None:
         return call("date_part", arguments[0] if unit is None else text(unit), at)
     known = unit in _UNITS or unit in ("dow", "doy", "isodow", "isoyear", "epoch", "era", "julian")

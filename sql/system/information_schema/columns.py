@@ -13,6 +13,7 @@ from catalog.details import ConstraintKind
 from catalog.records import Column, Table, TableKind
 from engine.datatypes import DataType, TypeId
 from engine.schema import Semantic
+from sql.dialect.json2 import native_name
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import catalog_name
@@ -94,7 +95,7 @@ def _common(found: Sequence[Located], wire: Wire, catalog: str) -> dict[str, Any
         "extra": [extra(column) for _, _, column in found],
         "privileges": "select,insert",
         "generation_expression": [column.generated for _, _, column in found],
-        "greptime_data_type": [column.type.name for _, _, column in found],
+        "greptime_data_type": [native_name(column) for _, _, column in found],
         "semantic_type": [semantic_type(column) for _, _, column in found],
         "column_default": [default_text(column, wire) for _, _, column in found],
         "is_nullable": ["YES" if nullable(column, t) else "NO" for t, _, column in found],
@@ -162,7 +163,7 @@ def _declared_length(name: str) -> int | None:
 
 
 _SHOWN_AS_DECLARED = re.compile(
-    r"(enum|set|year|bit|tinyint|mediumint|((var)?binary)|(tiny|medium|long)(text|blob))\b"
+    r"(enum|set|year|time|bit|tinyint|mediumint|((var)?binary)|(tiny|medium|long)(text|blob))\b"
 )
 
 

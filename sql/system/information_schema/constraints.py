@@ -166,8 +166,17 @@ def table_constraints(context: SystemContext) -> pa.Table:
             "table_catalog": catalog,
             "is_deferrable": ["YES" if key.deferral[0] else "NO" for key in found],
             "initially_deferred": ["YES" if key.deferral[1] else "NO" for key in found],
+            "nulls_distinct": [_nulls_distinct(key) for key in found],
         },
     )
+
+
+def _nulls_distinct(key: Key) -> str | None:
+    """Of UNIQUE; None for all else."""
+    if _constraint_type(key) != "UNIQUE":
+        return None
+    found = (one for one in key.table.constraints if one.name == key.name)
+    return "YES" if all(one.nulls_distinct for one in found) else "NO"
 
 
 def _constraint_type(key: Key) -> str:

@@ -21,8 +21,8 @@ _TYPES = {
     "float": pa.float64(),
 }
 
-# table: column[ type[!]], …; text unless said otherwise, `!` never NULL. After a semicolon: columns
-# that only PostgreSQL's sessions see.
+# table[!]: column[ type[!]], …; text unless said otherwise, `!` never NULL: a column, or all of a
+# table's. After a semicolon: columns that only PostgreSQL's sessions see.
 _TEXT = """
 tables: table_catalog, table_schema, table_name, table_type, table_id int, data_length int,
     max_data_length int, index_length int, max_index_length int, avg_row_length int, engine,
@@ -62,15 +62,15 @@ partitions: table_catalog, table_schema, table_name, partition_name, subpartitio
     table_rows int, avg_row_length int, data_length int, max_data_length int, index_length int,
     data_free int, create_time us, update_time us, check_time us, checksum int, partition_comment,
     nodegroup, tablespace_name, greptime_partition_id uint
-engines: engine, support, comment, transactions, xa, savepoints
-character_sets: character_set_name, default_collate_name, description, maxlen int;
+engines!: engine, support, comment, transactions, xa, savepoints
+character_sets!: character_set_name, default_collate_name, description, maxlen int;
     character_set_catalog, character_set_schema, character_repertoire, form_of_use,
     default_collate_catalog, default_collate_schema
-collations: collation_name, character_set_name, id int, is_default, is_compiled, sortlen int;
+collations!: collation_name, character_set_name, id int, is_default, is_compiled, sortlen int;
     collation_catalog, collation_schema, pad_attribute
-collation_character_set_applicability: collation_name, character_set_name; collation_catalog,
+collation_character_set_applicability!: collation_name, character_set_name; collation_catalog,
     collation_schema, character_set_catalog, character_set_schema
-build_info: git_branch, git_commit, git_commit_short, git_clean, pkg_version
+build_info!: git_branch, git_commit, git_commit_short, git_clean, pkg_version
 process_list: id, catalog, schemas, query, client, frontend, start_timestamp ms, elapsed_time int
 processlist: id int, user, host, db, command, time int, state, info
 region_statistics: region_id uint, table_id int, region_number int, region_rows uint,
@@ -79,9 +79,9 @@ region_statistics: region_id uint, table_id int, region_number int, region_rows 
     engine, region_role
 region_peers: table_catalog, table_schema, table_name, region_id uint, peer_id uint, peer_addr,
     is_leader, status, down_seconds int
-cluster_info: peer_id int, peer_type, peer_addr, peer_hostname, total_cpu_millicores int,
-    total_memory_bytes int, cpu_usage_millicores int, memory_usage_bytes int, version, git_commit,
-    start_time ms, uptime, active_time, node_status
+cluster_info: peer_id int!, peer_type text!, peer_addr, peer_hostname, total_cpu_millicores int!,
+    total_memory_bytes int!, cpu_usage_millicores int!, memory_usage_bytes int!, version text!,
+    git_commit text!, start_time ms, uptime, active_time, node_status
 flows: flow_name, flow_id int, state_size uint, table_catalog, flow_definition, comment,
     expire_after int, source_table_ids, sink_table_name, flownode_ids, options, created_time ms,
     updated_time ms, last_execution_time ms, source_table_names, flownode_addrs
@@ -89,31 +89,26 @@ flow_statistics: flow_id int, flow_name, start_time ms, last_execution_time ms, 
     uint, state_size uint
 procedure_info: procedure_id, procedure_type, start_time ms, end_time ms, status, lock_keys
 check_constraints: constraint_catalog, constraint_schema, constraint_name, check_clause
-column_privileges: grantee, table_catalog, table_schema, table_name, column_name, privilege_type,
-    is_grantable, grantor
-column_statistics: schema_name, table_name, column_name, histogram
-events: event_catalog, event_schema, event_name, definer, time_zone, event_body, event_definition,
+column_privileges!: grantee, table_catalog, table_schema, table_name, column_name, privilege_type,
+    is_grantable; grantor
+column_statistics!: schema_name, table_name, column_name, histogram
+events!: event_catalog, event_schema, event_name, definer, time_zone, event_body, event_definition,
     event_type, execute_at us, interval_value, interval_field, sql_mode, starts us, ends us,
     status, on_completion, created us, last_altered us, last_executed us, event_comment,
     originator int, character_set_client, collation_connection, database_collation
-files: file_id int, file_name, file_type, tablespace_name, table_catalog, table_schema,
+files!: file_id int, file_name, file_type, tablespace_name, table_catalog, table_schema,
     table_name, logfile_group_name, logfile_group_number int, engine, fulltext_keys, deleted_rows
     int, update_count int, free_extents int, total_extents int, extent_size int, initial_size int,
     maximum_size int, autoextend_size int, creation_time us, last_update_time us, last_access_time
     us, recover_time int, transaction_counter int, version int, row_format, table_rows int,
     avg_row_length int, data_length int, max_data_length int, index_length int, data_free int,
     create_time us, update_time us, check_time us, checksum int, status, extra
-global_status: variable_name, variable_value
-session_status: variable_name, variable_value
+global_status!: variable_name, variable_value
+session_status!: variable_name, variable_value
 global_variables: variable_name, variable_value
 session_variables: variable_name, variable_value
-optimizer_trace: query, trace, missing_bytes_beyond_max_mem_size int, insufficient_privileges int
-parameters: specific_catalog, specific_schema, specific_name, ordinal_position int,
-    parameter_mode, parameter_name, data_type, character_maximum_length int,
-    character_octet_length int, numeric_precision int, numeric_scale int, datetime_precision int,
-    character_set_name, collation_name, dtd_identifier, routine_type, udt_catalog, udt_schema,
-    udt_name
-profiling: query_id int, seq int, state, duration float, cpu_user float, cpu_system float,
+optimizer_trace!: query, trace, missing_bytes_beyond_max_mem_size int, insufficient_privileges int
+profiling!: query_id int, seq int, state, duration float, cpu_user float, cpu_system float,
     context_voluntary int, context_involuntary int, block_ops_in int, block_ops_out int,
     messages_sent int, messages_received int, page_faults_major int, page_faults_minor int, swaps
     int, source_function, source_file, source_line int
@@ -125,15 +120,20 @@ routines: specific_name, routine_catalog, routine_schema, routine_name, routine_
     int, datetime_precision int, character_set_name, collation_name, dtd_identifier, routine_body,
     routine_definition, external_name, external_language, parameter_style, is_deterministic,
     sql_data_access, sql_path, security_type, created us, last_altered us, sql_mode,
-    routine_comment, definer, character_set_client, collation_connection, database_collation,
+    routine_comment, definer, character_set_client, collation_connection, database_collation;
     specific_catalog, specific_schema, type_udt_catalog, type_udt_schema, type_udt_name
-schema_privileges: grantee, table_catalog, table_schema, privilege_type, is_grantable
-table_privileges: grantee, table_catalog, table_schema, table_name, privilege_type, is_grantable,
+parameters: specific_catalog, specific_schema, specific_name, ordinal_position int, parameter_mode,
+    is_result, as_locator, parameter_name, data_type, character_maximum_length int,
+    character_octet_length int, numeric_precision int, numeric_scale int, datetime_precision int,
+    character_set_name, collation_name, dtd_identifier, routine_type, udt_catalog, udt_schema,
+    udt_name, parameter_default
+schema_privileges!: grantee, table_catalog, table_schema, privilege_type, is_grantable
+table_privileges!: grantee, table_catalog, table_schema, table_name, privilege_type, is_grantable;
     grantor, with_hierarchy
 role_table_grants: grantor, grantee, table_catalog, table_schema, table_name, privilege_type,
     is_grantable, with_hierarchy
 user_privileges: grantee, table_catalog, privilege_type, is_grantable
-triggers: trigger_catalog, trigger_schema, trigger_name, event_manipulation, event_object_catalog,
+triggers!: trigger_catalog, trigger_schema, trigger_name, event_manipulation, event_object_catalog,
     event_object_schema, event_object_table, action_order int, action_condition, action_statement,
     action_orientation, action_timing, action_reference_old_table, action_reference_new_table,
     action_reference_old_row, action_reference_new_row, created us, sql_mode, definer,
@@ -175,18 +175,19 @@ def _read(text: str) -> dict[str, tuple[pa.Schema, frozenset[str]]]:
     shapes = {}
     for line in text.strip().replace("\n    ", " ").splitlines():
         name, _, body = line.partition(": ")
+        filled, name = name.endswith("!"), name.rstrip("!")
         shared, _, postgres = body.partition("; ")
-        fields = [
-            _field(column) for column in ", ".join(filter(None, (shared, postgres))).split(", ")
-        ]
+        fields = [_field(column, filled) for column in shared.split(", ")]
+        fields += [_field(column) for column in postgres.split(", ") if column]
         extra = frozenset(column.split()[0] for column in postgres.split(", ") if column)
         shapes[name] = pa.schema(fields), extra
     return shapes
 
 
-def _field(text: str) -> pa.Field:
+def _field(text: str, filled: bool = False) -> pa.Field:
     name, _, kind = text.partition(" ")
-    return pa.field(name, _TYPES.get(kind.rstrip("!"), pa.string()), not kind.endswith("!"))
+    nullable = not (filled or kind.endswith("!"))
+    return pa.field(name, _TYPES.get(kind.rstrip("!"), pa.string()), nullable)
 
 
 _READ = _read(_TEXT)

@@ -17,8 +17,8 @@ from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import BY_NAME, typed_column
 from sql.system.table import SystemContext
 
-BTREE = 403
-_METHODS = {"btree": BTREE, "hash": 405, "gist": 783, "gin": 2742, "spgist": 4000, "brin": 3580}
+BTREE, HASH = 403, 405
+_METHODS = {"btree": BTREE, "hash": HASH, "gist": 783, "gin": 2742, "spgist": 4000, "brin": 3580}
 
 # method oid name family-oid family type default key-type
 _CLASSES = """

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from catalog.details import Role
-from catalog.objects import Sequence, UserType
+from catalog.objects import Extension
 from engine.errors import DbError
 from sql.session import Activity, SessionApi, Wire
 from sql.settings import Settings
@@ -16,6 +16,7 @@ from sql.system.arrow import fill
 from sql.system.facts import activities, catalog_name
 from sql.system.pg_catalog import oids, user_types
 from sql.system.pg_catalog.oids import namespace_oid, role_oid
+from sql.system.pg_catalog.routines import LANGUAGES
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import C_COLLATION, DEFAULT_COLLATION
 from sql.system.table import SystemContext
@@ -76,7 +77,7 @@ def all_roles(context: SystemContext) -> list[Role]:
     created = {role.name: role for role in context.roles}
     users = {session.client.user for session in (context.session, *context.sessions)}
     users |= {table.owner for table in context.tables}
-    users |= {one.role for one in context.objects if isinstance(one, Sequence | UserType)}
+    users |= {one.role for one in context.objects if one.role}
     others = sorted(users - {oids.OWNER_NAME, ""} - set(created))
     return [
         created.pop(oids.OWNER_NAME, _superuser(oids.OWNER, oids.OWNER_NAME)),
@@ -306,16 +307,17 @@ def pg_collation(context: SystemContext) -> pa.Table:
 
 
 def pg_language(context: SystemContext) -> pa.Table:
-    """The language of pg_proc's functions."""
+    """The languages of pg_proc's functions."""
+    names = list(LANGUAGES)
     return fill(
         schema("pg_language"),
-        1,
+        len(names),
         {
-            "oid": 12,
-            "lanname": "internal",
+            "oid": list(LANGUAGES.values()),
+            "lanname": names,
             "lanowner": oids.OWNER,
-            "lanispl": False,
-            "lanpltrusted": False,
+            "lanispl": [name == "plpgsql" for name in names],
+            "lanpltrusted": [name != "internal" for name in names],
             "lanplcallfoid": 0,
             "laninline": 0,
             "lanvalidator": 0,
@@ -324,16 +326,50 @@ def pg_language(context: SystemContext) -> pa.Table:
 
 
 def pg_extension(context: SystemContext) -> pa.Table:
-    """plpgsql, which clients take every PostgreSQL to have."""
+    """plpgsql, which clients take every PostgreSQL to have, and those of the session's schema."""
+    own, namespaces = extensions(context), {one.name: one for one in context.databases}
     return fill(
         schema("pg_extension"),
-        1,
+        1 + len(own),
         {
-            "oid": 13_000,
-            "extname": "plpgsql",
-            "extowner": oids.OWNER,
-            "extnamespace": oids.PG_CATALOG,
-            "extrelocatable": False,
-            "extversion": "1.0",
+            "oid": [13_000, *(one.id for one in own)],
+            "extname": ["plpgsql", *(one.name for one in own)],
+            "extowner": [oids.OWNER, *(oids.role_oid(one.role or oids.OWNER_NAME) for one in own)],
+            "extnamespace": [
+                oids.PG_CATALOG,
+                *(oids.namespace_oid(namespaces[one.database]) for one in own),
+            ],
+            "extrelocatable": [False, *(True for _ in own)],
+            "extversion": ["1.0", *(one.version for one in own)],
         },
     )
+
+
+def extensions(context: SystemContext) -> list[Extension]:
+    """What CREATE EXTENSION made, as far as the session sees it: one of each name."""
+    found = [one for one in context.objects if isinstance(one, Extension)]
+    schemas = ("public", context.session.database)
+    seen = {one.name: one for schema in schemas for one in found if one.database == schema}
+    return list(seen.values())
+
+
+def pg_available_extensions(context: SystemContext) -> pa.Table:
+    """What CREATE EXTENSION can make."""
+    there = {one.name: one.version for one in extensions(context)} | {"plpgsql": "1.0"}
+    return fill(
+        schema("pg_available_extensions"),
+        len(_AVAILABLE),
+        {
+            "name": list(_AVAILABLE),
+            "default_version": [version for version, _ in _AVAILABLE.values()],
+            "installed_version": [there.get(name) for name in _AVAILABLE],
+            "comment": [comment for _, comment in _AVAILABLE.values()],
+        },
+    )
+
+
+_AVAILABLE = {
+    "citext": ("1.6", "texts that compare without case"),
+    "hstore": ("1.8", "texts by keys"),
+    "plpgsql": ("1.0", "conditions and exceptions of DO blocks"),
+}

@@ -6,7 +6,6 @@ from functools import cache
 
 import pyarrow as pa
 
-from catalog.objects import Routine
 from sql.functions.listing import KINDS, offered, oid, signature
 from sql.functions.registry import Kind
 from sql.large_objects import FUNCTIONS
@@ -15,6 +14,7 @@ from sql.system.arrow import fill
 from sql.system.facts import catalog_name
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.pg_catalog import oids
+from sql.system.pg_catalog import routines as stored
 from sql.system.pg_catalog.shapes import SHAPES
 from sql.system.pg_catalog.types import IO_FUNCTIONS, TYPES
 from sql.system.table import SystemContext
@@ -50,7 +50,8 @@ def type_oid(name: str) -> int:
 
 def pg_proc(context: SystemContext) -> pa.Table:
     """The functions that read and write types, by their own numbers, then the registry's."""
-    return pa.concat_tables([_io_functions(), _large_objects(), _registry_functions()])
+    made = [_io_functions(), _large_objects(), _registry_functions()]
+    return pa.concat_tables([*made, stored.pg_proc(context)])
 
 
 def large_objects(context: SystemContext) -> pa.Table:
@@ -165,30 +166,4 @@ def routines(context: SystemContext) -> pa.Table:
             "routine_comment": [entry.doc for _, entry in entries],
         },
     )
-    return pa.concat_tables([built_in, _procedures(context)])
-
-
-def _procedures(context: SystemContext) -> pa.Table:
-    """MySQL's stored procedures, which no other wire can call."""
-    found = [one for one in context.objects if isinstance(one, Routine)]
-    if context.session.wire is not Wire.MYSQL:
-        found = []
-    return fill(
-        INFORMATION_SCHEMA["routines"],
-        len(found),
-        {
-            "specific_name": [one.name for one in found],
-            "routine_catalog": "def",
-            "routine_schema": [one.database for one in found],
-            "routine_name": [one.name for one in found],
-            "routine_type": "PROCEDURE",
-            "data_type": "",
-            "routine_body": "SQL",
-            "routine_definition": [one.body for one in found],
-            "is_deterministic": "NO",
-            "sql_data_access": "CONTAINS SQL",
-            "security_type": "INVOKER",
-            "routine_comment": [one.comment for one in found],
-            "definer": [one.role for one in found],
-        },
-    )
+    return pa.concat_tables([built_in, stored.routines(context)])

@@ -144,7 +144,14 @@ def _indexes(table: Table) -> Iterator[Index]:
     for constraint in table.constraints:
         if constraint.kind is ConstraintKind.UNIQUE:
             oid = object_oid(constraint.id, Slot.PRIMARY_INDEX)
-            yield Index(oid, constraint.name, table, constraint.columns, unique=True)
+            yield Index(
+                oid,
+                constraint.name,
+                table,
+                constraint.columns,
+                unique=True,
+                nulls_distinct=constraint.nulls_distinct,
+            )
     for index in table.indexes:
         oid = object_oid(index.id, Slot.PRIMARY_INDEX)
         yield Index(
@@ -254,6 +261,7 @@ class Shown:
     valid: bool = True
     reference: Reference | None = None
     deferral: tuple[bool, bool] = (False, False)  # deferrable, and at first deferred
+    nulls_distinct: bool = True
 
     def definition(self, path: Collection[str]) -> str:
         """What pg_get_constraintdef prints for a session with that search path."""
@@ -263,7 +271,8 @@ class Shown:
         if self.kind is ConstraintKind.PRIMARY_KEY:
             return f"PRIMARY KEY ({columns})"
         if self.kind is ConstraintKind.UNIQUE:
-            return f"UNIQUE ({columns}){_deferral(*self.deferral)}"
+            nulls = "" if self.nulls_distinct else "NULLS NOT DISTINCT "
+            return f"UNIQUE {nulls}({columns}){_deferral(*self.deferral)}"
         assert self.there is not None
         name = quote(self.there.name)
         if self.there.database not in path:
@@ -357,6 +366,7 @@ def _constraints(table: Table) -> Iterator[Shown]:
             expression=constraint.expression,
             comment=constraint.comment,
             deferral=(constraint.deferrable, constraint.deferred),
+            nulls_distinct=constraint.nulls_distinct,
         )
 
 

@@ -18,7 +18,7 @@ from catalog.records import Table
 from sql.system.arrow import from_rows
 from sql.system.facts import search_path, size_of
 from sql.system.memo import Blocks, Memo
-from sql.system.pg_catalog import oids
+from sql.system.pg_catalog import oids, routines
 from sql.system.pg_catalog.cluster import all_roles
 from sql.system.pg_catalog.keys import (
     Shown,
@@ -68,7 +68,12 @@ class Kind(Enum):
     COMMENT = "comment"  # sub: the column, 0 for the relation
     ROLE = "role"
     NAMESPACE = "namespace"
-    FUNCTION = "function"
+    FUNCTION = "function"  # a name
+    PROCEDURE = "procedure"  # a name with the arguments' types
+    ARGUMENTS = "arguments"
+    IDENTITY_ARGUMENTS = "identity arguments"
+    RESULT = "result"
+    BODY = "body"
     SERIAL = "serial"  # the sequence of a table's column; sub: its 1-based place
 
 
@@ -136,6 +141,7 @@ def _joint_texts(context: SystemContext) -> Iterator[_Text]:
     for sequence, table, place, _ in owned(context):
         yield Kind.SERIAL.value, table.id, place, qualified(sequence)
     yield from _of_constraints(foreign_keys(context.tables), _path(context))
+    yield from routines.texts(context)
 
 
 def _of_constraints(found: Sequence[Shown], path: Sequence[str] = ()) -> Iterator[_Text]:
@@ -173,8 +179,9 @@ def _names(context: SystemContext) -> Iterator[_Text]:
 
 @cache
 def _functions() -> pa.Table:
-    kind = Kind.FUNCTION.value
-    return from_rows(TEXTS_SCHEMA, [(kind, oid, 0, name) for name, oid in IO_FUNCTIONS.items()])
+    kinds = (Kind.FUNCTION.value, Kind.PROCEDURE.value)
+    found = [(kind, oid, 0, name) for kind in kinds for name, oid in IO_FUNCTIONS.items()]
+    return from_rows(TEXTS_SCHEMA, found)
 
 
 def keywords(context: SystemContext) -> pa.Table:

@@ -18,6 +18,7 @@ from sql.system.pg_catalog import oids
 from sql.system.pg_catalog.cluster import all_roles
 from sql.system.pg_catalog.oids import namespace_oid, role_oid
 from sql.system.pg_catalog.relations import system_relations
+from sql.system.pg_catalog.sequences import sequences
 from sql.system.table import SystemContext
 
 PRIVILEGES = "#privileges"
@@ -40,6 +41,7 @@ class Object(Enum):
     """What a privilege is on, with the privileges there are."""
 
     RELATION = ("INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+    SEQUENCE = ("USAGE", "SELECT", "UPDATE")
     SCHEMA = ("USAGE", "CREATE")
     DATABASE = ("CONNECT", "CREATE", "TEMPORARY", "TEMP")  # all are one here: its OID is nobody's
     ROLE = ("MEMBER", "USAGE", "SET")
@@ -58,6 +60,7 @@ def _rows(context: SystemContext) -> pa.Table:
         else:
             names = _names(role, known)
             found += _on_relations(context, role, names)
+            found += _on_sequences(context, role, names)
             found += _on_schemas(context, role, [known[name] for name in names if name in known])
             found += _on_database_and_roles(role, names)
     return from_rows(PRIVILEGES_SCHEMA, found)
@@ -91,6 +94,20 @@ def _on_relations(context: SystemContext, role: Role, names: frozenset[str]) -> 
                 yield kind.name, role.name, table.id, grant.privilege
                 if grant.grantable:
                     yield kind.name, role.name, table.id, grant.privilege + GRANTABLE
+
+
+def _on_sequences(context: SystemContext, role: Role, names: frozenset[str]) -> Iterator[_Row]:
+    kind = Object.SEQUENCE
+    for one in sequences(context):
+        if one.role in names:
+            for privilege in kind.value:
+                yield kind.name, role.name, one.id, privilege
+                yield kind.name, role.name, one.id, privilege + GRANTABLE
+        for grant in one.grants:
+            if grant.grantee in names:
+                option = GRANTABLE if grant.grantable else ""
+                yield kind.name, role.name, one.id, grant.privilege
+                yield kind.name, role.name, one.id, grant.privilege + option
 
 
 def _on_schemas(context: SystemContext, role: Role, roles: list[Role]) -> Iterator[_Row]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.details import ConstraintKind
+from catalog.objects import Routine
 from catalog.records import UNLOGGED, Column, Table, TableKind
 from sql.session import Wire
 from sql.system.arrow import fill
@@ -22,8 +23,9 @@ from sql.system.facts import size_of
 from sql.system.information_schema.shapes import INFORMATION_SCHEMA_NAMES
 from sql.system.memo import Blocks, Memo
 from sql.system.pg_catalog import oids, user_types
+from sql.system.pg_catalog.access_lists import ON_TABLE, access_list
 from sql.system.pg_catalog.access_methods import method_oid
-from sql.system.pg_catalog.keys import Shown, foreign_keys, indexes, own_constraints, quote
+from sql.system.pg_catalog.keys import Shown, foreign_keys, indexes, own_constraints
 from sql.system.pg_catalog.oids import namespace_oid
 from sql.system.pg_catalog.sequences import class_rows, sequences, shown_default
 from sql.system.pg_catalog.shapes import SHAPES
@@ -144,35 +146,10 @@ def _class_of_tables(tables: Sequence[Table], told: tuple[tuple[str, int], ...])
             "relnatts": [len(table.columns) for table in tables],
             "relhasrules": [bool(table.definition) for table in tables],
             "relispopulated": [table.is_populated for table in tables],
-            "relacl": [access_list(table) for table in tables],
+            "relacl": [access_list(t.owner, t.grants, ON_TABLE) for t in tables],
             "relreplident": ["n" if view else "d" for view in views],
         },
     )
-
-
-_LETTERS = {  # https://www.postgresql.org/docs/15/ddl-priv.html
-    "INSERT": "a",
-    "SELECT": "r",
-    "UPDATE": "w",
-    "DELETE": "d",
-    "TRUNCATE": "D",
-    "REFERENCES": "x",
-    "TRIGGER": "t",
-}
-
-
-def access_list(table: Table) -> list[str] | None:
-    """The table's privileges as aclitem prints them; None while only the owner has any."""
-    if not table.grants:
-        return None
-    owner = table.owner or oids.OWNER_NAME
-    found = {(owner, owner): "".join(_LETTERS.values())}
-    order = [*_LETTERS]
-    for grant in sorted(table.grants, key=lambda grant: order.index(grant.privilege)):
-        key = ("" if grant.grantee == "public" else quote(grant.grantee), quote(grant.grantor))
-        letter = _LETTERS[grant.privilege] + ("*" if grant.grantable else "")
-        found[key] = found.get(key, "") + letter
-    return [f"{grantee}={letters}/{grantor}" for (grantee, grantor), letters in found.items()]
 
 
 _table_blocks = Blocks(_class_of_tables)
@@ -365,7 +342,21 @@ _default_blocks = Blocks(_default_rows)
 def pg_description(context: SystemContext) -> pa.Table:
     """Comments on tables, columns and constraints."""
     keys = _comments_of([], foreign_keys(context.tables))
-    return pa.concat_tables([keys, *_comment_blocks(context.tables)])
+    return pa.concat_tables([keys, _of_routines(context), *_comment_blocks(context.tables)])
+
+
+def _of_routines(context: SystemContext) -> pa.Table:
+    found = [one for one in context.objects if isinstance(one, Routine) and one.comment]
+    return fill(
+        SHAPES["pg_description"].schema,
+        len(found),
+        {
+            "objoid": [one.id for one in found],
+            "classoid": SHAPES["pg_proc"].oid,
+            "objsubid": 0,
+            "description": [one.comment for one in found],
+        },
+    )
 
 
 _comment_blocks = Blocks(lambda tables: _comments_of(tables, own_constraints(tables)))

@@ -9,14 +9,16 @@ import pyarrow as pa
 
 from catalog.objects import Sequence
 from catalog.records import Column, Table
+from engine.datatypes import TypeId
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import catalog_name
 from sql.system.information_schema.shapes import SHAPES as INFORMATION_SCHEMA
 from sql.system.pg_catalog import oids
+from sql.system.pg_catalog.access_lists import ON_SEQUENCE, access_list
 from sql.system.pg_catalog.keys import quote
 from sql.system.pg_catalog.shapes import SHAPES
-from sql.system.pg_catalog.types import BY_NAME
+from sql.system.pg_catalog.types import BY_NAME, typed_column
 from sql.system.table import SystemContext
 
 _TYPES = {"smallint": "int2", "integer": "int4", "bigint": "int8"}
@@ -46,6 +48,7 @@ def class_rows(context: SystemContext, namespaces: dict[str, int]) -> dict[str, 
         "relnatts": 3,
         "relhasrules": False,
         "relreplident": "n",
+        "relacl": [access_list(one.role, one.grants, ON_SEQUENCE) for one in found],
     }
 
 
@@ -145,11 +148,25 @@ def qualified(one: Sequence) -> str:
     return f"{quote(one.database)}.{quote(one.name)}"
 
 
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_NUMBER_TYPES = frozenset({TypeId.DECIMAL, TypeId.FLOAT32, TypeId.FLOAT64, TypeId.BOOLEAN})
+
+
+def _typed(default: str, column: Column) -> str:
+    """A literal as PostgreSQL writes constants: with the name of its type, if it is a text."""
+    if default in ("TRUE", "FALSE"):
+        return default.lower()
+    is_number = column.type.is_integer or column.type.id in _NUMBER_TYPES
+    if is_number or _TEXT.fullmatch(default) is None or column.type.element is not None:
+        return default
+    return f"{default}::{typed_column(column).type.spelled}"
+
+
 def shown_default(column: Column, wire: Wire) -> str | None:
     """A default as the wire's clients know it: numbered columns of MySQL have none."""
     default = column.default
     if default is None or "nextval(" not in default:
-        return default
+        return _typed(default, column) if default and wire is Wire.POSTGRES else default
     if wire is Wire.MYSQL or column.identity:
         return None
 

@@ -14,6 +14,8 @@ import pyarrow as pa
 from catalog.records import Column
 from engine.datatypes import DataType, TypeId
 from engine.named import Named, NamedKind
+from sql.decode.interval_fields import modifier as interval_modifier
+from sql.decode.interval_fields import spelled as spelled_interval
 from sql.decode.lengths import bits_declared
 from sql.system.arrow import fill
 from sql.system.pg_catalog.oids import OWNER, PG_CATALOG
@@ -345,13 +347,14 @@ def _numeric_modifier(precision: int, scale: int) -> int:
 def _of_user(named: Named, name: str, *, array: bool) -> PgType:
     """A type that users made, or an array of it."""
     category, length = _USER_FORMS[named.kind]
+    is_text = named.name == "citext"
     return PgType(
         name=f"_{name}" if array else name,
         oid=named.array if array else named.oid,
         array=0 if array else named.array,
         length=-1 if array else length,
-        type="b" if array else named.kind.value[0],
-        category="A" if array else category,
+        type="b" if array or named.name else named.kind.value[0],
+        category="A" if array else "S" if is_text else category,
         by_value=length == 4 and not array,
         preferred=False,
         align="i",
@@ -366,6 +369,7 @@ _USER_FORMS = {
     NamedKind.ENUM: ("E", 4),
     NamedKind.COMPOSITE: ("C", -1),
     NamedKind.RANGE: ("R", -1),
+    NamedKind.EXTENSION: ("U", -1),
 }
 
 
@@ -374,7 +378,7 @@ def typed(data_type: DataType, name: str = "") -> Typed:
     named = data_type.innermost.named
     if named is not None and named.kind is not NamedKind.BASE:
         is_array = data_type.element is not None
-        return Typed(_of_user(named, name or f"type_{named.oid}", array=is_array))
+        return Typed(_of_user(named, name or named.name or f"type_{named.oid}", array=is_array))
     if named is not None:
         return Typed(BY_OID[named.oid if data_type.element is None else named.array])
     if data_type.id is TypeId.LIST:
@@ -405,6 +409,8 @@ def typed_column(column: Column) -> Typed:
         return found if bits is None else Typed(found.type, bits[0])
     if column.type.id is TypeId.JSON and column.declared == "jsonb":
         return Typed(BY_NAME["jsonb"])
+    if column.type.id is TypeId.INTERVAL and column.declared:
+        return Typed(BY_NAME["interval"], interval_modifier(column.declared))
     return typed_text(column.declared) if column.type.id is TypeId.STRING else typed(column.type)
 
 
@@ -431,6 +437,8 @@ def format_type(typed_: Typed) -> str:
         return f"{found.spelled}({modifier - _HEADER})"
     if found.oid in (BIT, VARBIT):
         return f"{found.spelled}({modifier})"
+    if found.name == "interval":
+        return spelled_interval(modifier)
     if found.oid == TIMESTAMP:
         return f"timestamp({modifier}) without time zone"
     return found.spelled

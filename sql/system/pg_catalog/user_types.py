@@ -67,6 +67,7 @@ _LETTERS = {
     TypeForm.COMPOSITE: ("c", "C", "record_", -1),
     TypeForm.RANGE: ("r", "R", "range_", -1),
     TypeForm.DOMAIN: ("d", "U", "domain_", -1),
+    TypeForm.BASE: ("b", "U", "text", -1),
 }
 
 
@@ -74,6 +75,8 @@ def _rows(context: SystemContext) -> Iterator[_Row]:
     for one in user_types(context):
         form, category, stem, length = _LETTERS[one.form]
         base = 0
+        if one.name == "citext" and form == "b":
+            category = "S"
         if one.form is TypeForm.DOMAIN:
             over = typed(field_type(one.fields[0])).type
             base, category, length = over.oid, over.category, over.length

@@ -64,3 +64,15 @@ async def test_a_client_that_leaves_within_a_body_is_forgotten(served: Any) -> N
     assert await answered(served, WHOLE[:-3], closing=False) == b""
     assert (await answered(served)).count(b"\r\n42\n") == 1
     assert len(served.database.clients) == 1
+
+
+@pytest.mark.slow
+async def test_a_connection_waits_for_the_next_batch_of_an_agent(served: Any) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.client.base_url.port)
+    writer.write(WHOLE)
+    await reader.readuntil(b"\r\n42\n")
+    with pytest.raises(TimeoutError):  # nothing comes, above all no end
+        await asyncio.wait_for(reader.read(1), 7)
+    writer.write(WHOLE)
+    await asyncio.wait_for(reader.readuntil(b"\r\n42\n"), 10)
+    writer.close()

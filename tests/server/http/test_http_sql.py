@@ -97,6 +97,19 @@ async def test_an_error_carries_code_status_and_headers(http: Any) -> None:
     assert body == {"code": 4001, "error": "table “x” does\nnot exist; hint: a hint"}
 
 
+@pytest.mark.parametrize("control", ["\x00", "\x05", "\x1b", "\x7f", "\x85", "\r\nx: y"])
+async def test_control_characters_of_an_error_are_in_no_header(http: Any, control: str) -> None:
+    answer = await http.sql(f"FAIL UNDEFINED_TABLE table a{control}b does not exist")
+    assert answer.status_code == 400
+    assert "x" not in answer.headers
+    assert answer.headers["x-greptime-err-msg"] in (
+        "table a?b does not exist",
+        "table a b does not exist",  # it is a space
+        "table a x: yb does not exist",
+    )
+    assert answer.json()["error"].startswith(f"table a{control}b")
+
+
 async def test_each_kind_of_error_has_its_status(http: Any) -> None:
     for kind, status in [("SYNTAX", 400), ("OUT_OF_MEMORY", 503), ("CORRUPTED", 500)]:
         assert (await http.sql(f"FAIL {kind} words")).status_code == status

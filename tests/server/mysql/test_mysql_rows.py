@@ -47,6 +47,7 @@ from server.mysql.constants import ColumnFlag, ColumnType
 from server.mysql.packets import PacketReader
 from server.mysql.results import ResultStream
 from server.mysql.rows import binary_cells, text_cells
+from sql.charsets import charset_numbered
 from sql.results import ResultColumn, Rows
 
 
@@ -273,7 +274,7 @@ def test_definitions_name_the_column_and_its_table() -> None:
     column = ResultColumn(
         "host", STRING, nullable=False, table="cpu", database="public", primary_key=True
     )
-    found = read_definition(definition(column, 45))
+    found = read_definition(definition(column, charset_numbered(45)))
     flags = ColumnFlag.NOT_NULL | ColumnFlag.PRI_KEY | ColumnFlag.PART_KEY
     assert found == {
         "catalog": "def",
@@ -288,7 +289,7 @@ def test_definitions_name_the_column_and_its_table() -> None:
         "flags": flags,
         "decimals": 0,
     }
-    computed = read_definition(definition(ResultColumn("n", INT64), 45))
+    computed = read_definition(definition(ResultColumn("n", INT64), charset_numbered(45)))
     assert (computed["table"], computed["org_name"], computed["charset"]) == ("", "", 63)
 
 

@@ -198,7 +198,15 @@ def test_a_cancel_with_a_wrong_key_does_nothing(postgres) -> None:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_client_that_leaves_ends_its_statement(postgres) -> None:
+def test_a_client_that_leaves_ends_its_statement() -> None:
+    running = RunningListener(options=Options(half_closed_seconds_max=0.1))
+    try:
+        _leave_in_a_statement(running)
+    finally:
+        running.stop()
+
+
+def _leave_in_a_statement(postgres: RunningListener) -> None:
     client = raw_connection(postgres)
     send_startup(client)
     receive_until(client, b"Z\0\0\0\x05I")

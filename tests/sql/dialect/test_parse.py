@@ -206,3 +206,9 @@ def test_every_quoting_gives_a_plain_string(literal: str, value: str) -> None:
     (found,) = tree.expressions
     assert isinstance(found, exp.Literal)
     assert found.name == value
+
+
+def test_a_search_is_for_something() -> None:
+    with pytest.raises(DbError) as caught:
+        parse("SELECT a @@", Wire.POSTGRES)
+    assert caught.value.kind is ErrorKind.SYNTAX

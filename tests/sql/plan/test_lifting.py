@@ -9,6 +9,7 @@ from fix_database import Client
 
 from engine.errors import DbError, ErrorKind
 from sql.plan.lifting import lift
+from sql.statements import query
 
 
 @pytest.mark.parametrize(
@@ -44,8 +45,13 @@ from sql.plan.lifting import lift
         ("DELETE FROM t WHERE a = 1", "DELETE FROM t WHERE a = $1", (1,)),
         (
             "UPDATE t SET a = 1, b = b + 2, c = 'x' WHERE d = 3 RETURNING a = 4",
-            "UPDATE t SET a = $1, b = b + 2, c = $2 WHERE d = $3 RETURNING a = 4",
-            (1, "x", 3),
+            "UPDATE t SET a = $1, b = b + $2, c = $3 WHERE d = $4 RETURNING a = 4",
+            (1, 2, "x", 3),
+        ),
+        (
+            "UPDATE t SET a = a + -5, b=b-3 WHERE id = 4",
+            "UPDATE t SET a = a + $1, b=b-$2 WHERE id = $3",
+            (-5, 3, 4),
         ),
         (
             "UPDATE t SET a = (SELECT max(b) FROM u WHERE f(c = 2, 3)), d = 4",
@@ -73,6 +79,7 @@ def test_compared_literals_leave(text: str, form: str, values: tuple[object, ...
         "SELECT a FROM t WHERE a = 1e5",
         "INSERT INTO t SELECT 1 FROM u WHERE a = 1",
         "UPDATE t SET a = 1 + 1, b = lower('x')",
+        "UPDATE t SET a = a + 1.5, b = b + 1 + 1, c = c * 2, d = d + 1",
     ],
 )
 def test_others_stay(text: str) -> None:
@@ -114,6 +121,28 @@ def test_a_lifted_query_prunes_by_its_own_values(cpu: Client) -> None:
     for day, hosts in (("2025-01-01", ["z"]), ("2024-01-01", ["a", "b", "z"])):
         rows = cpu.run(f"SELECT host FROM cpu WHERE ts >= '{day}' ORDER BY host")
         assert [host for (host,) in rows] == hosts
+
+
+@pytest.mark.parametrize("kind", ["SMALLINT", "BIGINT", "REAL", "NUMERIC(6, 2)", "TEXT", "DATE"])
+@pytest.mark.parametrize("by", ["+ 5", "- -5", "+ 40000", "+ 999999999999999999"])
+def test_what_is_added_adds_as_it_was_written(
+    db: Client, monkeypatch: pytest.MonkeyPatch, kind: str, by: str
+) -> None:
+    first = {"TEXT": "'7'", "DATE": "'2024-02-28'"}.get(kind, "7")
+    db.run(f"CREATE TABLE t (id INT PRIMARY KEY, a {kind})")
+
+    def outcome() -> object:
+        db.run(f"DELETE FROM t; INSERT INTO t VALUES (1, {first})")
+        try:
+            db.run(f"UPDATE t SET a = a {by} WHERE id = 1")
+        except DbError as error:
+            return error.kind, error.message
+        return db.run("SELECT a FROM t")
+
+    lifted = outcome()
+    with monkeypatch.context() as whole:
+        whole.setattr(query, "recognise", lambda *_: None)
+        assert outcome() == lifted
 
 
 def test_a_failing_query_fails_as_it_was_written_and_once(cpu: Client) -> None:

@@ -325,6 +325,15 @@ def test_results_in_parts_are_limited_as_a_whole(monkeypatch: pytest.MonkeyPatch
     assert error.kind is ErrorKind.LIMIT_EXCEEDED
 
 
+@pytest.mark.parametrize(
+    "length",
+    ["(1e308*10) % 5", "(-1) ^ (1e308*10 - 1e308*10)", "0 ^ -1", "2 ^ 1e9", "(-2) ^ 0.5", "1e309"],
+)
+def test_what_is_no_length_of_time_is_refused(length: str) -> None:
+    error = failure(lambda: at(MemorySource().add("x", [1]), f"rate(x[{length}])", 0))
+    assert error.kind is ErrorKind.SYNTAX
+
+
 def test_limits_and_cancellation() -> None:
     source = MemorySource().add("x", [1] * 100)
     many = failure(lambda: at(source, "sum_over_time(x[100m])", 6000, Limits(samples=50)))
@@ -337,6 +346,8 @@ def test_limits_and_cancellation() -> None:
     assert points.kind is ErrorKind.LIMIT_EXCEEDED
     inner = failure(lambda: at(source, "count_over_time(vector(1)[30d:1s])", 0, Limits(10_000)))
     assert inner.kind is ErrorKind.LIMIT_EXCEEDED
+    steps = failure(lambda: at(source, "count_over_time(vector(1)[290y:1ms])", 0))
+    assert steps.kind is ErrorKind.LIMIT_EXCEEDED
 
     def cancelled() -> None:
         raise DbError(ErrorKind.CANCELLED, "cancelled")

@@ -40,3 +40,33 @@ def test_families_hold_classes_of_one_method_and_known_types(db: Client) -> None
         JOIN pg_type t ON t.oid = oc.opcintype JOIN pg_am am ON am.oid = f.opfmethod
         WHERE f.opfname = 'integer_ops' AND am.amname = 'btree' ORDER BY 1"""
     assert db.run(family) == [("int2",), ("int4",), ("int8",)]
+
+
+def test_operators_have_postgresqls_numbers_and_partners(db: Client) -> None:
+    shown = (
+        "SELECT o.oid, o.oprname, c.oprname, n.oprname, o.oprcanhash FROM pg_operator o"
+        " JOIN pg_operator c ON c.oid = o.oprcom JOIN pg_operator n ON n.oid = o.oprnegate"
+        " WHERE o.oprleft = 'int4'::regtype AND o.oprright = 'int4'::regtype ORDER BY 1"
+    )
+    found = {name: (oid, *rest) for oid, name, *rest in db.run(shown)}
+    assert found["="] == ("96", "=", "<>", True)
+    assert found["<"] == ("97", ">", ">=", False)
+    assert len(found) == 6
+    doubled = "SELECT oid FROM pg_operator GROUP BY oid HAVING count(*) > 1"
+    assert db.run(doubled) == []
+    joined = db.run(
+        "SELECT amopstrategy, oprname FROM pg_amop a JOIN pg_operator o ON o.oid = amopopr"
+        " JOIN pg_opclass c ON c.opcfamily = amopfamily AND c.opcmethod = amopmethod"
+        " WHERE c.opcname = 'text_ops' AND amoplefttype = 25 AND amoprighttype = 25"
+        " AND amopmethod = 403 ORDER BY 1"
+    )
+    assert joined == [(1, "<"), (2, "<="), (3, "="), (4, ">="), (5, ">")]
+
+
+def test_casts_say_when_they_are_taken(db: Client) -> None:
+    found = db.run(
+        "SELECT castcontext::text FROM pg_cast WHERE castsource = 'int4'::regtype"
+        " AND castTarget = ANY (ARRAY['int8'::regtype, 'int2'::regtype, 'bool'::regtype])"
+        " ORDER BY 1"
+    )
+    assert found == [("a",), ("e",), ("i",)]

@@ -67,7 +67,7 @@ def test_defaults_and_comments_are_found_by_number() -> None:
         " FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
         " ORDER BY 1"
     )
-    assert found == [("name", "'x'", None), ("usage", "0.5", "percent")]
+    assert found == [("name", "'x'::character varying", None), ("usage", "0.5", "percent")]
     found = ask("SELECT obj_description(oid, 'pg_class') FROM pg_class WHERE relname = 'cpu'")
     assert found == [("processors",)]
 
