@@ -88,7 +88,8 @@ class CommitGate:
         self.serial = Serializables()
         # Guarded by _changed.
         self._changed = Condition()
-        self._inside = 0
+        self._inside: set[int] = set()  # a number each, in the order they came
+        self._came = 0
         self._closed = False
         # Guarded by _left.
         self._left = Condition()
@@ -111,21 +112,24 @@ class CommitGate:
             self._left.wait_for(lambda: self._ends > seen, seconds)
 
     def wait_for_commits(self, seconds: float) -> None:
-        """Returns when nobody is inside, or the time is over."""
+        """Returns when those that are inside now have left, or the time is over."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._inside, seconds)
+            came = self._came
+            self._changed.wait_for(lambda: min(self._inside, default=came + 1) > came, seconds)
 
     @contextmanager
     def passing(self) -> Iterator[None]:
         """Around a commit; waits while the gate is closed."""
         with self._changed:
             self._changed.wait_for(lambda: not self._closed)
-            self._inside += 1
+            self._came += 1
+            number = self._came
+            self._inside.add(number)
         try:
             yield
         finally:
             with self._changed:
-                self._inside -= 1
+                self._inside.remove(number)
                 self._changed.notify_all()
 
     @contextmanager
@@ -141,7 +145,7 @@ class CommitGate:
                     ErrorKind.REGION_BUSY, "another backup is just starting", hint="try again"
                 )
             self._closed = True
-            empty = self._changed.wait_for(lambda: self._inside == 0, seconds_max)
+            empty = self._changed.wait_for(lambda: not self._inside, seconds_max)
             if not empty:
                 self._open()
                 raise DbError(

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _STALE = (ErrorKind.PLAN, ErrorKind.UNDEFINED_TABLE, ErrorKind.UNDEFINED_COLUMN)
 _STALE_MAX = 10  # attempts
 _REPEATS_MAX = 20
-_PUBLISH_SECONDS = 0.05
+_PUBLISH_SECONDS = 10.0  # a commit waits for the disk between DuckDB's end and the catalog's
 _LOOK_SECONDS = (0.002, 0.01, 0.05, 0.2)  # between attempts if no transaction seems to end
 
 

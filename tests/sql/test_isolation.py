@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from fix_database import Client, Later
+from fix_database import WAIT_SECONDS, Client, Later
 
 from engine.errors import DbError, ErrorKind
+from sql.alterations import Alterations
 from sql.session import Wire
 
 Connect = Callable[..., Client]
@@ -144,6 +146,30 @@ def test_inserts_go_on_while_a_table_is_altered(tables: Client, connect: Connect
         thread.join()
     assert not errors
     assert tables.run("SELECT count(*) FROM acc") == [(32,)]
+
+
+def test_an_insert_waits_until_an_altered_table_is_known(
+    tables: Client, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB has the column some time before the catalog, while the disk is slow."""
+    reached, go_on = threading.Event(), threading.Event()
+    publish = Alterations.publish
+
+    def slowly(self: Alterations, *args: Any) -> None:
+        reached.set()
+        assert go_on.wait(WAIT_SECONDS)
+        publish(self, *args)
+
+    monkeypatch.setattr(Alterations, "publish", slowly)
+    altered = Later(connect(), "ALTER TABLE acc ADD COLUMN more INT")
+    assert reached.wait(WAIT_SECONDS)
+    inserted = Later(tables, "INSERT INTO acc (id, v) VALUES (5, 0)")
+    assert inserted.is_waiting()
+    go_on.set()
+    altered.end()
+    inserted.end()
+    assert (altered.error, inserted.error) == (None, None)
+    assert tables.run("SELECT more FROM acc WHERE id = 5") == [(None,)]
 
 
 def test_modes_are_those_of_begin_and_end_with_the_transaction(tables: Client) -> None:
