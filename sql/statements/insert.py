@@ -53,6 +53,7 @@ from sql.statements.lock_waits import check_insert, check_upsert
 from sql.statements.metric_engine import check_not_physical
 from sql.statements.parts import (
     Pieces,
+    as_stored,
     assigned,
     default_of,
     is_default_word,
@@ -479,6 +480,9 @@ def _from_rows(tree: exp.Insert, table: Table, name: str) -> exp.Expr:
     changed.set("with_", None)
     changed.set("default", None)
     changed.set("expression", exp.select("*").from_(exp.table_(name, quoted=True)))
+    if changed.args.get("returning"):
+        items = as_stored(returning_of(tree), _alias(tree), table)
+        changed.set("returning", exp.Returning(expressions=items))
     if isinstance(changed.this, exp.Schema):
         changed.set("this", changed.this.this)
     conflict = changed.args.get("conflict")

@@ -240,3 +240,16 @@ def expanded(items: Sequence[exp.Expr], alias: str, table: Table) -> list[exp.Ex
         else:
             found.append(item.copy())
     return found
+
+
+def as_stored(items: Sequence[exp.Expr], alias: str, table: Table) -> list[exp.Expr]:
+    """RETURNING's items of an INSERT that the store runs: it knows the table by its own name only.
+
+    There are no other tables' columns (it takes no sub-queries there), so none need be named.
+    """
+
+    def walk(part: exp.Expr) -> exp.Expr:
+        mine = isinstance(part, exp.Column) and part.table == alias
+        return exp.column(part.this.copy()) if mine else part
+
+    return [item.transform(walk) for item in expanded(items, alias, table)]

@@ -127,3 +127,14 @@ def test_unique_indexes_of_temporary_tables_come_and_go(db: Client) -> None:
         db.run("INSERT INTO x VALUES (1, 1)")
     db.run("DROP INDEX i; INSERT INTO x VALUES (1, 1)")
     assert db.run("SELECT * FROM x") == [(1, 1), (1, 1)]
+
+
+def test_returning_names_the_table_as_the_statement_does(connect: Connect) -> None:
+    one = connect()
+    one.run("CREATE TEMP TABLE t (a INT PRIMARY KEY, n INT)")
+    assert one.run("INSERT INTO t VALUES (1, 2) RETURNING t.a, t.*") == [(1, 1, 2)]
+    assert one.run("INSERT INTO pg_temp.t AS q VALUES (2, 3) RETURNING q.n, q.*") == [(3, 2, 3)]
+    conflict = "INSERT INTO t VALUES (1, 7) ON CONFLICT (a) DO UPDATE SET n = excluded.n"
+    assert one.run(f"{conflict} RETURNING t.n + 1") == [(8,)]
+    one.run("CREATE TABLE kept (a INT)")
+    assert one.run("INSERT INTO kept AS q VALUES (5) RETURNING q.a") == [(5,)]
