@@ -57,9 +57,11 @@ def typed_operators(tree: exp.Expr, scopes: Scopes, wire: Wire) -> exp.Expr:
     if wire is not Wire.MYSQL:  # whose SUM of integers is a DECIMAL, as DuckDB's is
         for total in _inner_first(tree, exp.Sum):
             _sum(total, infer)
+        for shift in _inner_first(tree, exp.BitwiseLeftShift):
+            _shift_left(shift, infer)
     else:
-        for shift in _inner_first(tree, exp.Add, exp.Sub):
-            _keep_date(shift, infer)
+        for step in _inner_first(tree, exp.Add, exp.Sub):
+            _keep_date(step, infer)
     divisions = _inner_first(tree, exp.Div)
     spans = bool(divisions) and _tells_of_spans(tree, scopes, infer)
     for division in divisions:
@@ -118,6 +120,13 @@ def _shift_date(node: exp.Binary, infer: Callable[[exp.Expr], DataType | None]) 
         left = infer(node.left)
         if left is not None and left.id is TypeId.DATE:
             node.set("expression", exp.cast(node.right.copy(), exp.DType.INT))
+
+
+def _shift_left(node: exp.BitwiseLeftShift, infer: Callable[[exp.Expr], DataType | None]) -> None:
+    """DuckDB refuses negative numbers."""
+    if not isinstance(node.this, exp.Literal) and _whole(infer(node.this)):
+        operands = [node.this.copy(), node.expression.copy()]
+        node.replace(exp.Anonymous(this=f"{PREFIX}shifted_left", expressions=operands))
 
 
 def _sum(node: exp.Sum, infer: Callable[[exp.Expr], DataType | None]) -> None:

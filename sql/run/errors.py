@@ -62,6 +62,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = tuple(
         ),
         (r"window functions? (?:are|is|calls)", _K.WINDOWING),
         (r"value too long for type character", _K.TEXT_TOO_LONG),
+        (r"requested length too large", _K.LIMIT_EXCEEDED),
         (r"Division by zero", _K.DIVISION_BY_ZERO),
         (r"NOT NULL constraint failed", _K.NOT_NULL_VIOLATION),
         (r"CHECK constraint failed", _K.CHECK_VIOLATION),

@@ -182,6 +182,9 @@ _ARROW = {
 }  # fmt: skip
 _ARROW_CASES = " ".join(f"WHEN '{duck}' THEN '{arrow}'" for duck, arrow in _ARROW.items())
 HELPERS: dict[str, object] = {
+    # DuckDB shifts no negative numbers to the left. The sign's type is the smallest, so that the
+    # result is of the number's.
+    "shifted_left": ("(x, n) AS sign(x) * (abs(x) << n)",),
     "arrow_type": (
         "(t) AS CASE WHEN t LIKE '%[]' THEN 'List(' || gn_arrow_plain_type(left(t, length(t) - 2))"
         " || ')' ELSE gn_arrow_plain_type(t) END",

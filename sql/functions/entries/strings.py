@@ -25,12 +25,21 @@ _MY_SUBSTRING = (
 
 _LENGTH = "CASE WHEN n < 0 THEN 0 ELSE n END"  # NULL stays NULL, which greatest() would leave out
 
+# PostgreSQL's texts are below a gigabyte. Nothing could end DuckDB while it makes longer ones, so
+# they are refused before, in the count: a branch of its own would be computed all the same.
+_BYTES_MAX = 2**30 - 5
+_TOO_LONG = "THEN error('requested length too large')"
+_PADDED = f"CASE WHEN n < 0 THEN 0 WHEN n > {_BYTES_MAX // 4} {_TOO_LONG} ELSE n END"
+_REPEATED = (
+    f"CASE WHEN n > 0 AND strlen(CAST(s AS VARCHAR)) > {_BYTES_MAX} // n {_TOO_LONG} ELSE n END"
+)
+
 
 def _pad(side: str) -> tuple[str, ...]:
     return (
-        f"(s, n) AS {side}(CAST(s AS VARCHAR), CAST({_LENGTH} AS INTEGER), ' ')",
+        f"(s, n) AS {side}(CAST(s AS VARCHAR), CAST({_PADDED} AS INTEGER), ' ')",
         f"(s, n, fill) AS CASE WHEN fill = '' THEN left(CAST(s AS VARCHAR), {_LENGTH})"
-        f" ELSE {side}(CAST(s AS VARCHAR), CAST({_LENGTH} AS INTEGER), fill) END",
+        f" ELSE {side}(CAST(s AS VARCHAR), CAST({_PADDED} AS INTEGER), fill) END",
     )
 
 
@@ -142,8 +151,8 @@ FUNCTIONS: tuple[Function, ...] = (
     f("position(part text IN text text) -> bigint", "The place of the part, from 1; or 0.",
       ex={"position('ig' in 'high')": 2}),
     f("repeat(text text, count bigint) -> text", "The text so many times.",
-      "(s, n) AS repeat(CAST(s AS VARCHAR), n)", ex={"repeat('ab', 3)": "ababab"}),
-    f("space(count bigint) -> text", "So many spaces.", f"(n) AS repeat(' ', {_LENGTH})",
+      f"(s, n) AS repeat(CAST(s AS VARCHAR), {_REPEATED})", ex={"repeat('ab', 3)": "ababab"}),
+    f("space(count bigint) -> text", "So many spaces.", f"(n) AS repeat(' ', {_PADDED})",
       ex={"concat('[', space(2), ']')": "[  ]"}),
     f("replace(text text, old text, new text) -> text", "With every occurrence replaced.",
       "(s, a, b) AS replace(CAST(s AS VARCHAR), a, b)",

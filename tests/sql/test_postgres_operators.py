@@ -1,0 +1,37 @@
+"""Operators and functions that PostgreSQL computes and DuckDB alone would refuse, or never end."""
+
+from __future__ import annotations
+
+import pytest
+from fix_database import Client
+
+from engine.errors import DbError, ErrorKind
+
+
+def test_negative_numbers_are_shifted_to_the_left(db: Client) -> None:
+    db.run("CREATE TABLE t (i INT, b BIGINT); INSERT INTO t VALUES (-5, -3), (7, NULL)")
+    shifted = "SELECT i << 1, b << 40, i >> 1 FROM t ORDER BY i"
+    assert db.run(shifted) == [(-10, -3 * 2**40, -3), (14, None, 3)]
+    assert db.run("SELECT -1 << 3, (-1)::bigint << 33, 1 << 4") == [(-8, -(2**33), 16)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "repeat('a', 2000000000)",
+        "repeat(s, 600000000)",
+        "lpad('a', 2000000000)",
+        "rpad(s, 2000000000, 'xy')",
+    ],
+)
+def test_texts_of_gigabytes_are_refused_at_once(db: Client, call: str) -> None:
+    db.run("CREATE TABLE t (s TEXT); INSERT INTO t VALUES ('ab')")
+    with pytest.raises(DbError) as caught:
+        db.run(f"SELECT length({call}) FROM t")
+    assert caught.value.kind is ErrorKind.LIMIT_EXCEEDED
+
+
+def test_texts_are_repeated_and_padded(db: Client) -> None:
+    assert db.run("SELECT repeat('ab', 2), repeat('ab', 0), repeat('ab', -1)") == [("abab", "", "")]
+    assert db.run("SELECT repeat('', 2000000000), repeat('a', NULL)") == [("", None)]
+    assert db.run("SELECT lpad('a', 3), rpad('a', -1, 'x')") == [("  a", "")]
