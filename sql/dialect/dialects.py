@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from sqlglot import exp
@@ -150,17 +151,21 @@ _QUESTION_MARK = {TokenType.PLACEHOLDER: lambda parser: parser.question_mark()}
 
 def _ranges(base: dict[TokenType, Any], matches: TokenType) -> dict[TokenType, Any]:
     """`text @@ term` is the peer's matches_term(text, term), `~` a regular expression."""
+    own = {matches: _call_of("matches_term"), TokenType.TILDE: binary_range_parser(exp.RegexpLike)}
+    return base | own
 
-    def matches_term(parser: Any, this: exp.Expr) -> exp.Expr:
+
+def _call_of(function: str) -> Callable[[Any, exp.Expr], exp.Expr]:
+    """An operator that is this function of its sides."""
+
+    def call(parser: Any, this: exp.Expr) -> exp.Expr:
         term = parser._parse_bitwise()
         if term is None:
             raise parser.expected("what is searched for")
-        node: exp.Expr = parser.expression(
-            exp.Anonymous(this="matches_term", expressions=[this, term])
-        )
+        node: exp.Expr = parser.expression(exp.Anonymous(this=function, expressions=[this, term]))
         return node
 
-    return base | {matches: matches_term, TokenType.TILDE: binary_range_parser(exp.RegexpLike)}
+    return call
 
 
 class Grammar(
@@ -207,7 +212,9 @@ class GnomonPostgresParser(Grammar, PostgresParser):
     STRING_PARSERS = PostgresParser.STRING_PARSERS | _TEXT_PARSERS
     PRIMARY_PARSERS = PostgresParser.PRIMARY_PARSERS | _TEXT_PARSERS | _SESSION_PARAMETER
     PLACEHOLDER_PARSERS = _PARAMETER
-    RANGE_PARSERS = _ranges(PostgresParser.RANGE_PARSERS, TokenType.DAT)
+    RANGE_PARSERS = _ranges(PostgresParser.RANGE_PARSERS, TokenType.DAT) | {
+        TokenType.AT_QMARK: _call_of("jsonb_path_exists")
+    }
     CONSTRAINT_PARSERS = _constraints(PostgresParser.CONSTRAINT_PARSERS)
 
     def _parse_types(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
@@ -360,7 +367,7 @@ class GnomonPostgres(Postgres):
 
         COMMANDS: ClassVar[set[TokenType]] = set()
         IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ['"', "`"]
-        KEYWORDS = _keywords(Postgres.Tokenizer.KEYWORDS)
+        KEYWORDS = _keywords(Postgres.Tokenizer.KEYWORDS) | {"@?": TokenType.AT_QMARK}
 
         def _init_core(self) -> TokenizerCore:
             core = super()._init_core()

@@ -35,3 +35,15 @@ def test_texts_are_repeated_and_padded(db: Client) -> None:
     assert db.run("SELECT repeat('ab', 2), repeat('ab', 0), repeat('ab', -1)") == [("abab", "", "")]
     assert db.run("SELECT repeat('', 2000000000), repeat('a', NULL)") == [("", None)]
     assert db.run("SELECT lpad('a', 3), rpad('a', -1, 'x')") == [("  a", "")]
+
+
+def test_json_documents_are_matched_with_paths(db: Client) -> None:
+    db.run("CREATE TABLE t (id INT, j JSONB)")
+    db.run("""INSERT INTO t VALUES (1, '{"a": [1, 2], "b": {"c": 5}}'), (2, '{"a": []}')""")
+    found = "SELECT id FROM t WHERE {} ORDER BY id"
+    assert db.run(found.format("j @@ '$.a[*] == 2'")) == [(1,)]
+    assert db.run(found.format("j -> 'b' @@ '$.c > 4'::jsonpath")) == [(1,)]
+    assert db.run(found.format("j @? '$.a'")) == [(1,), (2,)]
+    assert db.run(found.format("j @? '$.a[*] ? (@ > 1)'::jsonpath")) == [(1,)]
+    assert db.run("""SELECT '{"a": 1}'::jsonb @@ '$.a > 3'""") == [(False,)]
+    assert db.run("SELECT 'a text' @@ 'text'") == [(True,)]

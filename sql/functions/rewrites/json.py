@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
+from sql.dialect.object_nodes import NamedType
 from sql.functions.rewrites.build import (
     Arguments,
     call,
@@ -265,7 +266,7 @@ def getter(kind: str) -> Callable[[Arguments], exp.Expr]:
 def path_exists(arguments: Arguments) -> exp.Expr:
     """True if something is at the path. Raises: DbError INVALID_ARGUMENT."""
     check("json_path_exists", arguments, 2, 2, "json_path_exists(json, path)")
-    document, path = cast(arguments[0], "JSON"), literal_text(arguments[1])
+    document, path = cast(arguments[0], "JSON"), _path_text(arguments[1])
     if isinstance(arguments[1], exp.Null):
         return cast(exp.null(), "BOOLEAN")
     if path is None:
@@ -281,10 +282,19 @@ def path_exists(arguments: Arguments) -> exp.Expr:
     return exp.paren(exp.GT(this=call("len", found.several), expression=exp.Literal.number(0)))
 
 
+def _path_text(node: exp.Expr) -> str | None:
+    """The text of a literal path, whether it is called a jsonpath or not."""
+    if isinstance(node, exp.Cast) and isinstance(node.to, NamedType):
+        named = node.to.args["type"].named
+        if named is not None and named.name == "jsonpath":
+            node = node.this
+    return literal_text(node)
+
+
 def path_match(arguments: Arguments) -> exp.Expr:
     """True if the predicate holds; NULL of a document that is null, or without a predicate."""
     check("json_path_match", arguments, 2, 2, "json_path_match(json, predicate)")
-    document, predicate = cast(arguments[0], "JSON"), literal_text(arguments[1])
+    document, predicate = cast(arguments[0], "JSON"), _path_text(arguments[1])
     if predicate is None and not isinstance(arguments[1], exp.Null):
         raise DbError(ErrorKind.UNSUPPORTED, "json_path_match() needs a literal predicate")
     if predicate is None or predicate.strip() == "null":

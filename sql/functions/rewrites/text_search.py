@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from engine.datatypes import DataType, named_type
+from engine.datatypes import JSON, DataType, named_type
 from engine.named import BASE_TYPES
 from sql.dialect.object_nodes import NamedType
 from sql.dialect.pieces import rewritten
@@ -209,7 +209,12 @@ def _called(name: str, given: list[exp.Expr], infer: Infer) -> exp.Expr | None:
 
 
 def _matching(left: exp.Expr, right: exp.Expr, infer: Infer) -> exp.Expr | None:
-    """`vector @@ query` either way round; a text beside one of them becomes the other."""
+    """`vector @@ query` either way round; a text beside one of them becomes the other.
+
+    `jsonb @@ jsonpath` is a predicate of the document.
+    """
+    if _is_json(left, infer):
+        return call("jsonb_path_match", left, right)
     for vector, query in ((left, right), (right, left)):
         if is_search(vector, _VECTOR, infer):
             return call("gn_ts_matches", _as(vector, _VECTOR), _as(query, _QUERY))
@@ -217,6 +222,12 @@ def _matching(left: exp.Expr, right: exp.Expr, infer: Infer) -> exp.Expr | None:
             document = exp.cast(to_tsvector([vector]), exp.DType.VARCHAR)
             return call("gn_ts_matches", document, _as(query, _QUERY))
     return None
+
+
+def _is_json(node: exp.Expr, infer: Infer) -> bool:
+    """True for what is visibly a JSON document."""
+    inner = node.unnest()
+    return isinstance(inner, exp.JSONExtract | exp.JSONBExtract) or infer(inner) == JSON
 
 
 def is_search(node: exp.Expr, type_: DataType, infer: Infer = lambda node: None) -> bool:
