@@ -82,11 +82,27 @@ def _cast(array: pa.Array, column: Column, timezone: str) -> pa.Array:
         return pc.round(array, round_mode="half_to_even").cast(target)
     if column.type.is_integer and pa.types.is_decimal(source):
         return pc.round(array, round_mode="half_towards_infinity").cast(target)
-    if pa.types.is_floating(target):
-        return array.cast(target, safe=False)
+    is_floats = pa.types.is_list(target) and pa.types.is_floating(target.value_type)
+    if is_floats or pa.types.is_floating(target):
+        return floats(array, target)
     if pa.types.is_decimal(target):
         return _decimal(array, target)
     return array.cast(target)
+
+
+def floats(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Numbers, or lists of them, as the nearest floats.
+
+    Arrow multiplies decimals by a power of ten that no float holds: 42.23 became
+    42.230000000000004. Their texts are read exactly.
+    """
+    if _holds_decimals(array.type):
+        array = array.cast(pa.list_(pa.string()) if pa.types.is_list(array.type) else pa.string())
+    return array.cast(target, safe=False)
+
+
+def _holds_decimals(type_: pa.DataType) -> bool:
+    return pa.types.is_decimal(type_.value_type if pa.types.is_list(type_) else type_)
 
 
 def _unzoned(array: pa.Array, timezone: str) -> pa.Array:

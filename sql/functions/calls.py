@@ -16,6 +16,7 @@ from sql.functions.index import of_wire
 from sql.functions.registry import PREFIX, Function, Kind, Macro, Native, Rewrite
 from sql.functions.rewrites.aggregates import windowed_score
 from sql.functions.rewrites.build import own
+from sql.functions.rewrites.json_aggregates import gathered_json
 from sql.functions.rewrites.json_changes import json_tables
 from sql.functions.rewrites.mysql import OPERATORS as MYSQL_OPERATORS
 from sql.functions.rewrites.mysql import mysql_operator
@@ -36,6 +37,7 @@ def function_calls(tree: exp.Expr, wire: Wire) -> exp.Expr:
     known = of_wire(wire)
     if wire is not Wire.MYSQL:
         tree = json_tables(tree)
+    gathered_json(tree)
     for joined in tree.find_all(exp.GroupConcat):
         if isinstance(joined.args.get("separator"), exp.Null):
             joined.set("separator", exp.Literal.string(""))  # nothing stands between

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from catalog.records import Column
 from engine.api import NotResident
+from sql.decode.assign import floats
 from sql.ingest.metrics import VALUE
 from sql.promql.labels import NAME, LabelColumn, LabelTable, stack
 from sql.promql.model import (
@@ -211,7 +212,7 @@ def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bo
     if column.null_count:
         present = pc.is_valid(column).to_numpy()
         column = pc.fill_null(column, pa.scalar(0, column.type))
-    return np.ascontiguousarray(column.cast(pa.float64()).to_numpy()), present
+    return np.ascontiguousarray(floats(column, pa.float64()).to_numpy()), present
 
 
 def with_histograms(
