@@ -18,6 +18,7 @@ from engine.api import Write
 from engine.datatypes import DataType
 from engine.errors import DbError, ErrorKind
 from sql import execute
+from sql.activity import activity_of, status_of
 from sql.acts.channels import Mailbox
 from sql.dialect.parser import ParsedStatement, parse
 from sql.foreign.enforce import commit_checked, end_statement
@@ -97,9 +98,9 @@ class ClientSession(SessionTables):
         self.routine_depth = 0  # of the procedure that is being called
         self.numbers = Numbers()
         self.last_notices: tuple[Notice, ...] = ()  # what SHOW WARNINGS tells
-        self._connected_ms = database.clock.now_ms()
-        self._query = ""  # the running statement, or the last one
-        self._query_ms = 0
+        self.connected_ms = database.clock.now_ms()
+        self.query = ""  # the running statement, or the last one
+        self.query_ms = 0
         self.running = False
         self._database = self.home = client.database
         self._initial_settings: dict[str, str] = {}
@@ -129,20 +130,12 @@ class ClientSession(SessionTables):
     @property
     def transaction_status(self) -> TransactionStatus:
         """See `SessionApi.transaction_status`."""
-        if self.transaction is None or not self.transaction.explicit:
-            return TransactionStatus.IDLE
-        return TransactionStatus.FAILED if self.transaction.failed else TransactionStatus.ACTIVE
+        return status_of(self)
 
     @property
     def activity(self) -> Activity:
         """See `SessionApi.activity`."""
-        if self.running:
-            state = "active"
-        elif self.transaction is None:
-            state = "idle"
-        else:
-            state = f"idle in transaction{' (aborted)' if self.transaction.failed else ''}"
-        return Activity(self._query, self._query_ms, state, self._connected_ms)
+        return activity_of(self)
 
     @property
     def autocommit(self) -> bool:
@@ -389,7 +382,7 @@ class ClientSession(SessionTables):
             self.server.keys,
             explicit=explicit,
             temporary=self.temporary,
-            started_ms=self._query_ms,
+            started_ms=self.query_ms,
         )
         if explicit:
             begin_modes(self)
@@ -410,7 +403,7 @@ class ClientSession(SessionTables):
             return open_.repeated_ms
         if open_ is not None and open_.explicit and self.wire is Wire.POSTGRES:
             return open_.started_ms
-        return self._query_ms
+        return self.query_ms
 
     def end_transaction(self, *, commit: bool) -> None:
         """Commits or rolls back the open transaction, if any. Raises: DbError (rolled back)."""
@@ -469,8 +462,9 @@ class ClientSession(SessionTables):
 
     def statement_started(self, text: str) -> None:
         """From here on the statement can be cancelled, and ends when its time is over."""
-        self.running, self._query, self._query_ms = True, text, self.server.clock.now_ms()
+        self.query, self.query_ms = text, self.server.clock.now_ms()
         self.duck.start()
+        self.running = True  # last: who sees it may cancel
         memory = int(self.settings.get("statement_memory_limit"))
         self.duck.limit_memory(memory)
         self._limits.begin(timeout_ms(self.settings, self.wire), memory)
@@ -485,7 +479,7 @@ class ClientSession(SessionTables):
 
     def answered(self, text: str, rows: int) -> None:
         """A query was answered from memory, at once."""
-        self._query, self._query_ms = text, self.server.clock.now_ms()
+        self.query, self.query_ms = text, self.server.clock.now_ms()
         self.last_notices = ()
         self.tally.answered(rows)
         if self.transaction is not None:

@@ -94,6 +94,7 @@ class CommitGate:
         # Guarded by _left.
         self._left = Condition()
         self._ends = 0
+        self._waiting: set[int] = set()  # sessions; each adds and removes itself alone
 
     def left(self) -> None:
         """A transaction that had changed the embedded store has ended."""
@@ -106,16 +107,28 @@ class CommitGate:
         """How many such transactions have ended."""
         return self._ends
 
-    def wait_for_end(self, seen: int, seconds: float) -> None:
+    def is_waiting(self, session: int) -> bool:
+        """True while the session waits for others' transactions to end. Any thread."""
+        return session in self._waiting
+
+    def wait_for_end(self, session: int, seen: int, seconds: float) -> None:
         """Returns when more than `seen` have ended, or the time is over."""
-        with self._left:
+        with self._waits(session), self._left:
             self._left.wait_for(lambda: self._ends > seen, seconds)
 
-    def wait_for_commits(self, seconds: float) -> None:
+    def wait_for_commits(self, session: int, seconds: float) -> None:
         """Returns when those that are inside now have left, or the time is over."""
-        with self._changed:
+        with self._waits(session), self._changed:
             came = self._came
             self._changed.wait_for(lambda: min(self._inside, default=came + 1) > came, seconds)
+
+    @contextmanager
+    def _waits(self, session: int) -> Iterator[None]:
+        self._waiting.add(session)
+        try:
+            yield
+        finally:
+            self._waiting.discard(session)
 
     @contextmanager
     def passing(self) -> Iterator[None]:

@@ -62,6 +62,7 @@ class Activity:
     started_ms: int = 0  # when it began, in Unix time
     state: str = "idle"  # PostgreSQL's words: active, idle, idle in transaction, …
     connected_ms: int = 0
+    waits_for: str = ""  # the kind of lock, in PostgreSQL's words
 
 
 @dataclass(frozen=True, slots=True)

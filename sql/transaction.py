@@ -467,7 +467,7 @@ class Transaction:
                 else:
                     self._duck.execute(how)
             finally:
-                if self._changed_store:
+                if self._changed_store and (how == "COMMIT" or not self._duck.tries_again):
                     self._gate.left()
 
     def rollback(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ def _values(array: Any) -> list[Any]:
     return list(array.to_pylist())
 
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 class Later:
@@ -73,6 +74,7 @@ class Later:
     def __init__(self, one: Client, text: str) -> None:
         self.error: DbError | None = None
         self.answer: object = None
+        self._session = one.session
         self._thread = threading.Thread(target=self._run, args=(one, text))
         self._thread.start()
 
@@ -82,13 +84,22 @@ class Later:
         except DbError as error:
             self.error = error
 
-    def is_waiting(self, seconds: float = 0.15) -> bool:
-        self._thread.join(seconds)
+    def is_waiting(self) -> bool:
+        """True once it waits for another session; False if it ends without that."""
+        wait_until(lambda: bool(self._session.activity.waits_for) or not self._thread.is_alive())
         return self._thread.is_alive()
 
     def end(self) -> None:
         self._thread.join(WAIT_SECONDS)
         assert not self._thread.is_alive(), "it still waits"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Asks again and again; what it waits for is bound to come, however slow the machine."""
+    until, pause = monotonic() + WAIT_SECONDS, threading.Event()
+    while not condition():
+        assert monotonic() < until, "it has not come"
+        pause.wait(0.005)
 
 
 class Databases:

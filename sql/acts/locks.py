@@ -10,6 +10,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from time import monotonic
 
 from engine.errors import DbError, ErrorKind
 
@@ -53,12 +54,12 @@ class AdvisoryLocks:
 
         `check` raises when the statement was cancelled. Raises: DbError DEADLOCK, and its errors.
         """
-        left = seconds
+        until = None if seconds is None else monotonic() + seconds
         with self._changed:
             try:
                 while not self._take(session, key, hold):
                     check()
-                    if left is not None and left <= 0:
+                    if until is not None and monotonic() >= until:
                         return False
                     self._waiting[session] = key, hold.shared
                     if self._is_circle(session):
@@ -68,7 +69,6 @@ class AdvisoryLocks:
                             detail="the session that holds the lock waits for one of this session",
                         )
                     self._changed.wait(_LOOK_SECONDS)
-                    left = None if left is None else left - _LOOK_SECONDS
                 return True
             finally:
                 self._waiting.pop(session, None)
@@ -92,6 +92,10 @@ class AdvisoryLocks:
     def unlock_all(self, session: int) -> int:
         """Gives back what is held until the session's end; how many holds that were."""
         return self._drop(session, lambda hold: not hold.until_commit)
+
+    def is_waiting(self, session: int) -> bool:
+        """True while the session waits for a lock."""
+        return session in self._waiting
 
     def holder(self, key: Key) -> int | None:
         """A session that holds it."""

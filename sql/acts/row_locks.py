@@ -147,6 +147,10 @@ class RowLocks:
         held = [locks for table_id, locks in list(self._held.items()) if table_id >= 0]
         return any(one in locks for locks in held for one in mine)
 
+    def is_waiting(self, session: int) -> bool:
+        """True while a statement of the session waits for rows."""
+        return session in self._waiting
+
     def release_keys(self, session: int) -> None:
         """Gives back the keys that the session has locked, not the rows."""
         with self._changed:

@@ -147,6 +147,8 @@ class Duck:
         # Called when rows of a statement that had succeeded cannot be given to their end.
         self.on_failure: Callable[[], None] | None = None
         self._has_failed = False  # an error came since BEGIN: DuckDB may have ended the transaction
+        # A statement that met others' rows is tried again: nobody needs to know that it failed.
+        self.tries_again = False
 
     # Running.
 

@@ -33,7 +33,7 @@ def run(session: ClientSession, statement: Callable[[], T]) -> T:
 
     Raises: DbError; SERIALIZATION_FAILURE if this transaction holds changes itself, LOCK_TIMEOUT.
     """
-    gate, clock = session.server.gate, session.server.clock
+    gate = session.server.gate
     seen, version = gate.ends, session.catalog.version
     try:
         return statement()
@@ -42,6 +42,17 @@ def run(session: ClientSession, statement: Callable[[], T]) -> T:
             if not _may_repeat(session, error):
                 raise
             return _repeated(session, statement)
+    session.duck.tries_again = True  # such attempts would wake each other without end
+    try:
+        return _tried_again(session, statement, seen)
+    finally:
+        session.duck.tries_again = False
+        gate.left()  # whoever met the last attempt looks again
+
+
+def _tried_again(session: ClientSession, statement: Callable[[], T], seen: int) -> T:
+    """The statement, once others have ended that it met. Raises: as `run`."""
+    gate, clock = session.server.gate, session.server.clock
     limit_ms = session.settings.lock_timeout_ms
     until_ms = clock.now_ms() + limit_ms if limit_ms else None
     attempt = 0
@@ -50,7 +61,8 @@ def run(session: ClientSession, statement: Callable[[], T]) -> T:
         if session.transaction is not None:
             session.transaction.recover()
         session.server.row_locks.release_keys(session.id)  # nothing hangs on them
-        gate.wait_for_end(seen, _LOOK_SECONDS[min(attempt, len(_LOOK_SECONDS) - 1)])
+        look = _LOOK_SECONDS[min(attempt, len(_LOOK_SECONDS) - 1)]
+        gate.wait_for_end(session.id, seen, look)
         seen, version = gate.ends, session.catalog.version
         attempt += 1
         try:
@@ -113,5 +125,5 @@ def _is_stale(session: ClientSession, error: DbError, version: int) -> bool:
     """
     if error.kind not in _STALE or not _is_free(session):
         return False
-    session.server.gate.wait_for_commits(_PUBLISH_SECONDS)
+    session.server.gate.wait_for_commits(session.id, _PUBLISH_SECONDS)
     return session.catalog.version != version

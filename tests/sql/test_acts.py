@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
-from fix_database import Client
+from fix_database import Client, Later, wait_until
 
 from engine.errors import DbError, ErrorKind
-from sql.session import Wire
+from sql.acts.locks import AdvisoryLocks, Hold
+from sql.client_session import ClientSession
+from sql.session import TransactionStatus, Wire
 
 Connect = Callable[..., Client]
 
@@ -68,12 +72,10 @@ def test_locks_end_with_the_session(db: Client, connect: Connect) -> None:
 def test_a_session_waits_for_a_lock(db: Client, connect: Connect) -> None:
     other = connect()
     db.run("SELECT pg_advisory_lock(9)")
-    waiting = threading.Thread(target=other.run, args=("SELECT pg_advisory_lock(9)",))
-    waiting.start()
-    waiting.join(0.1)
-    assert waiting.is_alive()
+    waiting = Later(other, "SELECT pg_advisory_lock(9)")
+    assert waiting.is_waiting()
     db.run("SELECT pg_advisory_unlock(9)")
-    waiting.join(10)
+    waiting.end()
     assert one(db, "SELECT pg_try_advisory_lock(9)") is False
 
 
@@ -81,15 +83,14 @@ def test_waiting_in_a_circle_is_a_deadlock(db: Client, connect: Connect) -> None
     other = connect()
     db.run("SELECT pg_advisory_lock(1)")
     other.run("SELECT pg_advisory_lock(2)")
-    waiting = threading.Thread(target=db.run, args=("SELECT pg_advisory_lock(2)",))
-    waiting.start()
-    waiting.join(0.2)
+    waiting = Later(db, "SELECT pg_advisory_lock(2)")
+    assert waiting.is_waiting()
     with pytest.raises(DbError) as caught:
         other.run("SELECT pg_advisory_lock(1)")
     assert caught.value.kind is ErrorKind.DEADLOCK
     other.run("SELECT pg_advisory_unlock_all()")
-    waiting.join(10)
-    assert not waiting.is_alive()
+    waiting.end()
+    assert waiting.error is None
 
 
 def test_waiting_for_a_lock_ends_with_lock_timeout_or_cancel(db: Client, connect: Connect) -> None:
@@ -103,6 +104,56 @@ def test_waiting_for_a_lock_ends_with_lock_timeout_or_cancel(db: Client, connect
             "SET lock_timeout = 0; SET statement_timeout = '80ms'; SELECT pg_advisory_lock(1)"
         )
     assert caught.value.kind is ErrorKind.TIMEOUT
+
+
+def test_what_others_give_back_shortens_no_patience() -> None:
+    locks, noisy = AdvisoryLocks(), threading.Event()
+    assert locks.try_lock(1, "wanted", Hold())
+
+    def others_come_and_go() -> None:
+        while not noisy.is_set():
+            locks.try_lock(3, "other", Hold())
+            locks.unlock_all(3)
+
+    noise = threading.Thread(target=others_come_and_go)
+    noise.start()
+    started = time.monotonic()
+    try:
+        assert not locks.lock(2, "wanted", Hold(), lambda: None, 0.3)
+    finally:
+        noisy.set()
+        noise.join()
+    assert time.monotonic() - started >= 0.3
+
+
+def test_who_waits_is_told_in_pg_stat_activity(db: Client, connect: Connect) -> None:
+    first, watching = connect(), connect()
+    db.run("CREATE TABLE t (v INT); CREATE TABLE u (v INT); INSERT INTO t VALUES (0)")
+    db.run("INSERT INTO u VALUES (0)")
+    shown = f"SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE pid = {db.session.id}"
+    for taken, wanted, event in (
+        ("SELECT pg_advisory_xact_lock(1)", "SELECT pg_advisory_lock(1)", "advisory"),
+        ("SELECT v FROM t FOR UPDATE", "SELECT v FROM t FOR UPDATE", "tuple"),
+        ("UPDATE u SET v = v + 1", "UPDATE u SET v = v + 1", "transactionid"),
+    ):
+        first.run(f"BEGIN; {taken}")
+        later = Later(db, wanted)
+        wait_until(lambda event=event: watching.run(shown) == [("Lock", event)])
+        first.run("COMMIT")
+        later.end()
+        assert watching.run(shown) == [(None, None)]
+
+
+def test_a_transaction_may_end_while_others_look(
+    db: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.run("BEGIN")
+    found = itertools.chain([db.session.transaction], itertools.repeat(None))
+    monkeypatch.setattr(
+        ClientSession, "transaction", property(lambda self: next(found)), raising=False
+    )
+    assert db.session.activity.state == "idle in transaction"
+    assert db.session.transaction_status is TransactionStatus.IDLE
 
 
 def test_locks_are_listed(db: Client, connect: Connect) -> None:
@@ -172,19 +223,9 @@ def test_rows_notify_once_each(db: Client) -> None:
 
 def test_another_sessions_statement_is_cancelled(db: Client, connect: Connect) -> None:
     other = connect()
-    errors: list[DbError] = []
-
-    def sleep() -> None:
-        try:
-            other.run("SELECT pg_sleep(60)")
-        except DbError as error:
-            errors.append(error)
-
-    sleeping = threading.Thread(target=sleep)
-    sleeping.start()
-    while other.session.activity.state != "active":
-        sleeping.join(0.01)
-    sleeping.join(0.1)
+    sleeping = Later(other, "SELECT pg_sleep(600)")
+    wait_until(lambda: other.session.activity.state == "active")
     assert one(db, f"SELECT pg_cancel_backend({other.session.id})") is True
-    sleeping.join(10)
-    assert [error.kind for error in errors] == [ErrorKind.CANCELLED]
+    sleeping.end()
+    assert sleeping.error is not None
+    assert sleeping.error.kind is ErrorKind.CANCELLED

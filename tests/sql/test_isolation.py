@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fix_database import WAIT_SECONDS, Client, Later
+from fix_database import WAIT_SECONDS, Client, Later, wait_until
 
 from engine.errors import DbError, ErrorKind
 from sql.alterations import Alterations
+from sql.gate import CommitGate
+from sql.run import waiting
 from sql.session import Wire
 
 Connect = Callable[..., Client]
@@ -53,6 +55,32 @@ def test_an_update_waits_for_the_row_and_sees_what_was_committed(
     later.end()
     assert later.error is None
     assert tables.run("SELECT v FROM acc WHERE id = 1") == [(11,)]
+
+
+def test_who_waits_sleeps_until_the_other_ends(
+    tables: Client, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own attempts, which fail, wake nobody: neither itself nor others that wait."""
+    looks: list[int] = []
+    wait_for_end = CommitGate.wait_for_end
+
+    def counted(gate: CommitGate, session: int, seen: int, seconds: float) -> None:
+        looks.append(session)
+        wait_for_end(gate, session, seen, seconds)
+
+    monkeypatch.setattr(waiting, "_LOOK_SECONDS", (WAIT_SECONDS / 2,))
+    monkeypatch.setattr(CommitGate, "wait_for_end", counted)
+    tables.run("BEGIN; UPDATE acc SET v = v + 1")
+    laters = [Later(connect(), "UPDATE acc SET v = v + 10") for _ in range(2)]
+    wait_until(lambda: len(set(looks)) == 2)
+    for number in range(20):
+        tables.run(f"SELECT v + {number} FROM acc")
+    tables.run("COMMIT")
+    for later in laters:
+        later.end()
+    assert [later.error for later in laters] == [None, None]
+    assert tables.run("SELECT DISTINCT v FROM acc") == [(21,)]
+    assert len(looks) < 12
 
 
 def test_a_rollback_lets_the_waiting_one_through(tables: Client, connect: Connect) -> None:

@@ -235,6 +235,8 @@ def pg_stat_activity(context: SystemContext) -> pa.Table:
             ],
             "query_start": started,
             "state_change": started,
+            "wait_event_type": ["Lock" if one.waits_for else None for _, one in sessions],
+            "wait_event": [activity.waits_for or None for _, activity in sessions],
             "state": [_state(session, activity) for session, activity in sessions],
             "query": [activity.query for _, activity in sessions],
             "backend_type": "client backend",
