@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.datatypes import INTERVAL, STRING, DataType, list_of
+from engine.datatypes import INTERVAL, STRING, DataType, TypeId, list_of
 
 _WIDTH = np.dtype([("months", "<i4"), ("days", "<i4"), ("nanos", "<i8")])
 
@@ -23,7 +23,7 @@ def stored_type(data_type: DataType) -> DataType:
     """The type of a column in its region."""
     if data_type.element is not None:
         return list_of(stored_type(data_type.element))
-    return STRING if data_type == INTERVAL or data_type.named else data_type
+    return STRING if data_type.id is TypeId.INTERVAL or data_type.named else data_type
 
 
 def stored_rows(rows: pa.Table) -> pa.Table:

@@ -58,7 +58,8 @@ class DataType:
     many 32-bit floats; `element` for LIST; `arrow_nested` for STRUCT and
     MAP, whose inner layout only Arrow describes; `named` for a STRING that carries a type of
     PostgreSQL's with a name of its own. `wall`: a timestamp is what some clock showed, the same in
-    every session's zone, and not a moment; of a TIMESTAMP_TZ, that it is wanted as such a time.
+    every session's zone, and not a moment; of a TIMESTAMP_TZ, that it is wanted as such a time; of
+    an INTERVAL, that it is MySQL's TIME: no months and no days, at most 838:59:59 either way.
     """
 
     id: TypeId
@@ -96,6 +97,8 @@ class DataType:
         """The native name, e.g. `Int64` or `Decimal(10, 2)`."""
         if self.id is TypeId.DECIMAL:
             return f"Decimal({self.precision}, {self.scale})"
+        if self.is_span:
+            return _SPAN
         if self.wall:
             return str(self.id.value).replace("Timestamp", _WALL)
         if self.dimensions:
@@ -122,6 +125,11 @@ class DataType:
         return self.id in TIMESTAMP_UNITS
 
     @property
+    def is_span(self) -> bool:
+        """True for MySQL's TIME, which may be negative or longer than a day."""
+        return self.wall and self.id is TypeId.INTERVAL
+
+    @property
     def is_integer(self) -> bool:
         """True for all signed and unsigned integers."""
         return self.id in _INTEGERS
@@ -146,6 +154,7 @@ TIMESTAMP_UNITS = {
 UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 _WALL = "DateTime"  # what names of times on a wall begin with
+_SPAN = "TimeSpan"
 
 _INTEGERS = frozenset(
     {
@@ -211,6 +220,7 @@ TIMESTAMP_MICROSECOND = DataType(TypeId.TIMESTAMP_MICROSECOND)
 TIMESTAMP_NANOSECOND = DataType(TypeId.TIMESTAMP_NANOSECOND)
 TIMESTAMP_TZ = DataType(TypeId.TIMESTAMP_TZ)
 INTERVAL = DataType(TypeId.INTERVAL)
+SPAN = DataType(TypeId.INTERVAL, wall=True)
 
 _DIMENSIONS_MAX = 65_536  # of a vector: 256 KiB a value
 
@@ -273,6 +283,8 @@ def from_tag(text: str) -> Named:
 
 def from_name(name: str) -> DataType:
     """The inverse of `DataType.name` for every type a table column may have; not of `named`."""
+    if name == _SPAN:
+        return SPAN
     if name.startswith(_WALL):
         return DataType(TypeId(name.replace(_WALL, "Timestamp"))).on_wall
     if name.startswith("Decimal("):

@@ -83,9 +83,16 @@ def compared_by(column: Column) -> str:
     return stored_collation(column.collation)
 
 
+def has_own_keys(column: Column) -> bool:
+    """False for intervals, of which the store makes no keys."""
+    return column.type.id is not TypeId.INTERVAL
+
+
 def unique_key(column: Column) -> str:
     """What has to differ between two rows for the column to differ, as the store's SQL."""
     name, collation = quote(column.name), compared_by(column)
+    if not has_own_keys(column):
+        return f"(epoch_us({name}))"
     if not collation:
         return name
     return f"(lower(strip_accents({name})))" if collation == _CASELESS else f"(lower({name}))"

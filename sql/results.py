@@ -11,8 +11,6 @@ import pyarrow as pa
 
 from engine.datatypes import DataType
 
-CLOCK = "TIME"  # `declared` of an interval that MySQL's clients shall see as a time of day
-
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:

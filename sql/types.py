@@ -495,6 +495,8 @@ def sql_name(data_type: DataType, wire: Wire) -> str:
     if data_type.id is TypeId.LIST and wire is not Wire.MYSQL:
         assert data_type.element is not None
         return f"{sql_name(data_type.element, wire)}[]"
+    if data_type.is_span and wire is not Wire.POSTGRES:
+        return _SHOWN[wire][TypeId.TIME]
     shown, datetime = _SHOWN[wire][data_type.id], "datetime" if wire is Wire.MYSQL else "DATETIME"
     is_wall = data_type.wall and wire is not Wire.POSTGRES
     return datetime + shown[len("timestamp") :] if is_wall else shown

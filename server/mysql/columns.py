@@ -21,7 +21,7 @@ from server.mysql.charsets import shown
 from server.mysql.constants import CHARSET_BINARY, ColumnFlag, ColumnType
 from server.mysql.packets import lenenc_integer, lenenc_string
 from sql.charsets import Charset
-from sql.results import CLOCK, ResultColumn
+from sql.results import ResultColumn
 
 _TEXT_CHARACTERS = 16383  # VARCHAR(16383): the longest that utf8mb4 allows in 65535 bytes
 _UTF8MB4_BYTES = 4
@@ -109,11 +109,11 @@ _DECLARED = {
 
 def _wire_type(column: ResultColumn) -> WireType:
     """How a column is announced: what its table calls it tells more than its type."""
-    if is_clock(column):
-        return _CLOCK
     digits = time_digits(column)
     if digits is not None:
         return replace(_CLOCK, length=_CLOCK_CHARACTERS + (digits and digits + 1), decimals=digits)
+    if is_clock(column):
+        return _CLOCK
     if column.declared == "tinyint(1)":
         return replace(_WIRE_TYPES[TypeId.INT8], length=1)
     bits = bits_of(column)
@@ -136,13 +136,14 @@ def bits_of(column: ResultColumn) -> int:
 
 def time_digits(column: ResultColumn) -> int | None:
     """The digits of a second that a TIME was declared with; None if nothing is known of it."""
-    found = _TIME.fullmatch(column.declared) if column.type.id is TypeId.TIME else None
+    is_time = column.type.id is TypeId.TIME or column.type.is_span
+    found = _TIME.fullmatch(column.declared) if is_time else None
     return int(found[1] or 0) if found is not None else None
 
 
 def is_clock(column: ResultColumn) -> bool:
     """True for an interval that is shown as a TIME: it may have more than a day's hours."""
-    return column.type.id is TypeId.INTERVAL and column.declared.upper() == CLOCK
+    return column.type.is_span
 
 
 def definition(column: ResultColumn, charset: Charset) -> bytes:

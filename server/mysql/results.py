@@ -72,7 +72,7 @@ class ResultStream:
 
     def _encoded(self, array: pa.Array, column: ResultColumn) -> Cells:
         if is_clock(column):
-            return clock_cells(array, binary=self._binary)
+            return clock_cells(array, time_digits(column), binary=self._binary)
         if bits := bits_of(column):
             return bit_cells(array, bits)
         digits = time_digits(column)

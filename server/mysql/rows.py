@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import types as nt
 
-from engine.datatypes import BINARY, TIME, UNITS_PER_SECOND, DataType, TypeId
+from engine.datatypes import BINARY, STRING, TIME, UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
 from server.encode import text
 from server.encode.cells import Cells, FixedCells, Mask, VarCells, validity, values
@@ -31,6 +31,7 @@ from server.encode.intervals import interval_parts, interval_text
 from server.encode.kernel import INT, READ_INT64, READ_MASK, VOID, WRITE_MATRIX, kernel
 from server.encode.style import MYSQL, IntervalText, TextStyle
 from server.encode.zones import local
+from sql.decode.spans import texts
 
 _DAY_FIRST = -719_528  # 0000-01-01
 _DAY_LAST = 2_932_896  # 9999-12-31
@@ -93,8 +94,10 @@ def binary_cells(array: pa.Array, data_type: DataType, timezone: str) -> Cells:
             return text.text_cells(array, data_type, _style(timezone))
 
 
-def clock_cells(array: pa.Array, *, binary: bool) -> Cells:
-    """An interval without months as a TIME: `[-]HHH:MM:SS[.ffffff]`."""
+def clock_cells(array: pa.Array, digits: int | None, *, binary: bool) -> Cells:
+    """A span as a TIME: `[-]HHH:MM:SS[.ffffff]`, with the digits it was declared with."""
+    if not binary and digits:
+        return text.text_cells(texts(array, digits), STRING, MYSQL)
     if not binary:
         return interval_text(array, _CLOCK_TEXT)
     _, days, nanos = interval_parts(array)

@@ -1,8 +1,8 @@
 """Values that a column cannot take as they are, made to fit: MySQL's INSERT IGNORE, no strict mode.
 
 Called by sql/statements/insert.py. Numbers beyond a type's range become its nearest end, text
-becomes the number it begins with, long text is cut; each such value is told by a warning. There is
-no day or time of zeros to store, so what is no time stays an error.
+becomes the number it begins with, long text is cut, a TIME is its nearest end or zero; each such
+value is told by a warning. There is no day of zeros to store, so what is no date stays an error.
 Source: MySQL 8.4 reference, "The Effect of IGNORE on Statement Execution", "Strict SQL Mode".
 """
 
@@ -20,12 +20,16 @@ import pyarrow.compute as pc
 from catalog.records import Column
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
+from sql.decode import spans
 from sql.decode.assign import assign
 from sql.decode.lengths import fitted, length_max
 from sql.results import Notice, Severity
 
 WARNINGS_MAX = 1024  # as MySQL's max_error_count
-_OF_VALUES = frozenset({ErrorKind.INVALID_TEXT, ErrorKind.OUT_OF_RANGE, ErrorKind.TEXT_TOO_LONG})
+_OF_VALUES = frozenset(
+    {ErrorKind.INVALID_TEXT, ErrorKind.OUT_OF_RANGE, ErrorKind.TEXT_TOO_LONG}
+    | {ErrorKind.INVALID_DATETIME, ErrorKind.DATETIME_OVERFLOW}
+)
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)")
 _TRUNCATED, _RANGE, _WRONG = 1265, 1264, 1366
 
@@ -61,6 +65,8 @@ class Adjuster:
 
     def _nearest(self, value: Any, row: int, column: Column, error: DbError) -> pa.Array:
         """What the column takes in place of the value. Raises: DbError where there is nothing."""
+        if column.type.is_span:
+            return self._nearest_span(value, row, column)
         if not column.type.is_numeric:
             raise error
         number, errno = _number_of(value)
@@ -73,6 +79,12 @@ class Adjuster:
             self._warn(column, row, errno, _wrong(value, whole=whole) if errno == _WRONG else "")
         exact = int(clipped.to_integral_value(ROUND_HALF_UP)) if whole else clipped
         return assign(pa.array([exact]), column, self._timezone)
+
+    def _nearest_span(self, value: Any, row: int, column: Column) -> pa.Array:
+        micros = spans.from_text(str(value))
+        self._warn(column, row, _TRUNCATED if micros is None else _RANGE)
+        kept = max(-spans.MOST, min(spans.MOST, micros or 0))
+        return spans.of_micros(pa.array([kept], pa.int64()))
 
     def _cut(self, values: pa.Array, column: Column) -> pa.Array:
         """Texts no longer than the column has room for; spaces go without a word."""

@@ -76,7 +76,8 @@ def _cast(array: pa.Array, column: Column, timezone: str) -> pa.Array:
             if source.tz is not None:
                 array = _unzoned(array, timezone if column.type.wall else "UTC")
             return array.cast(target, safe=False)
-    if column.type.id is TypeId.TIME and (made := clock.from_other(array, column)) is not None:
+    is_time = column.type.id is TypeId.TIME or column.type.is_span
+    if is_time and (made := clock.from_other(array, column)) is not None:
         return made
     if column.type.is_integer and pa.types.is_floating(source):
         return pc.round(array, round_mode="half_to_even").cast(target)

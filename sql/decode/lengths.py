@@ -122,11 +122,11 @@ def _of_numbers(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array 
     """What is no text: intervals, MySQL's YEAR, TIME and BINARY; others as they are."""
     if column.declared.lower() == "year":
         return _years(column, values)
-    if column.type.id is TypeId.INTERVAL:
-        return kept_fields(column.declared, values)
     digits = clock.digits_declared(column)
     if digits is not None:
         return clock.rounded(values, digits, column.name)
+    if column.type.id is TypeId.INTERVAL:
+        return kept_fields(column.declared, values)
     size = bytes_declared(column)
     return values if size is None else _with_zeros(column, values, size)
 

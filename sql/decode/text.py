@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from engine.datatypes import DataType, TypeId
 from engine.errors import DbError, ErrorKind
-from sql.decode import jit, kernels, numbers, text_kernels, times
+from sql.decode import jit, kernels, numbers, spans, text_kernels, times
 from sql.decode.arrays import Item, MalformedArrayError, parse_array
 from sql.decode.cells import Cells, Place, array_of, from_strings, strings, variable
 from sql.decode.intervals import parse_interval
@@ -112,6 +112,8 @@ def _bytea(cells: Cells, type_: DataType, timezone: str) -> Any:
 
 
 def _intervals(cells: Cells, type_: DataType, timezone: str) -> Any:
+    if type_.is_span:
+        return spans.of_cells(cells)
     distinct = strings(cells).dictionary_encode()
     values = np.zeros(len(distinct.dictionary) + 1, _INTERVAL_LAYOUT)
     codes = pc.fill_null(distinct.indices, len(distinct.dictionary)).to_numpy()

@@ -90,7 +90,7 @@ def times(cells: Cells, type_: DataType, timezone: str) -> Any:
 def _of_number(text: str) -> int | None:
     """MySQL's `101112`; None for what is no time of day."""
     micros = from_number(Decimal(text))
-    return micros if micros is not None and micros < _HOURS * 3_600_000_000 else None
+    return micros if micros is not None and 0 <= micros < _HOURS * 3_600_000_000 else None
 
 
 def _micros(span: re.Match[str]) -> int:

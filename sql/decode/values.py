@@ -220,7 +220,7 @@ def _refused(type_: DataType, wire: Wire) -> int:
         accepted = _BOOLEANS if wire is Wire.POSTGRES else _BOOLEANS | 1 << INTEGER
     elif type_.is_timestamp or type_.id is TypeId.TIMESTAMP_TZ:
         accepted = 1 << INTEGER
-    elif type_.id is TypeId.TIME and wire is Wire.MYSQL:
+    elif wire is Wire.MYSQL and (type_.id is TypeId.TIME or type_.is_span):
         accepted = _NUMBERS
     return (_NUMBERS | _BOOLEANS) & ~accepted
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from engine.datatypes import UNITS_PER_SECOND, DataType, TypeId
 from engine.errors import DbError, ErrorKind
+from sql.decode import spans
 from sql.files.options import TimeFormats
 from sql.files.strftime import formatted
 from sql.types import from_arrow
@@ -38,8 +39,10 @@ class Texts:
 
     def plain(self, array: Any, type_: DataType) -> Any:
         """A column's values as text; NULL stays NULL. Raises: DbError DATETIME_OVERFLOW."""
-        if type_.wall:
+        if type_.wall and type_.is_timestamp:
             return self._on_wall(array)
+        if type_.is_span:
+            return spans.texts(array, 6)
         convert = _CONVERTERS.get(type_.id)
         if convert is not None:
             return convert(self, array)

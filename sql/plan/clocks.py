@@ -184,7 +184,7 @@ class Clocks:
                 continue
             table = tables.get(name)
             if table is not None:
-                found += [(column.name, column.type.wall) for column in table.columns]
+                found += [(c.name, c.type.wall and c.type.is_timestamp) for c in table.columns]
                 continue
             columns = self._outputs(query_of(relation, select), depth + 1)
             if columns is None:

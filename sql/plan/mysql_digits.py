@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from engine.datatypes import TIMESTAMP_MILLISECOND, TIMESTAMP_SECOND, DataType, TypeId
-from sql.results import CLOCK
+from engine.datatypes import SPAN, TIMESTAMP_MILLISECOND, TIMESTAMP_SECOND, DataType, TypeId
 
 _CLOCKS = (exp.CurrentTimestamp, exp.CurrentTime, exp.Localtimestamp, exp.Localtime)
 _CALLED = frozenset({"sysdate", "utc_timestamp", "utc_time", "curtime"})
@@ -39,9 +38,9 @@ def digits_shown(tree: exp.Expr) -> Mapping[int, int]:
 def on_clock(type_: DataType, digits: int | None, *, span: bool) -> tuple[DataType, str]:
     """A computed output's type and declared name; `span`: it is a time of more than a day, too."""
     if span and type_.id is TypeId.INTERVAL:
-        return type_, CLOCK
+        return SPAN, ""
     if type_.id is TypeId.TIME and digits is not None:
-        return type_, f"{CLOCK.lower()}({digits})"
+        return type_, f"time({digits})"
     coarse = _COARSE.get(digits) if digits is not None and type_.is_timestamp else None
     if coarse is not None:
         return (coarse.on_wall if type_.wall else coarse), ""

@@ -28,6 +28,7 @@ _NUMERIC = frozenset({"ceil", "ceiling", "floor", "abs", "round", "sign", "trunc
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
 _TRUNCATED, _IS_CUT = "truncated", "cut"  # in the meta of a text that became a number
 _NARROW = (dt.INT8, dt.INT16, dt.INT32, dt.UINT8, dt.UINT16, dt.UINT32)
+_NUMBERED = (TypeId.STRING, TypeId.JSON, TypeId.BOOLEAN)  # what counts as the number it tells
 _WHOLE_TEXT = re.compile(r"[+-]?\d+(\.\d*)?\s*")
 
 
@@ -81,8 +82,9 @@ def _calculate(node: Any, infer: Infer, loosely: bool) -> None:
     for side in ("this", "expression"):
         operand = node.args[side]
         type_ = infer(operand)
-        text = type_ is not None and type_.id in (TypeId.STRING, TypeId.JSON, TypeId.BOOLEAN)
-        if text or isinstance(operand, exp.Boolean) or (loosely and not _is_number(operand, infer)):
+        numbered = type_ is not None and (type_.id in _NUMBERED or type_.is_span)
+        numbered = numbered or isinstance(operand, exp.Boolean)
+        if numbered or (loosely and not _is_number(operand, infer)):
             node.set(side, _number(operand))
     if isinstance(node, exp.IntDiv | exp.Mod):
         _divide(node, infer)

@@ -20,7 +20,6 @@ from engine.errors import DbError, ErrorKind
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.nodes import Tql
 from sql.functions.calls import function_calls
-from sql.functions.expansion import RETURNS
 from sql.partition.prune import filters
 from sql.plan.argument_types import argument_types
 from sql.plan.bare_numeric import cast_values
@@ -60,6 +59,7 @@ from sql.plan.moments import fine_scans
 from sql.plan.mysql_collations import collated
 from sql.plan.mysql_digits import digits_shown
 from sql.plan.mysql_forms import mysql_forms
+from sql.plan.mysql_spans import mysql_spans
 from sql.plan.mysql_values import loose_casts, mysql_values, truncations
 from sql.plan.named_types import resolve_types
 from sql.plan.named_values import named_values, typed_parameters
@@ -316,7 +316,7 @@ def _typed(
         tree = eras(without_blanks(tree, scopes), infer)
     tree = typed_operators(tree, scopes, context.wire)
     if context.wire is Wire.MYSQL:
-        tree = mysql_values(tree, infer, loosely=context.loosely)
+        tree = mysql_values(mysql_spans(tree, infer), infer, loosely=context.loosely)
     return tree
 
 
@@ -372,7 +372,7 @@ def _finish(
         plain_sql=to_duckdb(plain, keep=False) if plain is not None else None,
         tqls=resolved.tqls,
         stored=frozenset(resolved.stored - _only_written(tree, resolved)),
-        clocks=_clocks(tree) if context.wire is Wire.MYSQL else frozenset(),
+        clocks=_clocks(tree, scopes) if context.wire is Wire.MYSQL else frozenset(),
         spelled=context.wire is Wire.MYSQL,
         unused=_unused(tree, parameter_count),
         warnings=truncations(tree) if context.wire is Wire.MYSQL else (),
@@ -423,12 +423,11 @@ def _walls(
     return Walls(Clocks(scopes, context.wire).outputs(tree), rest)
 
 
-def _clocks(tree: exp.Expr) -> frozenset[int]:
-    """Outputs that are times of day by what they call; they may be longer than a day."""
+def _clocks(tree: exp.Expr, scopes: Scopes) -> frozenset[int]:
+    """Outputs that are MySQL's TIME; they may be longer than a day."""
     items = tree.expressions if isinstance(tree, exp.Select) else []
-    return frozenset(
-        place for place, item in enumerate(items) if item.unalias().meta.get(RETURNS) == "time"
-    )
+    types = ((place, inferred_type(scopes, item.unalias())) for place, item in enumerate(items))
+    return frozenset(place for place, type_ in types if type_ is not None and type_.is_span)
 
 
 def _reads_more(resolved: Resolved) -> bool:

@@ -247,13 +247,14 @@ def _type_of(scopes: Scopes, depth: int, node: exp.Expr | None) -> DataType | No
 
 
 def _call_type(node: exp.Expr) -> DataType | None:
-    if node.meta.get(RETURNS) == "interval":
-        return dt.INTERVAL
+    if node.meta.get(RETURNS) in _SPANNING:
+        return _SPANNING[node.meta[RETURNS]]
     if isinstance(node, Expansion):
         return dt.INT64 if node.meta.get(RETURNS) in _INTEGERS else None
     return _returned().get(node.name.lower())
 
 
+_SPANNING = {"interval": dt.INTERVAL, "time": dt.SPAN}
 _SPANS = ("years", "months", "weeks", "days", "hours", "minutes", "seconds", "microseconds")
 
 
@@ -286,6 +287,8 @@ def _arithmetic(node: exp.Expr, left: DataType | None, right: DataType | None) -
         return dt.INT64 if between else left if right.is_integer else None
     if _whole(left) and _whole(right):
         return dt.INT64
+    if dt.SPAN in (left, right) and dt.INTERVAL in (left, right):
+        return dt.SPAN
     if _is_span(node, left, right):
         return dt.INTERVAL
     known = left is not None and right is not None and left.is_numeric and right.is_numeric

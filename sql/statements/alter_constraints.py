@@ -18,6 +18,7 @@ from sqlglot import exp
 from catalog.details import Constraint, ConstraintKind
 from catalog.records import Column, Table, TableKind
 from engine.errors import DbError, ErrorKind
+from sql.collations import has_own_keys
 from sql.dialect.key_nodes import ConstraintAction
 from sql.foreign import unique
 from sql.foreign.guard import COME
@@ -100,13 +101,13 @@ def add_other(change: Alteration, tree: exp.Expr) -> None:
     for name in (*found.columns, *named):
         change.column(name)
     made = replace(table, constraints=(*table.constraints, found))
-    text = stored_constraint(tree)
+    text = stored_constraint(tree, table)
     if found.deferrable:
         change.session.server.keys.fence(change.transaction.keys.claims, (COME, table.id))
         unique.check(change.session, table, found, unique.everything(table, found))
         change.table = made
         return
-    if not found.nulls_distinct:
+    if found.kind is ConstraintKind.UNIQUE and not text:
         change.table = made  # its index is built when the statement ends
         return
     _rebuild_for(change, made, found.name, {found.id: text})
@@ -292,6 +293,8 @@ def _texts(table: Table, checks: Mapping[int, str]) -> Iterator[str]:
     for one in table.constraints:
         if one.kind is ConstraintKind.UNIQUE:
             if one.deferrable or not one.nulls_distinct:
+                continue
+            if not all(has_own_keys(c) for c in table.columns if c.name in one.columns):
                 continue
             yield f"UNIQUE ({', '.join(map(quote, one.columns))})"
         elif one.kind is ConstraintKind.CHECK:

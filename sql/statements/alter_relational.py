@@ -13,6 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from catalog.records import Column
+from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql.collations import column_type
 from sql.decode.lengths import length_max, too_long
@@ -99,6 +100,8 @@ def value_as(change: Alteration, column: Column) -> str:
     kinds, zone = (clock_of(old), clock_of(column.type)), change.session.timezone
     if zone != "UTC" and kinds[0] is not kinds[1] and Clock.WALL in kinds and None not in kinds:
         name = _on_other_clock(name, zone, *kinds)
+    if column.type.is_span and (old.id is TypeId.TIME or kinds[0] is not None):
+        return f"to_microseconds(epoch_us(CAST({name} AS TIME)))"
     return name if old == column.type else f"CAST({name} AS {duckdb_name(column.type)})"
 
 

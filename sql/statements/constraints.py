@@ -15,6 +15,7 @@ from sqlglot import exp
 from catalog.details import Constraint, ConstraintKind, Reference
 from catalog.records import Table
 from engine.errors import DbError, ErrorKind
+from sql.collations import has_own_keys
 from sql.dialect.dialects import to_sql
 from sql.dialect.duckdb import to_duckdb
 from sql.dialect.parser import parse
@@ -76,22 +77,22 @@ def _deferral(tree: exp.Expr) -> tuple[bool, bool]:
     return deferred or "DEFERRABLE" in options, deferred
 
 
-def stored_constraints(trees: Iterable[exp.Expr]) -> list[str]:
+def stored_constraints(trees: Iterable[exp.Expr], table: Table) -> list[str]:
     """The constraints that the store keeps to, in its SQL. Raises: as `stored_constraint`."""
     return [
         text
         for tree in trees
         if not isinstance(tree, exp.ForeignKey)
-        for text in [stored_constraint(tree)]
+        for text in [stored_constraint(tree, table)]
         if text
     ]
 
 
-def stored_constraint(tree: exp.Expr) -> str:
+def stored_constraint(tree: exp.Expr, table: Table) -> str:
     """A constraint in the store's SQL; empty for what it is not told.
 
-    That is UNIQUE which may be deferred, and NULLS NOT DISTINCT, for which there is an index over
-    expressions (indexes.build_keys). Raises: DbError UNSUPPORTED for both at once.
+    That is UNIQUE which may be deferred, and NULLS NOT DISTINCT and intervals, for which there is
+    an index over expressions (indexes.build_keys). Raises: DbError UNSUPPORTED for both at once.
     """
     if not isinstance(tree, exp.UniqueColumnConstraint):
         return to_duckdb(tree)
@@ -99,7 +100,9 @@ def stored_constraint(tree: exp.Expr) -> str:
     if deferrable and _equal_nulls(tree):
         message = "DEFERRABLE constraints with NULLS NOT DISTINCT are not supported"
         raise DbError(ErrorKind.UNSUPPORTED, message)
-    return "" if deferrable or _equal_nulls(tree) else to_duckdb(tree)
+    names = {node.name for node in tree.this.expressions}
+    indexed = not all(has_own_keys(column) for column in table.columns if column.name in names)
+    return "" if deferrable or indexed or _equal_nulls(tree) else to_duckdb(tree)
 
 
 _SUFFIXES = {

@@ -242,7 +242,7 @@ def make_table(
             transaction.create_region(region_id, *shape)
         transaction.follow(table)
     else:
-        texts = stored_constraints(definition.constraints)
+        texts = stored_constraints(definition.constraints, table)
         session.duck.execute(relational_ddl(table, texts))
         build_keys(session, table)
     return table

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from catalog.records import Table
+from sql.decode import spans
 from sql.results import Notice, Severity
 from sql.session import Wire
 from sql.statements.conflict import NUMBER, compared, keys_with_nulls, unique_keys
@@ -130,7 +131,13 @@ def _warn(
     key: tuple[str, ...], name: str,
 ) -> None:  # fmt: skip
     shown = rows.select(list(key)).take(pa.array(left[:_WARNINGS_MAX]))
-    texts = pc.binary_join_element_wise(*(c.cast(pa.string()) for c in shown.columns), "-")
+    texts = pc.binary_join_element_wise(*map(_text, shown.columns), "-")
     for text in texts.to_pylist():
         message = f"Duplicate entry '{text}' for key '{name or key[0]}'"
         pieces.session.notice(Notice(message, Severity.WARNING, errno=_DUPLICATE))
+
+
+def _text(values: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    if pa.types.is_interval(values.type):  # MySQL's TIME
+        return spans.texts(values.combine_chunks(), 0)
+    return values.cast(pa.string())

@@ -17,7 +17,7 @@ from sqlglot import exp
 from catalog.details import ConstraintKind, Index
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
-from sql.collations import compared_by, unique_key
+from sql.collations import compared_by, has_own_keys, unique_key
 from sql.plan.tables import find_table
 from sql.results import Affected, Notice, Result
 from sql.statements.alter_constraints import check_unneeded, rebuild
@@ -185,7 +185,7 @@ def build_keys(session: ClientSession, table: Table) -> None:
 
 def _folded_keys(table: Table) -> Iterator[tuple[str, tuple[str, ...], bool]]:
     """Those keys' names in the store, their columns, and whether NULLs are distinct."""
-    folded = {column.name for column in table.columns if compared_by(column)}
+    folded = {c.name for c in table.columns if compared_by(c) or not has_own_keys(c)}
     keys = [(table.id, table.primary_key, True)]
     keys += [
         (c.id, c.columns, c.nulls_distinct)

@@ -19,7 +19,7 @@ from catalog.records import Column, Table, TableKind
 from engine.api import Op
 from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
-from sql.collations import column_type
+from sql.collations import column_type, has_own_keys
 from sql.decode.assign import assign
 from sql.decode.lengths import fitted
 from sql.dialect.parser import parse
@@ -191,7 +191,9 @@ def default_values(session: ClientSession, column: Column, rows: int) -> pa.Arra
 def clock_text(column: Column) -> str:
     """The text of a default; a moment for a time on a wall says its zone. Requires: a default."""
     text = str(column.default)
-    is_moment = column.type.wall and text[:1] != "'" and text.upper() != "NULL"
+    is_moment = (
+        column.type.wall and column.type.is_timestamp and text[:1] != "'" and text.upper() != "NULL"
+    )
     return f"CAST({text} AS TIMESTAMPTZ)" if is_moment else text
 
 
@@ -268,7 +270,8 @@ def relational_ddl(table: Table, constraints: Iterable[str]) -> str:
         f"{quote(c.name)} {column_type(c)}{'' if c.nullable else ' NOT NULL'}"
         for c in table.columns
     ]
-    if table.primary_key:
+    in_key = (c for c in table.columns if c.name in table.primary_key)
+    if table.primary_key and all(map(has_own_keys, in_key)):
         parts.append(f"PRIMARY KEY ({', '.join(quote(n) for n in table.primary_key)})")
     parts += constraints
     kind = "TEMPORARY TABLE" if table.temporary else "TABLE"

@@ -140,16 +140,12 @@ def test_prepared_statements_give_times_of_more_than_a_day(arguments: dict[str, 
     connection.close()
 
 
-def test_time_columns_take_spans_of_less_than_a_day(arguments: dict[str, Any]) -> None:
+def test_time_columns_take_days_and_times(arguments: dict[str, Any]) -> None:
     with pymysql.connect(**arguments, autocommit=True) as connection:
         cursor = connection.cursor()
         cursor.execute("CREATE TABLE times (id INT PRIMARY KEY, t TIME(6))")
         cursor.execute("INSERT INTO times VALUES (1, '0 0:0:0'), (2, '0 12:34:56.5'), (3, '1:2')")
         cursor.execute("INSERT INTO times SELECT 4, '0 23:59'")
-        for long in ("1 02:03:04", "-01:02:03", "838:59:59", "24:00:00"):
-            with pytest.raises(pymysql.err.OperationalError, match="holds times of day") as caught:
-                cursor.execute(f"INSERT INTO times VALUES (9, '{long}')")
-            assert caught.value.args[0] == 1292
         cursor.execute("SELECT t FROM times ORDER BY id")
         assert [row[0] for row in cursor.fetchall()] == [
             timedelta(0),

@@ -108,6 +108,8 @@ HELPERS: dict[str, object] = {
     "number_of": (
         "(s, t) AS CASE WHEN s IS NULL THEN NULL"
         " WHEN t = 'BOOLEAN' THEN CASE s WHEN 'true' THEN 1e0 ELSE 0e0 END"
+        " WHEN t = 'INTERVAL' THEN CASE WHEN starts_with(s, '-') THEN -1e0 ELSE 1e0 END *"
+        " TRY_CAST(regexp_replace(s, '[^0-9.]', '', 'g') AS DOUBLE)"
         " WHEN t IN ('DATE', 'TIME') OR starts_with(t, 'TIMESTAMP') THEN"
         " TRY_CAST(regexp_replace(split_part(s, '+', 1), '[^0-9.]', '', 'g') AS DOUBLE)"
         f" ELSE coalesce(TRY_CAST(regexp_extract(trim(s, '\" '), '{_NUMBER}', 1) AS DOUBLE), 0e0)"

@@ -274,6 +274,7 @@ HELPERS: dict[str, object] = {
         " ELSE CAST(s AS TIMESTAMP) END",
         "(t TIMESTAMPTZ) AS timezone('UTC', t)",
         "(t TIME) AS DATE '1970-01-01' + t",
+        "(i INTERVAL) AS current_date + i",
         "(t TIMESTAMP) AS t",
         "(t DATE) AS CAST(t AS TIMESTAMP)",
         "(t TIMESTAMP_NS) AS CAST(t AS TIMESTAMP)",

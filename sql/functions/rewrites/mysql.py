@@ -149,15 +149,27 @@ def timestamp(arguments: Arguments) -> exp.Expr:
     )
 
 
+_HOURS = re.compile("%.")
+_HOUR_MARKS = {"%H": "\x01", "%k": "\x02", "%T": "\x01:%i:%s"}
+_SIGN = "CASE WHEN u < 0 THEN '-' ELSE '' END"
+_WITH_HOURS = (
+    f"(s, u) AS replace(replace(s, chr(1), {_SIGN} || CASE WHEN abs(u) < 36000000000 THEN '0'"
+    " ELSE '' END || CAST(abs(u) // 3600000000 AS VARCHAR)),"
+    f" chr(2), {_SIGN} || CAST(abs(u) // 3600000000 AS VARCHAR))"
+)
+
+
 def time_format(arguments: Arguments) -> exp.Expr:
-    """A time of day by a pattern; of a date there is none."""
+    """A time by a pattern; of a date there is none. Hours go beyond 24 and tell the sign."""
     check("time_format", arguments, 2, 2, "time_format(time, 'pattern')")
     pattern = literal_text(arguments[1])
     if pattern is None:
         raise DbError(ErrorKind.UNSUPPORTED, "time_format() needs a pattern that is a literal")
-    day = "(u) AS TIMESTAMP '1970-01-01' + to_microseconds(u)"
-    at = expand("time_format", (day,), [own("clock_us", arguments[0])])
-    return templates.mysql_text(at, pattern)
+    day = "(u) AS TIMESTAMP '1970-01-01' + to_microseconds(abs(u))"
+    at = own("clock_us", arguments[0])
+    marked = _HOURS.sub(lambda found: _HOUR_MARKS.get(found[0], found[0]), pattern)
+    made = templates.mysql_text(expand("time_format", (day,), [at]), marked)
+    return made if marked == pattern else expand("time_hours", (_WITH_HOURS,), [made, at])
 
 
 def make_set(arguments: Arguments) -> exp.Expr:

@@ -13,6 +13,7 @@ from catalog.details import ConstraintKind
 from catalog.records import Column, Table, TableKind
 from engine.datatypes import DataType, TypeId
 from engine.schema import Semantic
+from sql.decode.clock import digits_declared
 from sql.dialect.json2 import native_name
 from sql.session import Wire
 from sql.system.arrow import fill
@@ -194,8 +195,13 @@ def _sizes(found: Sequence[Located]) -> dict[str, Any]:
             decimal.scale if decimal else scale
             for scale, decimal in zip(scales, decimals, strict=True)
         ],
-        "datetime_precision": [_SECOND_DIGITS.get(t.id) for t in types],
+        "datetime_precision": [_second_digits(column) for _, _, column in found],
     }
+
+
+def _second_digits(column: Column) -> int | None:
+    digits = digits_declared(column)
+    return _SECOND_DIGITS.get(column.type.id) if digits is None else digits
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------------
