@@ -23,6 +23,7 @@ from sql.dialect.dialects import dialect_of
 from sql.dialect.pieces import SPELLING
 from sql.dialect.quoting import mark_quoted_names
 from sql.dialect.tql import Region, cut_tql, open_comments
+from sql.dialect.values_tables import mark_values_tables
 from sql.session import Wire
 
 # A nested expression takes about 15 Python frames per level; PostgreSQL allows some thousand
@@ -86,6 +87,8 @@ def parse(text: str, wire: Wire) -> list[ParsedStatement]:
         mark_quoted_names(tokens, readable)
     elif any(token.token_type is TokenType.ARRAY for token in tokens):
         tokens = spelled_with_brackets(tokens)
+    if wire is Wire.POSTGRES:
+        mark_values_tables(tokens)
     if wire is not Wire.MYSQL and "varying" in readable.lower():
         tokens = in_one_word(tokens)
     marks = tuple(token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER)

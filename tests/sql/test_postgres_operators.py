@@ -47,3 +47,20 @@ def test_json_documents_are_matched_with_paths(db: Client) -> None:
     assert db.run(found.format("j @? '$.a[*] ? (@ > 1)'::jsonpath")) == [(1,)]
     assert db.run("""SELECT '{"a": 1}'::jsonb @@ '$.a > 3'""") == [(False,)]
     assert db.run("SELECT 'a text' @@ 'text'") == [(True,)]
+
+
+def test_a_table_may_be_called_values(db: Client) -> None:
+    db.run("CREATE TABLE values (id SERIAL PRIMARY KEY, a INT)")
+    db.run("CREATE INDEX by_a ON values (a)")
+    db.run("INSERT INTO values VALUES (5, 2); INSERT INTO values (a) VALUES (3)")
+    db.run("INSERT INTO public.values VALUES (7, 7) ON CONFLICT (id) DO UPDATE SET a = values.a")
+    assert db.run("SELECT values.a FROM values WHERE values.a < 7 ORDER BY values.a") == [
+        (2,),
+        (3,),
+    ]
+    joined = "SELECT x.a FROM (VALUES (2)) AS x(a) JOIN values ON values.a = x.a"
+    assert db.run(joined) == [(2,)]
+    assert db.run("VALUES (1), (2)") == [(1,), (2,)]
+    assert db.run("UPDATE values SET a = 0 WHERE a = 7 RETURNING values.id") == [(7,)]
+    assert db.run("DELETE FROM ONLY values WHERE a = 0") == 1
+    db.run("ALTER TABLE values ADD COLUMN b TEXT; DROP TABLE IF EXISTS values")
