@@ -273,9 +273,10 @@ class Core(Parser):
         return items
 
     def _parse_projections(self) -> tuple[list[exp.Expr], list[exp.Expr] | None]:
-        """As sqlglot's, but `SELECT a,` and nothing more is a statement cut short."""
+        """As sqlglot's, but `SELECT a,` and nothing more in its place is a statement cut short."""
         projections = super()._parse_projections()
-        if self._prev and self._prev.token_type is TokenType.COMMA and not self._curr:
+        ends = not self._curr or self._curr.token_type is TokenType.R_PAREN
+        if ends and self._prev and self._prev.token_type is TokenType.COMMA:
             raise self.expected("an expression")
         return projections
 

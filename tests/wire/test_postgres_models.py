@@ -61,6 +61,7 @@ def test_the_current_time_has_a_zone(connection: psycopg.Connection[Any], one: A
     [
         "SELECT 1,",
         "SELECT 1, -- and nothing more",
+        "CREATE TABLE cut_short AS (SELECT 1,\n)",
         "SELECT 1,, FROM pg_class",
     ],
 )
