@@ -490,13 +490,11 @@ def sql_name(data_type: DataType, wire: Wire) -> str:
         shape = _DECIMAL_SHOWN.get(wire, "decimal({},{})")
         return shape.format(data_type.precision, data_type.scale)
     if data_type.dimensions and wire is not Wire.POSTGRES:  # it has bytea on the wire
-        shown = f"VECTOR({data_type.dimensions})"
-        return shown if wire is Wire.HTTP else shown.lower()
+        return f"{'VECTOR' if wire is Wire.HTTP else 'vector'}({data_type.dimensions})"
     if data_type.id is TypeId.LIST and wire is not Wire.MYSQL:
         assert data_type.element is not None
         return f"{sql_name(data_type.element, wire)}[]"
-    if data_type.is_span and wire is not Wire.POSTGRES:
-        return _SHOWN[wire][TypeId.TIME]
-    shown, datetime = _SHOWN[wire][data_type.id], "datetime" if wire is Wire.MYSQL else "DATETIME"
     is_wall = data_type.wall and wire is not Wire.POSTGRES
-    return datetime + shown[len("timestamp") :] if is_wall else shown
+    if not is_wall or data_type.is_span:
+        return _SHOWN[wire][TypeId.TIME if is_wall else data_type.id]
+    return ("datetime" if wire is Wire.MYSQL else "DATETIME") + _SHOWN[wire][data_type.id][9:]

@@ -103,7 +103,7 @@ def floats(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def _holds_decimals(type_: pa.DataType) -> bool:
-    return pa.types.is_decimal(type_.value_type if pa.types.is_list(type_) else type_)
+    return bool(pa.types.is_decimal(type_.value_type if pa.types.is_list(type_) else type_))
 
 
 def _unzoned(array: pa.Array, timezone: str) -> pa.Array:
