@@ -23,6 +23,7 @@ from engine.errors import DbError, ErrorKind
 from sql.decode import spans
 from sql.decode.assign import assign
 from sql.decode.lengths import fitted, length_max
+from sql.decode.members import members_of, nearest
 from sql.results import Notice, Severity
 
 WARNINGS_MAX = 1024  # as MySQL's max_error_count
@@ -90,12 +91,22 @@ class Adjuster:
         """Texts no longer than the column has room for; spaces go without a word."""
         limit = length_max(column)
         if limit is None:
-            return values
+            return self._known_words(values, column)
         words = pc.utf8_length(pc.utf8_rtrim(values, characters=" "))
         long = pc.fill_null(pc.greater(words, limit), False)
         for row in np.flatnonzero(long.to_numpy(zero_copy_only=False)):
             self._warn(column, int(row), _TRUNCATED)
         return fitted(column, pc.if_else(long, pc.utf8_slice_codeunits(values, 0, limit), values))
+
+    def _known_words(self, values: pa.Array, column: Column) -> pa.Array:
+        """Of an ENUM or a SET without the words that are none of its own."""
+        members = members_of(column)
+        if members is None:
+            return values
+        kept, rows = nearest(members, values)
+        for row in rows:
+            self._warn(column, row, _TRUNCATED)
+        return kept
 
     def _warn(self, column: Column, row: int, errno: int, wrong: str = "") -> None:
         if len(self.warnings) >= WARNINGS_MAX:

@@ -22,6 +22,7 @@ from engine.datatypes import TypeId
 from engine.errors import DbError, ErrorKind
 from sql.decode import clock
 from sql.decode.interval_fields import kept_fields
+from sql.decode.members import checked, checked_expression, members_of
 
 _SIZED = re.compile(r"(VARCHAR|CHAR)\((\d{1,9})\)", re.IGNORECASE)
 _FIRST_YEAR, _LAST_YEAR = 1901, 2155
@@ -44,8 +45,8 @@ def char_length(column: Column) -> int:
 
 def literal_length_max(column: Column) -> int | None:
     """How long a literal may be that certainly fits; -1 if none does, None if all do."""
-    changed = (clock.digits_declared(column), bytes_declared(column), bits_declared(column))
-    return length_max(column) if changed == (None, None, None) else -1
+    changed = (clock.digits_declared, bytes_declared, bits_declared, members_of)
+    return -1 if any(of(column) is not None for of in changed) else length_max(column)
 
 
 def bits_declared(column: Column) -> tuple[int, bool] | None:
@@ -93,8 +94,10 @@ def fitted(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.
     """The values, without spaces beyond the column's length, of CHAR without any at the end; years
     with their century.
 
-    MySQL's TIME has the digits that were declared, its BINARY(n) zeros up to n.
-    Raises: DbError TEXT_TOO_LONG, OUT_OF_RANGE; INVALID_ARGUMENT for JSON2 that is no object.
+    MySQL's TIME has the digits that were declared, its BINARY(n) zeros up to n, its ENUM and SET
+    the words they were declared with.
+    Raises: DbError TEXT_TOO_LONG, OUT_OF_RANGE, INVALID_TEXT; INVALID_ARGUMENT for JSON2 that is no
+    object.
     """
     if column.type.id is not TypeId.STRING and column.type.id is not TypeId.JSON:
         return _of_numbers(column, values)
@@ -105,7 +108,8 @@ def fitted(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.
         return _objects(values)
     limit = length_max(column)
     if limit is None:
-        return values
+        members = members_of(column)
+        return values if members is None else checked(members, column.name, values)
     if char_length(column) and pc.any(pc.ends_with(values, " ")).as_py():
         values = pc.utf8_rtrim(values, characters=" ")
     lengths = pc.utf8_length(values)
@@ -188,7 +192,8 @@ def fitted_expression(column: Column, value: exp.Expr) -> exp.Expr:
     """The same of a value that DuckDB computes: too long, it is an error there."""
     limit = length_max(column)
     if limit is None:
-        return value
+        members = members_of(column)
+        return value if members is None else checked_expression(members, column.name, value)
     text = exp.cast(exp.paren(value), "TEXT")
     words = exp.Length(this=exp.func("RTRIM", text, exp.Literal.string(" ")))
     refusal = exp.Literal.string(too_long(column, "").message)

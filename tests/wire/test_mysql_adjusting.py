@@ -132,3 +132,11 @@ def test_ignore_leaves_out_rows_without_a_parent(cursor: Any) -> None:
     with pytest.raises(pymysql.err.IntegrityError):
         cursor.execute("INSERT INTO c VALUES (6, 7, 'q')")
     cursor.execute("DROP TABLE c, p")
+
+
+def test_words_of_no_enum_or_set(cursor: Any) -> None:
+    cursor.execute("CREATE TEMPORARY TABLE w (e ENUM('a', 'b'), s SET('x', 'y'))")
+    cursor.execute("INSERT IGNORE INTO w VALUES ('B', 'y'), ('c', 'q,x')")
+    told = "Data truncated for column '{}' at row 2"
+    assert warnings(cursor) == [(1265, told.format("e")), (1265, told.format("s"))]
+    assert rows(cursor, "SELECT * FROM w ORDER BY s DESC") == [("b", "y"), ("", "x")]
