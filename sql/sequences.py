@@ -102,6 +102,12 @@ def in_store(session: ClientSession, default: str) -> str:
     return _NEXT.sub(call, default)
 
 
+def sequences_in(session: ClientSession, default: str) -> list[Sequence]:
+    """The sequences that a column's default takes numbers of."""
+    names = (_parts(found[1].replace("''", "'")) for found in _NEXT.finditer(default))
+    return [one for name in names if (one := find_sequence(session, *name)) is not None]
+
+
 def _parts(name: str) -> tuple[str, str]:
     """Schema and name of a full name; of a temporary table's sequence, which has none, neither."""
     parts = [part.replace('""', '"') for part in _PART.findall(name)]

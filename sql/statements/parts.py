@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sql.client_session import ClientSession
 
 
+OF_IDENTITY = "of identity"  # in the meta of a nextval() that comes with the right to its column
 _T = TypeVar("_T")
 _Target = tuple[Table, Sequence[str]]
 
@@ -195,6 +196,9 @@ def default_of(column: Column) -> exp.Expr:
     parsed = parse(f"SELECT {column.default}", Wire.HTTP)[0].tree
     assert isinstance(parsed, exp.Select)
     value: exp.Expr = parsed.expressions[0]
+    if column.identity:
+        for call in value.find_all(exp.Anonymous):
+            call.meta[OF_IDENTITY] = True
     return value
 
 

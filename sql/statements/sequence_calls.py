@@ -23,7 +23,7 @@ from sql.dialect.parser import ParsedStatement, parse
 from sql.privileges import check_sequence
 from sql.results import Result, ResultColumn, Rows
 from sql.sequences import draw, may_call, set_value, state, stored_name
-from sql.statements.parts import Pieces
+from sql.statements.parts import OF_IDENTITY, Pieces
 from sql.statements.query import Handler
 from sql.statements.sequence import named_sequence
 
@@ -151,7 +151,8 @@ def _answer(call: exp.Anonymous, pieces: Pieces) -> exp.Expr:
     if call.meta.get(_IN_STORE):
         return call
     one = _sequence(arguments[0], pieces)
-    check_sequence(session, one, *_NEEDED[name])
+    if not call.meta.get(OF_IDENTITY):
+        check_sequence(session, one, *_NEEDED[name])
     stored = stored_name(one)
     if name == "currval":
         number = session.numbers.current(stored)

@@ -29,9 +29,10 @@ from sql.foreign.pending import touch, wrote
 from sql.metrics.writes import writes_of
 from sql.plan.plan import plan_query
 from sql.plan.tables import find_table
+from sql.privileges import check_sequence
 from sql.results import Rows
 from sql.run.errors import position_of
-from sql.sequences import draw, in_store, stored_of
+from sql.sequences import draw, in_store, sequences_in, stored_of
 from sql.session import Wire
 from sql.statements.lock_waits import check_insert
 from sql.temporary import stored_name
@@ -177,6 +178,7 @@ def default_values(session: ClientSession, column: Column, rows: int) -> pa.Arra
     if column.default is None or rows == 0:
         return pa.nulls(rows, column.type.arrow)
     if SEQUENCE in column.default:
+        _check_numbers(session, column)
         default = in_store(session, column.default)
         stored = stored_of(default)
         if stored is not None:
@@ -186,6 +188,16 @@ def default_values(session: ClientSession, column: Column, rows: int) -> pa.Arra
         return assign(values, column, session.timezone)
     value = session.evaluate(clock_text(column), 1)
     return pa.repeat(assign(value, column, session.timezone)[0], rows)
+
+
+def _check_numbers(session: ClientSession, column: Column) -> None:
+    """PostgreSQL lets nobody use a sequence by a default who may not use it otherwise.
+
+    An identity column's belongs to the column. Raises: DbError ACCESS_DENIED.
+    """
+    if session.wire is Wire.POSTGRES and not column.identity:
+        for one in sequences_in(session, str(column.default)):
+            check_sequence(session, one, "USAGE", "UPDATE")
 
 
 def clock_text(column: Column) -> str:
