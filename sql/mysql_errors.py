@@ -109,6 +109,8 @@ def _set(error: DbError, tree: exp.Expr) -> _Codes | None:
         return (1115, "42000")
     if "cannot be changed" in error.message:
         return (1238, "HY000")
+    if error.message.startswith("Incorrect argument type"):
+        return (1232, "42000")
     return (1231, "42000")
 
 

@@ -3,11 +3,17 @@
 Composed into the settings of MySQL sessions by settings.py. Values are those of a server without
 the thing that the variable is about (binary log, sockets, plug-ins), or MySQL 8.4's defaults for
 what a session may set and nobody here acts on
-(https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html). Nothing here computes.
+(https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html). Nothing here computes,
+but for the check of the variables that auto_increment.py acts on.
 """
 
 from __future__ import annotations
 
+import re
+
+from engine.errors import DbError, ErrorKind
+
+_SERIES_MAX = 65_535
 # What a session cannot change.
 FIXED = {
     "back_log": "128",
@@ -95,3 +101,14 @@ CHOSEN = {
     "updatable_views_with_limit": "YES",
     "windowing_use_high_precision": "ON",
 }
+
+
+def check_series(name: str, value: str) -> str:
+    """What auto_increment_increment or _offset is set to: the nearest number from 1 to 65535.
+
+    Raises: DbError INVALID_ARGUMENT for what is no number, MySQL's 1232.
+    """
+    if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
+        message = f"Incorrect argument type to variable '{name}'"
+        raise DbError(ErrorKind.INVALID_ARGUMENT, message)
+    return str(max(1, min(_SERIES_MAX, int(value))))

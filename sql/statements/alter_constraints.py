@@ -65,7 +65,7 @@ def add(change: Alteration, action: exp.AddConstraint) -> None:
 
 def add_foreign(change: Alteration, tree: exp.ForeignKey) -> None:
     """Raises: DbError UNDEFINED_COLUMN, and what foreign_keys.add_key raises."""
-    for one in described(change.table, [tree], "", change.session.next_id):
+    for one in described(change.table, [tree], "", change.session.next_id, change.session.wire):
         for name in one.columns:
             change.column(name)
         foreign_keys.add_key(change, one)
@@ -95,7 +95,7 @@ def add_primary(change: Alteration, tree: exp.PrimaryKey) -> None:
 def add_other(change: Alteration, tree: exp.Expr) -> None:
     """UNIQUE or CHECK. Raises: DbError as `add`."""
     table = change.table
-    (found,) = described(table, [tree], "", change.session.next_id)
+    (found,) = described(table, [tree], "", change.session.next_id, change.session.wire)
     _check_free(table, found.name)
     named = [node.name for node in tree.find_all(exp.Column)]
     for name in (*found.columns, *named):

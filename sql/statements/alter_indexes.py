@@ -20,6 +20,7 @@ from sql.results import Notice
 from sql.session import Wire
 from sql.statements.alter_constraints import check_unneeded, drop_named
 from sql.statements.alteration import Alteration
+from sql.statements.constraints import free_key_name
 from sql.system.pg_catalog.keys import indexes, key_name
 from sql.temporary import PG_TEMP
 
@@ -39,10 +40,7 @@ def add(change: Alteration, action: mysql_nodes.AddIndex) -> None:
             hint="tags and time index already name a row",
         )
     taken = {index.name for index in table.indexes} | {one.name for one in table.constraints}
-    name, count = action.name or columns[0], 1
-    while not action.name and name in taken:
-        count += 1
-        name = f"{columns[0]}_{count}"
+    name = action.name or free_key_name(columns[0], taken)
     if name in taken:
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'index "{name}" already exists')
     number = session.catalog.next_table_id(session.duck.cursor)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,7 +38,7 @@ def numbered(
     if session.wire is not Wire.MYSQL or column is None or not data.num_rows:
         return columns, data
     if column not in columns:
-        values = default_values(session, column, data.num_rows)
+        values = _fresh(session, column, data.num_rows)
         session.tally.numbered(values[0].as_py(), generated=True)
         return (*columns, column), data.append_column(column.name, values)
     at = columns.index(column)
@@ -64,9 +65,27 @@ def _filled(session: ClientSession, column: Column, given: pa.Array) -> pa.Array
         if not count:
             session.tally.numbered(given[-1].as_py(), generated=False)
             return given
-    fresh = default_values(session, column, count)
+    fresh = _fresh(session, column, count)
     session.tally.numbered(fresh[0].as_py(), generated=True)
     return assign(pc.replace_with_mask(given, asked, fresh), column, session.timezone)
+
+
+def _fresh(session: ClientSession, column: Column, count: int) -> pa.Array:
+    """New numbers: those of the series that auto_increment_increment and _offset make.
+
+    Numbers between are drawn, too, and left out, so that sessions with other series never meet.
+    """
+    step = int(session.settings.get("auto_increment_increment"))
+    if step == 1:
+        return default_values(session, column, count)
+    first = int(session.settings.get("auto_increment_offset"))
+    first = 0 if first > step else first % step  # as MySQL has it, a larger one does not count
+    found = pa.array([], column.type.arrow)
+    while len(found) < count:  # others may draw at the same time
+        drawn = default_values(session, column, (count - len(found)) * step)
+        mine = np.asarray(drawn.cast(pa.int64())) % step == first
+        found = pa.concat_arrays([found, drawn.filter(pa.array(mine))])
+    return found
 
 
 def move_on(session: ClientSession, column: Column, used: int) -> None:

@@ -7,7 +7,7 @@ https://www.postgresql.org/docs/15/ddl-constraints.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
@@ -26,18 +26,32 @@ NAME = "name"  # the key under which the grammar's trees carry a constraint's na
 
 
 def described(
-    table: Table, trees: Sequence[exp.Expr], key_name: str, next_id: Callable[[], int]
+    table: Table,
+    trees: Sequence[exp.Expr],
+    key_name: str,
+    next_id: Callable[[], int],
+    wire: Wire,
+    reserved: Iterable[str] = (),
 ) -> tuple[Constraint, ...]:
-    """The constraints of a relational table; its primary key only if it has a name of its own."""
+    """The constraints of a relational table; its primary key only if it has a name of its own.
+
+    A UNIQUE without a name has on MySQL's wire that of its first column; `reserved` are names of
+    indexes to come.
+    """
     found: list[Constraint] = []
-    taken = {f"{table.name}_pkey", *(one.name for one in table.constraints)}
+    taken = {f"{table.name}_pkey", *(one.name for one in table.constraints), *reserved}
+    if wire is Wire.MYSQL:  # indexes and keys share one space
+        taken |= {one.name for one in table.indexes} | {str(t.meta.get(NAME) or "") for t in trees}
     if key_name and table.primary_key:
-        taken = {key_name}
+        taken = taken - {f"{table.name}_pkey"} | {key_name}
         kind = ConstraintKind.PRIMARY_KEY
         found.append(Constraint(next_id(), key_name, kind, table.primary_key))
     for tree in trees:
         bare = _bare(tree, table)
-        name = str(tree.meta.get(NAME) or "") or _free(_default_name(table, bare), taken)
+        name = str(tree.meta.get(NAME) or "")
+        if not name and wire is Wire.MYSQL and bare.kind is ConstraintKind.UNIQUE:
+            name = free_key_name(bare.columns[0], taken)
+        name = name or _free(_default_name(table, bare), taken)
         taken.add(name)
         found.append(replace(bare, id=next_id(), name=name))
     return tuple(found)
@@ -117,6 +131,15 @@ def _default_name(table: Table, constraint: Constraint) -> str:
     if constraint.kind is ConstraintKind.CHECK and len(columns) != 1:
         columns = ()
     return "_".join((table.name, *columns, _SUFFIXES[constraint.kind]))
+
+
+def free_key_name(column: str, taken: Container[str]) -> str:
+    """MySQL's name of a key without one: its first column's, then `_2`, `_3` …"""
+    number, found = 1, column
+    while found in taken or found.upper() == "PRIMARY":
+        number += 1
+        found = f"{column}_{number}"
+    return found
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
-from catalog.details import Index
+from catalog.details import Constraint, ConstraintKind, Index
 from catalog.options import with_templates
 from catalog.records import UNLOGGED, Column, Table, TableKind
 from catalog.shapes import STORE_REGIONS, has_store, shapes
@@ -32,7 +32,7 @@ from sql.plan.tables import find_table
 from sql.privileges import default_grants, owner_of_new, owns_schema
 from sql.results import Affected, Notice, Result, ResultColumn
 from sql.session import Wire
-from sql.statements.constraints import described, stored_constraints
+from sql.statements.constraints import described, free_key_name, stored_constraints
 from sql.statements.defaults import settled
 from sql.statements.external import create_external
 from sql.statements.foreign_keys import settled_keys
@@ -232,8 +232,10 @@ def make_table(
             definition.constraints,
             definition.key_name,
             session.next_id,
+            session.wire,
+            [name for name, *_ in definition.indexes if name],
         )
-        table = replace(table, constraints=found, indexes=_indexes(session, definition))
+        table = replace(table, constraints=found, indexes=_indexes(session, definition, found))
         table = settled_keys(session, transaction, table)
     session.put_table(table)
     if table.is_time_series:
@@ -260,15 +262,14 @@ def _with_regions(session: ClientSession, table: Table) -> Table:
     return replace(table, region_ids=region_ids)
 
 
-def _indexes(session: ClientSession, definition: TableDefinition) -> tuple[Index, ...]:
+def _indexes(
+    session: ClientSession, definition: TableDefinition, constraints: Sequence[Constraint]
+) -> tuple[Index, ...]:
     """MySQL's KEY clauses. One without a name has that of its first column."""
-    taken: set[str] = set()
+    taken = {one.name for one in constraints if one.kind is ConstraintKind.UNIQUE}
     found = []
     for given, columns, method in definition.indexes:
-        name, number = given or columns[0], 1
-        while name in taken:
-            number += 1
-            name = f"{given or columns[0]}_{number}"
+        name = free_key_name(given or columns[0], taken)
         taken.add(name)
         number = session.catalog.next_table_id(session.duck.cursor)
         found.append(Index(number, name, columns, method=method))

@@ -61,7 +61,7 @@ def without_known(
     if stays.all():
         return rows
     if pieces.session.wire is Wire.MYSQL:
-        _warn(pieces, rows, np.flatnonzero(~stays), keys[0], "PRIMARY" if table.primary_key else "")
+        _warn(pieces, rows, np.flatnonzero(~stays), keys[0], table)
     return rows.filter(pa.array(stays))
 
 
@@ -128,12 +128,13 @@ def _take(firsts: list[_Numbers], stays: np.ndarray[tuple[int], np.dtype[np.bool
 
 def _warn(
     pieces: Pieces, rows: pa.Table, left: np.ndarray[tuple[int], np.dtype[np.intp]],
-    key: tuple[str, ...], name: str,
+    key: tuple[str, ...], table: Table,
 ) -> None:  # fmt: skip
+    name = "PRIMARY" if table.primary_key else key[0]
     shown = rows.select(list(key)).take(pa.array(left[:_WARNINGS_MAX]))
     texts = pc.binary_join_element_wise(*map(_text, shown.columns), "-")
     for text in texts.to_pylist():
-        message = f"Duplicate entry '{text}' for key '{name or key[0]}'"
+        message = f"Duplicate entry '{text}' for key '{table.name}.{name}'"
         pieces.session.notice(Notice(message, Severity.WARNING, errno=_DUPLICATE))
 
 

@@ -49,7 +49,7 @@ def tell(session: ClientSession, statement: Callable[[], exp.Expr | None], error
         found = next(filter(None, (d.search(error.message) for d in _DUPLICATES)), None)
         name = "" if found is None else _key(table, found)
         if found is not None and name:
-            error.message = f"Duplicate entry '{_entry(found[1])}' for key '{name}'"
+            error.message = f"Duplicate entry '{_entry(found[1])}' for key '{table.name}.{name}'"
 
 
 def _entry(text: str) -> str:

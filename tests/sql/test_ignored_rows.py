@@ -19,7 +19,7 @@ def test_rows_are_taken_in_order_if_none_of_their_keys_is(connect: Callable[...,
     mysql.run(_TABLE)
     assert mysql.run(f"INSERT IGNORE INTO i VALUES {_ROWS}") == 4
     (warned,) = mysql.session.take_notices()
-    assert (warned.errno, warned.message) == (1062, "Duplicate entry '2' for key 'PRIMARY'")
+    assert (warned.errno, warned.message) == (1062, "Duplicate entry '2' for key 'i.PRIMARY'")
     assert mysql.run("SELECT c FROM i ORDER BY c") == [(1,), (3,), (4,), (5,)]
     assert mysql.run("INSERT IGNORE INTO i VALUES (9, 2, 0), (4, 7, 0), (9, 9, 6)") == 1
     assert mysql.run("SELECT c FROM i WHERE a = 9") == [(6,)]

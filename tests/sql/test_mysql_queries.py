@@ -59,8 +59,8 @@ def test_declared_indexes_are_statistics(mysql: Client) -> None:
         "SELECT index_name, non_unique, column_name FROM information_schema.statistics"
         " WHERE table_name = 't' ORDER BY 1"
     )
-    assert listed == [("PRIMARY", 0, "a"), ("by_c", 1, "c"), ("t_b_key", 0, "b")]
-    assert {row[2] for row in mysql.run("SHOW INDEX FROM t")} == {"PRIMARY", "by_c", "t_b_key"}
+    assert listed == [("PRIMARY", 0, "a"), ("b", 0, "b"), ("by_c", 1, "c")]
+    assert {row[2] for row in mysql.run("SHOW INDEX FROM t")} == {"PRIMARY", "by_c", "b"}
 
 
 def test_declared_lengths_are_told(mysql: Client) -> None:

@@ -154,3 +154,22 @@ def test_row_count_and_found_rows_tell_of_the_statement_before(cursor: Any) -> N
     assert value(cursor, "found_rows()") == 2
     cursor.execute("CREATE TABLE other (a INT)")
     assert value(cursor, "row_count()") == 0
+
+
+def test_numbers_follow_the_series_that_the_session_asks_for(cursor: Any) -> None:
+    cursor.execute("SET auto_increment_increment = 10")
+    cursor.execute("INSERT INTO t (a) VALUES (1), (2)")
+    assert cursor.lastrowid == 1
+    cursor.execute("SET auto_increment_offset = 5")
+    cursor.execute("INSERT INTO t VALUES (NULL, 3, 'x'), (0, 4, 'y')")
+    assert cursor.lastrowid == 25
+    cursor.execute("INSERT INTO t (id, a) VALUES (100, 5)")
+    cursor.execute("INSERT INTO t (a) VALUES (6)")
+    cursor.execute("SET auto_increment_offset = 20")  # beyond the increment: it does not count
+    cursor.execute("INSERT INTO t (a) VALUES (7)")
+    assert ids(cursor) == [1, 11, 25, 35, 100, 105, 120]
+    cursor.execute("SET auto_increment_increment = 0")
+    assert value(cursor, "@@auto_increment_increment") == 1
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        cursor.execute("SET auto_increment_increment = 'abc'")
+    assert caught.value.args[0] == 1232

@@ -153,11 +153,14 @@ def test_mysqls_own_databases_can_be_read(connection: pymysql.Connection[Any]) -
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("INSERT INTO keyed VALUES (1, 1, 'x', 1)", "Duplicate entry '1-1' for key 'PRIMARY'"),
-        ("INSERT INTO keyed VALUES (1, 2, 'A', 1)", "Duplicate entry 'a' for key 'by_name'"),
+        (
+            "INSERT INTO keyed VALUES (1, 1, 'x', 1)",
+            "Duplicate entry '1-1' for key 'keyed.PRIMARY'",
+        ),
+        ("INSERT INTO keyed VALUES (1, 2, 'A', 1)", "Duplicate entry 'a' for key 'keyed.by_name'"),
         (
             "INSERT INTO keyed VALUES (3, 3, 'c', 1), (3, 3, 'd', 1)",
-            "Duplicate entry '3-3' for key 'PRIMARY'",
+            "Duplicate entry '3-3' for key 'keyed.PRIMARY'",
         ),
         ("INSERT INTO keyed VALUES (1, 2, 'b', NULL)", "Column 'n' cannot be null"),
         (

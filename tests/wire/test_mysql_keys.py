@@ -107,3 +107,29 @@ def test_accounts_may_have_hosts_and_databases_all_tables(cursor: Any) -> None:
         cursor.execute("DROP USER wire_bob@localhost")
     assert caught.value.args[0] == 1396
     assert [row[0] for row in _rows(cursor, "DESC k v")] == ["v"]
+
+
+def test_keys_without_a_name_have_that_of_their_first_column(cursor: Any) -> None:
+    cursor.execute(
+        "CREATE TABLE k (a INT UNIQUE, b INT, UNIQUE (a, b), KEY a_3 (b), UNIQUE (a), KEY (b))"
+    )
+    cursor.execute("ALTER TABLE k ADD UNIQUE (b), ADD COLUMN c INT UNIQUE")
+    ((_, text),) = _rows(cursor, "SHOW CREATE TABLE `k`")
+    keys = [line.strip(" ,") for line in text.split("\n") if "KEY" in line]
+    assert keys == [
+        "UNIQUE KEY `a` (`a`)",
+        "UNIQUE KEY `a_2` (`a`,`b`)",
+        "UNIQUE KEY `a_4` (`a`)",
+        "UNIQUE KEY `c` (`c`)",
+        "KEY `a_3` (`b`)",
+        "KEY `b` (`b`)",
+        "UNIQUE KEY `b_2` (`b`)",
+    ]
+    assert [row[2] for row in _rows(cursor, "SHOW INDEX FROM k WHERE Column_name = 'c'")] == ["c"]
+    cursor.execute("INSERT INTO k VALUES (1, 1, 1)")
+    with pytest.raises(pymysql.err.IntegrityError) as caught:
+        cursor.execute("INSERT INTO k VALUES (1, 2, 2)")
+    assert caught.value.args == (1062, "Duplicate entry '1' for key 'k.a'")
+    for name in ("a", "b_2", "c"):
+        cursor.execute(f"ALTER TABLE k DROP INDEX {name}")
+    cursor.execute("INSERT INTO k VALUES (2, 1, 1)")
