@@ -64,6 +64,7 @@ from sql.plan.mysql_values import loose_casts, mysql_values, truncations
 from sql.plan.named_types import resolve_types
 from sql.plan.named_values import named_values, typed_parameters
 from sql.plan.naming import name_as_written, name_outputs
+from sql.plan.ordered_rows import ordered_rows
 from sql.plan.origins import Origin, origins
 from sql.plan.parameters import infer_types, parameter_number
 from sql.plan.postgres_forms import postgres_forms
@@ -282,7 +283,7 @@ def _called(tree: exp.Expr, context: PlanContext, wire: Wire) -> exp.Expr:
     tree = (
         loose_groups(mysql_forms(collated(tree))) if wire is Wire.MYSQL else joined_functions(tree)
     )
-    return function_calls(zone_calls(tree, context.timezone), wire)
+    return function_calls(zone_calls(ordered_rows(tree, wire), context.timezone), wire)
 
 
 def _unused(tree: exp.Expr, count: int) -> frozenset[int]:
