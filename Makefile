@@ -41,6 +41,7 @@ test: setup
 	-.ci/need javac default-jdk-headless
 	-.ci/need /usr/share/java/postgresql.jar libpostgresql-jdbc-java
 	-.ci/need /usr/share/java/mariadb-java-client.jar libmariadb-java
+	-.ci/need isql unixodbc
 	-.ci/need /usr/share/doc/odbc-postgresql odbc-postgresql
 	-.ci/need /usr/share/doc/odbc-mariadb odbc-mariadb
 	-.ci/dbt $(PYTHON)

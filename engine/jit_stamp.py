@@ -11,6 +11,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
+from numba import types
 from numba.core.dispatcher import Dispatcher
 
 
@@ -30,6 +31,22 @@ def heed_parts(dispatcher: Any) -> None:
             cache_file._source_stamp = stamp, _stamped(one)[0]
 
 
+def check_parts(dispatcher: Any) -> None:
+    """What does not count references must not give any away: its caller would take one back.
+
+    Only what was compiled just now is looked at. Raises: TypeError for a part that returns arrays.
+    """
+    if not isinstance(dispatcher, Dispatcher):
+        return
+    for one in _stamped(dispatcher)[1]:
+        if one.targetoptions.get("_nrt", True):
+            continue
+        for signature in one.nopython_signatures:
+            given = signature.return_type
+            if any(isinstance(kind, types.Array) for kind in (given, *getattr(given, "types", ()))):
+                raise TypeError(f"{one.py_func.__qualname__} returns an array: see array_part")
+
+
 def _stamped(dispatcher: Any) -> tuple[str, list[Any]]:
     """A digest of all code and constants compiled into a dispatcher's function; the dispatchers."""
     digest = hashlib.sha256()
@@ -40,6 +57,7 @@ def _stamped(dispatcher: Any) -> tuple[str, list[Any]]:
         if id(one) in met:
             continue
         met[id(one)] = one
+        digest.update(repr(sorted(one.targetoptions.items())).encode())
         for value in _used(one.py_func, digest):
             if isinstance(value, Dispatcher):
                 waiting.append(value)

@@ -48,6 +48,40 @@ def radix_pass(
     return True
 
 
+@jit.kernel(INT64S, INT64S, OUT_INT32, OUT_INT64, OUT_INT64, INT)
+def settle_times(
+    keys: Int64s, times: Int64s, order: Int32s, out: Int64s, out_times: Int64s, unique: int
+) -> int:
+    """Positions sorted by key alone, each key's by time too; and the times in that order.
+
+    A key's rows come in order of time but for a few: these are moved to their place, one by one.
+    `unique`: of rows with the same key and time the last stays.
+
+    Returns: how many rows stay; -1 if too many are out of order, `out` has no meaning then.
+    """
+    count = first = 0  # rows that stay; where those of this key begin
+    moves = 4 * len(order)
+    last = np.int64(0)
+    for position in order:
+        key, time = keys[position], times[position]
+        if key != last or count == first:
+            first, last = count, key
+        at = count
+        while at > first and out_times[at - 1] > time:
+            at -= 1
+        if unique != 0 and at > first and out_times[at - 1] == time:
+            out[at - 1] = position
+            continue
+        moves -= count - at
+        if moves < 0:
+            return -1
+        for k in range(count, at, -1):
+            out[k], out_times[k] = out[k - 1], out_times[k - 1]
+        out[at], out_times[at] = position, time
+        count += 1
+    return count
+
+
 @jit.kernel(INT64S)
 def is_ascending(keys: Int64s) -> bool:
     """True if no key is less than the one before."""

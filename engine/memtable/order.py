@@ -43,7 +43,8 @@ def rank(column: pa.ChunkedArray) -> Ranked:
     """Ranks of the values. NULL comes last, NaN behind all numbers."""
     is_number = pa.types.is_timestamp(column.type) or pa.types.is_int64(column.type)
     if is_number and column.null_count == 0 and len(column):
-        numbers = np.concatenate([chunk.view(pa.int64()).to_numpy() for chunk in column.chunks])
+        chunks = [chunk.view(pa.int64()).to_numpy() for chunk in column.chunks]
+        numbers = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
         least, span = int(numbers.min()), int(numbers.max()) - int(numbers.min())
         if span < FUSED_MAX:
             return Ranked(numbers - least, span + 1)
@@ -107,13 +108,37 @@ def fuse(columns: Sequence[Ranked], rows: int) -> list[Ranked]:
     return fused
 
 
+def arranged(keys: Sequence[Ranked], times: Codes, *, unique: bool) -> tuple[Codes, Codes]:
+    """Positions of the rows by their keys, then their times; and the times in that order.
+
+    Equal rows keep their order; `unique`: the last of them stays. Rows arrive nearly in order of
+    time: sorted by their keys alone, they are nearly where they belong.
+    """
+    fused = fuse(keys, len(times))
+    if len(fused) == 1:
+        order, sorted_times = np.empty(len(times), np.int64), np.empty(len(times), np.int64)
+        by_key = _by_words(fused)
+        count = kernels.settle_times(fused[0].ranks, times, by_key, order, sorted_times, unique)
+        if count >= 0:
+            return order[:count], sorted_times[:count]
+    fused = fuse([*keys, rank(pa.chunked_array([times]))], len(times))
+    order = ascending(fused)
+    if unique:
+        order = last_of_equal(fused, order)
+    return order, times[order]
+
+
 def ascending(fused: Sequence[Ranked]) -> Codes:
     """Positions of the rows in order; equal rows keep theirs."""
+    return _by_words(fused).astype(np.int64)
+
+
+def _by_words(fused: Sequence[Ranked]) -> npt.NDArray[np.int32]:
     order = np.arange(len(fused[0].ranks), dtype=np.int32)
     if len(fused) > 1 or not kernels.is_ascending(fused[0].ranks):
         for word in reversed(fused):
             order = _radix(word.ranks, order, word.size)
-    return order.astype(np.int64)
+    return order
 
 
 def last_of_equal(fused: Sequence[Ranked], order: Codes) -> Codes:

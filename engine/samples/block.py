@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from engine.datatypes import TypeId
 from engine.jit import Int32s, Int64s
-from engine.memtable.order import Ranked, ascending, fuse, last_of_equal
+from engine.memtable.order import Ranked, arranged
 from engine.samples.kernels import DEAD, PLAIN, Floats
 from engine.schema import RegionSchema, Semantic
 
@@ -184,8 +184,7 @@ def newest(rows: Rows) -> Rows:
     """In order of (series, time); of rows with the same, the last one stays."""
     if len(rows.series) < 2:
         return rows
-    fused = fuse([_ranked(rows.series), _ranked(rows.times)], len(rows.series))
-    return rows.take(last_of_equal(fused, ascending(fused)))
+    return rows.take(arranged([_ranked(rows.series)], rows.times, unique=True)[0])
 
 
 def _ranked(numbers: Int64s) -> Ranked:

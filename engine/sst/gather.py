@@ -7,6 +7,7 @@ group at a time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine.memtable.keys import Codes
-from engine.memtable.order import Ranked, ascending, fuse, last_of_equal, rank
+from engine.memtable.order import Ranked, arranged, rank
 from engine.schema import RegionSchema
 from engine.sst.fingerprints import Fingerprints, of_columns
 
@@ -35,21 +36,25 @@ class SortedRows:
     @classmethod
     def of(cls, rows: pa.Table, schema: RegionSchema, *, unique: bool) -> SortedRows:
         """Sorts rows that are in order of arrival. `unique`: of equal keys the last stays."""
-        ranked = {name: rank(rows.column(name)) for name in schema.sort_key}
-        fused = fuse([ranked[name] for name in schema.sort_key], rows.num_rows)
-        order = ascending(fused)
-        if unique:
-            order = last_of_equal(fused, order)
+        numbers = {
+            name: _contiguous(rows.column(name))
+            for name in schema.sort_key
+            if pa.types.is_primitive(rows.schema.field(name).type)
+        }
+        ranked = [rank(_chunked(rows, numbers, name)) for name in schema.primary_key]
+        times = numbers[schema.time_index].view(pa.int64()).to_numpy()
+        order, sorted_times = arranged(ranked, times, unique=unique)
         keys = {
             name: replace(column, ranks=column.ranks.astype(np.int32))
-            for name, column in ranked.items()
+            for name, column in zip(schema.primary_key, ranked, strict=True)
             if column.values is not None
         }
         columns = {
-            name: _contiguous(rows.column(name)) for name in rows.column_names if name not in keys
+            name: numbers[name] if name in numbers else _contiguous(rows.column(name))
+            for name in rows.column_names
+            if name not in keys
         }
-        times = columns[schema.time_index].view(pa.int64()).to_numpy()
-        return cls(schema, keys, columns, order, times[order])
+        return cls(schema, keys, columns, order, sorted_times)
 
     def part(self, positions: Codes) -> SortedRows:
         """Some of the rows, named by ascending places in the order."""
@@ -82,6 +87,10 @@ class SortedRows:
         return of_columns(
             [self.keys.get(name) or self.columns[name] for name in self.schema.sort_key]
         )
+
+
+def _chunked(rows: pa.Table, numbers: Mapping[str, pa.Array], name: str) -> pa.ChunkedArray:
+    return pa.chunked_array([numbers[name]]) if name in numbers else rows.column(name)
 
 
 def _contiguous(column: pa.ChunkedArray) -> pa.Array:

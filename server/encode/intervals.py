@@ -19,6 +19,7 @@ from server.encode.kernel import (
     VOID,
     WRITE_BYTES,
     WRITE_INT32,
+    array_kernel,
     kernel,
 )
 from server.encode.numbers import put_bytes
@@ -106,7 +107,7 @@ def _put_clock(
     return put_fraction(out, at, nanos % 1000000000 // cut, digits, True)
 
 
-@kernel(_INTERVAL_SIGNATURE)
+@array_kernel(_INTERVAL_SIGNATURE)
 def _intervals(
     out: Bytes,
     offsets: Offsets,

@@ -8,7 +8,7 @@ a call before that compiles its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 from numba import types as nt
@@ -34,20 +34,23 @@ VOID = nt.void
 
 
 def kernel(signature: object) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Declares a kernel with one signature."""
+    """Declares a kernel with one signature, which makes no arrays: see `engine.jit.part`."""
+    return _declared(signature, boundscheck=True, **jit.UNCOUNTED)
+
+
+def array_kernel(signature: object) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """As `kernel`, for one that makes arrays of its own."""
     return _declared(signature, boundscheck=True)
 
 
 def kernel_unchecked(signature: object) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """As `kernel`, for an inner function that checks its whole range once before its loop."""
-    return _declared(signature, boundscheck=False)
+    return _declared(signature, boundscheck=False, **jit.UNCOUNTED)
 
 
-def _declared(
-    signature: object, *, boundscheck: bool
-) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def _declared(signature: object, **options: Any) -> Callable[[Callable[P, T]], Callable[P, T]]:
     def declare(function: Callable[P, T]) -> Callable[P, T]:
-        compiled = numba.njit(cache=True, nogil=True, boundscheck=boundscheck)(function)
+        compiled: Any = numba.njit(cache=True, nogil=True, **options)(function)
         jit.declare(compiled, signature)
         return cast(Callable[P, T], compiled)
 

@@ -33,6 +33,7 @@ from server.encode.kernel import (
     VOID,
     WRITE_BYTES,
     WRITE_INT32,
+    array_kernel,
     kernel,
 )
 from server.encode.style import TextStyle
@@ -259,7 +260,7 @@ def decimal_digits(low: np.uint64, high: np.uint64, digits: Bytes) -> int:
     return count
 
 
-@kernel(VOID(WRITE_BYTES, WRITE_INT32, READ_UINT64, READ_MASK, INT))
+@array_kernel(VOID(WRITE_BYTES, WRITE_INT32, READ_UINT64, READ_MASK, INT))
 def _decimals(
     out: Bytes, offsets: Offsets, halves: npt.NDArray[np.uint64], valid: Mask, scale: int
 ) -> None:

@@ -14,6 +14,7 @@ from sql.decode.jit import (
     OUT_INT32,
     Bytes,
     Int32s,
+    array_part,
     kernel,
     part,
 )
@@ -344,7 +345,7 @@ def _undo_csv(data: Bytes, i: int, end: int, quote: int, escape: int, out: Bytes
     return at
 
 
-@part
+@array_part
 def _copy(data: Bytes, i: int, end: int, out: Bytes, at: int) -> int:
     """Copies bytes. Returns the new end."""
     if end - i > 32:

@@ -214,3 +214,18 @@ def test_a_kernel_is_pending_while_others_fill_the_cache_until_it_is_ready() -> 
         assert compiled(np.arange(3, dtype=np.int64)) == 3
         assert not jit.is_pending(compiled)
     jit.warm()
+
+
+def test_a_part_that_returns_an_array_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "_declared", [])  # it stays there, as one that is not ready
+
+    @jit.part
+    def same(words: jit.Int64s) -> jit.Int64s:
+        return words
+
+    @jit.kernel(jit.OUT_INT64)
+    def first(words: jit.Int64s) -> int:
+        return int(same(words)[0])
+
+    with pytest.raises(TypeError, match="same returns an array"):
+        first(np.zeros(1, np.int64))

@@ -15,7 +15,7 @@ from engine import jit
 from engine.memtable import keys as keys_module
 from engine.memtable import order as order_module
 from engine.memtable.keys import KeySet
-from engine.memtable.order import sort_order
+from engine.memtable.order import Ranked, arranged, sort_order
 
 TEXT = st.one_of(st.none(), st.sampled_from(["", "a", "b", "ä", "a\0", "zz"]))
 NUMBER = st.one_of(st.none(), st.integers(-3, 3))
@@ -88,6 +88,38 @@ def test_order_is_bytewise_with_null_last_and_stable(rows, bound) -> None:
         patch.setattr(order_module, "FUSED_MAX", bound)
         order = sort_order(table(rows), NAMES)
     assert order.tolist() == sorted(range(len(rows)), key=lambda i: rank(rows[i]))
+
+
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 5)), max_size=60),
+    unique=st.booleans(),
+    bound=st.sampled_from([1 << 62, 2]),
+)
+def test_rows_are_arranged_by_key_and_time(pairs, unique, bound) -> None:
+    keys = [Ranked(np.array([key % 2 for key, _ in pairs], np.int64), 2)]
+    keys.append(Ranked(np.array([key // 2 for key, _ in pairs], np.int64), 2))
+    times = np.array([time for _, time in pairs], np.int64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order_module, "FUSED_MAX", bound)
+        order, sorted_times = arranged(keys, times, unique=unique)
+    parts = [(key % 2, key // 2, time) for key, time in pairs]
+    expected = sorted(range(len(pairs)), key=parts.__getitem__)
+    if unique:
+        latest = {part: i for i, part in enumerate(parts)}
+        expected = [i for i in expected if latest[parts[i]] == i]
+    assert order.tolist() == expected
+    assert sorted_times.tolist() == [pairs[i][1] for i in expected]
+
+
+@pytest.mark.parametrize("unique", [True, False])
+def test_rows_that_arrive_in_no_order_of_time_are_arranged(unique: bool) -> None:
+    times = np.arange(3000)[::-1] // 6
+    order, found = arranged([Ranked(np.arange(3000) % 3, 3)], times, unique=unique)
+    rows = [(i % 3, int(times[i])) for i in range(3000)]
+    latest = {row: i for i, row in enumerate(rows)}
+    expected = sorted(latest.values() if unique else range(3000), key=lambda i: (rows[i], i))
+    assert order.tolist() == expected
+    assert found.tolist() == [times[i] for i in expected]
 
 
 def test_dictionary_columns_match_plain_ones() -> None:

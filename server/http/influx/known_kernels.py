@@ -20,6 +20,7 @@ from server.encode.kernel import (
     WRITE_BYTES,
     WRITE_INT32,
     WRITE_INT64,
+    array_kernel,
     kernel,
 )
 from server.http.influx.line_kernels import READ_INT32S
@@ -239,7 +240,7 @@ def _time(data: Bytes, at: int, end: int, unit: int, now: int, times: Int64s, ro
     return at + 1 if valid else NO
 
 
-@kernel(
+@array_kernel(
     INT(
         READ_BYTES, INT, INT, INT, INT, READ_UINT64, READ_BYTES, WRITE_INT32, READ_INT32S,
         READ_INT32S, READ_INT32S, READ_INT32S, READ_BYTES, WRITE_INT32, WRITE_INT32, WRITE_INT64,

@@ -12,7 +12,15 @@ import numpy as np
 from numba import types as nt
 
 from engine.jit import Bytes, Int32s, Int64s, loop_part, part
-from server.encode.kernel import INT, READ_BYTES, WRITE_BYTES, WRITE_INT32, WRITE_INT64, kernel
+from server.encode.kernel import (
+    INT,
+    READ_BYTES,
+    WRITE_BYTES,
+    WRITE_INT32,
+    WRITE_INT64,
+    array_kernel,
+    kernel,
+)
 from server.http.influx.line_values import (
     BACKSLASH,
     BAD_TAG,
@@ -384,7 +392,7 @@ def _skip_line(data: Bytes, at: int, end: int) -> int:
     return at
 
 
-@kernel(
+@array_kernel(
     INT(
         READ_BYTES, INT, INT, INT, INT, WRITE_INT32, WRITE_INT32, WRITE_INT32, WRITE_INT32,
         WRITE_INT32, WRITE_BYTES, WRITE_INT32, WRITE_INT64, WRITE_INT32, WRITE_INT64,

@@ -11,7 +11,7 @@ import numpy as np
 from engine.jit import Bytes, Int64s, UInt64s, part
 from engine.series.hashing import hash128
 from engine.series.raw import find_id
-from server.encode.kernel import INT, READ_BYTES, READ_UINT64, WRITE_INT64, kernel
+from server.encode.kernel import INT, READ_BYTES, READ_UINT64, WRITE_INT64, array_kernel
 from server.http.prometheus.peel_kernels import LABEL, short_labels
 from server.http.prometheus.wire_kernels import (
     FIXED64,
@@ -81,7 +81,7 @@ def _series(
     return stop if out[0] >= 0 else NO
 
 
-@kernel(
+@array_kernel(
     INT(
         READ_BYTES, READ_UINT64, INT, INT, READ_UINT64, WRITE_UINT64, INT, WRITE_INT64, WRITE_INT64,
         WRITE_UINT64,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import Bytes, Int64s, UInt64s, part
-from server.encode.kernel import INT, READ_BYTES, WRITE_INT64, kernel
+from server.encode.kernel import INT, READ_BYTES, WRITE_INT64, array_kernel
 from server.http.prometheus.wire_kernels import (
     BAD_FIELD,
     LENGTH,
@@ -94,7 +94,7 @@ def _series(
     return at
 
 
-@kernel(INT(READ_BYTES, INT, WRITE_INT64, WRITE_INT64, WRITE_INT64, WRITE_UINT64))
+@array_kernel(INT(READ_BYTES, INT, WRITE_INT64, WRITE_INT64, WRITE_INT64, WRITE_UINT64))
 def read_plain(
     data: Bytes, at: int, counts: Int64s, series: Int64s, sample_series: Int64s, samples: UInt64s
 ) -> int:

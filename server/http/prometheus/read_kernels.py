@@ -10,7 +10,15 @@ import numpy as np
 from numba import types as nt
 
 from engine.jit import Bytes, Int64s, UInt64s, part
-from server.encode.kernel import INT, READ_BYTES, READ_INT64, READ_UINT64, WRITE_BYTES, kernel
+from server.encode.kernel import (
+    INT,
+    READ_BYTES,
+    READ_INT64,
+    READ_UINT64,
+    WRITE_BYTES,
+    array_kernel,
+    kernel,
+)
 
 CHUNK_SAMPLES = 120
 # The most bytes a sample takes: tag and length, the double, the time's varint; in a chunk 4 + 64
@@ -111,7 +119,7 @@ def _zeros_after(bits: int) -> int:
     return count
 
 
-@kernel(INT(READ_INT64, READ_UINT64, WRITE_BYTES))
+@array_kernel(INT(READ_INT64, READ_UINT64, WRITE_BYTES))
 def write_chunk(times: Int64s, values: UInt64s, out: Bytes) -> int:
     """One XOR chunk of at least one and at most 65535 samples. Returns: the bytes written.
 
@@ -154,7 +162,7 @@ def write_chunk(times: Int64s, values: UInt64s, out: Bytes) -> int:
     return (place + 7) >> 3
 
 
-@kernel(INT(READ_BYTES))
+@array_kernel(INT(READ_BYTES))
 def crc32c(data: Bytes) -> int:
     """The CRC-32C (Castagnoli) of some bytes, RFC 3720 appendix B.4."""
     table = np.empty(256, np.uint32)

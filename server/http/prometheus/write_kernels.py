@@ -10,7 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import Bytes, Int64s, UInt64s, part
-from server.encode.kernel import BOOL, INT, READ_BYTES, WRITE_BYTES, WRITE_INT64, kernel
+from server.encode.kernel import (
+    BOOL,
+    INT,
+    READ_BYTES,
+    WRITE_BYTES,
+    WRITE_INT64,
+    array_kernel,
+    kernel,
+)
 from server.http.prometheus.wire_kernels import (
     BAD_FIELD,
     LENGTH,
@@ -137,7 +145,7 @@ def _series(
     return at
 
 
-@kernel(
+@array_kernel(
     INT(
         READ_BYTES,
         BOOL,
@@ -259,7 +267,7 @@ def _exemplars_of(
     return at
 
 
-@kernel(INT(READ_BYTES, BOOL, WRITE_INT64, WRITE_INT64, WRITE_INT64))
+@array_kernel(INT(READ_BYTES, BOOL, WRITE_INT64, WRITE_INT64, WRITE_INT64))
 def read_extras(
     data: Bytes, fill: bool, counts: Int64s, exemplars: Int64s, metadata: Int64s
 ) -> int:

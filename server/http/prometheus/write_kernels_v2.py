@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import Bytes, Int64s, UInt64s, part
-from server.encode.kernel import BOOL, INT, READ_BYTES, WRITE_INT64, kernel
+from server.encode.kernel import BOOL, INT, READ_BYTES, WRITE_INT64, array_kernel
 from server.http.prometheus.wire_kernels import (
     BAD_FIELD,
     BAD_SYMBOL,
@@ -268,7 +268,7 @@ def _series(
     return at
 
 
-@kernel(INT(READ_BYTES, BOOL, WRITE_INT64, WRITE_INT64))
+@array_kernel(INT(READ_BYTES, BOOL, WRITE_INT64, WRITE_INT64))
 def read_symbols(data: Bytes, fill: bool, counts: Int64s, spans: Int64s) -> int:
     """Where the symbols lie: start and end of each. Returns: 0, or an error."""
     out = np.empty(1, np.uint64)
@@ -300,7 +300,7 @@ def read_symbols(data: Bytes, fill: bool, counts: Int64s, spans: Int64s) -> int:
     return 0
 
 
-@kernel(
+@array_kernel(
     INT(
         READ_BYTES,
         BOOL,

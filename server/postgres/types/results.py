@@ -40,6 +40,7 @@ from server.encode.kernel import (
     WRITE_BYTES,
     WRITE_INT32,
     WRITE_MATRIX,
+    array_kernel,
     kernel,
 )
 from server.encode.numbers import decimal_digits, values_128
@@ -239,7 +240,7 @@ def _put_int16(out: Bytes, at: int, number: int) -> int:
     return at + 2
 
 
-@kernel(VOID(WRITE_BYTES, WRITE_INT32, READ_UINT64, READ_MASK, INT))
+@array_kernel(VOID(WRITE_BYTES, WRITE_INT32, READ_UINT64, READ_MASK, INT))
 def _write_numeric(
     out: Bytes, offsets: Offsets, halves: npt.NDArray[np.uint64], valid: Mask, scale: int
 ) -> None:

@@ -105,7 +105,7 @@ def quantile_of_sorted(ascending: Floats, count: int, q: float) -> float:
     return float(ascending[lower] * (1.0 - weight) + ascending[upper] * weight)
 
 
-@jit.part
+@jit.array_part
 def sort_nan_first(values: Floats, count: int) -> None:
     """Sorts the first `count` values in place; NaN count as the least."""
     part = values[:count]
