@@ -53,6 +53,8 @@ CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.large_objects (
     id BIGINT, size BIGINT, owner VARCHAR);
 CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.large_object_pages (
     id BIGINT, page BIGINT, data BLOB);
+CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.large_object_comments (
+    id BIGINT, comment VARCHAR);
 CREATE TABLE IF NOT EXISTS {SYSTEM_SCHEMA}.decisions (transaction_id VARCHAR);
 """
 

@@ -27,6 +27,7 @@ _WRITE, _READ = 0x20000, 0x40000  # INV_WRITE, INV_READ
 _WHENCE = ("start", "here", "end")
 _OBJECTS = f"{SYSTEM_SCHEMA}.large_objects"
 _PAGES = f"{SYSTEM_SCHEMA}.large_object_pages"
+_COMMENTS = f"{SYSTEM_SCHEMA}.large_object_comments"
 _LOCK = " large object"  # no database is called so
 
 INT4, INT8, OID, BYTEA, VOID = "int4", "int8", "oid", "bytea", "void"
@@ -104,6 +105,24 @@ def all_objects(session: ClientSession) -> list[tuple[int, str]]:
     """Numbers and owners."""
     found = session.duck.execute(f"SELECT id, owner FROM {_OBJECTS} ORDER BY id")
     return [(int(oid), str(owner)) for oid, owner in found]
+
+
+def all_comments(session: ClientSession) -> list[tuple[int, str]]:
+    """Numbers of objects and what was said of them."""
+    found = session.duck.execute(f"SELECT id, comment FROM {_COMMENTS} ORDER BY id")
+    return [(int(oid), str(comment)) for oid, comment in found]
+
+
+def comment(session: ClientSession, oid: int, text: str) -> None:
+    """COMMENT ON LARGE OBJECT; nothing is said with an empty text. Raises: DbError."""
+
+    def effect() -> None:
+        _size(session, oid)
+        session.duck.execute(f"DELETE FROM {_COMMENTS} WHERE id = ?", [oid])
+        if text:
+            session.duck.execute(f"INSERT INTO {_COMMENTS} VALUES (?, ?)", [oid, text])
+
+    _change(session, oid, effect)
 
 
 # --- The store ------------------------------------------------------------------------------------
@@ -209,6 +228,7 @@ def _unlink(session: ClientSession, oid: int) -> int:
     def effect() -> None:
         _size(session, oid)
         session.duck.execute(f"DELETE FROM {_PAGES} WHERE id = ?", [oid])
+        session.duck.execute(f"DELETE FROM {_COMMENTS} WHERE id = ?", [oid])
         session.duck.execute(f"DELETE FROM {_OBJECTS} WHERE id = ?", [oid])
 
     _change(session, oid, effect)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
+LARGE_OBJECT = "LARGE OBJECT"  # the kind of COMMENT ON
 MATERIALIZED = "MATERIALIZED VIEW"  # the kind of CREATE and ALTER
 
 

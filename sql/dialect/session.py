@@ -172,11 +172,14 @@ class SessionGrammar(Core):
         return self.expression(exp.Anonymous(this=name.name, expressions=arguments))
 
     def _comment_statement(self) -> exp.Expr:
+        this: Any
         self.require("ON")
         materialized = self.word("MATERIALIZED") or None
         kind = self.take_word().upper()
-        if kind == "CONSTRAINT":
-            this: Any = self._constraint_of_table()
+        if kind == "LARGE":
+            kind, this = self._large_object()
+        elif kind == "CONSTRAINT":
+            this = self._constraint_of_table()
         else:
             this = self._parse_column() if kind == "COLUMN" else self.take_table()
             if kind in ("FUNCTION", "PROCEDURE", "ROUTINE"):
@@ -189,6 +192,13 @@ class SessionGrammar(Core):
         return self.expression(
             exp.Comment(this=this, kind=kind, expression=text, materialized=materialized)
         )
+
+    def _large_object(self) -> tuple[str, exp.Expr]:
+        """`OBJECT oid`, behind LARGE."""
+        self.require("OBJECT")
+        if not self._match(TokenType.NUMBER) or not self._prev.text.isdigit():
+            raise self.expected("a large object's number")
+        return nodes.LARGE_OBJECT, exp.Literal.number(self._prev.text)
 
     def _constraint_of_table(self) -> exp.Column:
         """`name ON table`, in the shape of a column's name."""

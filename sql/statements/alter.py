@@ -16,6 +16,7 @@ from sqlglot import exp
 from catalog import options
 from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
+from sql import large_objects
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.dialects import to_sql
 from sql.dialect.key_nodes import ConstraintAction, IdentityAction
@@ -102,6 +103,9 @@ def run_comment(
     kind = str(tree.args["kind"]).upper()
     value = tree.expression
     text = "" if isinstance(value, exp.Null) else value.name
+    if kind == nodes.LARGE_OBJECT:
+        large_objects.comment(session, int(tree.this.name), text)
+        return Affected("COMMENT", 0)
     if kind == "FLOW":
         return comment_on_flow(session, tree.this.name, text)
     if kind in postgres.KINDS and session.wire is not Wire.MYSQL:

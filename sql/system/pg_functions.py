@@ -150,9 +150,18 @@ def _owner(arguments: _Arguments) -> exp.Expr:
 def _comment(arguments: _Arguments) -> exp.Expr:
     """obj_description: relations, constraints and routines have comments."""
     catalogs = ("pg_class", "pg_constraint", "pg_proc")
+    if len(arguments) > 1 and arguments[1].name == "pg_largeobject":
+        return _large_object_comment(arguments[0])
     if len(arguments) > 1 and arguments[1].is_string and arguments[1].name not in catalogs:
         return exp.cast(exp.null(), "TEXT")
     return text_of(Kind.COMMENT, _oid(arguments[0]))
+
+
+def _large_object_comment(oid: exp.Expr) -> exp.Expr:
+    table = exp.table_("pg_description", db="pg_catalog")
+    query = exp.select("description").from_(table)
+    query = query.where("classoid = 2613", exp.column("objoid").eq(oid.copy()))
+    return exp.Subquery(this=query)
 
 
 def _column_comment(arguments: _Arguments) -> exp.Expr:

@@ -98,7 +98,7 @@ _PG_CATALOG: dict[str, _Maker] = {
     "pg_sequences": sequences.pg_sequences,
     "pg_index": Memo(keys.pg_index),
     "pg_constraint": Memo(keys.pg_constraint),
-    "pg_description": Memo(relations.pg_description),
+    "pg_description": functions.with_large_objects(Memo(relations.pg_description)),
     "pg_type": user_types.pg_type,
     "pg_enum": user_types.pg_enum,
     "pg_namespace": cluster.pg_namespace,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from catalog.objects import ObjectKind
 from engine.errors import DbError
-from sql.large_objects import all_objects
+from sql.large_objects import all_comments, all_objects
 from sql.plan.context import PlanContext
 from sql.prepared import Prepared
 from sql.routines.find import routines_of
@@ -74,6 +74,7 @@ def context_of(session: ClientSession) -> SystemContext:
         objects=catalog.objects(cursor),
         last_number=lambda one: state(session.duck, one)[0],
         large_objects=lambda: all_objects(session),
+        large_object_comments=lambda: all_comments(session),
         locks=server.locks.all(),
         cursors={n: c for n, c in session.cursors.items() if isinstance(c, DeclaredCursor)},
         prepared=session.prepared,

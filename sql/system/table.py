@@ -75,6 +75,7 @@ class SystemContext:
     roles: Sequence[Role] = ()  # made by CREATE ROLE
     objects: Sequence[SchemaObject] = ()  # sequences and types
     large_objects: Callable[[], Sequence[tuple[int, str]]] = _nothing  # numbers and owners
+    large_object_comments: Callable[[], Sequence[tuple[int, str]]] = _nothing
     locks: Sequence[tuple[int, Key, bool, bool]] = ()  # see AdvisoryLocks.all
     cursors: Mapping[str, DeclaredCursor] = field(default_factory=dict)
     prepared: Mapping[str, Prepared] = field(default_factory=dict)

@@ -127,3 +127,27 @@ def test_their_functions_tell_the_types_of_parameters(server: RunningServer) -> 
         assert made is not None
         connection.execute("SELECT lo_put(%s, %s, %s)", (made[0], 1, b"\x00a"))
         assert connection.execute("SELECT lo_get(%s)", made).fetchone() == (b"\x00\x00a",)
+
+
+def test_what_is_said_of_objects_is_kept_with_them(old: Any) -> None:
+    oid = old.lobject(mode="wb").oid
+    cursor = old.cursor()
+    described = "SELECT description FROM pg_description WHERE objoid = %s AND classoid = 2613"
+    asked = f"SELECT obj_description({oid}, 'pg_largeobject'), ({described})"
+    cursor.execute(f"COMMENT ON LARGE OBJECT {oid} IS 'a picture'")
+    cursor.execute(asked, (oid,))
+    assert cursor.fetchone() == ("a picture", "a picture")
+    old.commit()
+    cursor.execute(f"COMMENT ON LARGE OBJECT {oid} IS NULL")
+    cursor.execute(asked, (oid,))
+    assert cursor.fetchone() == (None, None)
+    old.rollback()
+    cursor.execute(asked, (oid,))
+    assert cursor.fetchone() == ("a picture", "a picture")
+    old.lobject(oid, "n").unlink()
+    cursor.execute(asked, (oid,))
+    assert cursor.fetchone() == (None, None)
+    old.commit()
+    with pytest.raises(psycopg2.errors.UndefinedObject):
+        cursor.execute(f"COMMENT ON LARGE OBJECT {oid} IS 'gone'")
+    old.rollback()

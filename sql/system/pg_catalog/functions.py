@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import pyarrow as pa
@@ -59,6 +60,25 @@ def large_objects(context: SystemContext) -> pa.Table:
     numbers = [oid for oid, _ in context.large_objects()]
     values: dict[str, object] = {"oid": numbers, "lomowner": oids.OWNER}
     return fill(SHAPES["pg_largeobject_metadata"].schema, len(numbers), values)
+
+
+def with_large_objects(
+    described: Callable[[SystemContext], pa.Table],
+) -> Callable[[SystemContext], pa.Table]:
+    """pg_description with what is said of large objects, which no catalog's record tells."""
+
+    def made(context: SystemContext) -> pa.Table:
+        said = context.large_object_comments()
+        values: dict[str, object] = {
+            "objoid": [oid for oid, _ in said],
+            "classoid": SHAPES["pg_largeobject"].oid,
+            "objsubid": 0,
+            "description": [comment for _, comment in said],
+        }
+        own = fill(SHAPES["pg_description"].schema, len(said), values)
+        return pa.concat_tables([described(context), own])
+
+    return made
 
 
 @cache
