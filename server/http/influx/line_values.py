@@ -273,3 +273,11 @@ def time_of(data: Bytes, at: int, end: int, unit: int, now: int, out: Int64s) ->
         value = value * 10 + int(data[k] - 48)
     out[0], valid = scaled(-value if negative else value, unit)
     return at if valid else TIME_RANGE
+
+
+@part
+def skip_line(data: Bytes, at: int, end: int) -> int:
+    """The place of the line's end."""
+    while at < end and data[at] != NEWLINE:
+        at += 1
+    return at
