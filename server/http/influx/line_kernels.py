@@ -31,7 +31,6 @@ from server.http.influx.line_values import (
     ESCAPED,
     HASH,
     KIND,
-    NEWLINE,
     NO_FIELD_KEY,
     NO_FIELD_VALUE,
     NO_FIELDS,
