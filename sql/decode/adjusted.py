@@ -1,8 +1,9 @@
 """Values that a column cannot take as they are, made to fit: MySQL's INSERT IGNORE, no strict mode.
 
-Called by sql/statements/insert.py. Numbers beyond a type's range become its nearest end, text
-becomes the number it begins with, long text is cut, a TIME is its nearest end or zero; each such
-value is told by a warning. There is no day of zeros to store, so what is no date stays an error.
+Called by sql/statements/insert.py and by LOAD DATA. Numbers beyond a type's range become its
+nearest end, text becomes the number it begins with, long text is cut, a TIME is its nearest end or
+zero; each such value is told by a warning. There is no day of zeros to store, so what is no date
+stays an error.
 Source: MySQL 8.4 reference, "The Effect of IGNORE on Statement Execution", "Strict SQL Mode".
 """
 
@@ -33,6 +34,7 @@ _OF_VALUES = frozenset(
 )
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)")
 _TRUNCATED, _RANGE, _WRONG = 1265, 1264, 1366
+_Told = dict[int, tuple[int, str]]  # of which value: the warning's number and words
 
 
 class Adjuster:
@@ -44,14 +46,39 @@ class Adjuster:
 
     def table(self, found: pa.Table, columns: Sequence[Column]) -> pa.Table:
         """The first columns of an answer as values of a table's columns. Raises: DbError."""
-        arrays = [self._column(found.column(at), column) for at, column in enumerate(columns)]
+        arrays = [
+            self.cut(self.values(found.column(at), column), column)
+            for at, column in enumerate(columns)
+        ]
         return pa.table(arrays, names=[column.name for column in columns])
 
-    def _column(self, values: pa.ChunkedArray, column: Column) -> pa.Array:
-        made = pa.chunked_array(self._parts(values, 0, column), column.type.arrow)
-        return self._cut(pa.concat_arrays(made.chunks), column)
+    def values(
+        self, values: pa.ChunkedArray | pa.Array, column: Column, before: int = 0
+    ) -> pa.Array:
+        """Of the column's type, of any length; `before`: how many rows came earlier.
 
-    def _parts(self, values: pa.ChunkedArray, first: int, column: Column) -> list[pa.Array]:
+        Raises: DbError for what nothing can be made of.
+        """
+        try:
+            return assign(values, column, self._timezone)
+        except DbError as error:
+            if error.kind not in _OF_VALUES:
+                raise
+        if isinstance(values, pa.ChunkedArray):
+            values = values.combine_chunks()
+        codes = pa.array(np.arange(len(values)))
+        if pa.types.is_string(values.type):  # each text is looked at once
+            encoded = values.dictionary_encode()
+            values, codes = encoded.dictionary, encoded.indices
+        told: _Told = {}
+        made = pa.chunked_array(self._parts(values, 0, column, told), column.type.arrow)
+        adjusted = pc.is_in(codes, pa.array(list(told), codes.type))
+        rows = np.flatnonzero(adjusted.to_numpy(zero_copy_only=False))
+        for row in rows[: WARNINGS_MAX - len(self.warnings)]:
+            self._warn(column, before + int(row), *told[codes[int(row)].as_py()])
+        return pa.concat_arrays(made.chunks).take(codes)
+
+    def _parts(self, values: pa.Array, first: int, column: Column, told: _Told) -> list[pa.Array]:
         """The values as arrays of the column's type, halved until what is wrong stands alone."""
         try:
             return [assign(values, column, self._timezone)]
@@ -59,15 +86,20 @@ class Adjuster:
             if error.kind not in _OF_VALUES:
                 raise
             if len(values) == 1:
-                return [self._nearest(values[0].as_py(), first, column, error)]
+                return [self._nearest(values[0].as_py(), first, column, error, told)]
         middle = len(values) // 2
-        low = self._parts(values.slice(0, middle), first, column)
-        return low + self._parts(values.slice(middle), first + middle, column)
+        low = self._parts(values.slice(0, middle), first, column, told)
+        return low + self._parts(values.slice(middle), first + middle, column, told)
 
-    def _nearest(self, value: Any, row: int, column: Column, error: DbError) -> pa.Array:
+    def _nearest(
+        self, value: Any, place: int, column: Column, error: DbError, told: _Told
+    ) -> pa.Array:
         """What the column takes in place of the value. Raises: DbError where there is nothing."""
         if column.type.is_span:
-            return self._nearest_span(value, row, column)
+            micros = spans.from_text(str(value))
+            told[place] = (_TRUNCATED if micros is None else _RANGE, "")
+            kept = max(-spans.MOST, min(spans.MOST, micros or 0))
+            return spans.of_micros(pa.array([kept], pa.int64()))
         if not column.type.is_numeric:
             raise error
         number, errno = _number_of(value)
@@ -77,17 +109,11 @@ class Adjuster:
         if clipped != number:
             errno = _RANGE
         if errno:
-            self._warn(column, row, errno, _wrong(value, whole=whole) if errno == _WRONG else "")
+            told[place] = (errno, _wrong(value, whole=whole) if errno == _WRONG else "")
         exact = int(clipped.to_integral_value(ROUND_HALF_UP)) if whole else clipped
         return assign(pa.array([exact]), column, self._timezone)
 
-    def _nearest_span(self, value: Any, row: int, column: Column) -> pa.Array:
-        micros = spans.from_text(str(value))
-        self._warn(column, row, _TRUNCATED if micros is None else _RANGE)
-        kept = max(-spans.MOST, min(spans.MOST, micros or 0))
-        return spans.of_micros(pa.array([kept], pa.int64()))
-
-    def _cut(self, values: pa.Array, column: Column) -> pa.Array:
+    def cut(self, values: pa.Array, column: Column) -> pa.Array:
         """Texts no longer than the column has room for; spaces go without a word."""
         limit = length_max(column)
         if limit is None:

@@ -9,7 +9,7 @@ Source: PostgreSQL's COPY page, sections "File Formats".
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -50,6 +50,9 @@ class _Scan(NamedTuple):
     column: int
 
 
+Adjust = Callable[[Any, Column, int], Any]  # texts, their column, rows before them -> values
+
+
 class CopyReader:
     """Reads one COPY.
 
@@ -65,8 +68,10 @@ class CopyReader:
         *,
         table: str = "",
         skip_ragged: bool = False,
+        adjust: Adjust | None = None,
     ) -> None:
-        """`table` is named in errors; `skip_ragged` passes over rows with the wrong field count.
+        """`table` is named in errors; `skip_ragged` passes over rows with the wrong field count;
+        `adjust` makes something of texts of which a column cannot take all.
 
         Raises: DbError UNDEFINED_COLUMN for an option's column.
         """
@@ -78,6 +83,7 @@ class CopyReader:
         self._timezone = timezone
         self._schema = pa.schema([pa.field(c.name, c.type.arrow) for c in columns])
         self._binary = options.format is CopyFormat.BINARY
+        self._adjust = adjust
         self._null = np.frombuffer(options.null.encode(), np.uint8)
         self._force = _forced(self._columns, options)
         self._unescape = _unescape(options)
@@ -90,6 +96,7 @@ class CopyReader:
         self._at_start = self._binary or options.header
         self._ended = False
         self.skipped = 0  # rows passed over so far
+        self._given = 0  # rows decoded so far
         self.rejected = Rejected(options)  # by ON_ERROR ignore
 
     @property
@@ -269,17 +276,29 @@ class CopyReader:
             make = partial(self._array, column=column)
             try:
                 arrays.append(make(cells))
-            except DbError:
+            except DbError as error:
+                if self._adjust is not None:
+                    arrays.append(self._adjusted(cells, column, error))
+                    continue
                 if not self._options.ignore_errors:
                     raise
                 arrays.append(sound_cells(cells, column.type.arrow, make, bad))
         self._line += scan.rows if self._binary else self._lines(content)
         rows = pa.Table.from_arrays(arrays, schema=self._schema)
+        self._given += scan.rows
         if bad:
             self.rejected.add(bad)
             kept = [row for row in range(scan.rows) if row not in bad]
             rows = rows.take(pa.array(kept, pa.int64()))
         return rows
+
+    def _adjusted(self, cells: Cells, column: Column, error: DbError) -> Any:
+        """Raises: `error`, which knows the line, if nothing can be made of a value."""
+        assert self._adjust is not None
+        try:
+            return self._adjust(strings(cells), column, self._given)
+        except DbError:
+            raise error from None
 
     def _array(self, cells: Cells, column: Column) -> Any:
         if not cells.has_values:

@@ -17,7 +17,7 @@ from catalog.records import Column
 from engine.errors import DbError, ErrorKind
 from sql.charsets import LENIENT
 from sql.decode import load_kernels as lk
-from sql.decode.copy import MAX_ROW, CopyReader
+from sql.decode.copy import MAX_ROW, Adjust, CopyReader
 from sql.decode.jit import Bytes
 from sql.results import CopyOptions
 
@@ -41,10 +41,16 @@ class LoadFormat:
 class LoadReader:
     """Reads one file. `counts` are the numbers of fields of the rows given so far."""
 
-    def __init__(self, columns: Sequence[Column], form: LoadFormat, timezone: str) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        form: LoadFormat,
+        timezone: str,
+        adjust: Adjust | None = None,
+    ) -> None:
         self._form = form
         self._width = len(columns)
-        self._copy = CopyReader(columns, CopyOptions(), timezone)
+        self._copy = CopyReader(columns, CopyOptions(), timezone, adjust=adjust)
         self._field_end = _bytes(form.field_end)
         self._line_start = _bytes(form.line_start)
         self._line_end = _bytes(form.line_end)

@@ -19,11 +19,14 @@ from sqlglot import exp
 from catalog.records import Column, Table
 from engine import datatypes
 from engine.errors import DbError, ErrorKind
+from sql.decode.adjusted import Adjuster
+from sql.decode.lengths import length_max
 from sql.decode.load import LoadReader
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.load import load_format
 from sql.results import Affected, CopyIn, CopyOptions, Notice, Result, ResultColumn, Severity
 from sql.session import Wire
+from sql.statements.adjusting import is_strict
 from sql.statements.insert import store
 from sql.statements.parts import Pieces, assigned, column_of, source
 from sql.statements.setting import assignments, qualified
@@ -58,7 +61,12 @@ class LoadSink:
         self._table = writable(session, tree.this, text)
         self._read = _columns_read(tree, self._table, text)
         self._changes = assignments(self._table, tree.expressions, text)
-        self._reader = LoadReader(self._read, load_format(tree), session.timezone)
+        adjusts = tree.args.get("local") or tree.args.get("duplicates") == "IGNORE"
+        self._adjuster = None
+        if (adjusts or not is_strict(session)) and not self._table.is_time_series:
+            self._adjuster = Adjuster(session.timezone)  # LOCAL means IGNORE
+        adjust = None if self._adjuster is None else self._adjuster.values
+        self._reader = LoadReader(self._read, load_format(tree), session.timezone, adjust)
         self._rows: list[pa.Table] = []
         self.columns = tuple(ResultColumn(c.name, c.type) for c in self._read)
 
@@ -72,7 +80,7 @@ class LoadSink:
         """See `CopySink.finish`."""
         with self._ending_on_error():
             self._rows += self._reader.finish()
-            done = self._stored(self._whole()) if self._rows else Affected("LOAD", 0)
+            done = self._stored(self._cut(self._whole())) if self._rows else Affected("LOAD", 0)
         self._session.tally.end(done)
         self.on_end(None)
         return done.rows or 0
@@ -108,6 +116,18 @@ class LoadSink:
                 defaults = default_values(self._session, column, rows.num_rows)
                 values = pc.if_else(pa.array(missing), defaults, rows.column(index))
                 rows = rows.set_column(index, rows.schema.field(index), values)
+        return rows
+
+    def _cut(self, rows: pa.Table) -> pa.Table:
+        """Texts as long as their columns allow, with a warning of each; the client is told all."""
+        if self._adjuster is None:
+            return rows
+        for index, column in enumerate(self._read):
+            if length_max(column) is not None:
+                made = self._adjuster.cut(rows.column(index).combine_chunks(), column)
+                rows = rows.set_column(index, rows.schema.field(index), made)
+        for warning in self._adjuster.warnings:
+            self._session.notice(warning)
         return rows
 
     def _stored(self, rows: pa.Table) -> Affected:

@@ -125,11 +125,42 @@ def test_many_rows_of_a_series(connection: Any, tmp_path: Path) -> None:
 
 
 def test_bad_values_store_nothing_and_leave_the_connection(connection: Any, tmp_path: Path) -> None:
-    connection.cursor().execute("CREATE TABLE t (a INT)")
-    with pytest.raises(pymysql.Error, match="abc") as caught:
-        load(connection, tmp_path / "f", b"1\nabc\n" * 1_000_000, "")
-    assert caught.value.args[0] == 1366
+    connection.cursor().execute("CREATE TABLE t (a DATE)")
+    with pytest.raises(pymysql.Error, match=r"abc.*line 2") as caught:
+        load(connection, tmp_path / "f", b"2020-01-01\nabc\n" * 1_000_000, "")
+    assert caught.value.args[0] == 1292
     assert rows(connection) == []
+
+
+def test_values_of_a_clients_file_are_made_to_fit(connection: Any, tmp_path: Path) -> None:
+    cursor = connection.cursor()
+    cursor.execute("CREATE TABLE t (id INT, a TINYINT, b VARCHAR(3), c TIME)")
+    data = b"1,5,abc,1:00\n2,x,abcdef,900:00\n3,,a,\\N\n4,999,a,2:00\n"
+    assert load(connection, tmp_path / "f", data, COMMAS) == 4
+    cursor.execute("SHOW WARNINGS")
+    told = sorted((row[1], row[2].rpartition(" at ")[2]) for row in cursor.fetchall())
+    assert told == [
+        (1264, "row 2"),
+        (1264, "row 4"),
+        (1265, "row 2"),
+        (1366, "row 2"),
+        (1366, "row 3"),
+    ]
+    cursor.execute("SELECT id, a, b, CAST(c AS CHAR) FROM t ORDER BY id")
+    assert list(cursor.fetchall()) == [
+        (1, 5, "abc", "01:00:00"),
+        (2, 0, "abc", "838:59:59"),
+        (3, 0, "a", None),
+        (4, 127, "a", "02:00:00"),
+    ]
+
+
+def test_many_values_that_do_not_fit(connection: Any, tmp_path: Path) -> None:
+    cursor = connection.cursor()
+    cursor.execute("CREATE TABLE t (a INT)")
+    assert load(connection, tmp_path / "f", b"1\nabc\n" * 300_000, "") == 600_000
+    cursor.execute("SELECT sum(a), count(*) FROM t")
+    assert cursor.fetchone() == (300_000, 600_000)
 
 
 def test_it_is_part_of_a_transaction(connection: Any, tmp_path: Path) -> None:
