@@ -90,7 +90,8 @@ class Index:
 
     `suffixes` is what follows each column in PostgreSQL's spelling (` DESC`, ` text_pattern_ops`),
     empty if nothing follows any. `where` is the predicate of a partial index as SQL text, `storage`
-    what WITH said. `nulls_distinct`: NULL is equal to no other NULL in a unique index.
+    what WITH said. `lengths`: how many characters of each column MySQL's `a(10)` names, 0 for all;
+    they are told only. `nulls_distinct`: NULL is equal to no other NULL in a unique index.
     """
 
     id: int
@@ -104,6 +105,7 @@ class Index:
     where: str = ""
     storage: tuple[str, ...] = ()
     nulls_distinct: bool = True
+    lengths: tuple[int, ...] = ()
 
     @property
     def is_key(self) -> bool:
@@ -228,7 +230,7 @@ def indexes_from(data: dict[str, Any]) -> tuple[Index, ...]:
     return tuple(map(_index, found))
 
 
-_INDEX_LISTS = ("columns", "include", "suffixes", "storage")
+_INDEX_LISTS = ("columns", "include", "suffixes", "storage", "lengths")
 
 
 def _index(data: dict[str, Any]) -> Index:

@@ -181,10 +181,10 @@ class AlterGrammar(RepartitionGrammar, ObjectsGrammar, ForeignGrammar):
         )
 
     def _index_column(self) -> exp.Identifier:
-        """The column's name; how much of it and in which order says nothing here."""
+        """The column's name; how much of it counts is beside it, in which order says nothing."""
         name = self.take_name()
         if self._match(TokenType.L_PAREN):
-            self.take_expression()
+            name.meta[mysql_nodes.PREFIX_LENGTH] = int(self.take_expression().name)
             self._match_r_paren()
         if not self.word("ASC"):
             self.word("DESC")

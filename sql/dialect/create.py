@@ -24,7 +24,7 @@ from sql.dialect.json2 import kept_spelling
 from sql.dialect.mysql_types import SPELLING
 from sql.dialect.object_nodes import Identity, NamedType, bits_name, interval_name, user_type_name
 from sql.dialect.options import given_options, index_options, table_options
-from sql.dialect.pieces import collation_of, written
+from sql.dialect.pieces import collation_of, prefixes, written
 from sql.dialect.wall_times import column_type
 from sql.session import Wire
 
@@ -151,7 +151,7 @@ class _Reader:
         self.constraints: list[exp.Expr] = []
         self.auto_increment: list[str] = []
         self.sequence_options: dict[str, list[exp.Expr]] = {}
-        self.indexes: list[tuple[str, tuple[str, ...], str]] = []
+        self.indexes: list[tuple[str, tuple[str, ...], str, tuple[int, ...]]] = []
         properties = tree.args.get("properties")
         self.properties: list[exp.Expr] = properties.expressions if properties else []
 
@@ -180,9 +180,9 @@ class _Reader:
                 element.this.set("this", None)
             self.constraints.append(element)
         elif isinstance(element, exp.IndexColumnConstraint):  # MySQL's KEY k (a): a hint
-            name = element.this.name if element.this is not None else ""
+            name, parts = getattr(element.this, "name", ""), element.expressions
             method = str(element.args.get("kind") or "btree").lower()
-            self.indexes.append((name, tuple(map(_name, element.expressions)), method))
+            self.indexes.append((name, tuple(map(_name, parts)), method, prefixes(parts)))
         else:
             raise DbError(ErrorKind.UNSUPPORTED, f"{element.sql()} is not supported")
 

@@ -47,8 +47,8 @@ class TableDefinition:
     key_name: str = ""
     auto_increment: tuple[str, ...] = ()
     sequence_options: Mapping[str, Sequence[exp.Expr]] = field(default_factory=dict)
-    # MySQL's KEY: name or "", columns, "fulltext", "spatial" or "btree"
-    indexes: tuple[tuple[str, tuple[str, ...], str], ...] = ()
+    # MySQL's KEY: name or "", columns, "fulltext", "spatial" or "btree", lengths (Index)
+    indexes: tuple[tuple[str, tuple[str, ...], str, tuple[int, ...]], ...] = ()
     collation: str = ""  # of columns that say nothing; empty: the database's
 
     @property
@@ -70,7 +70,7 @@ def check_names(definition: TableDefinition) -> None:
         return
     names = {column.name for column in definition.columns}
     used = [*definition.primary_key, *definition.partition_columns]
-    used += [column for _, columns, _ in definition.indexes for column in columns]
+    used += [column for _, columns, *_ in definition.indexes for column in columns]
     for name in [*used, *([definition.time_index] if definition.time_index else [])]:
         if name not in names:
             raise DbError(

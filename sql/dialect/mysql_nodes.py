@@ -47,6 +47,9 @@ class SelectInto(exp.Expression):
     arg_types = {"this": True, "expressions": True}
 
 
+PREFIX_LENGTH = "length"  # in the meta of an index's column: `a(10)`
+
+
 class AddIndex(exp.Expression):
     """ALTER TABLE's `ADD [UNIQUE] INDEX this (columns)`; `columns` identifiers, `method` str."""
 

@@ -5,7 +5,7 @@ Called with texts of ours, which are few: reading one costs as much as reading a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 import sqlglot
@@ -115,3 +115,10 @@ def _read(text: str) -> exp.Expr:
 def written(definition: exp.ColumnDef) -> str:
     """A column's name in the case its definition was written in, empty if that is its name."""
     return str(definition.this.meta.get(SPELLING, ""))
+
+
+def prefixes(parts: Sequence[exp.Expr]) -> tuple[int, ...]:
+    """How many characters of each part of MySQL's keys count, 0 for all; empty if all do of all."""
+    found = [part.find(exp.ColumnPrefix) for part in parts]
+    sizes = tuple(0 if part is None else int(part.expression.name) for part in found)
+    return sizes if any(sizes) else ()

@@ -57,7 +57,11 @@ def mysql_table_sql(table: Table, mark: str = "`") -> str:
         for one in table.constraints
         if one.kind is ConstraintKind.UNIQUE
     ]
-    lines += [_index(index, quoted(index.name), listed(index.columns)) for index in table.indexes]
+    for index in table.indexes:
+        parts = [listed((column,)) for column in index.columns]
+        for at, length in enumerate(index.lengths):
+            parts[at] += f"({length})" if length else ""
+        lines.append(_index(index, quoted(index.name), ",".join(parts)))
     for one in sorted(table.constraints, key=lambda one: one.name):
         if one.kind is ConstraintKind.FOREIGN_KEY:
             text = foreign_key_text(table, one, quoted)

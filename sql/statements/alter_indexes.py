@@ -45,7 +45,9 @@ def add(change: Alteration, action: mysql_nodes.AddIndex) -> None:
         raise DbError(ErrorKind.DUPLICATE_TABLE, f'index "{name}" already exists')
     number = session.catalog.next_table_id(session.duck.cursor)
     method = str(action.args.get("method") or "btree")
-    index = Index(number, name, columns, unique, method)
+    sizes = tuple(int(c.meta.get(mysql_nodes.PREFIX_LENGTH, 0)) for c in action.args["columns"])
+    lengths = sizes if any(sizes) and not unique else ()
+    index = Index(number, name, columns, unique, method, lengths=lengths)
     change.table = replace(table, indexes=(*table.indexes, index))
 
 

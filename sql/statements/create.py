@@ -268,11 +268,11 @@ def _indexes(
     """MySQL's KEY clauses. One without a name has that of its first column."""
     taken = {one.name for one in constraints if one.kind is ConstraintKind.UNIQUE}
     found = []
-    for given, columns, method in definition.indexes:
+    for given, columns, method, lengths in definition.indexes:
         name = free_key_name(given or columns[0], taken)
         taken.add(name)
         number = session.catalog.next_table_id(session.duck.cursor)
-        found.append(Index(number, name, columns, method=method))
+        found.append(Index(number, name, columns, method=method, lengths=lengths))
     return tuple(found)
 
 

@@ -75,6 +75,7 @@ def create_index(session: ClientSession, tree: exp.Create, text: str) -> Result:
             unique=bool(tree.args.get("unique")),
             method=method.name.lower() if method is not None else "btree",
             include=_included(tree, table),
+            lengths=_lengths(tree, table),
             suffixes=tuple(s for _, s in keys) if any(s for _, s in keys) else (),
             where=_predicate(tree, table),
             storage=_storage(tree),
@@ -101,6 +102,15 @@ def _keys(tree: exp.Create, table: Table) -> list[tuple[str, str]]:
         plain = isinstance(key, exp.Column)
         found.append((key.name if plain else f"({shown_text(key)})", suffix))
     return found
+
+
+def _lengths(tree: exp.Create, table: Table) -> tuple[int, ...]:
+    """MySQL's `a(10)`; not of unique indexes, which compare whole values here."""
+    items = tree.this.args["params"].args.get("columns") or ()
+    keys = [key_and_suffix(item)[0] for item in items]
+    named = [k if isinstance(k, exp.Anonymous) and table.column(k.name) else None for k in keys]
+    sizes = [int(k.expressions[0].name) if k and k.expressions[0].is_int else 0 for k in named]
+    return tuple(sizes) if any(sizes) and not tree.args.get("unique") else ()
 
 
 def _check_columns(node: exp.Expr, table: Table) -> None:

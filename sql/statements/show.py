@@ -269,7 +269,7 @@ def _index(key: Key) -> tuple[object, ...]:
     null = "YES" if nullable(key.column, key.table) else ""
     names = (key.table.name, int(not key.unique), key.name, key.position, key.column.name or None)
     kind = "BTREE" if key.type == "UNIQUE" else key.type
-    return (*names, "A", None, None, None, null, kind, "", "", "YES", key.expression or None)
+    return (*names, "A", None, key.length, None, null, kind, "", "", "YES", key.expression or None)
 
 
 def _regions(context: SystemContext, request: Request) -> pa.Table:

@@ -137,3 +137,32 @@ def test_indexes_are_added_and_dropped(cursor: Any) -> None:
     with pytest.raises(pymysql.Error):
         cursor.execute("ALTER TABLE i DROP INDEX uq")
     cursor.execute("DROP TABLE i")
+
+
+def test_how_much_of_a_column_a_key_names_is_told(server: RunningServer) -> None:
+    with pymysql.connect(**server.mysql_args(), autocommit=True) as connection:
+        cursor = connection.cursor()
+        cursor.execute(
+            "CREATE TABLE parts (a VARCHAR(50), b TEXT, KEY ka (a(10)), KEY kb (b(20), a))"
+        )
+        cursor.execute("CREATE INDEX kc ON parts (b(7))")
+        cursor.execute("ALTER TABLE parts ADD INDEX kd (a(3), b(4)), ADD INDEX ke (a)")
+        cursor.execute("SHOW CREATE TABLE `parts`")
+        text = cursor.fetchall()[0][1]
+        assert [line.strip(" ,") for line in text.split("\n") if "KEY" in line] == [
+            "KEY `ka` (`a`(10))",
+            "KEY `kb` (`b`(20),`a`)",
+            "KEY `kc` (`b`(7))",
+            "KEY `kd` (`a`(3),`b`(4))",
+            "KEY `ke` (`a`)",
+        ]
+        cursor.execute("SHOW INDEX FROM parts WHERE Key_name IN ('kb', 'ke')")
+        assert [(row[2], row[4], row[7]) for row in cursor.fetchall()] == [
+            ("kb", "b", 20),
+            ("kb", "a", None),
+            ("ke", "a", None),
+        ]
+        told = "SELECT sub_part FROM information_schema.statistics WHERE index_name = 'kd'"
+        cursor.execute(f"{told} ORDER BY seq_in_index")
+        assert list(cursor.fetchall()) == [(3,), (4,)]
+        cursor.execute("DROP TABLE parts")

@@ -52,6 +52,7 @@ class Key:
     structure: str = ""  # how the engine keeps it
     references: tuple[str, str, str] | None = None  # of a foreign key: database, table, column
     deferral: tuple[bool, bool] = (False, False)  # may it be deferred, is it at first
+    length: int | None = None  # how many characters of the column count; None for all
     expression: str = ""  # of an index over one, which has no column there
 
     @property
@@ -138,6 +139,8 @@ def _index_parts(table: Table, index: Index) -> list[Key]:
         if part.startswith("(")
     ]
     found = [*_key(table, index.name, index.columns, kind), *expressions]
+    sizes = dict(enumerate(index.lengths, 1))
+    found = [replace(key, length=sizes.get(key.position) or None) for key in found]
     return sorted(found, key=lambda key: key.position)
 
 
@@ -319,6 +322,7 @@ def statistics(context: SystemContext) -> pa.Table:
             "seq_in_index": [key.position for key in found],
             "column_name": [key.column.name or None for key in found],
             "collation": "A",
+            "sub_part": [key.length for key in found],
             "nullable": ["YES" if nullable(key.column, key.table) else "" for key in found],
             "index_type": ["BTREE" if key.type == "UNIQUE" else key.type for key in found],
             "comment": "",
