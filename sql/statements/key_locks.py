@@ -61,7 +61,7 @@ Source = int | str  # a parameter's number, or the text of a literal
 
 
 def lock_key(pieces: Pieces, joined: Joined) -> bool:
-    """Locks the one row that a statement changes; False if it may change others.
+    """Locks the one row that a statement changes; False if it may change others, or their keys.
 
     Requires: DuckDB changes its own table, without others. Raises: DbError LOCK_TIMEOUT, DEADLOCK,
     SERIALIZATION_FAILURE if it waited in a transaction that has changes, which can be repeated.
@@ -82,7 +82,9 @@ def lock_key(pieces: Pieces, joined: Joined) -> bool:
     open_ = session.transaction
     if waited and open_ is not None and open_.has_changes:  # its snapshot is older
         raise not_repeated("another transaction has changed the row meanwhile")
-    return True
+    # One that gives the row another key locks the old one, so that others wait for it: to DuckDB
+    # it deletes the row, and what they change in it meanwhile would be gone.
+    return pieces.kept("keeps its key", lambda: _keeps_key(joined.tree, table))
 
 
 def check_count(transaction: Transaction, matched: int) -> None:
@@ -103,15 +105,15 @@ def _sources(session: ClientSession, tree: exp.Expr, table: Table) -> tuple[Sour
     parts = [where, *(item for item in tree.expressions if isinstance(tree, exp.Update))]
     if not all(isinstance(node, _OWN) for part in parts for node in part.walk()):
         return None
-    if isinstance(tree, exp.Update) and not _sets_others(tree, table):
-        return None
     named = dict(_equalities(where.this))
     found = [named.get(name) for name in table.primary_key]
     return None if None in found else tuple(one for one in found if one is not None)
 
 
-def _sets_others(tree: exp.Update, table: Table) -> bool:
+def _keeps_key(tree: exp.Expr, table: Table) -> bool:
     """True if the key stays as it is."""
+    if not isinstance(tree, exp.Update):
+        return True
     names = {i.this.name if isinstance(i.this, exp.Column) else "" for i in tree.expressions}
     keys = {name.lower() for name in ("", *table.primary_key)}
     return not any(name.lower() in keys for name in names)

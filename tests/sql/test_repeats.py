@@ -182,3 +182,25 @@ def test_transfers_of_many_sessions_keep_the_sum(a: Client, connect: Connect, wi
     assert errors == []
     assert a.run(SHOW) == [(-132,), (-66,), (198,)]
     assert a.run("SELECT count(*), count(DISTINCT n) FROM log") == [(36, 36)]
+
+
+@pytest.mark.parametrize(
+    "moved",
+    ["UPDATE acc SET id = 9 WHERE id = 1", "UPDATE acc SET id = 9, v = 7 WHERE id = 1 AND v = 0"],
+)
+def test_who_changes_a_row_waits_for_who_gives_it_another_key(
+    a: Client, b: Client, moved: str
+) -> None:
+    a.run(f"BEGIN; {moved}")
+    later = Later(b, "UPDATE acc SET v = v + 1 WHERE id = 1")
+    assert later.is_waiting()
+    a.run("COMMIT")
+    later.end()
+    assert (later.error, later.answer) == (None, 0)
+    a.run("BEGIN; UPDATE acc SET v = 5 WHERE id = 2")
+    later = Later(b, "UPDATE acc SET id = 8 WHERE id = 2")
+    assert later.is_waiting()
+    a.run("COMMIT")
+    later.end()
+    assert (later.error, later.answer) == (None, 1)
+    assert b.run("SELECT id, v FROM acc WHERE id = 8") == [(8, 5)]
