@@ -279,9 +279,9 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
             return insert.run_fast(session, statement)
         if isinstance(statement, query.LiftedQuery):
             return query.run_lifted(session, statement, handler_of(statement))
-        return handler_of(statement)(session, statement, parameters)
+        return calls.handled(session, statement, parameters, handler_of)
 
-    if isinstance(statement.tree, _CONTROL) or _is_block(session, statement):
+    if isinstance(statement.tree, _CONTROL) or is_block(session, statement):
         return again()
     if (
         session.wire is not Wire.MYSQL
@@ -304,7 +304,7 @@ def _run(session: ClientSession, statement: Runnable, parameters: Sequence[objec
     return waiting.run(session, step)
 
 
-def _is_block(session: ClientSession, statement: Runnable) -> bool:
+def is_block(session: ClientSession, statement: Runnable) -> bool:
     """True for DO and CALL, whose statements are the steps; MySQL's DO only evaluates.
 
     So is EXECUTE of a statement that calls functions with statements of their own.

@@ -81,13 +81,29 @@ def run_do(session: ClientSession, text: str) -> Result:
 
 
 def in_transaction(session: ClientSession, act: Callable[[], object]) -> None:
-    """Does something whose statements are steps of the transaction; in one of its own if none."""
-    alone = session.transaction is None
-    if alone:
-        session.begin(explicit=False)
-    act()
-    if alone:
-        session.end_transaction(commit=True)
+    """Does something whose statements are steps of the transaction; in one of its own if none.
+
+    Its own is as one that a client began, and has ended when this returns; between statements that
+    are sent as one it goes on.
+    """
+    if session.transaction is not None:
+        act()
+        return
+    own = session.begin(explicit=True)
+    try:
+        act()
+    except BaseException:
+        _end(session, commit=False)
+        raise
+    if session.in_block:
+        own.explicit = False
+    else:
+        _end(session, commit=True)
+
+
+def _end(session: ClientSession, *, commit: bool) -> None:
+    session.end_cursors(commit=commit)
+    session.end_transaction(commit=commit)
 
 
 class _ExitError(Exception):

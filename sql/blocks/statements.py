@@ -60,10 +60,7 @@ class Statements:
     def query(self, text: str) -> Found:
         """The rows of a query. Raises: DbError."""
         [(statement, values)] = self.names.statements(text)
-        tree = statement.tree
-        assert tree is not None
-        check_privileges(self.session, lambda: tree)
-        found = self._handled(statement, values)
+        found = self._step(statement, values)
         if found is None:
             raise DbError(ErrorKind.SYNTAX, "the statement gives no rows")
         return found
@@ -92,37 +89,45 @@ class Statements:
         if tree.key.endswith("transaction") or tree.key == "savepoint":
             raise DbError(ErrorKind.UNSUPPORTED, "a block cannot end or divide its transaction")
         check_privileges(session, lambda: tree)
-        transaction = session.transaction
-        assert transaction is not None
-        found: list[Found | None] = []
-
-        def step() -> None:
-            with transaction.step(again, session.moment_ms()):
-                again()
-
-        def again() -> None:
-            found.append(self._handled(statement, values))
-
         try:
-            waiting.run(session, step)
+            return self._run(statement, values)
         except DbError as error:
             violations.tell(session, lambda: tree, error)
             raise
-        return found[-1]
+
+    def _run(self, statement: ParsedStatement, values: Sequence[object]) -> Found | None:
+        """Calls of functions come before the step, as they are made of steps themselves."""
+        from sql.execute import is_block
+        from sql.routines.calls import settled
+
+        session = self.session
+        if is_block(session, statement):
+            return self._handled(statement, values)
+        made, given = settled(session, statement, values)
+        transaction = session.transaction
+        assert transaction is not None
+
+        def again() -> Found | None:
+            return self._handled(made, given)
+
+        def step() -> Found | None:
+            with transaction.step(again, session.moment_ms()):
+                return again()
+
+        return waiting.run(session, step)
 
     def _handled(self, statement: ParsedStatement, values: Sequence[object]) -> Found | None:
         from sql.execute import handler_of
-        from sql.routines.calls import settled
+        from sql.routines.calls import handled
 
-        with settled(self.session, statement, values) as (made, given):
-            result = handler_of(made)(self.session, made, given)
-            if isinstance(result, Rows):
-                try:
-                    found = _kept(self.session, result)
-                finally:
-                    result.close()
-                self.row_count = found.table.num_rows
-                return found
+        result = handled(self.session, statement, values, handler_of)
+        if isinstance(result, Rows):
+            try:
+                found = _kept(self.session, result)
+            finally:
+                result.close()
+            self.row_count = found.table.num_rows
+            return found
         self.row_count = result.rows or 0 if isinstance(result, Affected) else 0
         return None
 

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
@@ -41,7 +42,8 @@ class ParsedStatement:
 
     `text` is its own text without the semicolon, `offset` where that begins in the request, `tree`
     what it says: None if there is nothing to run. Trees may be shared: copy before changing one.
-    `declared` is what the client says of its placeholders; None for those it leaves open.
+    `declared` is what the client says of its placeholders; None for those it leaves open. `answers`
+    are rows that the tree reads as tables of those names: what functions gave (sql/routines/).
     """
 
     text: str
@@ -49,6 +51,7 @@ class ParsedStatement:
     offset: int = 0
     parameter_count: int = 0
     declared: tuple[DataType | None, ...] = ()
+    answers: tuple[tuple[str, pa.Table], ...] = field(default=(), repr=False, compare=False)
     _tokens: tuple[Token, ...] = field(default=(), repr=False, compare=False)
 
     @property

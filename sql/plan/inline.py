@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from itertools import islice
 from typing import TypeVar
 
 from sqlglot import exp
@@ -27,6 +28,8 @@ from sql.session import Wire
 
 _T = TypeVar("_T", bound=exp.Expr)
 _NESTED_MAX = 32  # calls within bodies; a function that calls itself has no end
+_PLACED_MAX = 1_000  # calls of a statement, with those in bodies: two in each body double them
+_LONG = 32  # nodes of an argument, which is written once however often it is used
 _ARGUMENTS = "__arguments"
 _BODY = "__body"
 _CHANGING = frozenset(
@@ -41,10 +44,14 @@ def inline_routines(tree: exp.Expr, context: PlanContext) -> exp.Expr:
     """The tree, the caller's own, with bodies in place of calls. Raises: DbError."""
     if not context.routines:
         return tree
+    placed = 0
     for _ in range(_NESTED_MAX):
         nodes = [one for one in tree.find_all(exp.Func) if call_of(one, context) is not None]
         if not nodes:
             return tree
+        placed += len(nodes)
+        if placed > _PLACED_MAX:
+            break
         for node in reversed(nodes):
             call = call_of(node, context)
             assert call is not None
@@ -166,6 +173,8 @@ def _direct(call: Call, value: exp.Expr, context: PlanContext) -> exp.Expr | Non
 def _changes(argument: exp.Expr) -> bool:
     """True for what must be evaluated once, or is long."""
     if argument.find(exp.Query, exp.Rand, exp.Uuid) is not None:
+        return True
+    if next(islice(argument.walk(), _LONG, None), None) is not None:
         return True
     names = {node.name.lower() for node in argument.find_all(exp.Anonymous)}
     return bool(names & _CHANGING)
@@ -355,10 +364,20 @@ def _replaced(
 
 
 def column_names(tree: exp.Expr, context: PlanContext) -> frozenset[str]:
-    """Names of columns that a statement's tables and derived tables have."""
+    """Names of columns that a statement's tables and derived tables have.
+
+    INSERT's own table is one of them only where something looks at rows that are there.
+    """
     found: set[str] = set()
     table_of = partial(known_table, context=context)
+    blind = {
+        id(one.this.this if isinstance(one.this, exp.Schema) else one.this)
+        for one in tree.find_all(exp.Insert)
+        if not one.args.get("conflict") and not one.args.get("returning")
+    }
     for node in tree.find_all(exp.Table):
+        if id(node) in blind:
+            continue
         try:
             table = table_of(node)
         except DbError:  # told when the body is planned

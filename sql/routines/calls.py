@@ -7,7 +7,7 @@ does not matter how often the statement would come to it. What a call gives stan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from sql.results import Result, Rows
 from sql.routines.find import routines_of
 from sql.session import Wire
 from sql.statements.parts import Pieces
+from sql.statements.query import Handler
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -35,6 +36,7 @@ _MAY_CALL = (
     *(exp.Query, exp.DML, exp.Values, mysql_nodes.SelectInto, mysql_nodes.Do),
     nodes.SetVariables,
 )
+_ANSWERS = "__answers"
 _READ = (exp.Select, exp.Update, exp.Delete)
 
 
@@ -64,27 +66,56 @@ def _own(session: ClientSession, statement: ParsedStatement) -> exp.Expr:
     return statement.tree
 
 
-@contextmanager
 def settled(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
-) -> Iterator[tuple[ParsedStatement, Sequence[object]]]:
-    """The statement with answers in place of calls, and its parameters; until the end.
+) -> tuple[ParsedStatement, Sequence[object]]:
+    """The statement with answers in place of calls, and its parameters; see `handled`.
 
-    Raises: DbError, also what a function raises.
+    It can be run again without any call. Raises: DbError, also what a function raises.
     """
     if not are_interpreted(session, statement):
-        yield statement, parameters
-        return
+        return statement, parameters
     settling = _Settling(session, statement.text, [*parameters])
+    tree = settling.run(_own(session, statement).copy())
+    text, count = statement.text, len(settling.parameters)
+    if isinstance(tree, exp.Query | exp.DML):  # plans of queries are known by their texts
+        text = to_sql(tree, session.wire)
+    answers = tuple(settling.answers.items())
+    made = ParsedStatement(text, tree, 0, count, statement.declared, answers)
+    return made, settling.parameters
+
+
+def handled(
+    session: ClientSession,
+    statement: ParsedStatement,
+    parameters: Sequence[object],
+    handler_of: Callable[[ParsedStatement], Handler],
+) -> Result:
+    """Runs a statement by its handler, which finds the rows of its answers. Raises: DbError."""
+    if not statement.answers:
+        return handler_of(statement)(session, statement, parameters)
+    assert statement.tree is not None
+    with _shown(session, statement.tree, dict(statement.answers)) as tree:
+        made = replace(statement, text=to_sql(tree, session.wire), tree=tree, answers=())
+        result = handler_of(made)(session, made, parameters)
+        return _kept(result) if isinstance(result, Rows) else result
+
+
+@contextmanager
+def _shown(
+    session: ClientSession, tree: exp.Expr, answers: Mapping[str, pa.Table]
+) -> Iterator[exp.Expr]:
+    """The tree with tables that DuckDB can read in place of those of answers, until the end."""
+    tree, names = tree.copy(), {}
     try:
-        tree = settling.run(_own(session, statement).copy())
-        text, count = statement.text, len(settling.parameters)
-        if isinstance(tree, exp.Query | exp.DML):  # plans of queries are known by their texts
-            text = to_sql(tree, session.wire)
-        declared = statement.declared
-        yield ParsedStatement(text, tree, 0, count, declared), settling.parameters
+        for node in tree.find_all(exp.Table):
+            if node.name in answers:
+                if node.name not in names:
+                    names[node.name] = session.duck.register(answers[node.name])
+                node.set("this", exp.to_identifier(names[node.name], quoted=True))
+        yield tree
     finally:
-        session.duck.unregister(settling.registered)
+        session.duck.unregister(names.values())
 
 
 def run(
@@ -99,9 +130,8 @@ def run(
     found: list[Result] = []
 
     def act() -> None:
-        with settled(session, statement, parameters) as (made, values):
-            result = again(made, values)
-            found.append(_kept(result) if isinstance(result, Rows) else result)
+        result = again(*settled(session, statement, parameters))
+        found.append(_kept(result) if isinstance(result, Rows) else result)
 
     in_transaction(session, act)
     return found[0]
@@ -114,9 +144,8 @@ def run_mysql(
     again: Callable[[ParsedStatement, Sequence[object]], Result],
 ) -> Result:
     """A statement of MySQL's session that calls such functions, whose own come before it."""
-    with settled(session, statement, parameters) as (made, values):
-        result = again(made, values)
-        return _kept(result) if isinstance(result, Rows) else result
+    result = again(*settled(session, statement, parameters))
+    return _kept(result) if isinstance(result, Rows) else result
 
 
 def _kept(rows: Rows) -> Rows:
@@ -176,7 +205,7 @@ class _Settling:
     parameters: list[object]
 
     def __post_init__(self) -> None:
-        self.registered: list[str] = []
+        self.answers: dict[str, pa.Table] = {}
         self.takes_parameters = True
         self.context = self.session.plan_context(self.text)
 
@@ -217,21 +246,22 @@ class _Settling:
         return put(tree, _bare(call), query, self.context)
 
     def _table(self, tree: exp.Query) -> pa.Table:
-        return Pieces(self.session, self.text, self.parameters).table(tree)
+        with _shown(self.session, tree, self.answers) as shown:
+            return Pieces(self.session, self.text, self.parameters).table(shown)
 
     def _query(self, routine: Routine, values: Sequence[object]) -> exp.Query:
         """Makes a call; a query of what it gives. Raises: DbError."""
         answer = invoke(self.session, routine, values)
         if isinstance(answer, pa.Table):
-            return exp.select("*").from_(self._registered(answer))
+            return exp.select("*").from_(self._source(answer))
         if not self.takes_parameters:
             return exp.select(_literal(answer))
         self.parameters.append(answer)
         return exp.select(exp.Parameter(this=exp.Literal.number(len(self.parameters))))
 
-    def _registered(self, rows: pa.Table) -> exp.Expr:
-        name = self.session.duck.register(rows)
-        self.registered.append(name)
+    def _source(self, rows: pa.Table) -> exp.Expr:
+        name = f"{_ANSWERS}_{len(self.answers)}"
+        self.answers[name] = rows
         return exp.table_(name, quoted=True)
 
     def _by_rows(self, call: Call, arguments: Sequence[exp.Expr]) -> exp.Query:
@@ -248,11 +278,11 @@ class _Settling:
         names = [f"a{place}" for place in range(len(arguments))]
         given = found.rename_columns(names).append_column("answer", pa.array(answers))
         same = [
-            exp.NullSafeEQ(this=exp.column(name, table="__answers"), expression=argument)
+            exp.NullSafeEQ(this=exp.column(name, table=_ANSWERS), expression=argument)
             for name, argument in zip(names, arguments, strict=True)
         ]
-        source = exp.alias_(self._registered(given), "__answers", table=True)
-        return exp.select(exp.column("answer", table="__answers")).from_(source).where(*same)
+        source = exp.alias_(self._source(given), _ANSWERS, table=True)
+        return exp.select(exp.column("answer", table=_ANSWERS)).from_(source).where(*same)
 
     def _rows_wanted(self, call: Call, arguments: Sequence[exp.Expr]) -> exp.Query:
         """A query of the arguments, each set once. Raises: DbError UNSUPPORTED."""
