@@ -17,7 +17,7 @@ from sqlglot import exp
 from catalog.details import DefaultGrant, Grant, Role
 from catalog.objects import ObjectKind, Routine
 from catalog.objects import Sequence as SequenceRecord
-from catalog.records import Table
+from catalog.records import Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.object_nodes import ObjectStatement
@@ -34,7 +34,6 @@ TABLE_PRIVILEGES = (*("INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFER
 SCHEMA_PRIVILEGES = ("USAGE", "CREATE")
 SEQUENCE_PRIVILEGES = ("USAGE", "SELECT", "UPDATE")
 PUBLIC = "public"
-_CALLS_MAX = 32  # functions within functions that are looked into
 
 _OWNERS_ONLY = (exp.Drop, exp.Alter, exp.Comment, nodes.RenameTables, nodes.RefreshView)
 _SUPERUSERS_ONLY = (nodes.Admin, exp.Kill)
@@ -70,20 +69,37 @@ def check_privileges(session: ClientSession, statement: Callable[[], exp.Expr]) 
 def _check_calls(session: ClientSession, tree: exp.Expr, names: frozenset[str]) -> None:
     """Functions that the role may not execute, or whose query reads what it may not.
 
-    A body that is run statement by statement is asked at each of them; what a SECURITY DEFINER's
-    reads, its maker was asked for.
+    Those that a view calls count as well: its owner was asked where names may have meant other
+    tables. A body that is run statement by statement is asked at each of them.
     """
     context = session.plan_context()
-    todo = [(tree, 0)]
+    todo: list[tuple[exp.Expr, frozenset[str]]] = [(tree, names)] if context.routines else []
+    seen: set[tuple[int, frozenset[str]]] = set()
     while todo:
-        one, depth = todo.pop()
+        one, readers = todo.pop()
+        for table, _ in _needed(session, one):
+            if table.kind is TableKind.VIEW and (table.id, readers) not in seen:
+                seen.add((table.id, readers))
+                todo.append((context.parse_view(table), readers))
         for call in calls_in(one, context):
-            routine = call.routine
-            check_execute(routine, names)
-            body = body_of(routine, session.wire)
-            if body is not None and not routine.definer and depth < _CALLS_MAX:
-                check_reads(session, body, names)
-                todo.append((body, depth + 1))
+            check_execute(call.routine, readers)
+            body = body_of(call.routine, session.wire)
+            inside = _readers(session, call.routine, readers)
+            if body is None or inside is None or (call.routine.id, inside) in seen:
+                continue
+            seen.add((call.routine.id, inside))
+            check_reads(session, body, inside)
+            todo.append((body, inside))
+
+
+def _readers(
+    session: ClientSession, routine: Routine, names: frozenset[str]
+) -> frozenset[str] | None:
+    """The roles whose privileges count in a function; None where nothing is forbidden."""
+    if not routine.definer:
+        return names
+    role = session.catalog.role(session.duck.cursor, routine.role or OWNER_NAME)
+    return None if role is None or role.superuser else roles_of(session, role)
 
 
 def check_execute(routine: Routine, names: frozenset[str]) -> None:
@@ -201,6 +217,13 @@ def check_owner(session: ClientSession, owner: str, what: str) -> None:
     role = session.catalog.role(session.duck.cursor, session.role)
     if role is not None and not role.superuser and owner not in roles_of(session, role):
         raise _denied(f"must be owner of {what}")
+
+
+def check_member(session: ClientSession, name: str) -> None:
+    """Raises: DbError ACCESS_DENIED if the session's role may not give something to that one."""
+    role = session.catalog.role(session.duck.cursor, session.role)
+    if role is not None and not role.superuser and name not in roles_of(session, role):
+        raise _denied(f'must be able to SET ROLE "{name}"')
 
 
 def is_superuser(session: ClientSession) -> bool:

@@ -5,6 +5,9 @@ Called by definition.py (MySQL) and postgres.py, which know what may stand there
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from sqlglot.tokenizer_core import Token, TokenType
 
 from engine.errors import DbError, ErrorKind
@@ -14,13 +17,23 @@ from sql.session import Wire
 _TEXTS = (TokenType.STRING, TokenType.HEREDOC_STRING, TokenType.RAW_STRING)
 
 
+def _words(token: Token, text: str) -> Iterator[Token]:
+    """The words of a token; `LANGUAGE sql SECURITY …` has one that the library takes for two."""
+    if token.token_type is not TokenType.SQL_SECURITY:
+        yield token
+        return
+    for word in re.finditer(r"\w+", text[token.start : token.end + 1]):
+        start, end = token.start + word.start(), token.start + word.end() - 1
+        yield Token(TokenType.VAR, word[0], token.line, token.col, start, end)
+
+
 class Header:
     """Reads tokens from left to right."""
 
     def __init__(self, text: str, wire: Wire) -> None:
         self.text = text
         self.wire = wire
-        self.tokens: list[Token] = tokenize(text, wire)
+        self.tokens = [word for token in tokenize(text, wire) for word in _words(token, text)]
         self.at = 0
 
     @property

@@ -24,7 +24,14 @@ from sql.dialect.roles import SIGNATURE
 from sql.plan.inline import body_of, inline_routines, statements_of
 from sql.plan.plan import plan_query
 from sql.plan.routines import NO_VALUE, POLYMORPHIC
-from sql.privileges import PUBLIC, check_body, check_owner, role_exists
+from sql.privileges import (
+    PUBLIC,
+    check_body,
+    check_member,
+    check_owner,
+    check_schema,
+    role_exists,
+)
 from sql.results import Affected, Notice, Result
 from sql.routines.definition import noun, remove, store
 from sql.routines.find import routines_of
@@ -368,17 +375,20 @@ def _alter(session: ClientSession, header: Header, kind: str) -> Result:
     one = _named(session, header, kind)
     assert one is not None
     if header.take("RENAME", "TO"):
+        check_schema(session, one.database)
         change(session, one, replace(one, name=header.name()))
     elif header.take("OWNER", "TO"):
         role = header.name()
         role = session.role if role.upper() in ("CURRENT_USER", "SESSION_USER") else role
         if not role_exists(session, role):
             raise DbError(ErrorKind.UNDEFINED_OBJECT, f'role "{role}" does not exist')
+        check_member(session, role)
         change(session, one, replace(one, role=role))
     elif header.take("SET", "SCHEMA"):
         schema = header.name()
         if not session.has_database(schema):
             raise DbError(ErrorKind.UNDEFINED_SCHEMA, f'schema "{schema}" does not exist')
+        check_schema(session, schema)
         change(session, one, replace(one, database=schema))
     else:
         made = _with_options(header, one)

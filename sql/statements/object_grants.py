@@ -151,9 +151,11 @@ def _sequences(session: ClientSession, tree: nodes.GrantStatement) -> list[objec
 
 
 def check_ungranted(session: ClientSession, name: str) -> None:
-    """Before a role goes. Raises: DbError DEPENDENT_OBJECTS if it was granted something here."""
+    """Before a role goes. Raises: DbError DEPENDENT_OBJECTS if it has or was granted something."""
     cursor = session.duck.cursor
     for one in session.catalog.objects(cursor):
+        if one.role == name:  # a function would run with nobody's rights, which are all of them
+            raise needed(name, f"owner of {one.kind.value} {one.name}")
         if isinstance(one, objects.Sequence) and any(g.grantee == name for g in one.grants):
             raise needed(name, f"privileges for sequence {one.name}")
         if isinstance(one, objects.Routine) and name in (one.grants or ()):
