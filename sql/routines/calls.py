@@ -21,7 +21,7 @@ from sql.dialect import mysql_nodes, nodes
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.inline import body_of, put
-from sql.plan.routines import Call, call_of, cast
+from sql.plan.routines import Call, call_of, calls_in, cast
 from sql.results import Result, Rows
 from sql.routines.find import routines_of
 from sql.session import Wire
@@ -53,7 +53,17 @@ def are_interpreted(session: ClientSession, statement: ParsedStatement) -> bool:
     if not any(one.is_function and body_of(one, session.wire) is None for one in known):
         return False
     context = session.plan_context(statement.text)
-    return any(call_of(node, context) for node in _own(session, statement).find_all(exp.Func))
+    todo: list[exp.Expr] = [_own(session, statement)]
+    seen: set[int] = set()
+    while todo:
+        for call in calls_in(todo.pop(), context):
+            body = body_of(call.routine, session.wire)
+            if body is None:
+                return True
+            if call.routine.id not in seen:
+                seen.add(call.routine.id)
+                todo.append(body)
+    return False
 
 
 def _own(session: ClientSession, statement: ParsedStatement) -> exp.Expr:
@@ -213,6 +223,7 @@ class _Settling:
         """The tree with all calls answered. Raises: DbError."""
         self.takes_parameters = isinstance(tree, exp.Query | exp.DML | exp.Values)
         for _ in range(_CALLS_MAX):
+            self.session.duck.check()
             call = self._next(tree)
             if call is None:
                 return tree
