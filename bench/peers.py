@@ -28,7 +28,7 @@ import pymysql
 
 from bench.launch import Gnomon, free_port
 
-START_SECONDS = 60
+START_SECONDS = 180
 WARM_SECONDS = 600
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 MARIADB_SERVER = Path("/usr/sbin/mariadbd")
@@ -117,10 +117,10 @@ def postgresql(extra: tuple[str, ...] = ()) -> Iterator[Server]:
     if not (POSTGRES_BIN / "initdb").exists():
         raise MissingPeerError("PostgreSQL 15 is not here: apt-get install postgresql")
     owner = "postgres" if os.getuid() == 0 else None
-    port = free_port()
     with _directory(None, owner) as home:
         initdb = [str(POSTGRES_BIN / "initdb"), "-D", str(home / "data"), "-U", "gnomon"]
         _run([*initdb, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"], owner)
+        port = free_port()  # just before it is taken
         command = [str(POSTGRES_BIN / "postgres"), "-D", str(home / "data"), "-p", str(port)]
         command += ["-k", str(home), "-h", "127.0.0.1", *extra]
         process = _launch(command, home / "log", Path("/"), owner)
@@ -136,11 +136,11 @@ def mariadb() -> Iterator[Server]:
     if not MARIADB_SERVER.exists():
         raise MissingPeerError("MariaDB is not here: apt-get install mariadb-server")
     owner = "mysql" if os.getuid() == 0 else None
-    port = free_port()
     with _directory(None, owner) as home:
         data, sock = home / "data", home / "socket"
         install = ["/usr/bin/mariadb-install-db", "--no-defaults", f"--datadir={data}"]
         _run([*install, "--auth-root-authentication-method=normal", "--skip-test-db"], owner)
+        port = free_port()
         command = [str(MARIADB_SERVER), "--no-defaults", f"--datadir={data}", f"--port={port}"]
         command += [f"--socket={sock}", "--bind-address=127.0.0.1", "--skip-name-resolve"]
         command += [f"--pid-file={home / 'pid'}", "--character-set-server=utf8mb4"]

@@ -262,8 +262,10 @@ async def serve(configuration: Configuration) -> int:
     server = Server(configuration)
     try:
         addresses = await server.start()
-    except (DbError, OSError) as error:
-        await server.stop()
+    except BaseException as error:
+        await server.stop()  # else what was opened keeps the process from ending
+        if not isinstance(error, DbError | OSError):
+            raise
         sys.stderr.write(f"gnomon: {_explained(error)}\n")
         return 1
     _say_ready(configuration.settings, addresses)

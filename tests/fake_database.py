@@ -182,6 +182,7 @@ class FakeSession(QuietSession):
         self.is_closed = False
         self.open_rows = 0
         self.cancelled = threading.Event()
+        self.is_sleeping = False
         self._server = server
         self._settings = dict(SETTINGS)
         self._notices: list[Notice] = []
@@ -327,7 +328,10 @@ class FakeSession(QuietSession):
 
     def _sleep(self, seconds: float) -> Result:
         self.cancelled.clear()
-        if self.cancelled.wait(seconds):
+        self.is_sleeping = True
+        was_cancelled = self.cancelled.wait(seconds)
+        self.is_sleeping = False
+        if was_cancelled:
             raise DbError(ErrorKind.CANCELLED, "canceling statement due to user request")
         return Affected("SLEEP")
 

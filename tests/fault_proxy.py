@@ -202,7 +202,7 @@ def fails_after(status: int) -> Callable[[Handler, Fault], None]:
 def hangs(handler: Handler, fault: Fault) -> None:
     """Nothing happens, until the test clears the proxy or the client has gone."""
     handler.read()
-    fault.go.wait(30)
+    fault.go.wait(60)
     handler.hang_up()
 
 
@@ -210,7 +210,7 @@ def lands_late(handler: Handler, fault: Fault) -> None:
     """The client sees the connection end; the server does it when the test sets `go`."""
     request = handler.read()
     handler.hang_up()
-    assert fault.go.wait(30)
+    assert fault.go.wait(60)
     handler.forward(request)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
+from patience import PATIENCE_SECONDS, wait_until
 
 from engine import jit
 from engine.errors import DbError
@@ -65,9 +65,6 @@ def _values(array: Any) -> list[Any]:
     return list(array.to_pylist())
 
 
-WAIT_SECONDS = 60
-
-
 class Later:
     """A statement in a thread of its own."""
 
@@ -90,16 +87,8 @@ class Later:
         return self._thread.is_alive()
 
     def end(self) -> None:
-        self._thread.join(WAIT_SECONDS)
+        self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive(), "it still waits"
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Asks again and again; what it waits for is bound to come, however slow the machine."""
-    until, pause = monotonic() + WAIT_SECONDS, threading.Event()
-    while not condition():
-        assert monotonic() < until, "it has not come"
-        pause.wait(0.005)
 
 
 class Databases:

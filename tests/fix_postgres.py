@@ -29,7 +29,7 @@ class RunningListener:
         self.port = self.listener.port
 
     def run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
 
     @property
     def dsn(self) -> str:
@@ -38,7 +38,7 @@ class RunningListener:
     def stop(self) -> None:
         self.run(self.listener.close())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(30)
+        self._thread.join(60)
         self.loop.close()
         self.workers.close()
         self.database.close()

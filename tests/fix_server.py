@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-READY_SECONDS_MAX = 60.0
-STOP_SECONDS_MAX = 30.0
+READY_SECONDS_MAX = 180.0
+STOP_SECONDS_MAX = 120.0
 LOG_LINES_SHOWN = 60
 
 

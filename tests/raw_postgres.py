@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
-import time
-from collections.abc import Callable
 
 from fix_postgres import RunningListener
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Polls until the server has noticed; the event is bound to come."""
-    end = time.monotonic() + 20
-    gate = threading.Event()
-    while not condition():
-        assert time.monotonic() < end
-        gate.wait(0.01)
-
-
 def raw_connection(running: RunningListener) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", running.port), timeout=20)
+    client = socket.create_connection(("127.0.0.1", running.port), timeout=60)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
 

@@ -80,7 +80,7 @@ def test_the_tour_shows_what_one_gets(server: RunningServer) -> None:
 
 def _run(command: list[str], text: str = "") -> str:
     done = subprocess.run(
-        command, input=text, capture_output=True, text=True, timeout=60, check=False
+        command, input=text, capture_output=True, text=True, timeout=300, check=False
     )
     assert (done.returncode, done.stderr if "curl" not in command[-1] else "") == (0, "")
     return done.stdout

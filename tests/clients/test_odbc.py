@@ -59,7 +59,7 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
 
 @pytest.fixture(params=[POSTGRES, MARIADB])
 def cursor(addresses: dict[str, str], request: pytest.FixtureRequest) -> Iterator[Any]:
-    connection = pyodbc.connect(addresses[request.param], timeout=60)
+    connection = pyodbc.connect(addresses[request.param], timeout=300)
     yield connection.cursor()
     connection.close()
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from time import monotonic
 
 import pytest
 from fix_engine import CPU, cpu_rows, live_rows, pinned
+from patience import wait_until
 
 from engine.api import Op, Write
 from engine.clock import ManualClock, SystemClock
@@ -38,22 +37,14 @@ def put(regions: LocalRegions, *times: int, region_id: int = 1) -> None:
     regions.flush(region_id)
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    """Waits for what another thread does."""
-    end, never = monotonic() + 30, Event()
-    while not condition():
-        assert monotonic() < end
-        never.wait(0.01)
-
-
 def test_it_runs_after_a_flush(tmp_path: Path) -> None:
     regions = LocalRegions(tmp_path, OPTIONS, ManualClock())
     regions.create(1, CPU, WINDOW)
     for ts in range(4):
         put(regions, ts)
-    eventually(lambda: [f.level for f in regions.files(1)] == [1])
+    wait_until(lambda: [f.level for f in regions.files(1)] == [1])
     assert len(live_rows(regions)) == 4
-    eventually(lambda: regions.counters.totals()["compactions"] == 1)  # counted after it is shown
+    wait_until(lambda: regions.counters.totals()["compactions"] == 1)  # counted after it is shown
     regions.close()
 
 
@@ -64,7 +55,7 @@ def test_it_looks_at_every_region_at_a_start(tmp_path: Path) -> None:
         put(regions, ts)
     regions.close()
     regions = LocalRegions(tmp_path, OPTIONS, ManualClock())
-    eventually(lambda: len(regions.files(1)) == 1)
+    wait_until(lambda: len(regions.files(1)) == 1)
     regions.close()
 
 
@@ -76,10 +67,10 @@ def test_time_alone_makes_it_run(tmp_path: Path) -> None:
     put(regions, 1)
     put(regions, 2)
     clock.advance(HOUR_MS)
-    eventually(lambda: [f.level for f in regions.files(1)] == [1])
+    wait_until(lambda: [f.level for f in regions.files(1)] == [1])
     clock.advance(10 * HOUR_MS)
-    eventually(lambda: not regions.files(1))
-    eventually(lambda: regions.counters.totals()["expired_files"] == 1)
+    wait_until(lambda: not regions.files(1))
+    wait_until(lambda: regions.counters.totals()["expired_files"] == 1)
     regions.close()
 
 
@@ -94,14 +85,14 @@ def test_a_failure_is_told_and_tried_again(tmp_path: Path) -> None:
     store = FaultyStore(LocalStore(tmp_path, sync=False), fail_at=1)
     options = replace(OPTIONS, compaction_retry_seconds=0.01, compaction_retry_seconds_max=0.02)
     regions = LocalRegions(tmp_path, options, ManualClock(), store=store)
-    eventually(lambda: regions.counters.totals()["compaction_failures"] >= 3)
+    wait_until(lambda: regions.counters.totals()["compaction_failures"] >= 3)
     error = regions._region(1).health
     assert error is not None
     assert error.kind is ErrorKind.STORAGE_UNAVAILABLE
     assert len(live_rows(regions)) == 4
     store.fail_from(None)
-    eventually(lambda: len(regions.files(1)) == len(regions.files(2)) == 1)
-    eventually(lambda: regions._region(1).health is None)
+    wait_until(lambda: len(regions.files(1)) == len(regions.files(2)) == 1)
+    wait_until(lambda: regions._region(1).health is None)
     regions.close()
 
 
@@ -115,8 +106,8 @@ def test_a_damaged_file_stops_only_its_own_region(tmp_path: Path) -> None:
     path.write_bytes(b"PAR1" + bytes(100))
     regions.close()
     regions = LocalRegions(tmp_path, OPTIONS, ManualClock())
-    eventually(lambda: len(regions.files(2)) == 1)
-    eventually(lambda: regions._region(1).health is not None)
+    wait_until(lambda: len(regions.files(2)) == 1)
+    wait_until(lambda: regions._region(1).health is not None)
     error = regions._region(1).health
     assert error is not None
     assert error.kind is ErrorKind.CORRUPTED
@@ -133,12 +124,12 @@ def test_a_dropped_region_is_not_tried_again(tmp_path: Path) -> None:
     regions.close()
     options = replace(OPTIONS, compaction_retry_seconds=0.01, compaction_interval_seconds=0.01)
     regions = LocalRegions(tmp_path, options, ManualClock())
-    eventually(lambda: regions.counters.totals()["compaction_failures"] >= 1)
+    wait_until(lambda: regions.counters.totals()["compaction_failures"] >= 1)
     regions.drop(1)
     regions.create(1, CPU, WINDOW)
     for ts in range(4):
         put(regions, ts)
-    eventually(lambda: len(regions.files(1)) == 1)
+    wait_until(lambda: len(regions.files(1)) == 1)
     regions.close()
 
 
@@ -227,6 +218,6 @@ def test_orphans_are_looked_for_in_the_background(tmp_path: Path) -> None:
     regions.create(1, CPU, WINDOW)
     put(regions, 1)
     path = orphan(tmp_path, "0000000099-0badf00d.parquet")
-    eventually(lambda: not path.exists())
+    wait_until(lambda: not path.exists())
     assert len(live_rows(regions)) == 1
     regions.close()

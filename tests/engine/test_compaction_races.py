@@ -293,20 +293,20 @@ def test_closing_abandons_what_runs_in_the_background(tmp_path: Path) -> None:
 
     def wait() -> None:
         running.set()
-        assert closing.wait(30)
+        assert closing.wait(60)
 
     for ts in range(4):
         if ts == 3:
             store.at("end", lambda: store.at("open", wait))  # the last flush, then the merge
         engine.write([Write(1, Op.PUT, cpu_rows([row("a", 10 * ts + i) for i in range(7)]))])
         engine.flush(1)
-    assert running.wait(30)
+    assert running.wait(60)
     thread = Thread(target=engine.close)
     thread.start()
     while not engine._compactor._closing.is_set():
         pass
     closing.set()
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
     engine = LocalRegions(tmp_path, OPTIONS, ManualClock())
     assert [f.level for f in engine.files(1)] == [0] * 4

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fix_engine import CPU, cpu_keys, cpu_rows, live_rows
+from patience import wait_until
 
 from engine.api import Op, Write
 from engine.clock import ManualClock
@@ -59,12 +59,7 @@ def stored(engine: LocalRegions, file: FileMeta) -> pa.Table:
 
 
 def wait_for_files(engine: LocalRegions, count: int) -> None:
-    pause = Event()
-    for _ in range(2000):
-        if len(files(engine)) >= count:
-            return
-        pause.wait(0.01)
-    raise AssertionError(f"{len(files(engine))} files")
+    wait_until(lambda: len(files(engine)) >= count)
 
 
 def test_a_file_stays_in_one_window(opened) -> None:

@@ -34,7 +34,7 @@ class Slow:
 
     def compile(self, signature: object) -> None:
         self.begun.set()
-        assert self.may_end.wait(30)
+        assert self.may_end.wait(60)
 
     def disable_compile(self) -> None:
         self.compiled = True
@@ -47,7 +47,7 @@ def test_a_module_may_declare_kernels_while_others_are_compiled() -> None:
     with ThreadPoolExecutor(2) as pool:
         jit.declare(slow, ())
         compiling = pool.submit(jit.warm)
-        assert slow.begun.wait(30)
+        assert slow.begun.wait(60)
         pool.submit(jit.declare, later, ()).result(10)  # it would wait for ever behind a lock
         slow.may_end.set()
         compiling.result(30)
@@ -81,7 +81,7 @@ def test_who_calls_a_kernel_first_compiles_that_one_alone() -> None:
         jit.declare(slow, ())
         jit.declare(compiled, (jit.INT64S,))
         compiling = pool.submit(jit.warm)
-        assert slow.begun.wait(30)
+        assert slow.begun.wait(60)
         writable = np.arange(4, dtype=np.int64)
         assert pool.submit(compiled, writable).result(60) == 8
         slow.may_end.set()
@@ -188,7 +188,7 @@ class Together(list[object]):
         self._both = Barrier(2)
 
     def remove(self, item: object) -> None:
-        self._both.wait(30)
+        self._both.wait(60)
         super().remove(item)
 
 

@@ -394,7 +394,7 @@ def test_the_flusher_outlives_failures_of_any_kind(opened, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("engine.regions.flush", fails)
         engine.write([put(*(row("a", i, 1.0) for i in range(300)))])
-        assert tried.wait(10)
+        assert tried.wait(60)
         while engine._regions[1].health is None:
             tried.wait(0.01)
     while engine.statistics(1).files == 0:

@@ -401,7 +401,7 @@ def test_what_is_answered_at_once_waits_for_no_alter(regions: LocalRegions) -> N
     def hold() -> None:
         with region.maintenance, region.still():
             is_held.set()
-            may_end.wait(30)
+            may_end.wait(60)
 
     def answers() -> tuple[bool, bool]:
         """Whether samples, and rows, are given at once."""
@@ -416,7 +416,7 @@ def test_what_is_answered_at_once_waits_for_no_alter(regions: LocalRegions) -> N
     assert answers() == (True, True)
     with ThreadPoolExecutor(2) as pool:
         held = pool.submit(hold)
-        assert is_held.wait(30)
+        assert is_held.wait(60)
         try:
             assert pool.submit(answers).result(10) == (False, False)
         finally:

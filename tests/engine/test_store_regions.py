@@ -196,7 +196,7 @@ def test_an_action_that_lands_while_the_region_goes_on_never_counts(
         regions.flush(1)
     proxy._faults.pop()
     late.go.set()
-    assert late.done.wait(10)
+    assert late.done.wait(60)
     regions.write([put(("b", 1, 1, 1.0))])
     regions.flush(1)
     expected = full(("a", 1, 1, 1.0), ("b", 1, 1, 1.0))
@@ -222,10 +222,10 @@ def test_an_action_of_a_dead_process_that_lands_late_loses_nothing(
     expected = full(("a", 1, 1, 1.0))
     if is_before_the_start:
         late.go.set()
-        assert late.done.wait(10)
+        assert late.done.wait(60)
     regions = node.start()  # and its file, if it is an orphan, goes
     late.go.set()
-    assert late.done.wait(10)
+    assert late.done.wait(60)
     for turn in range(3):
         assert live_rows(regions) == expected
         node.crash(regions)
@@ -253,7 +253,7 @@ def test_a_file_of_a_dead_process_that_lands_late_replaces_no_other(
     regions.write([put(("b", 1, 1, 1.0))])
     regions.flush(1)
     late.go.set()
-    assert late.done.wait(10)
+    assert late.done.wait(60)
     node.crash(regions)
     node.lose_cache()
     assert live_rows(node.start()) == full(("a", 1, 1, 1.0), ("b", 1, 1, 1.0))

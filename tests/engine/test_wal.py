@@ -224,14 +224,14 @@ def test_writers_that_wait_share_one_sync(tmp_path: Path) -> None:
             super().step(name)
             if name == "sync" and self.calls.count("sync") == 1:
                 syncing.set()
-                assert go_on.wait(10)
+                assert go_on.wait(60)
 
     syncing, go_on = Event(), Event()
     folder = SlowFolder(LocalLogFolder(tmp_path))
     log, _ = open_log(folder)
     threads = [Thread(target=append, args=(log, bytes([i]))) for i in range(20)]
     threads[0].start()
-    assert syncing.wait(10)
+    assert syncing.wait(60)
     for thread in threads[1:]:
         thread.start()
     while len(log._queue) < 19:

@@ -25,7 +25,7 @@ ENDLESS = SLOW.replace("20000", "20000000000")
 
 
 def sql(url: str, text: str) -> httpx.Response:
-    return httpx.post(f"{url}/v1/sql", data={"sql": text}, timeout=60)
+    return httpx.post(f"{url}/v1/sql", data={"sql": text}, timeout=300)
 
 
 def wait_for_statement(url: str) -> None:

@@ -106,7 +106,7 @@ def test_a_server_that_stops_ends_who_compiles_for_it(monkeypatch: pytest.Monkey
     while warming._helper is None and running.is_alive():
         running.join(0.01)
     warming.stop()
-    running.join(20)
+    running.join(60)
     assert not running.is_alive()
 
 

@@ -51,7 +51,7 @@ def test_calls_run_together_up_to_the_limit(workers: Workers) -> None:
     together, seen = threading.Barrier(3), set[str]()
 
     def call() -> None:
-        together.wait(5)
+        together.wait(60)
         seen.add(threading.current_thread().name)
 
     async def ask() -> None:
@@ -65,7 +65,7 @@ def test_a_call_nobody_waits_for_is_left_out() -> None:
     workers, go, ran = Workers(1), threading.Event(), []
 
     async def ask() -> None:
-        first = workers.start(lambda: go.wait(5))
+        first = workers.start(lambda: go.wait(60))
         second = workers.start(lambda: ran.append("second"))
         second.cancel()
         third = workers.start(lambda: ran.append("third"))
@@ -82,12 +82,12 @@ def test_closing_ends_what_runs_and_cancels_what_waits() -> None:
 
     def call() -> str:
         begun.set()
-        go.wait(5)
+        go.wait(60)
         return "done"
 
     async def ask() -> tuple[str, bool]:
         running, waiting = workers.start(call), workers.start(call)
-        await asyncio.to_thread(begun.wait, 5)
+        await asyncio.to_thread(begun.wait, 60)
         closing = asyncio.create_task(asyncio.to_thread(workers.close))
         await asyncio.wait([waiting])
         go.set()

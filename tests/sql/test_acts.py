@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from fix_database import Client, Later, wait_until
+from fix_database import Client, Later
+from patience import wait_until
 
 from engine.errors import DbError, ErrorKind
 from sql.acts.locks import AdvisoryLocks, Hold

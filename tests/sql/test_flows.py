@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fix_database import Client, Databases, client
+from patience import wait_until
 
 from engine.errors import DbError, ErrorKind
 from sql.client_session import ClientSession
@@ -325,23 +326,13 @@ def test_flows_run_by_themselves_until_dropped(tmp_path: Path) -> None:
         db.run(SOURCE)
         db.run(FLOW)
         db.run("INSERT INTO t VALUES ('a', 1, '2024-01-01 00:00:10')")
-        wait_for(lambda: db.run("SELECT total FROM s") == [(1,)])
+        wait_until(lambda: db.run("SELECT total FROM s") == [(1,)])
         db.run("DROP FLOW f")
         db.run("INSERT INTO t VALUES ('b', 1, '2024-01-01 00:00:10')")
         db.run("DROP TABLE s")
         db.run("DROP TABLE t")
     finally:
         database.close()
-
-
-def wait_for(done: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Returns when `done` is true."""
-    pause, tries = threading.Event(), int(seconds / 0.02)
-    for _ in range(tries):
-        if done():
-            return
-        pause.wait(0.02)
-    raise AssertionError("it did not happen in time")
 
 
 def test_times_between_times_bound_a_tql(connect: Callable[..., Client]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fix_database import WAIT_SECONDS, Client, Later, wait_until
+from fix_database import Client, Later
+from patience import PATIENCE_SECONDS, wait_until
 
 from engine.errors import DbError, ErrorKind
 from sql.alterations import Alterations
@@ -68,7 +69,7 @@ def test_who_waits_sleeps_until_the_other_ends(
         looks.append(session)
         wait_for_end(gate, session, seen, seconds)
 
-    monkeypatch.setattr(waiting, "_LOOK_SECONDS", (WAIT_SECONDS / 2,))
+    monkeypatch.setattr(waiting, "_LOOK_SECONDS", (PATIENCE_SECONDS / 2,))
     monkeypatch.setattr(CommitGate, "wait_for_end", counted)
     tables.run("BEGIN; UPDATE acc SET v = v + 1")
     laters = [Later(connect(), "UPDATE acc SET v = v + 10") for _ in range(2)]
@@ -185,12 +186,12 @@ def test_an_insert_waits_until_an_altered_table_is_known(
 
     def slowly(self: Alterations, *args: Any) -> None:
         reached.set()
-        assert go_on.wait(WAIT_SECONDS)
+        assert go_on.wait(PATIENCE_SECONDS)
         publish(self, *args)
 
     monkeypatch.setattr(Alterations, "publish", slowly)
     altered = Later(connect(), "ALTER TABLE acc ADD COLUMN more INT")
-    assert reached.wait(WAIT_SECONDS)
+    assert reached.wait(PATIENCE_SECONDS)
     inserted = Later(tables, "INSERT INTO acc (id, v) VALUES (5, 0)")
     assert inserted.is_waiting()
     go_on.set()

@@ -251,12 +251,12 @@ def test_a_table_is_not_locked_while_a_commit_of_its_rows_is_on_its_way(
 
     def held_up(expected: Sequence[Expectation]) -> None:
         reached.set()
-        assert go.wait(20)
+        assert go.wait(60)
         check_expected(expected)
 
     monkeypatch.setattr("sql.transaction.check_expected", held_up)
     committing = Later(a, "COMMIT")
-    assert reached.wait(20)
+    assert reached.wait(60)
     b.run("BEGIN")
     locking = Later(b, "LOCK TABLE acc IN EXCLUSIVE MODE")
     assert locking.is_waiting()

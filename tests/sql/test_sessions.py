@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from fix_database import Client
+from fix_database import Client, Later
+from patience import wait_until
 
 from engine import datatypes
 from engine.errors import DbError, ErrorKind
@@ -17,6 +17,7 @@ from sql.session import Wire
 
 Connect = Callable[..., Client]
 SERIES = "CREATE TABLE cpu (host STRING PRIMARY KEY, ts TIMESTAMP TIME INDEX, v DOUBLE)"
+LONG = "SELECT sum(a.range % (b.range + 1)) AS s FROM range(9999999) a, range(99999) b"
 
 
 @pytest.fixture
@@ -131,22 +132,19 @@ def test_prepared_statements_in_sql(cpu: Client, connect: Connect) -> None:
 
 
 def test_cancel_ends_the_running_statement(db: Client) -> None:
-    timer = threading.Timer(0.2, db.session.cancel)
-    timer.start()
-    error = fails(
-        db, "SELECT sum(a.range % (b.range + 1)) AS s FROM range(9999999) a, range(99999) b"
-    )
-    timer.join()
-    assert error.kind is ErrorKind.CANCELLED
+    later = Later(db, LONG)
+    wait_until(lambda: db.session.activity.state == "active")
+    db.session.cancel()
+    later.end()
+    assert later.error is not None
+    assert later.error.kind is ErrorKind.CANCELLED
     assert db.run("SELECT 1 AS one") == [(1,)]
 
 
 def test_the_statement_timeout_ends_it(db: Client) -> None:
     db.run("SET statement_timeout = '100ms'")
-    error = fails(
-        db, "SELECT sum(a.range % (b.range + 1)) AS s FROM range(9999999) a, range(99999) b"
-    )
-    assert error.kind is ErrorKind.TIMEOUT
+    assert fails(db, LONG).kind is ErrorKind.TIMEOUT
+    db.session.set("statement_timeout", "0")
     assert db.run("SELECT 1 AS one") == [(1,)]
 
 

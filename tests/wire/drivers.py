@@ -149,7 +149,7 @@ class CommandLine(Driver):
             self.command(text),
             env={**os.environ, "LC_ALL": "C.UTF-8", "PGCLIENTENCODING": "UTF8"},
             capture_output=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()

@@ -38,7 +38,7 @@ def client(*command: str) -> tuple[str, str]:
     program = shutil.which(command[0])
     assert program is not None, f"{command[0]} is missing"
     done = subprocess.run(
-        [program, *command[1:]], capture_output=True, text=True, timeout=60, check=False
+        [program, *command[1:]], capture_output=True, text=True, timeout=300, check=False
     )
     return done.stdout, done.stderr
 

@@ -10,6 +10,7 @@ import psycopg
 import pymysql
 import pytest
 from fix_server import RunningServer
+from patience import wait_until
 from psycopg import errors
 
 DATABASE = "wire_keys"
@@ -68,8 +69,9 @@ def test_a_child_and_the_end_of_its_parent_exclude_each_other(dsn: str) -> None:
         one.execute("INSERT INTO c VALUES (1)")
         waiting = threading.Thread(target=goes)
         waiting.start()
-        waiting.join(0.2)
-        assert waiting.is_alive()
+        who_waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        with psycopg.connect(dsn, autocommit=True) as watching:
+            wait_until(lambda: watching.execute(who_waits).fetchone() == (1,))
         one.commit()
         waiting.join(30)
         assert failed == ["23503"]

@@ -101,7 +101,7 @@ def test_pg_dump_takes_large_objects_along(server: RunningServer) -> None:
     with psycopg.connect(server.postgres_dsn(), autocommit=True) as link:
         (oid,) = link.execute("SELECT lo_from_bytea(0, %s)", (b"dumped\0bytes",)).fetchone() or (0,)
         command = ["pg_dump", "--blobs", "--exclude-schema=*", server.postgres_dsn()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         link.execute("SELECT pg_catalog.lo_unlink(%s)", (oid,))
         lines = done.stdout.splitlines()

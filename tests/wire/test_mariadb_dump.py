@@ -69,9 +69,9 @@ def test_a_dump_is_loaded_again(server: RunningServer, connection: pymysql.Conne
     dumped = subprocess.run(
         [DUMP, *where, SOURCE],
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert dumped.stderr == b""
-    subprocess.run([CLIENT, *where, TARGET], input=dumped.stdout, timeout=60, check=True)
+    subprocess.run([CLIENT, *where, TARGET], input=dumped.stdout, timeout=300, check=True)
     assert answers(connection, TARGET) == answers(connection, SOURCE)

@@ -35,7 +35,7 @@ def run(where: list[str], line: str, text: str | None = None) -> str:
         input=text,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -208,5 +208,5 @@ def test_the_import_program(connection: Any, server: RunningServer, tmp_path: Pa
     (tmp_path / "t.csv").write_bytes(b'1,"x"\n2,"y,z"\n')
     where = ["-h127.0.0.1", f"-P{server.port('mysql')}", "-ugnomon", "--skip-ssl", "--local"]
     form = ["--fields-terminated-by=,", '--fields-optionally-enclosed-by="']
-    subprocess.run([IMPORT, *where, *form, DATABASE, tmp_path / "t.csv"], check=True, timeout=60)
+    subprocess.run([IMPORT, *where, *form, DATABASE, tmp_path / "t.csv"], check=True, timeout=300)
     assert rows(connection) == [(1, "x"), (2, "y,z")]

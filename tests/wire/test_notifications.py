@@ -17,7 +17,7 @@ def test_a_waiting_client_is_told(server: Any) -> None:
         sender.execute("SELECT pg_notify('news', 'hello')")
         assert list(listener.notifies(timeout=0.1)) == []
         sender.commit()
-        (found,) = listener.notifies(timeout=10, stop_after=1)
+        (found,) = listener.notifies(timeout=60, stop_after=1)
         assert (found.channel, found.payload) == ("news", "hello")
         assert found.pid == sender.info.backend_pid
 

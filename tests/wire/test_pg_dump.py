@@ -64,13 +64,13 @@ def test_a_dump_is_loaded_again(
             connection.execute(statement)
         before = state(connection)
         subprocess.run(
-            [PG_DUMP, "-d", dsn, "-n", SCHEMA, "-f", str(dump), *options], check=True, timeout=60
+            [PG_DUMP, "-d", dsn, "-n", SCHEMA, "-f", str(dump), *options], check=True, timeout=300
         )
         # A server with another search path must understand it.
         assert f"REFERENCES {SCHEMA}.kind(id) ON DELETE CASCADE" in dump.read_text(encoding="utf-8")
         connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
         loaded = [PSQL, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-f", str(dump)]
-        subprocess.run(loaded, check=True, timeout=60, stdout=subprocess.DEVNULL)
+        subprocess.run(loaded, check=True, timeout=300, stdout=subprocess.DEVNULL)
         assert state(connection) == before
         added = connection.execute(f"INSERT INTO {SCHEMA}.item (kind) VALUES (1) RETURNING id")
         assert added.fetchone() == (3,)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ import psycopg
 import psycopg2
 import pytest
 from fix_server import RunningServer
+from patience import again_and_again
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
@@ -181,11 +181,8 @@ def test_savepoints_undo_a_part(dsn: str) -> None:
 
 
 def test_cancel_ends_the_statement_at_once(connection: psycopg.Connection[Any]) -> None:
-    timer = threading.Timer(0.3, connection.cancel_safe)
-    timer.start()
-    with pytest.raises(errors.QueryCanceled):
+    with again_and_again(connection.cancel_safe), pytest.raises(errors.QueryCanceled):
         connection.execute(FOREVER)
-    timer.join()
     assert connection.execute("SELECT 1").fetchone() == (1,)
 
 

@@ -43,7 +43,7 @@ def psql(dsn: str, *commands: str) -> str:
         [PSQL, "-X", "-d", dsn, "-P", "pager=off", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.stderr == ""

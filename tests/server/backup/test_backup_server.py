@@ -64,7 +64,7 @@ def test_a_backup_under_load_is_restored_and_whole(
     threads = [threading.Thread(target=write, args=(writer,)) for writer in (1, 2)]
     for thread in threads:
         thread.start()
-    assert begun.wait(30)
+    assert begun.wait(60)
     try:
         assert backup(server, tmp_path / name) == 0
         assert backup(server, tmp_path / name) == 1, "it exists"

@@ -56,7 +56,7 @@ class House:
         return Session(self)
 
     def together(self, session: object, requests: Sequence[str]) -> list[str]:
-        self.go_on.wait(10)
+        self.go_on.wait(60)
         self.seen.append(list(requests))
         for request in requests:
             if request.startswith("bad"):
@@ -176,5 +176,5 @@ async def test_sessions_of_those_who_come_no_more_are_closed(
     monkeypatch.setattr(groups, "SESSION_SECONDS", 0.01)
     monkeypatch.setattr(Session, "close", close)
     assert await house.ask("a") == ["A"]
-    assert await asyncio.to_thread(closed.wait, 10)
+    assert await asyncio.to_thread(closed.wait, 60)
     assert house.open == []

@@ -215,7 +215,7 @@ def run_cli(
     """Runs statements; as output is a pipe, rows come separated by tabs."""
     assert MARIADB is not None, "mariadb is missing: apt-get install mariadb-client"
     command = [MARIADB, "-h127.0.0.1", f"-P{port}", f"-u{user}", *flags, "-e", sql]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_command_line(mysql_door: MysqlDoor) -> None:

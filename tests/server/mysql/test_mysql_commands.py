@@ -271,7 +271,7 @@ def test_a_client_that_leaves_cancels_its_statement(mysql_door: MysqlDoor) -> No
     session.close = lambda: (close(), ended.set())  # type: ignore[method-assign,assignment]
     client.tell(C.QUERY, b"select count(*) from range(1000000000000) r(i)")
     client.socket.close()
-    assert ended.wait(20)
+    assert ended.wait(60)
 
 
 def test_packets_above_the_limit_are_1153_and_the_end(mysql_doors: MysqlDoors) -> None:

@@ -15,7 +15,8 @@ import psycopg
 import psycopg2
 import pytest
 from fix_postgres import RunningListener
-from raw_postgres import raw_connection, receive_until, send_startup, wait_until
+from patience import again_and_again, wait_until
+from raw_postgres import raw_connection, receive_until, send_startup
 
 from server.postgres.connection import Options
 from server.postgres.protocol import Limits
@@ -39,7 +40,7 @@ def test_psql_runs_scripts_and_shows_errors(postgres) -> None:
         input=script,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert done.stdout.splitlines() == [
@@ -179,11 +180,8 @@ def test_notices_reach_the_client(postgres) -> None:
 
 def test_cancel_ends_a_running_statement(postgres) -> None:
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:
-        timer = threading.Timer(0.2, connection.cancel_safe)
-        timer.start()
-        with pytest.raises(psycopg.errors.QueryCanceled):
-            connection.execute("SLEEP 30")
-        timer.join()
+        with again_and_again(connection.cancel_safe), pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("SLEEP 600")
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -210,10 +208,9 @@ def _leave_in_a_statement(postgres: RunningListener) -> None:
     client = raw_connection(postgres)
     send_startup(client)
     receive_until(client, b"Z\0\0\0\x05I")
-    client.sendall(b"Q" + struct.pack("!i", 13) + b"SLEEP 30\0")
+    client.sendall(b"Q" + struct.pack("!i", 13) + b"SLEEP 99\0")
     (session,) = postgres.database.sessions()
-    gate = threading.Event()
-    gate.wait(0.1)
+    wait_until(lambda: session.is_sleeping)
     client.close()
     wait_until(lambda: session.is_closed)
     assert session.cancelled.is_set()
@@ -289,16 +286,15 @@ def test_stopping_tells_idle_clients_and_ends_running_statements() -> None:
 
     def work() -> None:
         try:
-            busy.execute("SLEEP 30")
+            busy.execute("SLEEP 600")
         except psycopg.Error as error:
             failures.append(error)
 
     thread = threading.Thread(target=work)
     thread.start()
-    gate = threading.Event()
-    gate.wait(0.2)
+    wait_until(lambda: any(session.is_sleeping for session in running.database.opened))
     running.stop()
-    thread.join(20)
+    thread.join(60)
     assert len(failures) == 1
     with pytest.raises(psycopg.errors.AdminShutdown):
         idle.execute("SELECT 1")

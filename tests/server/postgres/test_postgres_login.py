@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from fix_postgres import RunningListener
-from raw_postgres import raw_connection, receive_until, send_startup, wait_until
+from patience import wait_until
+from raw_postgres import raw_connection, receive_until, send_startup
 
 from server.auth.api import UserRecord
 from server.postgres.connection import Options

@@ -170,7 +170,7 @@ async def test_an_alert_is_pending_then_firing_then_resolved(
     assert list((await ruled.query("ALERTS", 1)).values()) == [1.0]
     await ruled.load(3, a=7.0)
     ruled.evaluate(3)
-    (sent,) = alertmanager.bodies.get(timeout=10)
+    (sent,) = alertmanager.bodies.get(timeout=60)
     assert sent["labels"]["site"] == "eu"
     assert sent["startsAt"] == "1970-01-01T00:03:00.000Z"
     assert sent["endsAt"] == "1970-01-01T00:07:00.000Z"
@@ -181,7 +181,7 @@ async def test_an_alert_is_pending_then_firing_then_resolved(
     assert list((await ruled.query("ALERTS_FOR_STATE", 3)).values()) == [60.0]
     await ruled.load(4, a=1.0)
     ruled.evaluate(4)
-    (sent,) = alertmanager.bodies.get(timeout=10)
+    (sent,) = alertmanager.bodies.get(timeout=60)
     assert sent["endsAt"] == "1970-01-01T00:04:00.000Z"
     assert (await ruled.data("alerts"))["alerts"] == []
     assert await ruled.query("ALERTS", 4) == {}

@@ -79,16 +79,12 @@ def test_what_was_committed_after_the_snapshot_counts(
 def test_a_statement_of_its_own_waits_for_the_other(database: Database, wins: str) -> None:
     one, two = client(database), client(database)
     one.run("BEGIN; DELETE FROM p WHERE id = 1")
-    found: list[ErrorKind | None] = []
-    waiting = threading.Thread(
-        target=lambda: found.append(kind_of(two, "INSERT INTO c VALUES (1)"))
-    )
-    waiting.start()
-    waiting.join(0.2)
-    assert waiting.is_alive()
+    waiting = Later(two, "INSERT INTO c VALUES (1)")
+    assert waiting.is_waiting()
     one.run(wins)
-    waiting.join(30)
-    assert found == [ErrorKind.FOREIGN_KEY_VIOLATION if wins == "COMMIT" else None]
+    waiting.end()
+    kind = waiting.error.kind if waiting.error else None
+    assert kind is (ErrorKind.FOREIGN_KEY_VIOLATION if wins == "COMMIT" else None)
     assert one.run(ORPHANS) == [(0,)]
 
 

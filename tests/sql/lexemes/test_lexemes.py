@@ -50,13 +50,16 @@ def test_texts_are_cut_as_by_the_default_parser() -> None:
 
 @pytest.mark.parametrize("unit", ["1.", "a_", "+a", "a-", "<a", "&a", "a.", "a@", "A://"])
 def test_no_text_takes_more_than_linear_time(unit: str) -> None:
-    def cost(count: int) -> float:
-        begin = time.process_time()
+    def once(count: int) -> float:
+        begin = time.thread_time()
         for _ in words(unit * count):
             pass
-        return time.process_time() - begin
+        return time.thread_time() - begin
 
-    cost(100)
+    def cost(count: int) -> float:
+        """The least of several: a collection of garbage or a cold cache counts for nothing."""
+        return min(once(count) for _ in range(4))
+
     assert cost(8000) < 40 * max(cost(800), 0.002)
 
 

@@ -182,7 +182,7 @@ def test_leases_never_wait_for_themselves_and_last_as_long_as_they_are_held() ->
     def hold() -> None:
         with leases.held("b"):
             entered.set()
-            assert leave.wait(30)
+            assert leave.wait(60)
 
     leases.keep("a")
     leases.keep("a")
@@ -191,7 +191,7 @@ def test_leases_never_wait_for_themselves_and_last_as_long_as_they_are_held() ->
     leases.release("a")
     thread = threading.Thread(target=hold)
     thread.start()
-    assert entered.wait(30)
+    assert entered.wait(60)
     leave.set()
     with leases.nobody() as quiet:  # waits for b
         assert quiet
