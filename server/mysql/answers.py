@@ -197,6 +197,9 @@ def _executed_at_once(speaker: Speaker, command: Execute) -> Found | None:
 def _query(speaker: Speaker, command: Query) -> Iterator[Piece | CopySink]:
     """COM_QUERY: every statement of the text in turn; the first error ends it."""
     statements = [found for found in speaker.session.parse(command.text) if not found.is_empty]
+    if not statements and command.text.strip(" \t\r\n;"):  # a comment alone is no error
+        yield from _answer_result(speaker, Affected("DO", 0), _NO_FLAGS, binary=False)
+        return
     if not statements:
         raise DbError(ErrorKind.EMPTY_STATEMENT, "the query is empty")
     if len(statements) > 1 and Capability.MULTI_STATEMENTS not in speaker.protocol.capabilities:

@@ -25,6 +25,8 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
 _CONSTANT = re.compile(
     r"-?\d+(\.\d+)?|'(?:''|[^'])*'|true|false|current_timestamp\(\)|now\(\)", re.IGNORECASE
 )
+_CLOCK = re.compile(r"(now|current_timestamp)\(\d?\)", re.IGNORECASE)
+_DIGITS = re.compile(r"\(([1-9])\)")
 _NUMBERS = "nextval("  # how the default of an AUTO_INCREMENT column begins
 _ZONE = re.compile(r"\+00:00'$")  # how a literal's zone is kept, which times on a wall have none of
 _WORD_TYPE = re.compile(r"^\w+")
@@ -94,11 +96,11 @@ def _column(column: Column, name: str, collation: str) -> str:
         parts.append("AUTO_INCREMENT")
     elif column.default is not None:
         default = _ZONE.sub("'", column.default) if column.type.wall else column.default
-        parts.append(f"DEFAULT {_default(default)}")
+        parts.append(f"DEFAULT {_default(default, column)}")
     elif column.nullable and column.type.id not in _WITHOUT_DEFAULT and not column.generated:
         parts.append("DEFAULT NULL")
     if column.touched:
-        parts.append("ON UPDATE CURRENT_TIMESTAMP")
+        parts.append(f"ON UPDATE {clock_of(column)}")
     if column.comment:
         parts.append(f"COMMENT {_string(column.comment)}")
     return " ".join(parts)
@@ -124,12 +126,22 @@ def mysql_type(column: Column) -> str:
     return types.sql_name(column.type, wire).lower()
 
 
-def _default(text: str) -> str:
+def clock_of(column: Column) -> str:
+    """The present time with the digits of the column's type; MySQL takes no others for it."""
+    digits = _DIGITS.search(mysql_type(column))
+    return f"CURRENT_TIMESTAMP({digits[1]})" if digits is not None else "CURRENT_TIMESTAMP"
+
+
+def is_clock(default: str) -> bool:
+    """True for the default of a column that is filled with the present time."""
+    return _CLOCK.fullmatch(default) is not None
+
+
+def _default(text: str, column: Column) -> str:
     """MySQL takes expressions in parentheses only."""
-    made = _mysql(text)
-    if _CONSTANT.fullmatch(text):
-        return "CURRENT_TIMESTAMP" if text.lower() in ("now()", "current_timestamp()") else made
-    return f"({made})"
+    if is_clock(text) and column.type.is_timestamp:
+        return clock_of(column)
+    return _mysql(text) if _CONSTANT.fullmatch(text) else f"({_mysql(text)})"
 
 
 def _index(index: Index, name: str, columns: str) -> str:

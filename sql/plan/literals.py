@@ -303,7 +303,8 @@ _VARIABLE = (exp.Column, exp.Query, exp.Subquery, exp.Rand, exp.Window, exp.AggF
 
 def _is_constant(node: exp.Expr) -> bool:
     """True if the value is the same for every row and cheap to ask for beforehand."""
-    volatile = {"random", "uuid", "gen_random_uuid", "nextval", "setseed", "gn_act"}
+    volatile = {"random", "uuid", "gen_random_uuid", "uuid_generate_v4", "nextval", "setseed"}
+    volatile.add("gn_act")
     for part in node.walk():
         if isinstance(part, _VARIABLE):
             return False

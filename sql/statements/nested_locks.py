@@ -74,12 +74,12 @@ def _locked(
 
 def literal_rows(rows: Rows) -> exp.Select:
     """The rows as a query of literals. Raises: DbError UNSUPPORTED for types that have none."""
+    nothing = _line([None] * len(rows.columns), rows.columns)  # refuses before any row is read
     lines = [
         _line(line, rows.columns)
         for batch in rows
         for line in zip(*(_texts(array) for array in batch.columns), strict=True)
     ]
-    nothing = _line([None] * len(rows.columns), rows.columns)
     names = exp.TableAlias(
         this=exp.to_identifier("locked"),
         columns=[exp.to_identifier(column.name, quoted=True) for column in rows.columns],

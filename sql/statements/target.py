@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -186,8 +186,21 @@ def default_values(session: ClientSession, column: Column, rows: int) -> pa.Arra
         else:
             values = session.fixed(lambda: session.evaluate(default, rows))
         return assign(values, column, session.timezone)
-    value = session.evaluate(clock_text(column), 1)
-    return pa.repeat(assign(value, column, session.timezone)[0], rows)
+    text = clock_text(column)
+    if rows > 1 and _is_called(column.default):
+        return assign(session.evaluate(text, rows), column, session.timezone)
+    return pa.repeat(assign(session.evaluate(text, 1), column, session.timezone)[0], rows)
+
+
+@lru_cache(1024)
+def _is_called(default: str) -> bool:
+    """True if a default may be another value for each row: a random number, a new UUID."""
+    tree = parse(f"SELECT {default}", Wire.HTTP)[0].tree
+    assert tree is not None
+    return any(not isinstance(node, _STEADY) for node in tree.find_all(exp.Func))
+
+
+_STEADY = (exp.Cast, exp.Array, exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime)
 
 
 def _check_numbers(session: ClientSession, column: Column) -> None:

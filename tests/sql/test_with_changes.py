@@ -92,3 +92,13 @@ def test_mysql_has_none(items: Client, connect: Connect) -> None:
     with pytest.raises(DbError):
         mysql.run("WITH gone AS (DELETE FROM items RETURNING id) SELECT count(*) FROM gone")
     assert items.run("SELECT count(*) FROM items") == [(100,)]
+
+
+def test_lists_are_refused_before_anything_is_kept(items: Client) -> None:
+    items.run(
+        "CREATE TABLE lists (id INT PRIMARY KEY, l INT[]); INSERT INTO lists VALUES (1, '{1}')"
+    )
+    with pytest.raises(DbError) as error:
+        items.run("WITH gone AS (DELETE FROM lists RETURNING *) SELECT id FROM gone")
+    assert error.value.kind is ErrorKind.UNSUPPORTED
+    assert items.run("SELECT count(*) FROM lists") == [(1,)]

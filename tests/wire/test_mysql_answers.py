@@ -234,3 +234,16 @@ def test_columns_of_the_catalog_are_in_capitals_or_as_written(
 ) -> None:
     cursor.execute(f"SELECT {asked}")
     assert tuple(column[0] for column in cursor.description)[:2] == names
+
+
+@pytest.mark.parametrize("text", ["--", "-- a\n", "/* a */", "# a", "-- a\n;"])
+def test_a_comment_alone_is_answered(cursor: Any, text: str) -> None:
+    assert cursor.execute(text) == 0
+    assert cursor.description is None
+
+
+@pytest.mark.parametrize("text", ["", " ", ";", "\n;\t"])
+def test_nothing_at_all_is_an_error(cursor: Any, text: str) -> None:
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        cursor.execute(text)
+    assert caught.value.args[0] == 1065

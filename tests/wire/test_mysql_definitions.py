@@ -15,7 +15,7 @@ CHILD = """CREATE TABLE `child` (
   `id` int NOT NULL AUTO_INCREMENT,
   `Name` varchar(20) NOT NULL DEFAULT 'it''s',
   `b` blob,
-  `d` timestamp(6) NULL DEFAULT CURRENT_TIMESTAMP,
+  `d` timestamp(6) NULL DEFAULT CURRENT_TIMESTAMP(6),
   `v` decimal(10,2) DEFAULT 1.5 COMMENT 'a\\nb',
   `t` text,
   `on_day` date DEFAULT NULL,
@@ -166,3 +166,28 @@ def test_how_much_of_a_column_a_key_names_is_told(server: RunningServer) -> None
         cursor.execute(f"{told} ORDER BY seq_in_index")
         assert list(cursor.fetchall()) == [(3,), (4,)]
         cursor.execute("DROP TABLE parts")
+
+
+def test_the_present_time_has_the_digits_of_its_column(cursor: Any) -> None:
+    cursor.execute(
+        "CREATE TABLE moments (a DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
+        " ON UPDATE CURRENT_TIMESTAMP(6), b TIMESTAMP(3) NULL DEFAULT now(3), c DATETIME DEFAULT"
+        " now(), d BOOL DEFAULT TRUE, e BOOL DEFAULT false, f VARCHAR(9) DEFAULT 'true')"
+    )
+    columns = {row[0]: row[4:6] for row in rows(cursor, "SHOW COLUMNS FROM moments")}
+    assert columns == {
+        "a": ("CURRENT_TIMESTAMP(6)", "DEFAULT_GENERATED on update CURRENT_TIMESTAMP(6)"),
+        "b": ("CURRENT_TIMESTAMP(3)", ""),
+        "c": ("CURRENT_TIMESTAMP", ""),
+        "d": ("1", ""),
+        "e": ("0", ""),
+        "f": ("true", ""),
+    }
+    shown = rows(cursor, "SHOW CREATE TABLE moments")[0][1]
+    kept = "`a` datetime(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),"
+    assert kept in shown
+    assert "`b` timestamp(3) NULL DEFAULT CURRENT_TIMESTAMP(3)," in shown
+    cursor.execute("DROP TABLE moments")
+    cursor.execute(shown)
+    assert rows(cursor, "SHOW CREATE TABLE moments")[0][1] == shown
+    cursor.execute("DROP TABLE moments")

@@ -290,7 +290,7 @@ FUNCTIONS: tuple[Function, ...] = (
     f("crc32(text text) -> bigint", "The CRC-32 of the text's bytes.",
       ("(b BLOB) AS gn_crc_arrow(b)", "(s VARCHAR) AS gn_crc_arrow(encode(s))"), wires=MYSQL,
       ex={"crc32('MySQL')": 3259397556}),
-    f("gen_random_uuid() -> uuid", "A random UUID.", "uuid", wires=POSTGRES,
+    f("gen_random_uuid() -> uuid", "A random UUID.", "uuid", "uuid_generate_v4", wires=POSTGRES,
       ex={"length(gen_random_uuid()::text)": 36}),
     f("uuid() -> text", "A random UUID.", "() AS CAST(uuid() AS VARCHAR)",
       ex={"char_length(uuid())": 36}),

@@ -15,6 +15,7 @@ from engine.datatypes import DataType, TypeId
 from engine.schema import Semantic
 from sql.decode.clock import digits_declared
 from sql.dialect.json2 import native_name
+from sql.dialect.show_create_mysql import clock_of, is_clock
 from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import catalog_name
@@ -54,6 +55,7 @@ _SECOND_DIGITS = {
     TypeId.TIMESTAMP_TZ: 6,
     TypeId.TIME: 6,
 }
+_TRUTH = {"TRUE": "1", "FALSE": "0"}
 _TEXTS = frozenset({TypeId.STRING, TypeId.JSON, TypeId.UUID})
 
 _WRITTEN = (TableKind.TIME_SERIES, TableKind.RELATIONAL)
@@ -122,7 +124,7 @@ def extra(column: Column) -> str:
     if column.generated:
         return f"{'VIRTUAL' if column.virtual else 'STORED'} GENERATED"
     if column.touched:
-        return "DEFAULT_GENERATED on update CURRENT_TIMESTAMP"
+        return f"DEFAULT_GENERATED on update {clock_of(column)}"
     return "auto_increment" if (column.default or "").startswith(_NUMBERS) else ""
 
 
@@ -132,11 +134,15 @@ def semantic_type(column: Column) -> str:
 
 
 def default_text(column: Column, wire: Wire) -> str | None:
-    """The column's default: SQL text, on MySQL the bare value of a string literal."""
+    """The column's default: SQL text, on MySQL values without quotes."""
     default = shown_default(column, wire)
-    if wire is Wire.MYSQL and default is not None and default[:1] == "'" == default[-1:]:
+    if wire is not Wire.MYSQL or default is None:
+        return default
+    if default[:1] == "'" == default[-1:]:
         return default[1:-1].replace("''", "'")
-    return default
+    if column.semantic is None and column.type.is_timestamp and is_clock(default):
+        return clock_of(column)
+    return _TRUTH.get(default.upper(), default)
 
 
 # --- HTTP and MySQL -------------------------------------------------------------------------------

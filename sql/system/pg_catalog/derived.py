@@ -14,7 +14,7 @@ from sql.session import Wire
 from sql.system.arrow import fill
 from sql.system.facts import size_of
 from sql.system.pg_catalog import oids
-from sql.system.pg_catalog.keys import indexes
+from sql.system.pg_catalog.keys import foreign_keys, indexes
 from sql.system.pg_catalog.oids import Slot, dependent_oid
 from sql.system.pg_catalog.sequences import numbered, owned
 from sql.system.pg_catalog.shapes import SHAPES
@@ -112,7 +112,8 @@ def pg_rewrite(context: SystemContext) -> pa.Table:
 
 def pg_depend(context: SystemContext) -> pa.Table:
     """What views read: their rule depends on the relations named in their query. Sequences depend
-    on the columns they belong to, defaults on the sequences they count by.
+    on the columns they belong to, defaults on the sequences they count by, foreign keys on the
+    index of what they refer to: parallel restores make that one first.
     """
     by_name = {(table.database, table.name): table.id for table in context.tables}
     present = set(by_name.values())
@@ -135,6 +136,11 @@ def pg_depend(context: SystemContext) -> pa.Table:
         found.append((oids.default_oid(table, place), one.id, "n"))
         classes.append(SHAPES["pg_attrdef"].oid)
         places.append(0)
+    for key in foreign_keys(context.tables):
+        if key.index:
+            found.append((key.oid, key.index, "n"))
+            classes.append(SHAPES["pg_constraint"].oid)
+            places.append(0)
     return fill(
         SHAPES["pg_depend"].schema,
         len(found),

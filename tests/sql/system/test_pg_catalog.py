@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fix_database import Client
 from fix_system import CPU, ask, system_context
 
 from catalog.records import Database
@@ -169,3 +170,14 @@ def test_sizes_come_from_the_engine() -> None:
     assert ask("SELECT pg_size_pretty(pg_table_size('cpu')), pg_relation_size('rel')") == [
         ("8292 bytes", 0)
     ]
+
+
+def test_foreign_keys_depend_on_the_index_they_refer_to(db: Client) -> None:
+    db.run("CREATE TABLE par (id int PRIMARY KEY, n text UNIQUE)")
+    db.run("CREATE TABLE chi (id int CONSTRAINT f REFERENCES par, n text REFERENCES par (n))")
+    found = db.run(
+        "SELECT k.conname, i.relname FROM pg_depend d JOIN pg_constraint k ON k.oid = d.objid"
+        " JOIN pg_class i ON i.oid = d.refobjid WHERE d.classid = 'pg_constraint'::regclass"
+        " AND k.contype = 'f' AND d.deptype = 'n' AND i.relkind = 'i' ORDER BY 1"
+    )
+    assert found == [("chi_n_fkey", "par_n_key"), ("f", "par_pkey")]
