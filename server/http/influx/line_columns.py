@@ -1,6 +1,7 @@
-"""The kernel that turns lines into columns where all of them have the same keys in the same order.
+"""Kernels that bring what was read of lines in order.
 
-Called by lines.py: that is what one agent sends, and then nothing has to be sorted or spread.
+Called by lines.py. Where all lines have the same keys in the same order, as one agent sends them,
+nothing has to be sorted or spread: columns are made at once.
 """
 
 from __future__ import annotations
@@ -33,3 +34,16 @@ def columns_of(
             ends[place] = pairs[PAIR * k + 3]
             flags[place] = kinds[k]
     return 1
+
+
+@kernel(INT(READ_INT32S, INT, INT, WRITE_INT32, WRITE_INT32))
+def in_order(entries: Int32s, step: int, place: int, starts: Int32s, order: Int32s) -> int:
+    """The entries by their key, `entries[step * k + place]`, stable: numbers of those of key 0 …
+
+    Requires: starts[key] is where those of a key begin in `order`; it is moved to their end.
+    """
+    for k in range(order.size):
+        key = entries[step * k + place]
+        order[starts[key]] = k
+        starts[key] += 1
+    return 0

@@ -448,19 +448,6 @@ def scan(
     return 0
 
 
-@kernel(INT(READ_INT32S, INT, INT, WRITE_INT32, WRITE_INT32))
-def in_order(entries: Int32s, step: int, place: int, starts: Int32s, order: Int32s) -> int:
-    """The entries by their key, `entries[step * k + place]`, stable: numbers of those of key 0 …
-
-    Requires: starts[key] is where those of a key begin in `order`; it is moved to their end.
-    """
-    for k in range(order.size):
-        key = entries[step * k + place]
-        order[starts[key]] = k
-        starts[key] += 1
-    return 0
-
-
 @kernel(INT(READ_BYTES, READ_INT32S, READ_INT32S, READ_BYTES, WRITE_BYTES, WRITE_INT32))
 def gather(
     data: Bytes, starts: Int32s, ends: Int32s, kinds: Bytes, out: Bytes, offsets: Int32s

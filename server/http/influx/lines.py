@@ -22,7 +22,7 @@ from engine.schema import Semantic
 from server.http.influx import line_kernels as kernels
 from server.http.influx import line_values as codes
 from server.http.influx.known import TYPES, Form, KnownLines, Parsed
-from server.http.influx.line_columns import columns_of
+from server.http.influx.line_columns import columns_of, in_order
 from sql.decode.cells import Cells, Place, Unescape
 from sql.decode.kernels import INTEGER, NULL
 from sql.decode.text import convert
@@ -236,7 +236,7 @@ def _order(entries: Ints, step: int, place: int, keys: int) -> tuple[Ints, Ints]
     starts = np.zeros(keys + 1, np.int32)
     np.cumsum(np.bincount(found, minlength=keys), out=starts[1:])
     order = np.empty(len(found), np.int32)
-    kernels.in_order(entries, step, place, starts[:-1].copy(), order)
+    in_order(entries, step, place, starts[:-1].copy(), order)
     return order, starts
 
 
