@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 _LANGUAGE = re.compile(r"\bLANGUAGE\s+(?:'(\w+)'|\"?(\w+)\"?)", re.IGNORECASE)
 _BODY = re.compile(r"\$(\w*)\$(.*)\$\1\$|'((?:[^']|'')*)'", re.DOTALL)
 _MARK = "__block_"  # of the savepoints that handlers go back to
+_ITEMS_MAX = 10_000_000  # of an array that grows by its items: they are Python's objects
 _NOT_OTHERS = ("57014", "P0004")  # query_canceled, assert_failure
 _DIAGNOSTIC: dict[str, Callable[[DbError], str]] = {
     "RETURNED_SQLSTATE": lambda error: error.codes.sqlstate,
@@ -261,7 +262,14 @@ class Run(Statements):
 
     def _set_item(self, name: str, target: Variable, place: str, text: str) -> None:
         items = list(target.value) if isinstance(target.value, list) else []
-        at = int(str(self.value(place, "integer")))
+        found = self.value(place, "integer")
+        if found is None:
+            message = "array subscript in assignment must not be null"
+            raise DbError(ErrorKind.RAISED, message, sqlstate="22004")
+        at = int(str(found))
+        if at > _ITEMS_MAX:
+            message = f"array size exceeds the maximum allowed ({_ITEMS_MAX})"
+            raise DbError(ErrorKind.LIMIT_EXCEEDED, message)
         items += [None] * (at - len(items))
         if at > 0:
             items[at - 1] = self.value(text, target.type.removesuffix("[]"))
@@ -308,6 +316,7 @@ class Run(Statements):
         depth = len(self.names.scopes)
         try:
             for place in places:
+                self.session.duck.check()  # the body may be empty
                 counter.value = place
                 if not self._turn(step):
                     break

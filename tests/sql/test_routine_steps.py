@@ -128,3 +128,17 @@ def test_functions_that_double_their_calls_or_arguments_end(a: Client) -> None:
     a.run("CREATE FUNCTION add(n bigint) RETURNS bigint LANGUAGE sql AS 'SELECT n + n'")
     nested = "add(" * 20 + "v" + ")" * 20
     assert a.run(f"SELECT {nested} FROM (VALUES (1), (2)) t(v)") == [(2**20,), (2**21,)]
+
+
+def test_a_loop_with_an_empty_body_can_be_ended(a: Client) -> None:
+    a.run("SET statement_timeout = 50")
+    with pytest.raises(DbError) as raised:
+        a.run("DO $$BEGIN FOR i IN 1..2147483647 LOOP NULL; END LOOP; END$$")
+    assert raised.value.kind is ErrorKind.TIMEOUT
+
+
+@pytest.mark.parametrize(("place", "state"), [("NULL", "22004"), ("200000000", "54000")])
+def test_items_of_arrays_have_places_that_can_be(a: Client, place: str, state: str) -> None:
+    with pytest.raises(DbError) as raised:
+        a.run(f"DO $$DECLARE x int[]; BEGIN x[{place}] := 1; END$$")
+    assert raised.value.codes.sqlstate == state
