@@ -350,6 +350,8 @@ def _fail(session: ClientSession) -> None:
         session.end_transaction(commit=False)
     elif session.wire is Wire.POSTGRES:
         open_.failed = True
+    elif open_.failed:  # its steps could not be run again
+        session.end_transaction(commit=False)
     else:
         try:
             open_.recover()

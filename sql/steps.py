@@ -64,6 +64,14 @@ class Savepoint:
     mark: Mark
 
 
+def index_of(savepoints: Sequence[Savepoint], name: str) -> int:
+    """The place of the last one of a name. Raises: DbError UNDEFINED_SAVEPOINT."""
+    for index in range(len(savepoints) - 1, -1, -1):
+        if savepoints[index].name == name:
+            return index
+    raise DbError(ErrorKind.UNDEFINED_SAVEPOINT, f'savepoint "{name}" does not exist')
+
+
 def run_all(effects: Iterable[Callable[[], object]]) -> None:
     """Makes changes of a statement again."""
     for effect in effects:

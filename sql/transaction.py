@@ -43,7 +43,7 @@ from sql.repeats import Repeats, not_repeated
 from sql.run.duck import Duck
 from sql.serial import Order
 from sql.staged import reshaped, without_metric
-from sql.steps import Expectation, Mark, Savepoint, Step, check_expected, run_all
+from sql.steps import Expectation, Mark, Savepoint, Step, check_expected, index_of, run_all
 from sql.temporary import TemporaryTables
 
 T = TypeVar("T")
@@ -102,6 +102,7 @@ class Transaction:
         self._begun = False  # in DuckDB
         self._moment: int | None = None  # of its snapshot, where all it reads is of one
         self.repeats = Repeats(gate.changes)
+        self._lost: DbError | None = None  # why it can only be rolled back
         self._is_torn = False  # a statement failed after it had changed something in DuckDB
         self._effects: list[Callable[[], object]] | None = []  # of the step; None: it has others
         self._fixed: list[object] = []  # of the step
@@ -121,8 +122,7 @@ class Transaction:
         self._begin()
         self._duck.execute(f"SELECT 1 FROM {SYSTEM_SCHEMA}.decisions LIMIT 1")  # it is taken now
         if before is None or before != self._gate.changes.moment():
-            self.failed = True
-            raise not_repeated("the moment that the transaction reads cannot be gone back to")
+            raise self.give_up("the moment that the transaction reads cannot be gone back to")
 
     @property
     def has_changes(self) -> bool:
@@ -315,10 +315,7 @@ class Transaction:
         del self._savepoints[self._find(name) :]
 
     def rollback_to(self, name: str) -> None:
-        """Undoes what came after a savepoint, which stays.
-
-        Raises: DbError UNDEFINED_SAVEPOINT, SERIALIZATION_FAILURE.
-        """
+        """Undoes what came after a savepoint, which stays. Raises: DbError (see `release`)."""
         index = self._find(name)
         del self._savepoints[index + 1 :]
         self._go_back(self._savepoints[index].mark)
@@ -360,9 +357,8 @@ class Transaction:
                 self._mark_again(savepoints)
                 self._repeat(step)
         except DbError as error:
-            self.failed = True
             what = f"an earlier statement of the transaction cannot be kept: {error.message}"
-            raise not_repeated(what) from error
+            raise self.give_up(what) from error
         finally:
             self.repeated_ms = None
             self._known.clear()
@@ -386,11 +382,16 @@ class Transaction:
             self._steps.append(step)
             self._sound = self._mark()
 
+    def give_up(self, why: str) -> DbError:
+        """It is not what its client was told and can only be rolled back, whole: the error."""
+        self.failed = True
+        self._lost = not_repeated(why)
+        return self._lost
+
     def _find(self, name: str) -> int:
-        for index in range(len(self._savepoints) - 1, -1, -1):
-            if self._savepoints[index].name == name:
-                return index
-        raise DbError(ErrorKind.UNDEFINED_SAVEPOINT, f'savepoint "{name}" does not exist')
+        if self._lost is not None:
+            raise self._lost
+        return index_of(self._savepoints, name)
 
     def commit(self) -> None:
         """Makes everything durable and visible.

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import DbError, ErrorKind
-from sql.repeats import not_repeated
 
 if TYPE_CHECKING:
     from sql.client_session import ClientSession
@@ -96,8 +95,7 @@ def _repeated(session: ClientSession, statement: Callable[[], T]) -> T:
         session.duck.settle()
         open_.restart()
         if not open_.repeats.still_hold:
-            open_.failed = True
-            raise not_repeated("rows that it has changed were changed by others meanwhile")
+            raise open_.give_up("rows that it has changed were changed by others meanwhile")
         attempt += 1
         try:
             return statement()

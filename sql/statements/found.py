@@ -100,6 +100,9 @@ def run_joined(
         done = change(
             session, transaction, tables, lambda: _found_all(pieces, joined, find_one, tag)
         )
+        for table, one in zip(tables, done, strict=True):
+            if not table.is_time_series:
+                check_count(transaction, one.affected)
         return result_of(done)
 
 
@@ -287,8 +290,7 @@ def _run_relational(
         if returning_of(tree):
             rows = session.runner.collect(plan, values, statement.text, tag=tag)
             batches = list(rows)
-            if by_key:
-                check_count(transaction, sum(batch.num_rows for batch in batches))
+            check_count(transaction, sum(batch.num_rows for batch in batches))
             return Rows(rows.columns, iter(batches), tag=tag)
         differing = None
         if tag == "UPDATE" and counts_changed(session):
@@ -296,8 +298,7 @@ def _run_relational(
             differing = changed_count(pieces, joined, target, changes)
         counted = session.runner.run(plan, values, statement.text)
         matched = int(counted[0][0]) if counted else 0
-        if by_key:
-            check_count(transaction, matched)
+        check_count(transaction, matched)
     session.tally.matched(matched)
     return Affected(tag, matched if differing is None else differing)
 

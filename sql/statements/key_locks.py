@@ -88,12 +88,12 @@ def lock_key(pieces: Pieces, joined: Joined) -> bool:
 
 
 def check_count(transaction: Transaction, matched: int) -> None:
-    """A row that was not there is not there when the statement is run again.
+    """As many rows are there when the statement is run again.
 
     Raises: DbError SERIALIZATION_FAILURE.
     """
     if transaction.fixed(lambda: matched) != matched:
-        raise not_repeated("a row that it looked for was added meanwhile")
+        raise not_repeated("rows that it looked for came or went meanwhile")
 
 
 def _sources(session: ClientSession, tree: exp.Expr, table: Table) -> tuple[Source, ...] | None:

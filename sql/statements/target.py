@@ -6,7 +6,7 @@ hands the rows to the region engine or to DuckDB.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
@@ -233,12 +233,21 @@ def insert_rows(
         session.apply(transaction, writes_of(session, table, Op.PUT, rows))
         return
     again = partial(_insert_again, session.duck, table, rows)
-    kept_again = again if rows.nbytes <= _KEPT_BYTES_MAX else None
+    repeated = again if table.temporary else partial(_insert_repeated, session, table, again)
+    kept_again = repeated if rows.nbytes <= _KEPT_BYTES_MAX else None
     by_key = kept_again is not None and not watched(session, table)
     transaction.change_store(kept_again, rows_of=table, by_key=by_key)
     touch(session, transaction, table, COME)
     again()
     wrote(session, transaction, table, new=rows)
+
+
+def _insert_repeated(session: ClientSession, table: Table, again: Callable[[], None]) -> None:
+    """Raises: DbError UNDEFINED_TABLE if the name is another table's now."""
+    present = session.catalog.table_of(session.duck.cursor, table.id)
+    if present is None or quoted(present) != quoted(table):
+        raise DbError(ErrorKind.UNDEFINED_TABLE, f'table "{table.name}" was dropped meanwhile')
+    again()
 
 
 def _insert_again(duck: Duck, table: Table, rows: pa.Table) -> None:

@@ -204,3 +204,60 @@ def test_who_changes_a_row_waits_for_who_gives_it_another_key(
     later.end()
     assert (later.error, later.answer) == (None, 1)
     assert b.run("SELECT id, v FROM acc WHERE id = 8") == [(8, 5)]
+
+
+@pytest.mark.parametrize("again", ["ROLLBACK TO s", "SELECT 1"])
+def test_what_could_not_be_repeated_is_only_rolled_back_whole(
+    a: Client, b: Client, again: str
+) -> None:
+    """Its client was told of changes that do not hold: no savepoint of it can be gone back to."""
+    b.run("BEGIN; UPDATE acc SET v = 5 WHERE id = 2; SAVEPOINT s")
+    a.run(LOOSE[0])
+    for statement in ("UPDATE acc SET v = 6 WHERE id = 1", again, again):
+        with pytest.raises(DbError) as caught:
+            b.run(statement)
+    is_kept = again == "ROLLBACK TO s"
+    kind = ErrorKind.SERIALIZATION_FAILURE if is_kept else ErrorKind.FAILED_TRANSACTION
+    assert caught.value.kind is kind
+    b.run("COMMIT")  # it answers as ROLLBACK does
+    assert a.run(SHOW) == [(1,), (0,), (0,)]
+
+
+def test_mysql_rolls_a_transaction_back_that_could_not_be_repeated(
+    a: Client, connect: Connect
+) -> None:
+    b = connect(Wire.MYSQL)
+    b.run("START TRANSACTION; UPDATE acc SET v = 5 WHERE id = 2; SAVEPOINT s")
+    a.run(LOOSE[0])
+    with pytest.raises(DbError) as caught:
+        b.run("UPDATE acc SET v = 6 WHERE id = 1")
+    assert caught.value.kind is ErrorKind.SERIALIZATION_FAILURE
+    assert b.run("SELECT count(*) FROM acc") == [(3,)]
+    assert b.session.transaction is None
+    assert a.run(SHOW) == [(1,), (0,), (0,)]
+
+
+@pytest.mark.parametrize(
+    "kept", ["UPDATE acc SET v = 5 WHERE v = 0", "DELETE FROM acc WHERE v = 0 RETURNING id"]
+)
+def test_going_back_keeps_no_statement_that_would_now_meet_other_rows(
+    a: Client, b: Client, kept: str
+) -> None:
+    b.run(f"BEGIN; {kept}; SAVEPOINT s; INSERT INTO log (what) VALUES ('x')")
+    a.run("INSERT INTO acc VALUES (9, 0, 'z')")
+    with pytest.raises(DbError) as caught:
+        b.run("ROLLBACK TO s")
+    assert caught.value.kind is ErrorKind.SERIALIZATION_FAILURE
+    b.run("ROLLBACK")
+    assert a.run(SHOW) == [(0,), (0,), (0,), (0,)]
+
+
+def test_a_table_of_the_same_name_is_not_the_one_that_rows_went_into(a: Client, b: Client) -> None:
+    a.run("CREATE TABLE other (id INT)")
+    b.run("BEGIN; INSERT INTO other VALUES (1); SAVEPOINT s; INSERT INTO log (what) VALUES ('x')")
+    a.run("DROP TABLE other; CREATE TABLE other (id INT)")
+    with pytest.raises(DbError) as caught:
+        b.run("ROLLBACK TO s; COMMIT")
+    assert caught.value.kind is ErrorKind.SERIALIZATION_FAILURE
+    b.run("ROLLBACK")
+    assert a.run("SELECT * FROM other") == []

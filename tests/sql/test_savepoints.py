@@ -119,3 +119,13 @@ def test_thousands_of_statements_with_savepoints_do_not_slow_each_other(db: Clie
         db.run("ROLLBACK TO s" if number % 2 else "RELEASE s")
     db.run("COMMIT")
     assert db.run("SELECT count(*) FROM cpu") == [(1000,)]
+
+
+def test_rows_stay_in_tables_that_are_temporary_new_or_renamed(db: Client) -> None:
+    db.run("BEGIN; CREATE TEMP TABLE t (id INT); INSERT INTO t VALUES (1)")
+    db.run("CREATE TABLE u (id INT); INSERT INTO u VALUES (1)")
+    db.run("SAVEPOINT s; INSERT INTO t VALUES (2); INSERT INTO u VALUES (2); ROLLBACK TO s; COMMIT")
+    assert (db.run("SELECT * FROM t"), db.run("SELECT * FROM u")) == ([(1,)], [(1,)])
+    db.run("BEGIN; INSERT INTO t VALUES (5); ALTER TABLE u RENAME TO w; INSERT INTO w VALUES (7)")
+    db.run("SAVEPOINT s; INSERT INTO w VALUES (8); ROLLBACK TO s; COMMIT")
+    assert (db.run("SELECT * FROM t"), db.run("SELECT * FROM w")) == ([(1,), (5,)], [(1,), (7,)])
