@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from engine.errors import DbError, ErrorKind
+from sql.blocks.held import held
 from sql.blocks.steps import Sql
 from sql.blocks.values import NOT_PLAIN, Found, Names, Scope, Variable, plain_value
 from sql.dialect.parser import ParsedStatement, parse
@@ -55,7 +56,7 @@ class Statements:
         found = self.query(query)
         if found.table.num_columns != 1:
             raise DbError(ErrorKind.SYNTAX, f"query returned {found.table.num_columns} columns")
-        return found.table.column(0)[0].as_py() if found.table.num_rows else None
+        return held(found.table.column(0)[0]) if found.table.num_rows else None
 
     def query(self, text: str) -> Found:
         """The rows of a query. Raises: DbError."""
@@ -175,7 +176,7 @@ class Statements:
                 scope = Scope(variables={"__value": Variable(has, value)})
                 self.names.scopes.append(scope)
                 try:
-                    value = self.query(f"SELECT CAST(__value AS {target.type})").table[0][0].as_py()
+                    value = held(self.query(f"SELECT CAST(__value AS {target.type})").table[0][0])
                 finally:
                     self.names.scopes.pop()
         self.assign(name, value)

@@ -17,6 +17,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from engine.errors import DbError, ErrorKind
+from sql.blocks.held import held_all
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
 from sql.plan.inline import column_names
@@ -70,7 +71,7 @@ class Found:
     def rows(self) -> Iterator[tuple[object, ...]]:
         """One after the other, as Python's values."""
         for batch in self.table.to_batches(max_chunksize=1_000):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            yield from zip(*(held_all(column) for column in batch.columns), strict=True)
 
     def record(self, values: Sequence[object]) -> Variable:
         """A row as a record."""

@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from catalog.objects import Routine
 from engine.errors import DbError, ErrorKind
+from sql.blocks.held import held, held_all
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
@@ -252,7 +253,7 @@ class _Settling:
             values: list[object] = []
             if arguments:
                 table = self._table(exp.select(*arguments))
-                values = [column[0].as_py() for column in table.columns]
+                values = [held(column[0]) for column in table.columns]
             query = self._query(call.routine, values)
         return put(tree, _bare(call), query, self.context)
 
@@ -284,7 +285,7 @@ class _Settling:
         found = self._table(wanted)
         answers = [
             invoke(self.session, routine, values)
-            for values in zip(*(column.to_pylist() for column in found.columns), strict=True)
+            for values in zip(*(held_all(column) for column in found.columns), strict=True)
         ]
         names = [f"a{place}" for place in range(len(arguments))]
         given = found.rename_columns(names).append_column("answer", pa.array(answers))

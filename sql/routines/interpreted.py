@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from catalog.objects import Routine
 from engine.errors import DbError, ErrorKind
+from sql.blocks.held import held
 from sql.blocks.parse import parse_block
 from sql.blocks.run import Run, in_transaction
 from sql.blocks.steps import Block, Declaration, Return, ReturnQuery, Sql
@@ -143,7 +144,7 @@ def call(
         pairs = zip(takes, found.arguments, strict=True)
         wanted = exp.select(*(cast(value, one.type, context) for one, value in pairs))
         table = Pieces(session, statement.text, parameters).table(wanted)
-        values = [column[0].as_py() for column in table.columns]
+        values = [held(column[0]) for column in table.columns]
     given: list[tuple[object, ...]] = []
     in_transaction(session, lambda: given.append(call_procedure(session, found.routine, values)))
     outputs = found.routine.outputs

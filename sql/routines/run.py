@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from catalog.objects import Routine
 from engine.errors import DbError, ErrorKind
+from sql.blocks.held import held
 from sql.dialect import mysql_nodes, nodes
 from sql.dialect.dialects import to_sql
 from sql.dialect.parser import ParsedStatement, parse
@@ -433,7 +434,7 @@ class _Run:
         for target, column in zip(targets, cursor.rows.columns, strict=True):
             if target not in self.names:
                 raise _cursor_error(1327, f"Undeclared variable: {target}")
-            self.set(target, column[cursor.at].as_py())
+            self.set(target, held(column[cursor.at]))
         cursor.at += 1
 
     def _rows(self, text: str) -> pa.Table:
