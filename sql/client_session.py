@@ -70,7 +70,7 @@ class ClientSession(SessionTables):
         self.mailbox = Mailbox(database.channels, session_id)
         self.local_settings = TransactionSettings(self)
         self.role = client.user  # whose privileges count: SET ROLE changes it
-        self.duck = Duck(database.store.cursor())
+        self.duck = Duck(database.store.cursor(), database.deadlines)
         self.runner = Runner(
             self.duck,
             database.regions,

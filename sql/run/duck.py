@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -21,6 +22,7 @@ import pyarrow as pa
 from duckdb._seam import submit
 
 from engine.errors import DbError, ErrorKind
+from sql.deadlines import Deadlines
 from sql.memory import OPERATOR_SHARE, over_limit
 from sql.run.errors import translate
 
@@ -32,6 +34,8 @@ BATCH_ROWS = 16_384  # result rows per batch: eight DuckDB vectors, a few MB at 
 _SLOTS_MAX = 64  # registered names a connection keeps
 _PARSED_MAX = 128  # texts whose syntax a connection keeps
 _PARSED_LENGTH_MAX = 4096  # of one
+# Between two interrupts of one statement: the first pause, doubled each time up to the other.
+_INSIST_SECONDS, _INSIST_SECONDS_MAX = 0.05, 1.0
 
 
 class _Slot:
@@ -131,8 +135,11 @@ def _failing(error: Exception) -> Iterator[pa.RecordBatch]:
 class Duck:
     """A DuckDB connection used by one session, one statement at a time."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, cursor: duckdb.DuckDBPyConnection, deadlines: Deadlines | None = None
+    ) -> None:
         self.cursor = cursor
+        self._deadlines = deadlines  # without any, an interrupt is tried once
         self._open: OpenResult | None = None
         self._names = 0
         # Registered tables by name, and the names in no use by the columns they have.
@@ -142,6 +149,8 @@ class Duck:
         # Guarded by _lock: whether an interrupt now would hit the statement it is meant for.
         self._lock = threading.Lock()
         self._running = False
+        self._number = 0  # of the statement
+        self._has_told = False  # the statement knows the reason
         self._memory = 0  # bytes a statement may hold, 0 for no limit
         self._reason: DbError | None = None
         # Called when rows of a statement that had succeeded cannot be given to their end.
@@ -158,6 +167,8 @@ class Duck:
         with self._lock:
             self._running = True
             self._reason = None
+            self._has_told = False
+            self._number += 1
 
     @property
     def is_free(self) -> bool:
@@ -192,7 +203,23 @@ class Duck:
             if not self._running:
                 return
             self._reason = self._reason or reason
-            self.cursor.interrupt()
+            self._insist(self._number, _INSIST_SECONDS)
+
+    def _insist(self, number: int, seconds: float) -> None:
+        """Interrupts, until the statement has noticed: DuckDB forgets what comes between queries.
+
+        Requires: _lock is held.
+        """
+        if not self._running or self._has_told or self._number != number:
+            return
+        self.cursor.interrupt()
+        if self._deadlines is not None:
+            later = partial(self._interrupt_again, number, min(2 * seconds, _INSIST_SECONDS_MAX))
+            self._deadlines.arm(seconds, later)
+
+    def _interrupt_again(self, number: int, seconds: float) -> None:
+        with self._lock:
+            self._insist(number, seconds)
 
     def limit_memory(self, limit: int) -> None:
         """Sorts and hash tables of later statements spill beyond a share of so many bytes."""
@@ -218,6 +245,7 @@ class Duck:
         """Raises the reason if the running statement was interrupted."""
         with self._lock:
             if self._reason is not None:
+                self._has_told = True
                 raise self._reason
 
     def execute(self, sql: str, parameters: Any = None, text: str = "") -> list[tuple[Any, ...]]:
@@ -340,6 +368,7 @@ class Duck:
         self._has_failed = True
         with self._lock:
             if self._reason is not None:
+                self._has_told = True
                 return self._reason
         return translate(error, text)
 

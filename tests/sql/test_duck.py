@@ -9,15 +9,18 @@ import pyarrow as pa
 import pytest
 
 from engine.errors import DbError, ErrorKind
+from sql.deadlines import Deadlines
 from sql.run.duck import Duck
 
 
 @pytest.fixture
 def duck() -> Iterator[Duck]:
     connection = duckdb.connect()
-    duck = Duck(connection.cursor())
+    deadlines = Deadlines()
+    duck = Duck(connection.cursor(), deadlines)
     yield duck
     duck.close()
+    deadlines.close()
     connection.close()
 
 
@@ -53,3 +56,14 @@ def test_errors_while_binding_and_while_running(duck: Duck) -> None:
         )
     assert "late" in caught.value.message
     assert duck.is_free
+
+
+def test_an_interrupt_just_before_a_query_ends_it(duck: Duck) -> None:
+    """DuckDB forgets one that comes before the query runs: it is made again."""
+    duck.start()
+    duck.interrupt(DbError(ErrorKind.CANCELLED, "no more"))
+    with pytest.raises(DbError) as caught:
+        duck.execute("SELECT sum(hash(i)) FROM range(4000000000) AS r(i)")
+    assert caught.value.kind is ErrorKind.CANCELLED
+    assert duck.execute("SELECT 1") == [(1,)]
+    duck.finish()
