@@ -23,7 +23,16 @@ import duckdb
 from catalog.details import Role, role_from_dict, role_to_dict
 from catalog.flows import Flow, flow_from_json, flow_to_json
 from catalog.objects import ObjectKind, Routine, SchemaObject, object_from_json, object_to_json
-from catalog.records import Column, Database, Table, table_from_json, table_to_json
+from catalog.records import (
+    BORN_COMMENTS,
+    Column,
+    Database,
+    Table,
+    database_from_json,
+    database_to_json,
+    table_from_json,
+    table_to_json,
+)
 from catalog.store import SYSTEM_SCHEMA
 from engine.errors import DbError, ErrorKind
 
@@ -73,7 +82,7 @@ class EmbeddedCatalog:
     def _load(self, cursor: duckdb.DuckDBPyConnection) -> None:
         rows = cursor.execute(f"SELECT id, name, options FROM {SYSTEM_SCHEMA}.databases").fetchall()
         for database_id, name, options in rows:
-            self._databases[name] = Database(database_id, name, json.loads(options))
+            self._databases[name] = database_from_json(database_id, name, options)
         rows = cursor.execute(
             f"SELECT id, database, name, definition FROM {SYSTEM_SCHEMA}.tables"
         ).fetchall()
@@ -204,11 +213,12 @@ class EmbeddedCatalog:
         overlay = self._lock_name(cursor, (name, ""))
         if name in RESERVED_DATABASES or self.database(cursor, name) is not None:
             raise DbError(ErrorKind.DUPLICATE_DATABASE, f'database "{name}" already exists')
-        database = Database(self._next_id(cursor), name, dict(options))
+        comment = BORN_COMMENTS.get(name, "")
+        database = Database(self._next_id(cursor), name, dict(options), comment)
         cursor.execute(f"CREATE SCHEMA {_identifier(name)}")
         cursor.execute(
             f"INSERT INTO {SYSTEM_SCHEMA}.databases VALUES (?, ?, ?)",
-            [database.id, name, json.dumps(database.options)],
+            [database.id, name, database_to_json(database)],
         )
         overlay.databases[name] = database
         return database
@@ -218,7 +228,7 @@ class EmbeddedCatalog:
         overlay = self._lock_name(cursor, (database.name, ""))
         cursor.execute(
             f"UPDATE {SYSTEM_SCHEMA}.databases SET options = ? WHERE id = ?",
-            [json.dumps(database.options), database.id],
+            [database_to_json(database), database.id],
         )
         overlay.databases[database.name] = database
 

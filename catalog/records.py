@@ -30,6 +30,9 @@ UNLOGGED = "unlogged"  # the option of a relational table made so: told only, it
 REGION_BITS = 32  # region id = table id << 32 | region number
 SERIES = "__series"  # the column of a store's samples that says whose they are
 WHOLE = "__whole"  # the column of values that are whole numbers; they are not in the DOUBLE one
+_COMMENT = "comment"  # in a database's stored options
+# What PostgreSQL says of its first schema: dumps leave a comment out that is this one.
+BORN_COMMENTS = {"public": "standard public schema"}
 _SERIES_ID = 1 << 30  # beyond the ids of the columns that a physical table gets
 
 
@@ -239,6 +242,19 @@ class Database:
     id: int
     name: str
     options: dict[str, str] = field(default_factory=dict)
+    comment: str = ""
+
+
+def database_to_json(database: Database) -> str:
+    """The options and the comment as stored; `database_from_json` reads them back equal."""
+    return json.dumps({**database.options, _COMMENT: database.comment})
+
+
+def database_from_json(id_: int, name: str, text: str) -> Database:
+    """See `database_to_json`; a record without a comment has the one it was born with."""
+    options = json.loads(text)
+    comment = options.pop(_COMMENT, BORN_COMMENTS.get(name, ""))
+    return Database(id_, name, options, comment)
 
 
 # Around the columns in a record's text. Quotes within strings are escaped, so neither is in one.

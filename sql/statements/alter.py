@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from catalog import options
-from catalog.records import Table, TableKind
+from catalog.records import Database, Table, TableKind
 from engine.errors import DbError, ErrorKind
 from sql import large_objects
 from sql.dialect import mysql_nodes, nodes
@@ -97,7 +97,7 @@ def run_rename(
 def run_comment(
     session: ClientSession, statement: ParsedStatement, parameters: Sequence[object]
 ) -> Result:
-    """COMMENT ON TABLE, VIEW, COLUMN or CONSTRAINT. Raises: DbError UNSUPPORTED for others."""
+    """COMMENT ON whatever there is. Raises: DbError UNSUPPORTED for kinds that are not there."""
     tree = statement.tree
     assert isinstance(tree, exp.Comment)
     kind = str(tree.args["kind"]).upper()
@@ -105,6 +105,9 @@ def run_comment(
     text = "" if isinstance(value, exp.Null) else value.name
     if kind == nodes.LARGE_OBJECT:
         large_objects.comment(session, int(tree.this.name), text)
+        return Affected("COMMENT", 0)
+    if kind in ("SCHEMA", "DATABASE"):
+        _comment_on_database(session, tree.this.name, kind, text)
         return Affected("COMMENT", 0)
     if kind == "FLOW":
         return comment_on_flow(session, tree.this.name, text)
@@ -341,13 +344,7 @@ def _alter_database(session: ClientSession, tree: exp.Alter, kind: str) -> None:
         raise DbError(ErrorKind.UNSUPPORTED, f"ALTER {kind} … RENAME TO is not supported")
     with session.writing() as transaction:
         cursor = session.duck.cursor
-        session.catalog.lock(cursor, name)
-        transaction.change_store()
-        found = session.catalog.database(cursor, name)
-        if found is None:
-            is_database = kind == "DATABASE"
-            missing = ErrorKind.UNDEFINED_DATABASE if is_database else ErrorKind.UNDEFINED_SCHEMA
-            raise DbError(missing, f'database "{name}" does not exist')
+        found = _locked_database(session, transaction, name, kind)
         if action.args.get("unset"):
             keys = [str(option.this) for option in action.expressions]
             changed = options.unset_database_options(found.options, keys)
@@ -356,3 +353,24 @@ def _alter_database(session: ClientSession, tree: exp.Alter, kind: str) -> None:
             changed = options.set_database_options(found.options, given)
         session.catalog.put_database(cursor, replace(found, options=changed))
         transaction.follow_database(name)
+
+
+def _comment_on_database(session: ClientSession, name: str, kind: str, text: str) -> None:
+    with session.writing() as transaction:
+        found = _locked_database(session, transaction, name, kind)
+        session.catalog.put_database(session.duck.cursor, replace(found, comment=text))
+
+
+def _locked_database(
+    session: ClientSession, transaction: Transaction, name: str, kind: str
+) -> Database:
+    """The database, which nobody else changes now. Raises: DbError if it is not there."""
+    cursor = session.duck.cursor
+    session.catalog.lock(cursor, name)
+    transaction.change_store()
+    found = session.catalog.database(cursor, name)
+    if found is None:
+        is_database = kind == "DATABASE"
+        missing = ErrorKind.UNDEFINED_DATABASE if is_database else ErrorKind.UNDEFINED_SCHEMA
+        raise DbError(missing, f'database "{name}" does not exist')
+    return found

@@ -148,8 +148,8 @@ def _owner(arguments: _Arguments) -> exp.Expr:
 
 
 def _comment(arguments: _Arguments) -> exp.Expr:
-    """obj_description: relations, constraints and routines have comments."""
-    catalogs = ("pg_class", "pg_constraint", "pg_proc")
+    """obj_description: relations, constraints, routines and schemas have comments."""
+    catalogs = ("pg_class", "pg_constraint", "pg_proc", "pg_namespace")
     if len(arguments) > 1 and arguments[1].name == "pg_largeobject":
         return _large_object_comment(arguments[0])
     if len(arguments) > 1 and arguments[1].is_string and arguments[1].name not in catalogs:

@@ -175,6 +175,8 @@ def _names(context: SystemContext) -> Iterator[_Text]:
     yield Kind.NAMESPACE.value, oids.INFORMATION_SCHEMA, 0, "information_schema"
     for database in context.databases:
         yield Kind.NAMESPACE.value, namespace_oid(database), 0, quote(database.name)
+        if database.comment:
+            yield Kind.COMMENT.value, namespace_oid(database), 0, database.comment
 
 
 @cache

@@ -340,21 +340,25 @@ _default_blocks = Blocks(_default_rows)
 
 
 def pg_description(context: SystemContext) -> pa.Table:
-    """Comments on tables, columns and constraints."""
+    """Comments on tables, columns, constraints, routines and schemas."""
     keys = _comments_of([], foreign_keys(context.tables))
-    return pa.concat_tables([keys, _of_routines(context), *_comment_blocks(context.tables)])
+    return pa.concat_tables([keys, _of_others(context), *_comment_blocks(context.tables)])
 
 
-def _of_routines(context: SystemContext) -> pa.Table:
-    found = [one for one in context.objects if isinstance(one, Routine) and one.comment]
+def _of_others(context: SystemContext) -> pa.Table:
+    of_routine, of_schema = SHAPES["pg_proc"].oid, SHAPES["pg_namespace"].oid
+    routines = (one for one in context.objects if isinstance(one, Routine))
+    found = [(one.id, of_routine, one.comment) for one in routines]
+    found += [(namespace_oid(one), of_schema, one.comment) for one in context.databases]
+    found = [row for row in found if row[2]]
     return fill(
         SHAPES["pg_description"].schema,
         len(found),
         {
-            "objoid": [one.id for one in found],
-            "classoid": SHAPES["pg_proc"].oid,
+            "objoid": [row[0] for row in found],
+            "classoid": [row[1] for row in found],
             "objsubid": 0,
-            "description": [one.comment for one in found],
+            "description": [row[2] for row in found],
         },
     )
 
