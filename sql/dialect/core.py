@@ -275,10 +275,23 @@ class Core(Parser):
     def _parse_projections(self) -> tuple[list[exp.Expr], list[exp.Expr] | None]:
         """As sqlglot's, but `SELECT a,` and nothing more in its place is a statement cut short."""
         projections = super()._parse_projections()
-        ends = not self._curr or self._curr.token_type is TokenType.R_PAREN
-        if ends and self._prev and self._prev.token_type is TokenType.COMMA:
+        is_comma = self._prev and self._prev.token_type is TokenType.COMMA
+        if is_comma and (not self._curr or self._ends_definition()):
             raise self.expected("an expression")
         return projections
+
+    def _ends_definition(self) -> bool:
+        """True at the last parenthesis of `CREATE TABLE a AS (SELECT …)`; a subquery's is none."""
+        if self._next or self._curr.token_type is not TokenType.R_PAREN:
+            return False
+        depth, place = 0, self._index
+        while place > 0:
+            kind = self._tokens[place].token_type
+            depth += (kind is TokenType.R_PAREN) - (kind is TokenType.L_PAREN)
+            if depth == 0:
+                return self._tokens[place - 1].token_type is TokenType.ALIAS
+            place -= 1
+        return False
 
     def _trailing_comma(self) -> bool:
         """True if the comma just taken ends its list."""

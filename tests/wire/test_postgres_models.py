@@ -72,6 +72,12 @@ def test_a_comma_without_what_it_announces_is_refused(
         connection.execute(statement.encode())
 
 
+def test_a_comma_may_end_the_list_of_a_subquery(one: Any) -> None:
+    """As GreptimeDB's scripts have it."""
+    assert one("SELECT a, b, FROM (SELECT 1 AS a, (2) AS b,\n)") == (1, 2)
+    assert one("WITH c AS (SELECT 1 AS a,) SELECT a FROM c") == (1,)
+
+
 def test_dates_are_read_in_the_sessions_order(
     connection: psycopg.Connection[Any], one: Any
 ) -> None:
