@@ -69,12 +69,12 @@ def settle_times(
         at = count
         while at > first and out_times[at - 1] > time:
             at -= 1
+        moves -= count - at  # looking costs as much as moving, whether or not the row is new
+        if moves < 0:
+            return -1
         if unique != 0 and at > first and out_times[at - 1] == time:
             out[at - 1] = position
             continue
-        moves -= count - at
-        if moves < 0:
-            return -1
         for k in range(count, at, -1):
             out[k], out_times[k] = out[k - 1], out_times[k - 1]
         out[at], out_times[at] = position, time

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import jit
+from engine.memtable import kernels
 from engine.memtable import keys as keys_module
 from engine.memtable import order as order_module
 from engine.memtable.keys import KeySet
@@ -120,6 +121,17 @@ def test_rows_that_arrive_in_no_order_of_time_are_arranged(unique: bool) -> None
     expected = sorted(latest.values() if unique else range(3000), key=lambda i: (rows[i], i))
     assert order.tolist() == expected
     assert found.tolist() == [times[i] for i in expected]
+
+
+def test_a_series_that_is_sent_twice_is_not_settled_row_by_row() -> None:
+    """Each row of the second time would look back over all of the first: that ends early."""
+    times = np.tile(np.arange(1000), 2)
+    keys, order = np.zeros(2000, np.int64), np.arange(2000, dtype=np.int32)
+    out, out_times = np.empty(2000, np.int64), np.empty(2000, np.int64)
+    assert kernels.settle_times(keys, times, order, out, out_times, 1) == -1
+    found, sorted_times = arranged([Ranked(keys, 1)], times, unique=True)
+    assert found.tolist() == list(range(1000, 2000))
+    assert sorted_times.tolist() == list(range(1000))
 
 
 def test_dictionary_columns_match_plain_ones() -> None:
